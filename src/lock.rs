@@ -3,8 +3,11 @@
 //! [`model`] is the typed lock, [`text`] its canonical writer and strict reader, [`digest`] the checksums that stand
 //! in it, [`stale`] the reasons why a lock no longer says what the configuration says.
 
+mod check;
 pub mod digest;
 pub mod model;
+pub mod text;
 
+pub use check::{is_commit, is_package_name, is_relative};
 pub use digest::{Integrity, Sha256};
 pub use model::{Input, Lock, Plugin, Role, Sealed, Source, Tool, Tools, Workspace, Yarn};

@@ -1,1 +1,211 @@
-//! ui
+//! How factory talks: stdout carries data, stderr the talk.
+//!
+//! On a terminal each running step is a live line with its elapsed time; elsewhere (CI, a pipe, `TERM=dumb`) every
+//! step is one plain line when it starts and one when it ends. Colour follows the terminal and `NO_COLOR`.
+
+use std::fmt::Display;
+use std::io::{self, IsTerminal as _, Write as _};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use anstyle::{AnsiColor, Style};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::error::Error;
+
+/// How much is said, from `--log-level`. Python's names, since the original has them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default, clap::ValueEnum)]
+#[value(rename_all = "UPPER")]
+pub enum LogLevel {
+    /// Everything, with what each child process is given.
+    Debug,
+    /// Steps as they start and end.
+    #[default]
+    Info,
+    /// Only what may be wrong.
+    Warning,
+    /// Only what is wrong.
+    Error,
+    /// The same as `ERROR`.
+    Critical,
+}
+
+const BOLD: Style = Style::new().bold();
+const DIM: Style = Style::new().dimmed();
+const RED: Style = AnsiColor::Red.on_default().bold();
+const GREEN: Style = AnsiColor::Green.on_default();
+const YELLOW: Style = AnsiColor::Yellow.on_default().bold();
+const CYAN: Style = AnsiColor::Cyan.on_default();
+
+/// The talk of one run. Shared by all workspaces and plugins; each line is written whole.
+pub struct Ui {
+    level: LogLevel,
+    live: Option<MultiProgress>,
+    warnings: Mutex<Vec<String>>,
+}
+
+impl Ui {
+    /// Live lines when stderr is a terminal that can draw them.
+    pub fn new(level: LogLevel) -> Self {
+        let capable = io::stderr().is_terminal()
+            && std::env::var_os("TERM").is_some_and(|term| term != "dumb")
+            && std::env::var_os("CI").is_none();
+        let live = (capable && level <= LogLevel::Info)
+            .then(|| MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(8)));
+        Self { level, live, warnings: Mutex::default() }
+    }
+
+    /// Says nothing; for library use and tests.
+    pub fn silent() -> Self {
+        Self { level: LogLevel::Critical, live: None, warnings: Mutex::default() }
+    }
+
+    /// How much is said.
+    pub fn level(&self) -> LogLevel {
+        self.level
+    }
+
+    /// Begins a step of `scope` (a workspace, or `workspace plugin`).
+    pub fn step(&self, scope: impl Display, what: impl Display) -> Step<'_> {
+        let (scope, what) = (clean(&scope.to_string()), clean(&what.to_string()));
+        let bar = self.live.as_ref().map(|live| {
+            let style = ProgressStyle::with_template("{spinner:.cyan} {prefix:.bold} {wide_msg} {elapsed:.dim}")
+                .unwrap_or_else(|_| ProgressStyle::default_spinner());
+            let bar = live.add(ProgressBar::new_spinner().with_style(style));
+            bar.set_prefix(scope.clone());
+            bar.set_message(what.clone());
+            bar.enable_steady_tick(Duration::from_millis(125));
+            bar
+        });
+        if bar.is_none() && self.level <= LogLevel::Info {
+            self.line(&format!("{DIM}·{DIM:#} {BOLD}{scope}{BOLD:#} {what}"));
+        }
+        Step { ui: self, bar, scope, what, started: Instant::now() }
+    }
+
+    /// Something the user wants to know but need not act on.
+    pub fn note(&self, text: impl Display) {
+        if self.level <= LogLevel::Info {
+            self.line(&clean(&text.to_string()));
+        }
+    }
+
+    /// Something that may be wrong. The same warning is said once a run.
+    pub fn warn(&self, text: impl Display) {
+        let text = clean(&text.to_string());
+        let mut said = self.warnings.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if !said.contains(&text) {
+            if self.level <= LogLevel::Warning {
+                self.line(&format!("{YELLOW}warning{YELLOW:#}: {text}"));
+            }
+            said.push(text);
+        }
+    }
+
+    /// The warnings of this run, for its report.
+    pub fn warnings(&self) -> Vec<String> {
+        self.warnings.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+    }
+
+    /// An error with its hint, as the last word or for one workspace of many.
+    pub fn error(&self, error: &Error) {
+        self.line(&format!("{RED}error{RED:#}: {}", clean(&error.to_string())));
+        if let Error::Build { tail, .. } = error {
+            for line in tail {
+                self.line(&format!("  {DIM}|{DIM:#} {}", clean(line)));
+            }
+        }
+        if let Some(hint) = error.hint() {
+            self.line(&format!("\n{CYAN}hint{CYAN:#}: {}", clean(&hint)));
+        }
+    }
+
+    fn line(&self, text: &str) {
+        let write = || {
+            // A closed stderr is no reason to fail a build.
+            let _ = writeln!(anstream::stderr(), "{text}");
+        };
+        match &self.live {
+            Some(live) => live.suspend(write),
+            None => write(),
+        }
+    }
+}
+
+/// A step that is under way. Dropped without [`Step::done`], it leaves no line: its error is the line.
+pub struct Step<'a> {
+    ui: &'a Ui,
+    bar: Option<ProgressBar>,
+    scope: String,
+    what: String,
+    started: Instant,
+}
+
+impl Step<'_> {
+    /// Ends the step; `result` is said behind its name. Returns the time it took.
+    pub fn done(self, result: impl Display) -> Duration {
+        let elapsed = self.started.elapsed();
+        if self.ui.level <= LogLevel::Info {
+            let result = clean(&result.to_string());
+            let gap = if result.is_empty() { "" } else { ": " };
+            self.ui.line(&format!(
+                "{GREEN}✓{GREEN:#} {BOLD}{}{BOLD:#} {}{gap}{result} {DIM}{}{DIM:#}",
+                self.scope,
+                self.what,
+                seconds(elapsed)
+            ));
+        }
+        elapsed
+    }
+}
+
+impl Drop for Step<'_> {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+/// Writes data to stdout. A closed pipe ends the data, not the program.
+pub fn data(text: impl Display) -> io::Result<()> {
+    let mut out = anstream::stdout().lock();
+    match write!(out, "{text}").and_then(|()| out.flush()) {
+        Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        other => other,
+    }
+}
+
+/// `12.3s` or `2m03s`.
+pub fn seconds(time: Duration) -> String {
+    let s = time.as_secs_f64();
+    if s < 60.0 { format!("{s:.1}s") } else { format!("{}m{:02}s", time.as_secs() / 60, time.as_secs() % 60) }
+}
+
+/// Replaces control characters: names and output from outside must not steer the terminal.
+fn clean(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() && c != '\n' && c != '\t' { '\u{fffd}' } else { c }).collect()
+}
+
+/// `1 plugin`, `3 plugins`.
+pub fn count(n: usize, noun: &str) -> String {
+    if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn control_characters_do_not_reach_the_terminal() {
+        assert_eq!(clean("a\u{1b}[2Jb\tc\nd\r"), "a\u{fffd}[2Jb\tc\nd\u{fffd}");
+    }
+
+    #[test]
+    fn times_and_counts_are_short() {
+        assert_eq!(seconds(Duration::from_millis(1234)), "1.2s");
+        assert_eq!(seconds(Duration::from_secs(123)), "2m03s");
+        assert_eq!(count(1, "plugin"), "1 plugin");
+        assert_eq!(count(0, "plugin"), "0 plugins");
+    }
+}

@@ -1,0 +1,308 @@
+//! The lock as text: one canonical writer, one strict reader.
+//!
+//! Written so that git merges it: one fact a line, arrays one element a line, blocks sorted and a blank line apart.
+
+use std::path::Path;
+
+use toml_edit::visit_mut::VisitMut;
+use toml_edit::{Array, Document, DocumentMut, Item, Table, Value};
+
+use super::check::check;
+use super::model::Lock;
+use crate::error::{Error, Place, Result};
+
+/// The format this factory writes, and the newest it reads.
+pub const VERSION: u32 = 1;
+/// Compatible additions within [`VERSION`].
+pub const REVISION: u32 = 0;
+/// The name of the lock beside the configuration.
+pub const FILE_NAME: &str = "factory.lock";
+/// The folder beside the lock that keeps third-party lockfiles.
+pub const COMPANION: &str = "factory.lock.d";
+
+const HEADER: &str = "# Written by `factory resolve`. Commit it; do not edit it.\n";
+
+impl Lock {
+    /// The canonical text: equal locks give equal bytes, and reading it back gives an equal lock.
+    ///
+    /// # Panics
+    /// Never for a lock that can be built from this crate's types: all of them have a TOML form.
+    pub fn to_text(&self) -> String {
+        let mut sorted = self.clone();
+        sorted.sort();
+        let mut document = toml_edit::ser::to_document(&sorted).expect("every field of the lock has a TOML form");
+        lay_out(&mut document);
+        format!("{HEADER}{document}")
+    }
+
+    /// Reads a lock strictly: an unknown key, a wrong type or an unsafe value is an error with line and column.
+    pub fn from_text(text: &str, path: &Path) -> Result<Self> {
+        let document = Document::parse(text).map_err(|e| broken(text, path, e.span(), e.message()))?;
+        check_version(&document, text, path)?;
+        let lock: Self = toml_edit::de::from_str(text).map_err(|e| broken(text, path, e.span(), e.message()))?;
+        check(&lock).map_err(|(wanted, what)| {
+            let line = text.lines().position(|line| line.contains(&wanted)).map(|n| n + 1);
+            Error::Lock { place: Place { path: path.into(), line, column: None }, what, hint: REWRITE.into() }
+        })?;
+        Ok(lock)
+    }
+
+    /// Sorts blocks as the text has them: workspaces by name, inputs and plugins by path.
+    fn sort(&mut self) {
+        self.workspace.sort_by(|a, b| a.name.cmp(&b.name));
+        for workspace in &mut self.workspace {
+            workspace.input.sort_by(|a, b| a.path.cmp(&b.path));
+            workspace.plugin.sort_by(|a, b| a.path.cmp(&b.path));
+        }
+    }
+}
+
+const REWRITE: &str = "restore the file from version control, or run `factory resolve` to write it anew";
+
+fn broken(text: &str, path: &Path, span: Option<std::ops::Range<usize>>, message: &str) -> Error {
+    let place = match span {
+        Some(span) => {
+            let (line, column) = line_and_column(text, span.start);
+            Place::at(path, line, column)
+        }
+        None => Place::file(path),
+    };
+    // Some of the parser's messages have several lines; the first says what, the rest what was expected.
+    let what = message.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(", ");
+    Error::Lock { place, what, hint: REWRITE.into() }
+}
+
+/// 1-based line and column (in characters) of a byte offset.
+fn line_and_column(text: &str, offset: usize) -> (usize, usize) {
+    let before = text.get(..offset).unwrap_or(text);
+    let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+    (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
+}
+
+fn check_version(document: &Document<&str>, text: &str, path: &Path) -> Result<()> {
+    let Some(item) = document.get("version") else {
+        return Err(broken(text, path, None, "missing field `version`"));
+    };
+    let found = item.as_integer();
+    if found.is_some_and(|version| version > i64::from(VERSION)) {
+        let version = found.unwrap_or_default();
+        let (line, column) = line_and_column(text, item.span().map_or(0, |span| span.start));
+        return Err(Error::Lock {
+            place: Place::at(path, line, column),
+            what: format!(
+                "lock format {version} is newer than the format {VERSION} that factory {} reads",
+                env!("CARGO_PKG_VERSION")
+            ),
+            hint: "update factory to the version that wrote this lock".into(),
+        });
+    }
+    if found.is_none_or(|version| version < 1) {
+        return Err(broken(text, path, item.span(), "`version` must be a whole number from 1"));
+    }
+    Ok(())
+}
+
+/// Turns serde's inline tables into the blocks of lock.md.
+fn lay_out(document: &mut DocumentMut) {
+    let root = document.as_table_mut();
+    for key in ["rhdh", "tools"] {
+        block(root, key);
+    }
+    blocks(root, "workspace");
+    if let Some(workspaces) = root.get_mut("workspace").and_then(Item::as_array_of_tables_mut) {
+        for workspace in workspaces.iter_mut() {
+            block(workspace, "tools");
+            block(workspace, "source");
+            blocks(workspace, "input");
+            blocks(workspace, "plugin");
+            if let Some(plugins) = workspace.get_mut("plugin").and_then(Item::as_array_of_tables_mut) {
+                for plugin in plugins.iter_mut() {
+                    block(plugin, "sealed");
+                }
+            }
+        }
+    }
+    OneElementALine.visit_document_mut(document);
+}
+
+/// `key = { … }` becomes `[key]`.
+fn block(table: &mut Table, key: &str) {
+    if let Some(item) = table.get_mut(key)
+        && let Ok(inner) = std::mem::take(item).into_table()
+    {
+        *item = Item::Table(inner);
+    }
+}
+
+/// `key = [{ … }]` becomes `[[key]]`.
+fn blocks(table: &mut Table, key: &str) {
+    if let Some(item) = table.get_mut(key)
+        && let Ok(inner) = std::mem::take(item).into_array_of_tables()
+    {
+        *item = Item::ArrayOfTables(inner);
+    }
+}
+
+struct OneElementALine;
+
+impl VisitMut for OneElementALine {
+    fn visit_array_mut(&mut self, array: &mut Array) {
+        for value in array.iter_mut() {
+            value.decor_mut().set_prefix("\n    ");
+        }
+        if !array.is_empty() {
+            array.set_trailing("\n");
+            array.set_trailing_comma(true);
+        }
+    }
+
+    fn visit_value_mut(&mut self, value: &mut Value) {
+        toml_edit::visit_mut::visit_value_mut(self, value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lock::model::*;
+    use crate::lock::{Integrity, Sha256};
+
+    pub(crate) fn sample() -> Lock {
+        let tool = |requested: &str, version: &str| Tool {
+            requested: requested.into(),
+            version: version.into(),
+            integrity: Integrity::of(version),
+        };
+        let plugin = |path: &str, name: &str, role| Plugin {
+            path: path.into(),
+            name: name.into(),
+            version: "1.0.0".into(),
+            role,
+            args_from: ArgsFrom::PluginsList,
+            args: vec![],
+            why: vec![],
+            sealed: None,
+        };
+        let workspace = |name: &str| Workspace {
+            name: name.into(),
+            dir: name.into(),
+            tools: None,
+            source: Source {
+                repo: "https://example.com/plugins".into(),
+                requested: "main".into(),
+                commit: Some("3fadf6b0595d1d1804f5c7f2690f4db7b81275f1".into()),
+                local: false,
+                epoch: 1_763_000_000,
+                path: format!("workspaces/{name}"),
+                backstage: Some("1.45.3".into()),
+                yarn: Yarn {
+                    from: YarnFrom::PackageManager,
+                    version: "4.9.2".into(),
+                    integrity: Some(Integrity::of("yarn")),
+                    path: None,
+                },
+                yarn_lock: Sha256::of("lock"),
+            },
+            input: vec![Input { path: "patches/1.patch".into(), sha256: Sha256::of("patch"), executable: false }],
+            plugin: vec![
+                plugin("plugins/b", "@x/b", Role::FrontendPlugin),
+                plugin("plugins/a", "@x/a", Role::BackendPlugin),
+            ],
+        };
+        let mut todo = workspace("todo");
+        todo.plugin[1].args = vec!["--embed-package @x/c".into(), "--shared-package !@x/c".into()];
+        todo.plugin[1].why = vec!["not in the host".into(), "it is embedded".into()];
+        todo.plugin[1].args_from = ArgsFrom::Computed;
+        todo.plugin[1].sealed = Some(Sealed {
+            closure: Some(Sha256::of("closure")),
+            tgz: Integrity::of("tgz"),
+            image: Sha256::of("image"),
+            layer: Sha256::of("layer"),
+            root: None,
+        });
+        Lock {
+            version: VERSION,
+            revision: REVISION,
+            rhdh: None,
+            tools: Tools {
+                node: Node {
+                    requested: "22".into(),
+                    version: "22.20.0".into(),
+                    integrity: [("linux-x64".to_owned(), Integrity::of("node"))].into(),
+                },
+                npm: tool("11", "11.6.0"),
+                rhdh_cli: Cli {
+                    requested: "latest".into(),
+                    version: "1.9.1".into(),
+                    integrity: Integrity::of("cli"),
+                    tree: Sha256::of("tree"),
+                },
+            },
+            workspace: vec![todo, workspace("acr")],
+        }
+    }
+
+    #[test]
+    fn the_canonical_text_is_this() {
+        assert_eq!(sample().to_text(), include_str!("../../tests/data/lock/version-1.lock"));
+    }
+
+    #[test]
+    fn reading_what_was_written_gives_the_same_text() {
+        let text = sample().to_text();
+        let read = Lock::from_text(&text, Path::new("factory.lock")).unwrap();
+        assert_eq!(read.to_text(), text);
+    }
+
+    fn error_for(from: &str, to: &str) -> String {
+        let text = sample().to_text();
+        assert!(text.contains(from), "{from} not in\n{text}");
+        Lock::from_text(&text.replacen(from, to, 1), Path::new("factory.lock")).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn broken_locks_are_named_by_line_and_column() {
+        assert_eq!(
+            error_for("epoch = 1763000000", "epoch = \"now\""),
+            r#"factory.lock:18:9: invalid type: string "now", expected u64"#
+        );
+        assert_eq!(
+            error_for("dir = \"acr\"", "dirs = \"acr\""),
+            r#"factory.lock:12:1: unknown field `dirs`, expected one of `name`, `dir`, `tools`, `source`, `input`, `plugin`"#
+        );
+        assert_eq!(
+            error_for("version = 1", "version = 9"),
+            r#"factory.lock:2:11: lock format 9 is newer than the format 1 that factory 0.1.0 reads"#
+        );
+        assert_eq!(
+            error_for("path = \"patches/1.patch\"", "path = \"../../etc/passwd\""),
+            r#"factory.lock:25: `../../etc/passwd` is not a relative path without `..` (`path`)"#
+        );
+        assert_eq!(error_for("[tools]", "[tools"), "factory.lock:5:7: unclosed table, expected `]`");
+    }
+
+    #[test]
+    fn a_lock_of_the_first_format_reads_for_ever() {
+        let text = include_str!("../../tests/data/lock/version-1.lock");
+        assert_eq!(Lock::from_text(text, Path::new("factory.lock")).unwrap(), {
+            let mut lock = sample();
+            lock.sort();
+            lock
+        });
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_text_makes_the_reader_panic(text in "(version = 1\n)?[\\[\\]a-z=\"'{}#.,\n 0-9\\PC]{0,200}") {
+            let _ = Lock::from_text(&text, Path::new("factory.lock"));
+        }
+
+        #[test]
+        fn no_damage_makes_the_reader_panic(at in 0usize..2000, with in "\\PC{0,3}") {
+            let mut text = sample().to_text();
+            let at = text.char_indices().map(|(i, _)| i).nth(at.min(text.chars().count() - 1)).unwrap();
+            text.replace_range(at..=at, &with);
+            let _ = Lock::from_text(&text, Path::new("factory.lock"));
+        }
+    }
+}
