@@ -1,0 +1,259 @@
+//! Child processes: in a process group of their own, streamed line by line to a log, ended as a group.
+
+use std::collections::VecDeque;
+use std::fs::{File, OpenOptions};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
+use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
+use tokio::process::{Child, Command};
+use tokio::sync::watch;
+
+use super::enter::CANNOT_ENTER;
+use super::env::Env;
+use super::root::Root;
+use crate::error::{Error, Result};
+
+/// Lines of a failed child's output that are shown with its error.
+const TAIL_LINES: usize = 25;
+/// Longest line that is kept for the error, in bytes; the log has it whole up to [`LOG_LINE`].
+const TAIL_LINE: usize = 500;
+/// Longest piece written to the log at once, in bytes: a child that never ends its line must not fill the memory.
+const LOG_LINE: usize = 64 * 1024;
+/// Between the polite and the final signal.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// Says to everything that runs that the user pressed Ctrl-C.
+#[derive(Clone)]
+pub struct Interrupt(watch::Receiver<bool>);
+
+impl Interrupt {
+    /// The sender sets `true` once.
+    pub fn new() -> (watch::Sender<bool>, Self) {
+        let (sender, receiver) = watch::channel(false);
+        (sender, Self(receiver))
+    }
+
+    /// Whether it was pressed.
+    pub fn is_set(&self) -> bool {
+        *self.0.borrow()
+    }
+
+    /// Err once it was pressed.
+    pub fn check(&self) -> Result<()> {
+        if self.is_set() { Err(Error::Interrupted) } else { Ok(()) }
+    }
+
+    /// Waits until it is pressed; for ever if nobody can press it any more.
+    pub async fn wait(&self) {
+        let mut receiver = self.0.clone();
+        if receiver.wait_for(|pressed| *pressed).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+/// The log of one workspace or plugin: every command with its environment's names, and all that it said.
+#[derive(Clone)]
+pub struct Log {
+    path: PathBuf,
+    file: Arc<Mutex<File>>,
+}
+
+impl Log {
+    /// A new log; an older one of that name is replaced.
+    pub fn create(path: PathBuf) -> Result<Self> {
+        if let Some(parent) = path.parent() {
+            std::fs::create_dir_all(parent).map_err(Error::io("create", parent))?;
+        }
+        let mut options = OpenOptions::new();
+        let file = options.create(true).write(true).truncate(true).open(&path).map_err(Error::io("create", &path))?;
+        Ok(Self { path, file: Arc::new(Mutex::new(file)) })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Appends a line. A full disk shows where it matters: when the output is written.
+    pub fn line(&self, text: &str) {
+        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        let _ = writeln!(file, "{text}");
+    }
+}
+
+/// What to run.
+pub struct Run<'a> {
+    /// The program: a path inside the root.
+    pub program: &'a Path,
+    /// Its arguments, as they are: no shell sees them.
+    pub args: &'a [String],
+    /// The working directory: a path outside, in a folder that the root shows.
+    pub cwd: &'a Path,
+    /// The whole environment.
+    pub env: &'a Env,
+    /// The view of the file system.
+    pub root: &'a Root,
+    /// Whether the network is needed.
+    pub network: bool,
+    /// Where the output goes.
+    pub log: &'a Log,
+    /// How long it may take.
+    pub timeout: Duration,
+    /// Ctrl-C.
+    pub interrupt: &'a Interrupt,
+}
+
+/// Why a child did not end well.
+#[derive(Debug)]
+pub enum Failure {
+    /// It ended with this code, having said this last.
+    Code(i32, Vec<String>),
+    /// It was ended after the time limit, having said this last.
+    Timeout(Duration, Vec<String>),
+    /// The user pressed Ctrl-C.
+    Interrupted,
+    /// It could not be started.
+    Start(String),
+}
+
+impl Failure {
+    /// The error for the user: `what` is like "`yarn install` failed for workspace `todo`".
+    pub fn into_error(self, what: &str, log: &Log, hint: &str) -> Error {
+        let see = format!("see the whole output in `{}`", log.path().display());
+        let hint = if hint.is_empty() { see } else { format!("{hint}; {see}") };
+        match self {
+            Self::Code(code, tail) => Error::Build { what: format!("{what} (exit code {code})"), tail, hint },
+            Self::Timeout(limit, tail) => Error::Build {
+                what: format!("{what}: ended after {}", crate::ui::seconds(limit)),
+                tail,
+                hint: format!("raise `--timeout` if it needs longer; {hint}"),
+            },
+            Self::Interrupted => Error::Interrupted,
+            Self::Start(why) => Error::Build { what: format!("{what}: {why}"), tail: vec![], hint },
+        }
+    }
+}
+
+/// Runs a child to its end; its stdout (up to 64 MiB) is returned, and with stderr streamed to the log.
+pub async fn run(run: Run<'_>) -> Result<String, Failure> {
+    if run.interrupt.is_set() {
+        return Err(Failure::Interrupted);
+    }
+    let entered = run.root.command(run.program, run.args, run.cwd, run.env, run.network);
+    run.log.line(&format!("$ {} {}", run.program.display(), run.args.join(" ")));
+    let mut command = Command::new(&entered.program);
+    command.args(&entered.args).env_clear().envs(run.env.iter());
+    if let Some(cwd) = &entered.cwd {
+        command.current_dir(cwd);
+    }
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.process_group(0).kill_on_drop(true);
+    let mut child =
+        command.spawn().map_err(|e| Failure::Start(format!("cannot start `{}`: {e}", run.program.display())))?;
+
+    // Forgotten by the child once it has been waited for.
+    let group = child.id();
+    let tail = Arc::new(Mutex::new(VecDeque::new()));
+    let out = tokio::spawn(stream(child.stdout.take(), run.log.clone(), tail.clone(), true));
+    let err = tokio::spawn(stream(child.stderr.take(), run.log.clone(), tail.clone(), false));
+    let last = || tail.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect::<Vec<String>>();
+
+    let status = tokio::select! {
+        status = child.wait() => status.map_err(|e| Failure::Start(format!("lost the child: {e}")))?,
+        () = run.interrupt.wait() => {
+            end(&mut child).await;
+            return Err(Failure::Interrupted);
+        }
+        () = tokio::time::sleep(run.timeout) => {
+            end(&mut child).await;
+            run.log.line(&format!("ended after {}", crate::ui::seconds(run.timeout)));
+            return Err(Failure::Timeout(run.timeout, last()));
+        }
+    };
+    // A grandchild may hold the pipes open; it is in the group, so it ends here (in a namespace it has ended already).
+    signal_group(group, Signal::SIGKILL);
+    let stdout = tokio::time::timeout(GRACE, out).await.ok().and_then(std::result::Result::ok).unwrap_or_default();
+    let _ = tokio::time::timeout(GRACE, err).await;
+    match status.code() {
+        Some(0) => Ok(stdout),
+        Some(code) if code == i32::from(CANNOT_ENTER) => {
+            Err(Failure::Start(format!("cannot enter the build root: {}", last().join(" "))))
+        }
+        code => Err(Failure::Code(code.unwrap_or_else(|| 128 + signal_of(status)), last())),
+    }
+}
+
+fn signal_of(status: std::process::ExitStatus) -> i32 {
+    std::os::unix::process::ExitStatusExt::signal(&status).unwrap_or(0)
+}
+
+async fn end(child: &mut Child) {
+    let group = child.id();
+    signal_group(group, Signal::SIGTERM);
+    if tokio::time::timeout(GRACE, child.wait()).await.is_err() {
+        signal_group(group, Signal::SIGKILL);
+        let _ = child.wait().await;
+    }
+    signal_group(group, Signal::SIGKILL);
+}
+
+fn signal_group(group: Option<u32>, signal: Signal) {
+    if let Some(pid) = group.and_then(|pid| i32::try_from(pid).ok()) {
+        let _ = killpg(Pid::from_raw(pid), signal);
+    }
+}
+
+async fn stream(
+    pipe: Option<impl AsyncRead + Unpin>,
+    log: Log,
+    tail: Arc<Mutex<VecDeque<String>>>,
+    keep: bool,
+) -> String {
+    const KEEP: usize = 64 * 1024 * 1024;
+    let mut kept = String::new();
+    let Some(pipe) = pipe else { return kept };
+    let mut reader = BufReader::with_capacity(LOG_LINE, pipe);
+    let mut line = Vec::new();
+    loop {
+        let (taken, ended) = match reader.fill_buf().await {
+            Ok([]) | Err(_) => (0, true),
+            Ok(bytes) => {
+                if let Some(at) = bytes.iter().position(|b| *b == b'\n') {
+                    line.extend_from_slice(&bytes[..at]);
+                    (at + 1, true)
+                } else {
+                    line.extend_from_slice(bytes);
+                    (bytes.len(), line.len() >= LOG_LINE)
+                }
+            }
+        };
+        if ended && !(taken == 0 && line.is_empty()) {
+            let text = String::from_utf8_lossy(&line);
+            if keep && kept.len() + text.len() < KEEP {
+                kept.push_str(&text);
+                kept.push('\n');
+            }
+            let text = text.trim_end_matches('\r');
+            log.line(text);
+            if !text.trim().is_empty() {
+                let mut tail = tail.lock().unwrap_or_else(PoisonError::into_inner);
+                if tail.len() == TAIL_LINES {
+                    tail.pop_front();
+                }
+                tail.push_back(text.chars().take(TAIL_LINE).collect());
+            }
+            line.clear();
+        }
+        if taken == 0 {
+            return kept;
+        }
+        reader.consume(taken);
+    }
+}
