@@ -1,0 +1,368 @@
+//! The npm registry: what it has, and tarballs held to their integrity.
+//!
+//! The registry is whatever npm is configured to use on this machine; no host is written here.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{BufReader, Write as _};
+use std::path::{Component, Path, PathBuf};
+use std::time::Duration;
+
+use backon::{ExponentialBuilder, Retryable as _};
+use flate2::read::MultiGzDecoder;
+use serde::Deserialize;
+use sha2::Digest as _;
+use url::Url;
+
+use crate::error::{Error, Result};
+use crate::lock::Integrity;
+
+/// A tool's tarball may unpack to this many bytes; Node.js has about 120 MB.
+const MAX_UNPACKED: u64 = 1 << 30;
+/// The largest document taken from the registry, in bytes.
+const MAX_DOCUMENT: usize = 256 << 20;
+
+/// The registry npm is configured to use.
+#[derive(Clone)]
+pub struct Registry {
+    base: Url,
+    client: reqwest::Client,
+    token: Option<Token>,
+}
+
+/// A bearer token: never printed.
+#[derive(Clone)]
+struct Token(String);
+
+/// The parts of a package's document that resolving needs (npm's abbreviated metadata).
+#[derive(Debug, Deserialize)]
+pub struct Packument {
+    /// `latest` and others.
+    #[serde(default, rename = "dist-tags")]
+    pub dist_tags: BTreeMap<String, String>,
+    /// By version.
+    #[serde(default)]
+    pub versions: BTreeMap<String, PackageVersion>,
+}
+
+/// One version of a package.
+#[derive(Debug, Deserialize)]
+pub struct PackageVersion {
+    /// Where its bytes are.
+    pub dist: Dist,
+}
+
+/// The bytes of a version.
+#[derive(Debug, Deserialize)]
+pub struct Dist {
+    /// Subresource integrities, separated by blanks.
+    #[serde(default)]
+    pub integrity: Option<String>,
+    /// Where the registry keeps the tarball.
+    pub tarball: String,
+}
+
+impl Packument {
+    /// The integrity of a version, if it has a SHA-512.
+    pub fn integrity(&self, version: &str) -> Option<Integrity> {
+        let all = self.versions.get(version)?.dist.integrity.as_deref()?;
+        all.split_ascii_whitespace().find_map(|one| one.parse().ok())
+    }
+
+    /// The newest version that is not a pre-release and that `wanted` accepts.
+    pub fn newest(&self, wanted: impl Fn(&semver::Version) -> bool) -> Option<semver::Version> {
+        self.versions
+            .keys()
+            .filter_map(|version| semver::Version::parse(version).ok())
+            .filter(|version| version.pre.is_empty() && wanted(version))
+            .max()
+    }
+}
+
+impl Registry {
+    /// The registry of the machine: `NPM_CONFIG_REGISTRY`, the user's `.npmrc`, else what `npm config get registry` says.
+    pub fn of_machine() -> Result<Self> {
+        let npmrc = user_npmrc();
+        let configured =
+            environment("npm_config_registry").or_else(|| npmrc.get("registry").cloned()).map_or_else(ask_npm, Ok)?;
+        let mut base = Url::parse(configured.trim())
+            .ok()
+            .filter(|url| matches!(url.scheme(), "http" | "https"))
+            .ok_or_else(|| {
+                Error::usage(
+                    "the npm registry that npm is configured to use is not an http(s) address",
+                    "set `NPM_CONFIG_REGISTRY` to the registry's address",
+                )
+            })?;
+        if !base.path().ends_with('/') {
+            base.set_path(&format!("{}/", base.path()));
+        }
+        let token = npmrc.get(&format!("{}:_authToken", nerf(&base))).cloned().map(Token);
+        Ok(Self { base, client: client()?, token })
+    }
+
+    /// The address without a trailing slash, as yarn wants it.
+    pub fn address(&self) -> String {
+        self.base.as_str().trim_end_matches('/').to_owned()
+    }
+
+    /// Asks for a package's versions.
+    pub async fn packument(&self, name: &str) -> Result<Packument> {
+        let url = self.package_url(name)?;
+        let what = format!("npm package `{name}`");
+        let body = (|| async { self.get(url.clone(), &what).await?.bytes().await.map_err(|e| torn(&what, &e)) })
+            .retry(backoff())
+            .when(|failure: &Failure| failure.again)
+            .await
+            .map_err(|failure| failure.error)?;
+        if body.len() > MAX_DOCUMENT {
+            return Err(Error::network(format!("the registry's document of {what} is too large"), ""));
+        }
+        serde_json::from_slice(&body).map_err(|e| {
+            Error::network(
+                format!("the registry's answer for {what} is not understood: {e}"),
+                "check which registry npm is configured to use (`npm config get registry`)",
+            )
+        })
+    }
+
+    /// Downloads a version's tarball to `to`; the bytes on disk have the integrity, or there are none.
+    pub async fn tarball(&self, name: &str, version: &str, integrity: &Integrity, to: &Path) -> Result<()> {
+        let what = format!("npm package `{name}@{version}`");
+        let base_name = name.rsplit('/').next().unwrap_or(name);
+        self.package_url(name)?;
+        let usual = self
+            .base
+            .join(&format!("{name}/-/{base_name}-{version}.tgz"))
+            .map_err(|e| Error::usage(format!("bad version `{version}`: {e}"), ""))?;
+        let first = self.download(usual, &what, to).await;
+        let found = match first {
+            Err(Failure { missing: true, error, .. }) => {
+                // Registries may keep tarballs elsewhere; their document says where.
+                let packument = self.packument(name).await?;
+                let url =
+                    packument.versions.get(version).and_then(|v| Url::parse(&v.dist.tarball).ok()).ok_or(error)?;
+                self.download(url, &what, to).await.map_err(|failure| failure.error)?
+            }
+            other => other.map_err(|failure| failure.error)?,
+        };
+        if found != *integrity {
+            let _ = fs::remove_file(to);
+            return Err(Error::Integrity {
+                what,
+                expected: integrity.to_string(),
+                found: found.to_string(),
+                hint: "the registry serves other bytes than those that were locked: nothing was used; compare with another \
+                       registry, then run `factory resolve` if the change is legitimate"
+                    .into(),
+            });
+        }
+        Ok(())
+    }
+
+    async fn download(&self, url: Url, what: &str, to: &Path) -> Result<Integrity, Failure> {
+        (|| async {
+            let mut response = self.get(url.clone(), what).await?;
+            let mut file = File::create(to).map_err(|e| Failure::last(Error::io("write", to)(e)))?;
+            let mut hasher = sha2::Sha512::new();
+            while let Some(chunk) = response.chunk().await.map_err(|e| torn(what, &e))? {
+                hasher.update(&chunk);
+                file.write_all(&chunk).map_err(|e| Failure::last(Error::io("write", to)(e)))?;
+            }
+            Ok(Integrity::from_bytes(hasher.finalize().into()))
+        })
+        .retry(backoff())
+        .when(|failure: &Failure| failure.again)
+        .await
+    }
+
+    async fn get(&self, url: Url, what: &str) -> Result<reqwest::Response, Failure> {
+        let same_host = url.origin() == self.base.origin();
+        let mut request = self
+            .client
+            .get(url)
+            .header("accept", "application/vnd.npm.install-v1+json; q=1.0, application/json; q=0.8, */*");
+        if let Some(token) = self.token.as_ref().filter(|_| same_host) {
+            request = request.bearer_auth(&token.0);
+        }
+        let response = request.send().await.map_err(|e| torn(what, &e))?;
+        let status = response.status();
+        if status.is_success() {
+            return Ok(response);
+        }
+        let hint = match status.as_u16() {
+            401 | 403 => "log in to the registry with `npm login`, or set its `_authToken` in `.npmrc`",
+            404 => "check the name and version; some registries hold only a part of npm",
+            _ => "try again, or use another registry (`NPM_CONFIG_REGISTRY`)",
+        };
+        Err(Failure {
+            again: status.is_server_error() || status.as_u16() == 429,
+            missing: status.as_u16() == 404,
+            error: Error::network(format!("{what}: the npm registry answered {status}"), hint),
+        })
+    }
+
+    fn package_url(&self, name: &str) -> Result<Url> {
+        if !crate::lock::is_package_name(name) {
+            return Err(Error::usage(format!("`{}` is not an npm package name", name.escape_debug()), ""));
+        }
+        self.base
+            .join(&name.replace('/', "%2f"))
+            .map_err(|e| Error::usage(format!("bad package name `{name}`: {e}"), ""))
+    }
+}
+
+struct Failure {
+    error: Error,
+    again: bool,
+    missing: bool,
+}
+
+impl Failure {
+    fn last(error: Error) -> Self {
+        Self { error, again: false, missing: false }
+    }
+}
+
+/// An error of the connection, without the URL (it may carry credentials): the cause stands at the end of the chain.
+fn torn(what: &str, e: &reqwest::Error) -> Failure {
+    let mut cause: &dyn std::error::Error = e;
+    while let Some(next) = cause.source() {
+        cause = next;
+    }
+    let error = Error::network(
+        format!("{what}: the npm registry cannot be reached: {cause}"),
+        "check the network, the proxy (`HTTPS_PROXY`) and the CA (`SSL_CERT_FILE`), then run the same command again",
+    );
+    Failure { error, again: true, missing: false }
+}
+
+fn backoff() -> ExponentialBuilder {
+    ExponentialBuilder::default().with_min_delay(Duration::from_millis(500)).with_max_times(4).with_jitter()
+}
+
+fn client() -> Result<reqwest::Client> {
+    reqwest::Client::builder()
+        .user_agent(concat!("factory/", env!("CARGO_PKG_VERSION")))
+        .connect_timeout(Duration::from_secs(20))
+        .read_timeout(Duration::from_secs(60))
+        .build()
+        .map_err(|e| Error::network(format!("cannot set up the network client: {e}"), "check `SSL_CERT_FILE`"))
+}
+
+/// npm reads its variables in either case.
+fn environment(name: &str) -> Option<String> {
+    [name.to_owned(), name.to_uppercase()].iter().find_map(|n| std::env::var(n).ok()).filter(|v| !v.is_empty())
+}
+
+/// The user's `.npmrc`: `key = value` lines; `${VAR}` stands for the environment's value (npm, "npmrc").
+fn user_npmrc() -> BTreeMap<String, String> {
+    let path = environment("npm_config_userconfig")
+        .map(PathBuf::from)
+        .or_else(|| std::env::var_os("HOME").map(|home| Path::new(&home).join(".npmrc")));
+    path.and_then(|path| fs::read_to_string(path).ok()).map(|text| parse_npmrc(&text)).unwrap_or_default()
+}
+
+fn parse_npmrc(text: &str) -> BTreeMap<String, String> {
+    text.lines()
+        .map(str::trim)
+        .filter(|line| !line.starts_with(['#', ';']))
+        .filter_map(|line| line.split_once('='))
+        .map(|(key, value)| (key.trim().to_owned(), expand(value.trim().trim_matches('"'))))
+        .collect()
+}
+
+fn expand(value: &str) -> String {
+    let mut out = String::new();
+    let mut rest = value;
+    while let Some((before, after)) = rest.split_once("${") {
+        let Some((name, tail)) = after.split_once('}') else { break };
+        out.push_str(before);
+        out.push_str(&std::env::var(name).unwrap_or_default());
+        rest = tail;
+    }
+    out + rest
+}
+
+/// npm's key of a registry's settings: `//host/path/`.
+fn nerf(base: &Url) -> String {
+    base.as_str().split_once(':').map(|(_, rest)| rest.to_owned()).unwrap_or_default()
+}
+
+fn ask_npm() -> Result<String> {
+    let unknown = |why: String| {
+        Error::usage(
+            format!("no npm registry is known: {why}"),
+            "install npm, or set `NPM_CONFIG_REGISTRY` to the registry's address",
+        )
+    };
+    let output = std::process::Command::new("npm")
+        .args(["config", "get", "registry"])
+        .stdin(std::process::Stdio::null())
+        .output()
+        .map_err(|e| {
+            unknown(format!("`npm` cannot be run ({e}), and neither the environment nor `.npmrc` names one"))
+        })?;
+    let said = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    if output.status.success() && said.starts_with("http") {
+        Ok(said)
+    } else {
+        Err(unknown("`npm config get registry` names none".into()))
+    }
+}
+
+/// Unpacks an npm tarball: what lies in its one top folder comes to `to`. Only plain files and folders are taken, and
+/// nothing leaves `to`.
+pub fn unpack(tarball: &Path, to: &Path) -> Result<()> {
+    let file = File::open(tarball).map_err(Error::io("read", tarball))?;
+    let mut archive = tar::Archive::new(MultiGzDecoder::new(BufReader::new(file)));
+    let mut total = 0;
+    for entry in archive.entries().map_err(Error::io("read", tarball))? {
+        let mut entry = entry.map_err(Error::io("read", tarball))?;
+        let path = entry.path().map_err(Error::io("read", tarball))?.into_owned();
+        let inside: PathBuf = path.components().skip_while(|c| *c == Component::CurDir).skip(1).collect();
+        if !entry.header().entry_type().is_file() || inside.as_os_str().is_empty() {
+            continue;
+        }
+        total += entry.size();
+        if total > MAX_UNPACKED || !inside.components().all(|c| matches!(c, Component::Normal(_))) {
+            return Err(Error::network(
+                format!("`{}` is not a package's tarball: `{}`", tarball.display(), path.display()),
+                "check which registry npm is configured to use",
+            ));
+        }
+        let target = to.join(&inside);
+        if let Some(parent) = target.parent() {
+            fs::create_dir_all(parent).map_err(Error::io("create", parent))?;
+        }
+        let executable = entry.header().mode().unwrap_or(0) & 0o100 != 0;
+        let mut out = File::create(&target).map_err(Error::io("create", &target))?;
+        std::io::copy(&mut entry, &mut out).map_err(Error::io("write", &target))?;
+        let mode = if executable { 0o755 } else { 0o644 };
+        fs::set_permissions(&target, std::os::unix::fs::PermissionsExt::from_mode(mode))
+            .map_err(Error::io("write", &target))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn npmrc_lines_are_read_as_npm_reads_them() {
+        let rc = parse_npmrc("# c\n; c\nregistry = https://r.example/npm/\n//r.example/npm/:_authToken=\"abc\"\n");
+        assert_eq!(rc["registry"], "https://r.example/npm/");
+        let base = Url::parse("https://r.example/npm/").unwrap();
+        assert_eq!(rc[&format!("{}:_authToken", nerf(&base))], "abc");
+    }
+
+    #[test]
+    fn the_newest_wanted_version_is_no_prerelease() {
+        let document = r#"{"versions": {"22.9.0": {"dist": {"tarball": "x"}}, "22.10.0": {"dist": {"tarball": "x"}},
+            "22.11.0-rc.1": {"dist": {"tarball": "x"}}, "24.1.0": {"dist": {"tarball": "x"}}}}"#;
+        let packument: Packument = serde_json::from_str(document).unwrap();
+        assert_eq!(packument.newest(|v| v.major == 22).unwrap().to_string(), "22.10.0");
+        assert_eq!(packument.newest(|v| v.major == 23), None);
+    }
+}
