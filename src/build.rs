@@ -1,6 +1,180 @@
 //! Replays a lock: checkout, patches, install, export, pack. Takes `&Lock`; asks nobody what is newest.
+//!
+//! In the order of the data: [`tools`] provisions the pinned programs, [`tree`] makes the patched checkout,
+//! [`workspace`] installs it and builds its plugins, [`export`] makes the package of one plugin, [`artefact`] its
+//! files; [`report`] and [`plugins_yaml`] say what came out. [`root`], [`enter`], [`env`] and [`child`] are how
+//! third-party code is run.
 
+pub mod artefact;
 pub mod child;
 pub mod enter;
 pub mod env;
+pub mod export;
+pub mod inputs;
+pub mod plugins_yaml;
+pub mod report;
 pub mod root;
+pub mod tools;
+pub mod tree;
+pub mod workspace;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use crate::error::{Error, Result};
+use crate::lock::{Lock, Workspace};
+use crate::store::Store;
+use crate::store::npm::Registry;
+use crate::ui::Ui;
+use artefact::Artefact;
+use child::Interrupt;
+use root::Isolation;
+
+/// How a build is done; nothing here changes what comes out.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The configuration directory: patches and overlays lie in it.
+    pub config_dir: PathBuf,
+    /// The folder of the lock: its companion folder lies in it.
+    pub lock_dir: PathBuf,
+    /// Where results go.
+    pub output_dir: PathBuf,
+    /// Steps of third-party code at once.
+    pub jobs: usize,
+    /// What keeps the build apart.
+    pub isolation: Isolation,
+    /// Use no network at all.
+    pub offline: bool,
+    /// How long one step may take.
+    pub timeout: Duration,
+    /// Run the install scripts of packages.
+    pub install_scripts: bool,
+    /// Prefix of image tags.
+    pub tag_prefix: String,
+    /// The compression of image layers.
+    pub compression: crate::image::Compression,
+}
+
+/// What all workspaces of a build share.
+pub struct Shared {
+    /// How.
+    pub options: Options,
+    /// The lock.
+    pub lock: Lock,
+    /// The cache.
+    pub store: Store,
+    /// Where packages come from; none when offline.
+    pub registry: Option<Registry>,
+    /// The talk.
+    pub ui: Arc<Ui>,
+    /// Ctrl-C.
+    pub interrupt: Interrupt,
+    /// Bounds the steps that run at once.
+    pub slots: Semaphore,
+}
+
+/// A workspace after its build.
+pub struct BuiltWorkspace {
+    /// Its name.
+    pub name: String,
+    /// What is said of it in the report.
+    pub report: report::WorkspaceReport,
+    /// What was made of each plugin, in the order of the lock.
+    pub plugins: Vec<Result<Artefact>>,
+    /// Why the workspace failed before its plugins.
+    pub error: Option<Error>,
+}
+
+impl BuiltWorkspace {
+    /// The errors of this workspace and its plugins.
+    pub fn errors(&self) -> impl Iterator<Item = &Error> {
+        self.error.iter().chain(self.plugins.iter().filter_map(|plugin| plugin.as_ref().err()))
+    }
+}
+
+/// Builds the workspaces named (all when none is), several at once. A failing one does not stop the others; Ctrl-C does.
+pub async fn build(shared: Arc<Shared>, names: &[String]) -> Result<Vec<BuiltWorkspace>> {
+    let chosen = choose(&shared.lock, names)?;
+    std::fs::create_dir_all(&shared.options.output_dir).map_err(Error::io("create", &shared.options.output_dir))?;
+    let mut running = JoinSet::new();
+    for (index, workspace) in chosen.iter().cloned().enumerate() {
+        let shared = shared.clone();
+        running.spawn(async move { (index, workspace::build(&shared, &workspace).await) });
+    }
+    let mut done: Vec<Option<BuiltWorkspace>> = chosen.iter().map(|_| None).collect();
+    while let Some(joined) = running.join_next().await {
+        match joined {
+            Ok((index, built)) => done[index] = Some(built),
+            Err(e) if e.is_panic() => std::panic::resume_unwind(e.into_panic()),
+            Err(_) => return Err(Error::Interrupted),
+        }
+    }
+    shared.interrupt.check()?;
+    Ok(done.into_iter().flatten().collect())
+}
+
+/// The workspaces of the lock that are named, in the lock's order.
+pub fn choose(lock: &Lock, names: &[String]) -> Result<Vec<Workspace>> {
+    for name in names {
+        if !lock.workspace.iter().any(|workspace| workspace.name == *name) {
+            let known: Vec<_> = lock.workspace.iter().map(|w| format!("`{}`", w.name)).collect();
+            return Err(Error::usage(
+                format!("workspace `{name}` is not in the lock"),
+                format!("the lock has {}; run `factory resolve {name}` if it is new", known.join(", ")),
+            ));
+        }
+    }
+    Ok(lock.workspace.iter().filter(|w| names.is_empty() || names.contains(&w.name)).cloned().collect())
+}
+
+/// Finds out once what this machine grants.
+pub async fn probe(store: &Store, choice: root::IsolationChoice) -> Result<(Isolation, Option<String>)> {
+    if choice == root::IsolationChoice::Off {
+        return Ok((Isolation::None, None));
+    }
+    let mut why = String::new();
+    let order = if nix::unistd::Uid::effective().is_root() {
+        vec![Isolation::Namespaces, Isolation::UserNamespaces]
+    } else {
+        vec![Isolation::UserNamespaces]
+    };
+    for isolation in order {
+        match try_isolation(store, isolation).await {
+            Ok(()) => return Ok((isolation, None)),
+            Err(e) => why = e,
+        }
+    }
+    if choice == root::IsolationChoice::Required {
+        return Err(Error::usage(
+            format!("this machine grants no namespaces: {why}"),
+            "allow user namespaces (sysctl `kernel.unprivileged_userns_clone`, a container's security profile), or use `--isolation auto`",
+        ));
+    }
+    Ok((Isolation::None, Some(why)))
+}
+
+async fn try_isolation(store: &Store, isolation: Isolation) -> Result<(), String> {
+    let scratch = store.scratch().map_err(|e| e.to_string())?;
+    let (tmp, mount) = (scratch.path().join("tmp"), scratch.path().join("root"));
+    for folder in [&tmp, &mount] {
+        std::fs::create_dir(folder).map_err(|e| e.to_string())?;
+    }
+    let mut root = root::Root::new(isolation, mount);
+    root.show(&tmp, "tmp", true);
+    let env = env::Env::base(0);
+    let entered = root.command(std::path::Path::new("/usr/bin/true"), &[], &tmp, &env, false);
+    let output = tokio::process::Command::new(&entered.program)
+        .args(&entered.args)
+        .env_clear()
+        .envs(env.iter())
+        .stdin(std::process::Stdio::null())
+        .kill_on_drop(true)
+        .output()
+        .await
+        .map_err(|e| e.to_string())?;
+    if output.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&output.stderr).trim().to_owned()) }
+}

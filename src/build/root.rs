@@ -83,6 +83,16 @@ impl Root {
         self
     }
 
+    /// The same view with another temporary folder, and a mount point of its own.
+    #[must_use]
+    pub fn with_tmp(&self, old: &Path, new: &Path, scratch: PathBuf) -> Self {
+        let mut root = Self { scratch, ..self.clone() };
+        for bind in root.binds.iter_mut().filter(|bind| bind.outside == old) {
+            bind.outside = new.to_path_buf();
+        }
+        root
+    }
+
     /// What keeps the children apart.
     pub fn isolation(&self) -> Isolation {
         self.isolation

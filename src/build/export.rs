@@ -1,0 +1,207 @@
+//! One plugin: `rhdh-cli plugin export`, then the selection of its files.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use super::child::{Interrupt, Log, Run, run};
+use super::env::Env;
+use super::root::Root;
+use super::tools::CLI_PACKAGE;
+use super::tree::{SCALPRUM, join};
+use crate::error::{Error, Place, Result};
+use crate::image::{Content, Entry, EntrySet, mf_types};
+use crate::lock::text::COMPANION;
+use crate::lock::{Plugin, Sha256, Workspace};
+
+/// The folder that the CLI fills, below the plugin.
+pub const EXPORTED: &str = "dist-dynamic";
+
+/// The pinned programs as the build's children see them.
+#[derive(Clone, Debug)]
+pub struct Programs {
+    /// `node`
+    pub node: PathBuf,
+    /// npm's entry, run with node.
+    pub npm: PathBuf,
+    /// yarn's entry, run with node.
+    pub yarn: PathBuf,
+    /// rhdh-cli's entry, run with node.
+    pub cli: PathBuf,
+}
+
+impl Programs {
+    /// The CLI's entry in its installed tree.
+    pub fn cli_entry(tree: &Path) -> PathBuf {
+        tree.join("node_modules").join(CLI_PACKAGE).join("bin/rhdh-cli")
+    }
+}
+
+/// The export of one plugin.
+pub struct Export<'a> {
+    /// Its workspace.
+    pub workspace: &'a Workspace,
+    /// The plugin.
+    pub plugin: &'a Plugin,
+    /// The workspace's folder in the checkout.
+    pub tree: &'a Path,
+    /// The programs.
+    pub programs: &'a Programs,
+    /// The view of the children, with a temporary folder of this plugin's own.
+    pub root: &'a Root,
+    /// Their environment.
+    pub env: &'a Env,
+    /// Where the lock and its companion folder lie.
+    pub lock_dir: &'a Path,
+    /// Whether the export may use the network.
+    pub network: bool,
+    /// Where the output goes.
+    pub log: &'a Log,
+    /// How long a step may take.
+    pub timeout: Duration,
+    /// Ctrl-C.
+    pub interrupt: &'a Interrupt,
+}
+
+/// What an export made.
+pub struct Exported {
+    /// The files of the package, `package.json` among them.
+    pub entries: EntrySet,
+    /// The exported `package.json`.
+    pub package_json: Vec<u8>,
+    /// Its name, `<source name>-dynamic`.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// The `yarn.lock` of a backend's private dependencies.
+    pub closure: Option<Vec<u8>>,
+}
+
+impl Export<'_> {
+    /// Runs the CLI, then selects what belongs to the package.
+    pub async fn run(&self) -> Result<Exported> {
+        let folder = self.tree.join(join(&self.plugin.path, ""));
+        let out = folder.join(EXPORTED);
+        if self.plugin.role.is_backend() {
+            self.lay_closure(&out)?;
+        }
+        self.export(&folder).await?;
+        let package_path = out.join("package.json");
+        let package_json = std::fs::read(&package_path).map_err(Error::io("read", &package_path))?;
+        let Package { name, version } = serde_json::from_slice(&package_json).map_err(|e| {
+            Error::config(Place::line(&package_path, e.line()), format!("the exported package is broken: {e}"), "")
+        })?;
+        let files = self.select(&out).await?;
+        let closure_path = out.join("yarn.lock");
+        let closure = if self.plugin.role.is_backend() {
+            Some(std::fs::read(&closure_path).map_err(Error::io("read", &closure_path))?)
+        } else {
+            None
+        };
+        Ok(Exported { entries: normalised(&out, files)?, package_json, name, version, closure })
+    }
+
+    /// Puts the sealed closure where the CLI finds it: then it installs exactly that (`--immutable`).
+    fn lay_closure(&self, out: &Path) -> Result<()> {
+        let Some(digest) = self.plugin.sealed.as_ref().and_then(|sealed| sealed.closure) else { return Ok(()) };
+        let path = closure_path(self.lock_dir, &self.workspace.name, &self.plugin.path);
+        let broken = |what: String| Error::Lock {
+            place: Place::file(&path),
+            what,
+            hint: format!(
+                "restore it from version control, or run `factory resolve {}` and build again to seal anew",
+                self.workspace.name
+            ),
+        };
+        let bytes = std::fs::read(&path).map_err(|e| broken(format!("cannot be read ({e}); the lock needs it")))?;
+        let found = Sha256::of(&bytes);
+        if found != digest {
+            return Err(broken(format!("has the checksum {found}, but the lock says {digest}")));
+        }
+        std::fs::create_dir_all(out).map_err(Error::io("create", out))?;
+        let target = out.join("yarn.lock");
+        std::fs::write(&target, bytes).map_err(Error::io("write", &target))
+    }
+
+    async fn export(&self, folder: &Path) -> Result<()> {
+        let mut args = vec![self.programs.cli.to_string_lossy().into_owned(), "plugin".into(), "export".into()];
+        for arg in &self.plugin.args {
+            // One element is one flag with its values, split as a shell would; checked when the lock was read.
+            args.extend(shlex::split(arg).unwrap_or_default());
+        }
+        if !self.plugin.role.is_backend() && folder.join(SCALPRUM).is_file() {
+            args.extend(["--scalprum-config".into(), SCALPRUM.into()]);
+        }
+        self.node(&args, folder, &format!("exporting plugin `{}` of workspace `{}` failed", self.plugin.path, self.workspace.name), "compare the plugin's arguments in the lock with what the CLI says above").await.map(drop)
+    }
+
+    /// The files that `npm pack` takes, with their executable bit.
+    async fn select(&self, out: &Path) -> Result<Vec<(String, bool)>> {
+        let args = [&self.programs.npm.to_string_lossy(), "pack", "--dry-run", "--json", "--ignore-scripts"]
+            .map(str::to_owned);
+        let what = format!("`npm pack` of plugin `{}` of workspace `{}` failed", self.plugin.path, self.workspace.name);
+        let said = self.node(&args, out, &what, "").await?;
+        let start = said.find('[').unwrap_or(0);
+        let packs: Vec<Pack> = serde_json::from_str(&said[start..]).map_err(|e| Error::Build {
+            what: format!("{what}: its answer is not understood: {e}"),
+            tail: vec![],
+            hint: format!("see `{}`", self.log.path().display()),
+        })?;
+        let files = packs.into_iter().next().map(|pack| pack.files).unwrap_or_default();
+        Ok(files.into_iter().map(|file| (file.path, file.mode & 0o100 != 0)).collect())
+    }
+
+    async fn node(&self, args: &[String], cwd: &Path, what: &str, hint: &str) -> Result<String> {
+        run(Run {
+            program: &self.programs.node,
+            args,
+            cwd,
+            env: self.env,
+            root: self.root,
+            network: self.network,
+            log: self.log,
+            timeout: self.timeout,
+            interrupt: self.interrupt,
+        })
+        .await
+        .map_err(|failure| failure.into_error(what, self.log, hint))
+    }
+}
+
+/// Where a plugin's closure is kept: `factory.lock.d/<workspace>/<plugin path>/yarn.lock`.
+pub fn closure_path(lock_dir: &Path, workspace: &str, plugin: &str) -> PathBuf {
+    lock_dir.join(COMPANION).join(workspace).join(join(plugin, "yarn.lock"))
+}
+
+/// The selected files, with what carries time or order made constant (reproducible.md).
+fn normalised(out: &Path, files: Vec<(String, bool)>) -> Result<EntrySet> {
+    let selected = EntrySet::select(out, files)?;
+    let mut entries = selected.entries().to_vec();
+    for entry in &mut entries {
+        if mf_types::is_named(&entry.path) {
+            if let Some(bytes) = selected.read(&entry.path)? {
+                entry.content = Content::Bytes(mf_types::normalise(bytes.into_owned()));
+            }
+        }
+    }
+    EntrySet::new(entries.into_iter().map(|entry| Entry { ..entry }).collect())
+}
+
+#[derive(Deserialize)]
+struct Package {
+    name: String,
+    version: String,
+}
+
+#[derive(Deserialize)]
+struct Pack {
+    files: Vec<PackFile>,
+}
+
+#[derive(Deserialize)]
+struct PackFile {
+    path: String,
+    #[serde(default)]
+    mode: u32,
+}

@@ -1,0 +1,119 @@
+//! `build-report.json`: what a build made, how long it took, and what failed. Facts only: no host name, no path of
+//! the user's, no secret.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::lock::{Integrity, Role, Sha256};
+
+/// The report's format.
+pub const VERSION: u32 = 1;
+/// Its name in the output directory.
+pub const FILE_NAME: &str = "build-report.json";
+
+/// What a build made.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Report {
+    /// Format version.
+    pub version: u32,
+    /// The factory that built.
+    pub factory: String,
+    /// Digest of the lock's pins: the identity of the release.
+    pub lock: Sha256,
+    /// What kept the build apart from the machine: `namespaces`, `user-namespaces` or `none`.
+    pub isolation: String,
+    /// One per workspace, in the order of the lock.
+    pub workspaces: Vec<WorkspaceReport>,
+    /// Warnings of the run.
+    pub warnings: Vec<String>,
+}
+
+/// One workspace.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct WorkspaceReport {
+    /// Its name.
+    pub name: String,
+    /// Why the workspace failed as a whole, if it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// Its log, relative to the output directory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log: Option<String>,
+    /// Seconds per phase.
+    pub seconds: BTreeMap<String, f64>,
+    /// Its plugins.
+    pub plugins: Vec<PluginReport>,
+}
+
+/// One plugin.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct PluginReport {
+    /// Its folder from the workspace.
+    pub path: String,
+    /// The source package's name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// Its role.
+    pub role: Role,
+    /// What was made of it, if it did not fail.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output: Option<Output>,
+    /// Why it failed, if it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// Its log, relative to the output directory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log: Option<String>,
+    /// Seconds per phase.
+    pub seconds: BTreeMap<String, f64>,
+}
+
+/// What was made of a plugin.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Output {
+    /// The `.tgz`, relative to the output directory.
+    pub tgz: String,
+    /// Its integrity.
+    pub integrity: Integrity,
+    /// Bytes of the `.tgz`.
+    pub tgz_bytes: u64,
+    /// The image's name and tag.
+    pub image: String,
+    /// The folder in which the image installs.
+    pub image_path: String,
+    /// The image's manifest.
+    pub digest: Sha256,
+    /// The compressed layer.
+    pub layer: Sha256,
+    /// The uncompressed layer.
+    pub diff_id: Sha256,
+    /// Files in the package.
+    pub files: usize,
+    /// The closure of a backend's private dependencies.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closure: Option<Sha256>,
+    /// The digest of all inputs.
+    pub inputs: Sha256,
+    /// Where it was pushed, as a digest reference.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pushed: Option<String>,
+}
+
+impl Report {
+    /// The text of the file.
+    ///
+    /// # Panics
+    /// Never: all fields have a JSON form.
+    pub fn to_json(&self) -> String {
+        let mut text = serde_json::to_string_pretty(self).expect("a report is plain data");
+        text.push('\n');
+        text
+    }
+}

@@ -1,0 +1,210 @@
+//! Sealing: what the first build found out, and how later builds are held to it.
+//!
+//! Beside the lock lie, per plugin, its closure (`yarn.lock`) and a list of its files, so that a build that makes
+//! something else can say which file differs first, on any machine.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use sha2::Digest as _;
+
+use super::tree::join;
+use crate::error::{Error, Result};
+use crate::image::EntrySet;
+use crate::lock::text::COMPANION;
+
+/// Hex digits kept of a file's SHA-256: enough to tell files apart; what is proven stands in the lock.
+const DIGITS: usize = 16;
+
+/// The files of a package with the start of their SHA-256. A package below `node_modules` is one line: its content is
+/// pinned by the closure, and 30,000 lines would help nobody.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FileList(BTreeMap<String, String>);
+
+/// How two packages differ first, in the classes of reproducible.md.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// Only the compression or the packing: the files are equal.
+    Packing,
+    /// The exported `package.json`.
+    PackageJson,
+    /// A bundle's name, which holds a hash of its content.
+    BundleName,
+    /// A bundle's content.
+    Bundle,
+    /// A dependency in `node_modules`.
+    Dependency,
+    /// An embedded package's build.
+    Embedded,
+    /// Anything else.
+    Other,
+}
+
+impl fmt::Display for Class {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Packing => "the files are equal: only their packing differs, which is a defect of factory",
+            Self::PackageJson => "the exported package.json",
+            Self::BundleName => "the name of a bundle, which holds a hash of its content",
+            Self::Bundle => "the content of a bundle",
+            Self::Dependency => "a dependency drifted",
+            Self::Embedded => "an embedded package was not rebuilt identically",
+            Self::Other => "the plugin's own build",
+        })
+    }
+}
+
+/// A difference between what was sealed and what was made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Difference {
+    /// The first file that differs, is missing or is new.
+    pub file: Option<String>,
+    /// How.
+    pub class: Class,
+    /// How many files differ, are missing or are new.
+    pub count: usize,
+}
+
+impl FileList {
+    /// The list of a package's entries.
+    pub fn of(entries: &EntrySet) -> Result<Self> {
+        let mut hashers: BTreeMap<String, sha2::Sha256> = BTreeMap::new();
+        for entry in entries.entries() {
+            let group = group(&entry.path);
+            let hasher = hashers.entry(group.to_owned()).or_default();
+            if group.len() != entry.path.len() {
+                hasher.update(entry.path.as_bytes());
+                hasher.update([0]);
+            }
+            hasher.update([u8::from(entry.executable)]);
+            let bytes = entries.read(&entry.path)?.unwrap_or_default();
+            hasher.update((bytes.len() as u64).to_le_bytes());
+            hasher.update(&bytes);
+        }
+        let short = |hasher: sha2::Sha256| hex::encode(hasher.finalize())[..DIGITS].to_owned();
+        Ok(Self(hashers.into_iter().map(|(path, hasher)| (path, short(hasher))).collect()))
+    }
+
+    /// One `<hex> <path>` a line, sorted by path.
+    pub fn to_text(&self) -> String {
+        use std::fmt::Write as _;
+        self.0.iter().fold(String::new(), |mut text, (path, digest)| {
+            let _ = writeln!(text, "{digest} {path}");
+            text
+        })
+    }
+
+    /// Reads what [`Self::to_text`] wrote; lines of another form are left out.
+    pub fn from_text(text: &str) -> Self {
+        Self(text.lines().filter_map(|line| line.split_once(' ')).map(|(d, p)| (p.to_owned(), d.to_owned())).collect())
+    }
+
+    /// The first difference, if the lists differ at all, else a difference of packing.
+    pub fn difference(&self, made: &Self) -> Difference {
+        let mut files: Vec<&String> = Vec::new();
+        for (path, digest) in &self.0 {
+            if made.0.get(path) != Some(digest) {
+                files.push(path);
+            }
+        }
+        files.extend(made.0.keys().filter(|path| !self.0.contains_key(*path)));
+        files.sort();
+        // The cause comes before its consequences: a changed dependency or embedded package changes bundles.
+        let renamed = |path: &str| self.0.contains_key(path) != made.0.contains_key(path);
+        let first = files.iter().min_by_key(|path| (rank(class_of(path, renamed(path))), path.as_str()));
+        Difference {
+            class: first.map_or(Class::Packing, |path| class_of(path, renamed(path))),
+            file: first.map(|path| (*path).clone()),
+            count: files.len(),
+        }
+    }
+}
+
+fn rank(class: Class) -> u8 {
+    match class {
+        Class::Dependency => 0,
+        Class::Embedded => 1,
+        Class::Other => 2,
+        Class::PackageJson => 3,
+        Class::Bundle => 4,
+        Class::BundleName | Class::Packing => 5,
+    }
+}
+
+fn class_of(path: &str, renamed: bool) -> Class {
+    if path == "package.json" {
+        Class::PackageJson
+    } else if path.starts_with("node_modules/") {
+        Class::Dependency
+    } else if path.starts_with("embedded/") {
+        Class::Embedded
+    } else if path.starts_with("dist-scalprum/") || path.starts_with("dist/static/") {
+        if renamed { Class::BundleName } else { Class::Bundle }
+    } else {
+        Class::Other
+    }
+}
+
+/// The line a file belongs to: itself, or the outermost package in `node_modules` that holds it.
+fn group(path: &str) -> &str {
+    let Some(rest) = path.strip_prefix("node_modules/") else { return path };
+    let segments = if rest.starts_with('@') { 2 } else { 1 };
+    match rest.match_indices('/').nth(segments - 1) {
+        Some((at, _)) => &path[.."node_modules/".len() + at],
+        None => path,
+    }
+}
+
+/// Where a plugin's list of files is kept.
+pub fn files_path(lock_dir: &Path, workspace: &str, plugin: &str) -> PathBuf {
+    lock_dir.join(COMPANION).join(workspace).join(join(plugin, "files"))
+}
+
+/// The sealed list of a plugin's files; empty when it is not there.
+pub fn read_files(lock_dir: &Path, workspace: &str, plugin: &str) -> Result<Option<FileList>> {
+    let path = files_path(lock_dir, workspace, plugin);
+    match std::fs::read_to_string(&path) {
+        Ok(text) => Ok(Some(FileList::from_text(&text))),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(Error::io("read", &path)(e)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::image::{Content, Entry};
+
+    fn list(files: &[(&str, &str)]) -> FileList {
+        let entry = |(path, text): &(&str, &str)| Entry {
+            path: (*path).to_owned(),
+            executable: false,
+            content: Content::Bytes(text.as_bytes().to_vec()),
+        };
+        FileList::of(&EntrySet::new(files.iter().map(entry).collect()).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn a_package_in_node_modules_is_one_line() {
+        let list = list(&[
+            ("node_modules/@a/b/index.js", "1"),
+            ("node_modules/@a/b/node_modules/c/index.js", "1"),
+            ("node_modules/d/index.js", "1"),
+            ("package.json", "{}"),
+        ]);
+        let paths: Vec<_> = list.0.keys().map(String::as_str).collect();
+        assert_eq!(paths, ["node_modules/@a/b", "node_modules/d", "package.json"]);
+        assert_eq!(FileList::from_text(&list.to_text()), list);
+    }
+
+    #[test]
+    fn the_cause_is_named_before_its_consequences() {
+        let sealed = list(&[("dist-scalprum/a.1.js", "1"), ("node_modules/d/index.js", "1"), ("dist/x.js", "1")]);
+        let made = list(&[("dist-scalprum/a.2.js", "2"), ("node_modules/d/index.js", "2"), ("dist/x.js", "1")]);
+        let difference = sealed.difference(&made);
+        assert_eq!(difference.file.as_deref(), Some("node_modules/d"));
+        assert_eq!((difference.class, difference.count), (Class::Dependency, 3));
+        assert_eq!(sealed.difference(&sealed).class, Class::Packing);
+    }
+}

@@ -1,0 +1,231 @@
+//! The pinned programs, provisioned from the npm registry by integrity into the cache.
+//!
+//! Nothing of the machine's own Node.js is used: the same lock runs the same node, npm, yarn and rhdh-cli everywhere.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::child::{Interrupt, Log, Run, run};
+use super::env::Env;
+use super::root::{Isolation, Root};
+use crate::error::{Error, Place, Result};
+use crate::lock::text::COMPANION;
+use crate::lock::{Cli, Integrity, Sha256, Tools, Yarn};
+use crate::store::Store;
+use crate::store::npm::{Registry, unpack};
+use crate::ui::Ui;
+
+/// rhdh-cli's package.
+pub const CLI_PACKAGE: &str = "@red-hat-developer-hub/cli";
+/// Installing the CLI's 2,000 packages takes a minute or two; a registry that hangs is given up after this.
+const CLI_TIMEOUT: Duration = Duration::from_secs(30 * 60);
+
+/// What provisioning needs.
+#[derive(Clone, Copy)]
+pub struct Provider<'a> {
+    /// The cache.
+    pub store: &'a Store,
+    /// Where tarballs come from; absent when offline.
+    pub registry: Option<&'a Registry>,
+    /// What keeps installs apart from the machine.
+    pub isolation: Isolation,
+    /// The talk.
+    pub ui: &'a Ui,
+    /// Ctrl-C.
+    pub interrupt: &'a Interrupt,
+}
+
+/// `linux-x64` or `linux-arm64`: the platforms RHDH runs on.
+pub fn platform() -> Result<&'static str> {
+    match (std::env::consts::OS, std::env::consts::ARCH) {
+        ("linux", "x86_64") => Ok("linux-x64"),
+        ("linux", "aarch64") => Ok("linux-arm64"),
+        (os, arch) => Err(Error::usage(
+            format!("factory builds on linux-x64 and linux-arm64, not on {os}-{arch}"),
+            "run it in its container image",
+        )),
+    }
+}
+
+impl Provider<'_> {
+    /// Node.js: the folder that holds `bin/node`.
+    pub async fn node(&self, tools: &Tools) -> Result<PathBuf> {
+        let platform = platform()?;
+        let node = &tools.node;
+        let integrity = node.integrity.get(platform).ok_or_else(|| {
+            Error::usage(
+                format!("the lock has no Node.js {} for {platform}", node.version),
+                "choose a version that has one (`NODE_VERSION`) and run `factory resolve`",
+            )
+        })?;
+        self.package(&format!("node-{platform}"), &node.version, integrity).await
+    }
+
+    /// npm: the folder that holds `bin/npm-cli.js`.
+    pub async fn npm(&self, tools: &Tools) -> Result<PathBuf> {
+        self.package("npm", &tools.npm.version, &tools.npm.integrity).await
+    }
+
+    /// yarn: the folder that holds `bin/yarn.js`; none for a committed one.
+    pub async fn yarn(&self, yarn: &Yarn) -> Result<Option<PathBuf>> {
+        match &yarn.integrity {
+            Some(integrity) => self.package(yarn_package(&yarn.version), &yarn.version, integrity).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// A package whose tarball is all of it, unpacked in the cache.
+    pub async fn package(&self, name: &str, version: &str, integrity: &Integrity) -> Result<PathBuf> {
+        let key = format!("{}-{version}-{}", name.trim_start_matches('@').replace('/', "-"), &integrity.hex()[..16]);
+        if let Some(path) = self.store.existing("tools", &key) {
+            return Ok(path);
+        }
+        let registry = self.registry.ok_or_else(|| missing_offline(&format!("{name}@{version}")))?;
+        let step = self.ui.step("tools", format!("download {name}@{version}"));
+        let scratch = self.store.scratch()?;
+        let tarball = scratch.path().join("package.tgz");
+        registry.tarball(name, version, integrity, &tarball).await?;
+        let path = self.store.entry("tools", &key, |to| unpack(&tarball, to))?;
+        step.done("");
+        Ok(path)
+    }
+
+    /// rhdh-cli with its whole tree, installed from the package-lock beside the lock.
+    pub async fn cli(&self, tools: &Tools, lock_dir: &Path) -> Result<PathBuf> {
+        let cli = &tools.rhdh_cli;
+        let (manifest, tree) = read_tree(cli, lock_dir)?;
+        let platform = platform()?;
+        let key = format!("rhdh-cli-{}-{}-{platform}", cli.version, &cli.tree.hex()[..16]);
+        if let Some(path) = self.store.existing("tools", &key) {
+            return Ok(path);
+        }
+        let registry = self.registry.ok_or_else(|| missing_offline(&format!("{CLI_PACKAGE}@{}", cli.version)))?;
+        let (node, npm) = (self.node(tools).await?, self.npm(tools).await?);
+        let step = self.ui.step("tools", format!("install {CLI_PACKAGE}@{}", cli.version));
+        let cache = self.store.folder("npm")?;
+        let log = Log::create(self.store.folder("logs")?.join("rhdh-cli.log"))?;
+        let handle = tokio::runtime::Handle::current();
+        let install = |to: &Path| -> Result<()> {
+            std::fs::write(to.join("package.json"), &manifest).map_err(Error::io("write", to))?;
+            std::fs::write(to.join("package-lock.json"), &tree).map_err(Error::io("write", to))?;
+            let npm = Npm { node: &node, npm: &npm, cache: &cache, registry, provider: *self };
+            // Install scripts are third-party code that the CLI's bundlers do without.
+            let args = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier"];
+            handle.block_on(npm.run(&args, to, &log, "installing rhdh-cli failed")).map(drop)
+        };
+        let path = tokio::task::block_in_place(|| self.store.entry("tools", &key, install))?;
+        step.done("");
+        Ok(path)
+    }
+}
+
+/// The npm package that carries yarn: its classic line and its modern one live in different packages.
+pub fn yarn_package(version: &str) -> &'static str {
+    if version.starts_with("0.") || version.starts_with("1.") { "yarn" } else { "@yarnpkg/cli-dist" }
+}
+
+fn missing_offline(what: &str) -> Error {
+    Error::network(
+        format!("`{what}` is not in the cache, and `--offline` allows no network"),
+        "run `factory fetch` with a network first",
+    )
+}
+
+/// The folder of the CLI's tree beside the lock.
+pub fn tree_folder(lock_dir: &Path, version: &str) -> PathBuf {
+    lock_dir.join(COMPANION).join("rhdh-cli").join(version)
+}
+
+/// The `package.json` that the CLI's tree is resolved and installed for.
+pub fn cli_manifest(version: &str) -> String {
+    format!(
+        "{{\n  \"name\": \"rhdh-cli-tree\",\n  \"private\": true,\n  \"dependencies\": {{\n    \"{CLI_PACKAGE}\": \"{version}\"\n  }}\n}}\n"
+    )
+}
+
+fn read_tree(cli: &Cli, lock_dir: &Path) -> Result<(String, Vec<u8>)> {
+    let path = tree_folder(lock_dir, &cli.version).join("package-lock.json");
+    let tree = std::fs::read(&path).map_err(|e| Error::Lock {
+        place: Place::file(&path),
+        what: format!("cannot be read ({e}); the lock needs it"),
+        hint: "restore it from version control, or run `factory resolve`".into(),
+    })?;
+    let found = Sha256::of(&tree);
+    if found != cli.tree {
+        return Err(Error::Lock {
+            place: Place::file(&path),
+            what: format!("has the checksum {found}, but the lock says {}", cli.tree),
+            hint: "restore it from version control, or run `factory resolve`".into(),
+        });
+    }
+    Ok((cli_manifest(&cli.version), tree))
+}
+
+/// The pinned npm, run in a build root.
+pub struct Npm<'a> {
+    /// Folder of Node.js.
+    pub node: &'a Path,
+    /// Folder of npm.
+    pub npm: &'a Path,
+    /// npm's own cache.
+    pub cache: &'a Path,
+    /// The registry it asks.
+    pub registry: &'a Registry,
+    /// What provisioned it.
+    pub provider: Provider<'a>,
+}
+
+impl Npm<'_> {
+    /// Runs npm in `folder`; returns its stdout.
+    pub async fn run(&self, args: &[&str], folder: &Path, log: &Log, what: &str) -> Result<String> {
+        let scratch = self.provider.store.scratch()?;
+        let make = |name: &str| -> Result<PathBuf> {
+            let path = scratch.path().join(name);
+            std::fs::create_dir(&path).map_err(Error::io("create", &path))?;
+            Ok(path)
+        };
+        let (home, tmp, mount) = (make("home")?, make("tmp")?, make("root")?);
+        let mut root = Root::new(self.provider.isolation, mount);
+        root.show(folder, "package", true)
+            .show(&home, "home", true)
+            .show(&tmp, "tmp", true)
+            .show(self.cache, "npm", true)
+            .show(self.node, "tools/node", false)
+            .show(self.npm, "tools/npm", false);
+        let node = root.inside(&self.node.join("bin/node"));
+        let bin = node.parent().unwrap_or(Path::new("/")).to_string_lossy().into_owned();
+        let mut env = Env::base(0);
+        env.set("PATH", format!("{bin}:/usr/bin:/bin"));
+        env.set("HOME", root.inside(&home)).set("TMPDIR", root.inside(&tmp));
+        npm_settings(&mut env, &root.inside(self.cache), &self.registry.address());
+        let mut all = vec![root.inside(&self.npm.join("bin/npm-cli.js")).to_string_lossy().into_owned()];
+        all.extend(args.iter().map(|arg| (*arg).to_owned()));
+        run(Run {
+            program: &node,
+            args: &all,
+            cwd: folder,
+            env: &env,
+            root: &root,
+            network: true,
+            log,
+            timeout: CLI_TIMEOUT,
+            interrupt: self.provider.interrupt,
+        })
+        .await
+        .map_err(|failure| failure.into_error(what, log, "check the registry that npm is configured to use"))
+    }
+}
+
+/// npm's settings: the registry the machine uses, and nothing of the user's.
+pub fn npm_settings(env: &mut Env, cache: &Path, registry: &str) {
+    env.set("npm_config_registry", registry)
+        .set("npm_config_cache", cache)
+        .set("npm_config_userconfig", "/dev/null")
+        .set("npm_config_globalconfig", "/dev/null")
+        .set("npm_config_update_notifier", "false")
+        .set("npm_config_audit", "false")
+        .set("npm_config_fund", "false")
+        .set("npm_config_progress", "false")
+        // A lock made here must not name the registry it was made with.
+        .set("npm_config_omit_lockfile_registry_resolved", "true");
+}

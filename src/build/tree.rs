@@ -1,0 +1,200 @@
+//! The tree that is built: the pinned commit, patched, with the overlays laid over it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::child::{Interrupt, Log, Run, run};
+use super::env::Env;
+use super::root::{Isolation, Root};
+use crate::error::{Error, Result};
+use crate::lock::{Input, Sha256, Workspace};
+
+/// Folder names under a plugin's configuration whose content is laid over the plugin. The seed uses both.
+pub const OVERLAY_FOLDERS: [&str; 2] = ["overlay", "overlays"];
+
+/// Applies patches and overlays to a checked-out workspace.
+pub struct Dressing<'a> {
+    /// The workspace.
+    pub workspace: &'a Workspace,
+    /// The folder of its configuration.
+    pub config: &'a Path,
+    /// Its folder in the checkout.
+    pub tree: &'a Path,
+    /// Where what is done is written.
+    pub log: &'a Log,
+    /// Ctrl-C.
+    pub interrupt: &'a Interrupt,
+}
+
+impl Dressing<'_> {
+    /// Applies all patches in the order of their names, then the overlays. Returns how many of each.
+    pub async fn apply(&self) -> Result<(usize, usize)> {
+        let mut patches = 0;
+        for input in &self.workspace.input {
+            if is_patch(&input.path) {
+                self.patch(input).await?;
+                patches += 1;
+            }
+        }
+        let mut overlays = 0;
+        for input in &self.workspace.input {
+            if let Some(target) = self.overlay_target(&input.path) {
+                self.copy(input, &target)?;
+                overlays += 1;
+            }
+        }
+        if let Some(backstage) = self.workspace.input.iter().find(|input| input.path == "backstage.json") {
+            // The CLI takes `backstage.supported-versions` from the workspace's own file.
+            self.copy(backstage, Path::new("backstage.json"))?;
+        }
+        for plugin in &self.workspace.plugin {
+            let Some(scalprum) = self.input(&plugin.path, "scalprum-config.json") else { continue };
+            self.copy(scalprum, &join(&plugin.path, SCALPRUM))?;
+        }
+        Ok((patches, overlays))
+    }
+
+    /// A configuration file of a plugin, when the lock has it.
+    pub fn input(&self, plugin: &str, name: &str) -> Option<&Input> {
+        let wanted = join(plugin, name);
+        self.workspace.input.iter().find(|input| Path::new(&input.path) == wanted)
+    }
+
+    /// Where an overlay's file goes in the workspace: `plugins/a/overlay/src/x.ts` is `plugins/a/src/x.ts`.
+    fn overlay_target(&self, path: &str) -> Option<PathBuf> {
+        self.workspace.plugin.iter().find_map(|plugin| {
+            OVERLAY_FOLDERS.iter().find_map(|folder| {
+                let rest = Path::new(path).strip_prefix(join(&plugin.path, folder)).ok()?;
+                Some(join(&plugin.path, rest))
+            })
+        })
+    }
+
+    /// GNU patch, the reference of the original: `-p1` for git's and unified headers with `a/`, else `-p0`; blanks in
+    /// the context may differ.
+    async fn patch(&self, input: &Input) -> Result<()> {
+        let bytes = read_input(self.config, input)?;
+        let level = if has_prefixes(&bytes) { "-p1" } else { "-p0" };
+        let file = self.tree.join(".factory.patch");
+        fs::write(&file, &bytes).map_err(Error::io("write", &file))?;
+        let args: Vec<String> = [
+            level,
+            "--forward",
+            "--batch",
+            "--ignore-whitespace",
+            "--no-backup-if-mismatch",
+            "--reject-file=-",
+            "--input=.factory.patch",
+        ]
+        .map(str::to_owned)
+        .into();
+        let root = Root::new(Isolation::None, PathBuf::new());
+        let env = Env::base(self.workspace.source.epoch).with("PATH", "/usr/bin:/bin:/usr/local/bin");
+        let done = run(Run {
+            program: Path::new("patch"),
+            args: &args,
+            cwd: self.tree,
+            env: &env,
+            root: &root,
+            network: false,
+            log: self.log,
+            timeout: std::time::Duration::from_secs(120),
+            interrupt: self.interrupt,
+        })
+        .await;
+        let _ = fs::remove_file(&file);
+        done.map(drop).map_err(|failure| {
+            let what = format!("`{}` does not apply to workspace `{}`", input.path, self.workspace.name);
+            failure.into_error(&what, self.log, "bring the patch up to date with the pinned commit")
+        })
+    }
+
+    fn copy(&self, input: &Input, target: &Path) -> Result<()> {
+        let bytes = read_input(self.config, input)?;
+        let to = self.tree.join(target);
+        if let Some(parent) = to.parent() {
+            refuse_links(self.tree, parent)?;
+            fs::create_dir_all(parent).map_err(Error::io("create", parent))?;
+        }
+        // A link in the checkout is replaced, never written through.
+        if to.symlink_metadata().is_ok_and(|meta| !meta.is_dir()) {
+            fs::remove_file(&to).map_err(Error::io("replace", &to))?;
+        }
+        fs::write(&to, bytes).map_err(Error::io("write", &to))?;
+        let mode = if input.executable { 0o755 } else { 0o644 };
+        fs::set_permissions(&to, std::os::unix::fs::PermissionsExt::from_mode(mode)).map_err(Error::io("write", &to))?;
+        self.log.line(&format!("copied {} to {}", input.path, target.display()));
+        Ok(())
+    }
+}
+
+/// Where a plugin's scalprum configuration lies in the build, relative to the plugin.
+pub const SCALPRUM: &str = ".factory-scalprum-config.json";
+
+/// Reads a configuration file and holds it to the lock.
+pub fn read_input(config: &Path, input: &Input) -> Result<Vec<u8>> {
+    let path = config.join(&input.path);
+    let stale = |why: String| Error::Stale {
+        reasons: vec![format!("`{}`: {why}", path.display())],
+        hint: "run `factory resolve`".into(),
+    };
+    let bytes = match fs::read(&path) {
+        Ok(bytes) => bytes,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+            return Err(stale("was removed since `factory resolve`".into()));
+        }
+        Err(e) => return Err(Error::io("read", &path)(e)),
+    };
+    if Sha256::of(&bytes) == input.sha256 { Ok(bytes) } else { Err(stale("changed since `factory resolve`".into())) }
+}
+
+/// `plugin` may be `.`.
+pub fn join(plugin: &str, rest: impl AsRef<Path>) -> PathBuf {
+    if plugin == "." { rest.as_ref().to_path_buf() } else { Path::new(plugin).join(rest) }
+}
+
+fn is_patch(path: &str) -> bool {
+    path.strip_prefix("patches/").is_some_and(|name| {
+        !name.contains('/') && Path::new(name).extension().is_some_and(|extension| extension == "patch")
+    })
+}
+
+fn has_prefixes(patch: &[u8]) -> bool {
+    patch.split(|b| *b == b'\n').any(|line| line.starts_with(b"diff --git") || line.starts_with(b"--- a/"))
+}
+
+/// A repository may hold a link that points elsewhere: nothing of ours is written through it.
+fn refuse_links(tree: &Path, folder: &Path) -> Result<()> {
+    let mut at = tree.to_path_buf();
+    for part in folder.strip_prefix(tree).unwrap_or(Path::new("")).components() {
+        at.push(part);
+        if at.symlink_metadata().is_ok_and(|meta| meta.is_symlink()) {
+            return Err(Error::Build {
+                what: format!("`{}` is a link in the checkout; an overlay cannot be laid over it", at.display()),
+                tail: vec![],
+                hint: "name the folder that the link points to in the overlay".into(),
+            });
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_strip_level_follows_the_headers() {
+        assert!(has_prefixes(b"diff --git a/x b/x\n"));
+        assert!(has_prefixes(b"text\n--- a/x\n+++ b/x\n"));
+        assert!(!has_prefixes(b"--- x.orig\n+++ x\n"));
+    }
+
+    #[test]
+    fn only_files_of_the_patches_folder_are_patches() {
+        assert!(is_patch("patches/1-a.patch"));
+        assert!(!is_patch("patches/old/1-a.patch"));
+        assert!(!is_patch("plugins/a/overlay/patches/1.patch"));
+        assert!(!is_patch("patches/readme.md"));
+    }
+}

@@ -1,0 +1,346 @@
+//! One workspace: checkout, patches, overlays, install, type declarations, then its plugins.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use super::artefact::{self, Artefact};
+use super::child::{Log, Run, run};
+use super::env::Env;
+use super::export::{Export, Programs};
+use super::report::{PluginReport, WorkspaceReport};
+use super::root::Root;
+use super::tools::{Provider, npm_settings};
+use super::tree::Dressing;
+use super::{BuiltWorkspace, Shared, checkout, inputs};
+use crate::error::{Error, Result};
+use crate::lock::{Plugin, Workspace};
+
+/// Builds a workspace; errors are in the result.
+pub async fn build(shared: &Shared, workspace: &Workspace) -> BuiltWorkspace {
+    let mut seconds = BTreeMap::new();
+    let logs = artefact::folder(&shared.options.output_dir, workspace).join("logs");
+    let log_path = logs.join("workspace.log");
+    let (error, plugins) = match prepare(shared, workspace, &log_path, &mut seconds).await {
+        Ok(prepared) => (None, plugins(shared, workspace, &prepared, &logs).await),
+        Err(error) => {
+            if !matches!(error, Error::Interrupted) {
+                shared.ui.error(&error);
+            }
+            (Some(error), Vec::new())
+        }
+    };
+    let relative = |path: &Path| artefact::relative(&shared.options.output_dir, path);
+    let report = WorkspaceReport {
+        name: workspace.name.clone(),
+        error: error.as_ref().map(ToString::to_string),
+        log: Some(relative(&log_path)),
+        seconds,
+        plugins: workspace
+            .plugin
+            .iter()
+            .zip(&plugins)
+            .map(|(plugin, (result, seconds))| PluginReport {
+                path: plugin.path.clone(),
+                name: plugin.name.clone(),
+                version: plugin.version.clone(),
+                role: plugin.role,
+                output: result.as_ref().ok().map(|artefact| artefact.output.clone()),
+                error: result.as_ref().err().map(ToString::to_string),
+                log: Some(relative(&plugin_log(&logs, plugin))),
+                seconds: seconds.clone(),
+            })
+            .collect(),
+    };
+    BuiltWorkspace {
+        name: workspace.name.clone(),
+        report,
+        plugins: plugins.into_iter().map(|(result, _)| result).collect(),
+        error,
+    }
+}
+
+/// A workspace that is ready for its exports.
+struct Prepared {
+    /// The workspace's folder in the checkout.
+    tree: PathBuf,
+    root: Root,
+    env: Env,
+    programs: Programs,
+    /// The folder of everything of this build; other processes wait for it.
+    work: PathBuf,
+    _guard: crate::store::Guard,
+}
+
+async fn prepare(
+    shared: &Shared,
+    workspace: &Workspace,
+    log_path: &Path,
+    seconds: &mut BTreeMap<String, f64>,
+) -> Result<Prepared> {
+    let options = &shared.options;
+    let store = &shared.store;
+    let (interrupt, ui) = (&shared.interrupt, &*shared.ui);
+    let log = Log::create(log_path.to_path_buf())?;
+    let provider = Provider { store, registry: shared.registry.as_ref(), isolation: options.isolation, ui, interrupt };
+    let tools = inputs::tools(&shared.lock, workspace);
+
+    let started = Instant::now();
+    let (node, npm) = (provider.node(tools).await?, provider.npm(tools).await?);
+    let yarn = provider.yarn(&workspace.source.yarn).await?;
+    let cli = provider.cli(tools, &options.lock_dir).await?;
+    seconds.insert("tools".into(), started.elapsed().as_secs_f64());
+
+    let guard = wait_for(shared, &workspace.name).await?;
+    let work = store.folder("work")?.join(work_name(workspace));
+    crate::store::remove_tree(&work)?;
+    let (source, home, bin) = (work.join("source"), work.join("home"), work.join("bin"));
+    for folder in [&source, &home, &bin, &work.join("root"), &work.join("tmp")] {
+        fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
+    }
+
+    let started = Instant::now();
+    let step = ui.step(&workspace.name, "check out");
+    checkout::checkout(shared, workspace, &source).await?;
+    let tree = if workspace.source.path == "." { source.clone() } else { source.join(&workspace.source.path) };
+    let dressing = Dressing {
+        workspace,
+        config: &options.config_dir.join(&workspace.dir),
+        tree: &tree,
+        log: &log,
+        interrupt,
+    };
+    let (patches, overlays) = dressing.apply().await?;
+    let commit = workspace.source.commit.as_deref().map_or("local tree", |commit| &commit[..commit.len().min(12)]);
+    step.done(format!(
+        "{commit}, {}, {}",
+        crate::ui::count(patches, "patch").replace("patchs", "patches"),
+        crate::ui::count(overlays, "overlay file")
+    ));
+    seconds.insert("checkout".into(), started.elapsed().as_secs_f64());
+
+    let mut root = Root::new(options.isolation, work.join("root"));
+    let (yarn_cache, npm_cache) = (store.folder("yarn")?, store.folder("npm")?);
+    root.show(&source, "source", true)
+        .show(&home, "home", true)
+        .show(&work.join("tmp"), "tmp", true)
+        .show(&yarn_cache, "yarn", true)
+        .show(&npm_cache, "npm", true)
+        .show(&bin, "tools/bin", false)
+        .show(&node, "tools/node", false)
+        .show(&npm, "tools/npm", false)
+        .show(&cli, "tools/rhdh-cli", false);
+    let yarn_entry = match (&yarn, &workspace.source.yarn.path) {
+        (Some(folder), _) => {
+            root.show(folder, "tools/yarn", false);
+            root.inside(&folder.join("bin/yarn.js"))
+        }
+        (None, Some(path)) => {
+            let own = bin.join("yarn.cjs");
+            fs::copy(tree.join(path), &own).map_err(Error::io("copy", &tree.join(path)))?;
+            fs::set_permissions(&own, std::os::unix::fs::PermissionsExt::from_mode(0o755))
+                .map_err(Error::io("write", &own))?;
+            root.inside(&own)
+        }
+        (None, None) => return Err(Error::usage("the lock names no yarn", "run `factory resolve`")),
+    };
+    let programs = Programs {
+        node: root.inside(&node.join("bin/node")),
+        npm: root.inside(&npm.join("bin/npm-cli.js")),
+        yarn: yarn_entry,
+        cli: root.inside(&Programs::cli_entry(&cli)),
+    };
+    for (name, target) in [("node", &programs.node), ("npm", &programs.npm), ("yarn", &programs.yarn)] {
+        let link = bin.join(name);
+        std::os::unix::fs::symlink(target, &link).map_err(Error::io("create", &link))?;
+    }
+
+    let mut env = Env::base(workspace.source.epoch);
+    env.set("PATH", format!("{}:/usr/bin:/bin", root.inside(&bin).display()))
+        .set("HOME", root.inside(&home))
+        .set("TMPDIR", root.inside(&work.join("tmp")))
+        .set("YARN_GLOBAL_FOLDER", root.inside(&yarn_cache))
+        .set("YARN_CACHE_FOLDER", root.inside(&yarn_cache).join("classic"))
+        .set("YARN_ENABLE_TELEMETRY", "0")
+        .set("YARN_ENABLE_PROGRESS_BARS", "0")
+        .set("YARN_ENABLE_GLOBAL_CACHE", "1");
+    if is_berry(workspace) {
+        env.unset("YARN_CACHE_FOLDER");
+    }
+    let registry = shared.registry.as_ref().map(crate::store::npm::Registry::address).unwrap_or_default();
+    npm_settings(&mut env, &root.inside(&npm_cache), &registry);
+    env.set("YARN_NPM_REGISTRY_SERVER", &registry).set("YARN_REGISTRY", &registry);
+    if options.offline {
+        env.set("YARN_ENABLE_NETWORK", "0");
+    }
+    if !options.install_scripts {
+        env.set("YARN_ENABLE_SCRIPTS", "0").set("npm_config_ignore_scripts", "true");
+    }
+
+    let prepared = Prepared { tree, root, env, programs, work, _guard: guard };
+    let install: &[&str] = match (is_berry(workspace), options.offline) {
+        (true, _) => &["install", "--immutable"],
+        (false, false) => &["install", "--frozen-lockfile", "--non-interactive"],
+        (false, true) => &["install", "--frozen-lockfile", "--non-interactive", "--offline"],
+    };
+    let hint = "the workspace's `yarn.lock` must fit its `package.json` files after patches and overlays";
+    yarn_step(shared, workspace, &prepared, &log, "yarn install", install, hint, seconds).await?;
+    yarn_step(shared, workspace, &prepared, &log, "yarn tsc", &["tsc"], "mend the types with a patch or overlay", seconds)
+        .await?;
+    Ok(prepared)
+}
+
+fn is_berry(workspace: &Workspace) -> bool {
+    !workspace.source.yarn.version.starts_with("1.") && !workspace.source.yarn.version.starts_with("0.")
+}
+
+/// The name of a workspace's folder in the cache. Without a mount namespace outputs depend on it: so it is made of
+/// the workspace's name alone.
+fn work_name(workspace: &Workspace) -> String {
+    workspace.name.clone()
+}
+
+async fn wait_for(shared: &Shared, name: &str) -> Result<crate::store::Guard> {
+    let store = shared.store.clone();
+    let lock = format!("work-{name}");
+    let (ui, scope) = (shared.ui.clone(), name.to_owned());
+    tokio::task::spawn_blocking(move || {
+        store.lock(&lock, || ui.note(format!("{scope}: waiting for another factory that builds it")))
+    })
+    .await
+    .map_err(|_| Error::Interrupted)?
+}
+
+#[allow(clippy::too_many_arguments)]
+async fn yarn_step(
+    shared: &Shared,
+    workspace: &Workspace,
+    prepared: &Prepared,
+    log: &Log,
+    what: &str,
+    args: &[&str],
+    hint: &str,
+    seconds: &mut BTreeMap<String, f64>,
+) -> Result<()> {
+    let _slot = shared.slots.acquire().await.map_err(|_| Error::Interrupted)?;
+    let step = shared.ui.step(&workspace.name, what);
+    let mut all = vec![prepared.programs.yarn.to_string_lossy().into_owned()];
+    all.extend(args.iter().map(|arg| (*arg).to_owned()));
+    run(Run {
+        program: &prepared.programs.node,
+        args: &all,
+        cwd: &prepared.tree,
+        env: &prepared.env,
+        root: &prepared.root,
+        network: !shared.options.offline,
+        log,
+        timeout: shared.options.timeout,
+        interrupt: &shared.interrupt,
+    })
+    .await
+    .map_err(|failure| {
+        failure.into_error(&format!("`{what}` failed for workspace `{}`", workspace.name), log, hint)
+    })?;
+    seconds.insert(what.to_owned(), step.done("").as_secs_f64());
+    Ok(())
+}
+
+type PluginResult = (Result<Artefact>, BTreeMap<String, f64>);
+
+/// The exports run side by side: each has a temporary folder of its own, since the CLI writes fixed names there.
+async fn plugins(shared: &Shared, workspace: &Workspace, prepared: &Prepared, logs: &Path) -> Vec<PluginResult> {
+    let running: Vec<_> = workspace
+        .plugin
+        .iter()
+        .enumerate()
+        .map(|(index, plugin)| async move {
+            let mut seconds = BTreeMap::new();
+            let result = plugin_build(shared, workspace, plugin, index, prepared, logs, &mut seconds).await;
+            if let Err(error) = &result {
+                if !matches!(error, Error::Interrupted) {
+                    shared.ui.error(error);
+                }
+            }
+            (result, seconds)
+        })
+        .collect();
+    join_all(running).await
+}
+
+/// Polls all to their end, keeping their order; they borrow, so they are not tasks of their own.
+async fn join_all<F: Future>(futures: Vec<F>) -> Vec<F::Output> {
+    let mut pinned: Vec<_> = futures.into_iter().map(Box::pin).collect();
+    let mut done: Vec<Option<F::Output>> = pinned.iter().map(|_| None).collect();
+    std::future::poll_fn(|context| {
+        for (future, slot) in pinned.iter_mut().zip(&mut done) {
+            if slot.is_none() {
+                if let std::task::Poll::Ready(output) = future.as_mut().poll(context) {
+                    *slot = Some(output);
+                }
+            }
+        }
+        if done.iter().all(Option::is_some) { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+    })
+    .await;
+    done.into_iter().flatten().collect()
+}
+
+fn plugin_log(logs: &Path, plugin: &Plugin) -> PathBuf {
+    let name = if plugin.path == "." { "root".to_owned() } else { plugin.path.replace('/', "-") };
+    logs.join(format!("{name}.log"))
+}
+
+async fn plugin_build(
+    shared: &Shared,
+    workspace: &Workspace,
+    plugin: &Plugin,
+    index: usize,
+    prepared: &Prepared,
+    logs: &Path,
+    seconds: &mut BTreeMap<String, f64>,
+) -> Result<Artefact> {
+    let _slot = shared.slots.acquire().await.map_err(|_| Error::Interrupted)?;
+    shared.interrupt.check()?;
+    let scope = format!("{} {}", workspace.name, plugin.path);
+    let log = Log::create(plugin_log(logs, plugin))?;
+    let (tmp, mount) = (prepared.work.join(format!("tmp-{index}")), prepared.work.join(format!("root-{index}")));
+    for folder in [&tmp, &mount] {
+        fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
+    }
+    let root = prepared.root.with_tmp(&prepared.work.join("tmp"), &tmp, mount);
+    let env = prepared.env.clone().with("TMPDIR", root.inside(&tmp));
+
+    let started = Instant::now();
+    let step = shared.ui.step(&scope, "export");
+    let export = Export {
+        workspace,
+        plugin,
+        tree: &prepared.tree,
+        programs: &prepared.programs,
+        root: &root,
+        env: &env,
+        lock_dir: &shared.options.lock_dir,
+        network: !shared.options.offline,
+        log: &log,
+        timeout: shared.options.timeout,
+        interrupt: &shared.interrupt,
+    };
+    let exported = export.run().await?;
+    step.done(crate::ui::count(exported.entries.entries().len(), "file"));
+    seconds.insert("export".into(), started.elapsed().as_secs_f64());
+
+    let started = Instant::now();
+    let step = shared.ui.step(&scope, "pack");
+    let artefact = tokio::task::block_in_place(|| {
+        artefact::write(shared, workspace, plugin, &prepared.tree, &exported)
+    })?;
+    step.done(format!("{} {}", artefact.output.image, short(&artefact.output.digest.to_string())));
+    seconds.insert("pack".into(), started.elapsed().as_secs_f64());
+    Ok(artefact)
+}
+
+/// `sha256:0123456789ab`
+fn short(digest: &str) -> &str {
+    &digest[..digest.len().min("sha256:".len() + 12)]
+}
