@@ -11,12 +11,34 @@ use sha2::Digest as _;
 
 use super::landing::{self, Landing};
 use super::manifest::{Image, MANIFEST_TYPE};
+use super::name::{ImageName, Tag};
 use crate::lock::Sha256;
 use crate::{Error, Result};
 
 const INDEX_TYPE: &str = "application/vnd.oci.image.index.v1+json";
 const LAYOUT_FILE: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;
 const REF_NAME: &str = "org.opencontainers.image.ref.name";
+
+/// What an image is called in a layout: `<name>:<tag>`, and `--` where two or more of `.`, `_` and `-` meet.
+///
+/// skopeo takes a name only in the grammar of the image spec's annotations, which knows single separators and `--`
+/// (tags like `bs_1.45.3__1.2.3` are common, and `a__b` is a good name in a registry).
+pub fn reference(name: &ImageName, tag: &Tag) -> String {
+    let separator = |c: char| matches!(c, '.' | '_' | '-');
+    let plain = |text: &str| {
+        let mut out = String::new();
+        let mut rest = text.trim_matches(separator);
+        while let Some(at) = rest.find(separator) {
+            let after = rest[at..].trim_start_matches(separator);
+            let met = &rest[at..rest.len() - after.len()];
+            out.push_str(&rest[..at]);
+            out.push_str(if met.len() == 1 { met } else { "--" });
+            rest = after;
+        }
+        out + rest
+    };
+    format!("{}:{}", plain(name.as_str()), plain(tag.as_str()))
+}
 
 /// Readers and writers of an index take turns: in this process by this, between processes by a lock on the folder.
 static TURN: Mutex<()> = Mutex::new(());
@@ -30,7 +52,7 @@ pub struct Layout {
 /// An image of a layout.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listed {
-    /// `<name>:<tag>`.
+    /// Its [`reference`].
     pub reference: String,
     /// The manifest's digest.
     pub digest: Sha256,
@@ -55,7 +77,7 @@ impl Layout {
         Ok(layout)
     }
 
-    /// Adds an image under `<name>:<tag>`, in place of what had that name. The layer is copied, and held to its
+    /// Adds an image under its [`reference`], in place of what had that name. The layer is copied, and held to its
     /// digest; blobs that are there already are left alone, those that nothing names any more are removed.
     pub fn add(&self, image: &Image) -> Result<()> {
         let _turn = self.turn()?;

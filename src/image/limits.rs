@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::entry::EntrySet;
+use super::layout;
 use super::name::{ImageName, ImagePath, Tag};
 use crate::{Error, Result};
 
@@ -79,7 +80,7 @@ pub fn check_distinct(plugins: &[PlannedImage]) -> Result<()> {
                 "RHDH would install one over the other: build them in separate runs, or rename one package",
             ));
         }
-        if let Some(other) = images.insert((&planned.name, &planned.tag), &planned.plugin) {
+        if let Some(other) = images.insert(layout::reference(&planned.name, &planned.tag), &planned.plugin) {
             return Err(Error::usage(
                 format!("`{other}` and `{}` both make the image `{}:{}`", planned.plugin, planned.name, planned.tag),
                 "build them in separate runs, or rename one package",

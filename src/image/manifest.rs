@@ -121,9 +121,9 @@ impl Image {
         Ok(Self { name, tag, manifest, digest, config, config_digest, layer_file, layer, layer_len, diff_id })
     }
 
-    /// `<name>:<tag>`: what the image is called in an OCI layout.
+    /// What the image is called in an OCI layout: [`layout::reference`](super::layout::reference).
     pub fn reference(&self) -> String {
-        format!("{}:{}", self.name, self.tag)
+        super::layout::reference(&self.name, &self.tag)
     }
 }
 

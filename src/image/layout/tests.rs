@@ -147,3 +147,16 @@ fn the_index_of_somebody_else_is_not_overwritten() {
         assert!(!dir.path().join("oci-layout").exists());
     }
 }
+
+#[test]
+fn references_are_what_skopeo_takes() {
+    for (name, prefix, expected) in [
+        ("@x/plugin-todo", "", "x-plugin-todo:1.2.3"),
+        ("a__b", "bs_1.45.3__", "a--b:bs_1.45.3--1.2.3"),
+        ("a---b.c", "x._-", "a--b.c:x--1.2.3"),
+        ("a_b", "_", "a_b:1.2.3"),
+    ] {
+        let tag = Tag::of_version(prefix, "1.2.3").unwrap();
+        assert_eq!(reference(&ImageName::of_package(name).unwrap(), &tag), expected);
+    }
+}
