@@ -1,1 +1,25 @@
-//! image
+//! A packed plugin → `.tgz` and layer → config and manifest → OCI layout → registry.
+//!
+//! In the order of the data: [`entry`] is what goes in, [`pack`] writes both archives in one pass ([`tarball`] is
+//! their tar, [`mf_types`] the one file that is rewritten), [`name`] says how paths, images and tags are called,
+//! [`manifest`] makes the JSON, [`layout`] puts images on disk, [`limits`] says what the installers refuse.
+//!
+//! Everything here is a pure function of its arguments and of the files it is given: same input, same bytes.
+
+pub mod entry;
+pub mod layout;
+pub mod limits;
+pub mod manifest;
+pub mod mf_types;
+pub mod name;
+pub mod pack;
+pub mod tarball;
+
+mod landing;
+
+pub use entry::{Content, Entry, EntrySet};
+pub use layout::Layout;
+pub use limits::{LargeFile, PlannedImage};
+pub use manifest::{Facts, Image};
+pub use name::{ImageName, ImagePath, Tag};
+pub use pack::{Compression, Packed, Packing, pack};

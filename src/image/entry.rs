@@ -1,0 +1,259 @@
+//! The files of a package, as they go into its archives: checked, sorted, nothing but regular files.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+use std::fs;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use super::limits::{self, MAX_FILE};
+use super::mf_types;
+use crate::{Error, Result};
+
+/// One file of a package.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// From the package's root, `/` between the segments.
+    pub path: String,
+    /// Written as mode 0755 instead of 0644.
+    pub executable: bool,
+    /// Its bytes.
+    pub content: Content,
+}
+
+/// Where the bytes of an entry are.
+#[derive(Clone, Debug)]
+pub enum Content {
+    /// A file on disk and its length in bytes; packing fails if it has changed since.
+    File(PathBuf, u64),
+    /// Bytes that replace what is on disk.
+    Bytes(Vec<u8>),
+}
+
+impl Content {
+    /// Length in bytes.
+    pub fn len(&self) -> u64 {
+        match self {
+            Self::File(_, len) => *len,
+            Self::Bytes(bytes) => bytes.len() as u64,
+        }
+    }
+
+    /// True for an empty file.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// Entries that can be packed: sorted by the raw bytes of their paths, without duplicates, and none of them
+/// leaves the package.
+#[derive(Clone, Debug)]
+pub struct EntrySet(Vec<Entry>);
+
+impl EntrySet {
+    /// Sorts the entries and refuses, by name: absolute paths, `..`, `.` or empty segments, NUL, two entries of one
+    /// path, and a path that is a file here and a folder there.
+    pub fn new(mut entries: Vec<Entry>) -> Result<Self> {
+        for entry in &entries {
+            check_path(&entry.path)?;
+        }
+        entries.sort_by(|a, b| a.path.as_bytes().cmp(b.path.as_bytes()));
+        if let Some(pair) = entries.windows(2).find(|pair| pair[0].path == pair[1].path) {
+            return Err(refused(&pair[0].path, "is in the package twice"));
+        }
+        let folders: HashSet<&str> = entries.iter().flat_map(|entry| folders(&entry.path)).collect();
+        if let Some(entry) = entries.iter().find(|entry| folders.contains(entry.path.as_str())) {
+            return Err(refused(&entry.path, "is a file and a folder at once"));
+        }
+        Ok(Self(entries))
+    }
+
+    /// Reads what `npm pack` selected: `files` are paths from `root` with their executable bit.
+    ///
+    /// Symbolic links that end at a regular file inside `root` are followed; other links, and whatever is not a
+    /// regular file, are refused by name, since the installers drop them without a word. `@mf-types.zip` is
+    /// rewritten with fixed times ([`mf_types::normalise`]).
+    pub fn select<P: Into<String>>(root: &Path, files: impl IntoIterator<Item = (P, bool)>) -> Result<Self> {
+        let root = root.canonicalize().map_err(Error::io("read", root))?;
+        let mut entries = Vec::new();
+        for (path, executable) in files {
+            let path = path.into();
+            check_path(&path)?;
+            let on_disk = regular_file(&root, &path)?;
+            let content = content(&path, on_disk)?;
+            entries.push(Entry { path, executable, content });
+        }
+        Self::new(entries)
+    }
+
+    /// The entries, sorted.
+    pub fn entries(&self) -> &[Entry] {
+        &self.0
+    }
+
+    /// The bytes of one entry, if the package has it.
+    pub fn read(&self, path: &str) -> Result<Option<Cow<'_, [u8]>>> {
+        let Ok(index) = self.0.binary_search_by(|entry| entry.path.as_bytes().cmp(path.as_bytes())) else {
+            return Ok(None);
+        };
+        Ok(Some(match &self.0[index].content {
+            Content::Bytes(bytes) => Cow::Borrowed(bytes.as_slice()),
+            Content::File(file, _) => Cow::Owned(fs::read(file).map_err(Error::io("read", file))?),
+        }))
+    }
+}
+
+/// The folders above a path, outermost first: `a/b/c` → `a`, `a/b`.
+pub(super) fn folders(path: &str) -> impl Iterator<Item = &str> {
+    path.match_indices('/').map(|(at, _)| &path[..at])
+}
+
+fn check_path(path: &str) -> Result<()> {
+    let what = if path.contains('\0') {
+        "has a NUL in its name"
+    } else if path.starts_with('/') {
+        "is an absolute path"
+    } else if path.split('/').any(|segment| segment == "..") {
+        "leaves the package"
+    } else if path.split('/').any(|segment| segment.is_empty() || segment == ".") {
+        "has an empty or `.` segment"
+    } else {
+        return Ok(());
+    };
+    Err(refused(path, what))
+}
+
+/// The canonical path of a regular file inside `root`, which is canonical itself, and its length.
+fn regular_file(root: &Path, path: &str) -> Result<(PathBuf, u64)> {
+    let named = root.join(path);
+    let meta = fs::symlink_metadata(&named).map_err(Error::io("read", &named))?;
+    let Ok(real) = named.canonicalize() else {
+        return Err(refused(path, "is a symbolic link to nothing"));
+    };
+    if !real.starts_with(root) {
+        return Err(refused(path, "is a symbolic link to something outside the package"));
+    }
+    let target = fs::symlink_metadata(&real).map_err(Error::io("read", &real))?;
+    if target.is_file() {
+        return Ok((real, target.len()));
+    }
+    Err(refused(
+        path,
+        if meta.is_symlink() {
+            "is a symbolic link to something that is no regular file"
+        } else {
+            "is no regular file"
+        },
+    ))
+}
+
+fn content(path: &str, (on_disk, len): (PathBuf, u64)) -> Result<Content> {
+    if !mf_types::is_named(path) || len > MAX_FILE {
+        return Ok(Content::File(on_disk, len));
+    }
+    let mut bytes = Vec::new();
+    let file = fs::File::open(&on_disk).map_err(Error::io("read", &on_disk))?;
+    file.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(Error::io("read", &on_disk))?;
+    Ok(Content::Bytes(mf_types::normalise(bytes)))
+}
+
+fn refused(path: &str, what: &str) -> Error {
+    limits::refused(
+        format!("`{}` {what}", path.escape_debug()),
+        "RHDH's installers take regular files with plain relative paths only: leave it out of the package's `files`",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    fn entry(path: &str) -> Entry {
+        Entry { path: path.to_owned(), executable: false, content: Content::Bytes(vec![]) }
+    }
+
+    fn paths(set: &EntrySet) -> Vec<&str> {
+        set.entries().iter().map(|entry| entry.path.as_str()).collect()
+    }
+
+    #[test]
+    fn entries_are_sorted_by_raw_bytes() {
+        let set = ["é", "b", "a/b", "a-b", "Z", "a.b"].map(entry).to_vec();
+        assert_eq!(paths(&EntrySet::new(set).unwrap()), ["Z", "a-b", "a.b", "a/b", "b", "é"]);
+    }
+
+    #[test]
+    fn paths_that_leave_the_package_or_are_no_plain_paths_are_refused_by_name() {
+        for (path, why) in [
+            ("/etc/passwd", "is an absolute path"),
+            ("a/../../b", "leaves the package"),
+            ("..", "leaves the package"),
+            ("./a", "has an empty or `.` segment"),
+            ("a//b", "has an empty or `.` segment"),
+            ("a/", "has an empty or `.` segment"),
+            ("", "has an empty or `.` segment"),
+            ("a\0b", "has a NUL in its name"),
+        ] {
+            let error = EntrySet::new(vec![entry("ok"), entry(path)]).unwrap_err();
+            assert_eq!(error.to_string(), format!("`{}` {why}", path.escape_debug()));
+            assert_eq!(error.exit_code(), 1);
+        }
+        let twice = EntrySet::new(vec![entry("a"), entry("b"), entry("a")]).unwrap_err();
+        assert_eq!(twice.to_string(), "`a` is in the package twice");
+        let both = EntrySet::new(vec![entry("a"), entry("a-b"), entry("a/b/c")]).unwrap_err();
+        assert_eq!(both.to_string(), "`a` is a file and a folder at once");
+        let deep = EntrySet::new(vec![entry("a/b"), entry("a/b/c")]).unwrap_err();
+        assert_eq!(deep.to_string(), "`a/b` is a file and a folder at once");
+    }
+
+    #[test]
+    fn links_inside_the_package_are_followed_and_all_others_refused_by_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().join("package");
+        fs::create_dir_all(root.join("dist")).unwrap();
+        fs::write(root.join("dist/real.js"), "real").unwrap();
+        fs::write(dir.path().join("secret"), "secret").unwrap();
+        symlink("real.js", root.join("dist/inside.js")).unwrap();
+        symlink("../../secret", root.join("dist/outside.js")).unwrap();
+        symlink("nowhere", root.join("dist/dangling.js")).unwrap();
+        symlink("loop.js", root.join("dist/loop.js")).unwrap();
+        symlink("dist", root.join("folder")).unwrap();
+
+        let set = EntrySet::select(&root, [("dist/inside.js", true), ("dist/real.js", false)]).unwrap();
+        assert_eq!(paths(&set), ["dist/inside.js", "dist/real.js"]);
+        assert!(set.entries()[0].executable && !set.entries()[1].executable);
+        assert_eq!(set.read("dist/inside.js").unwrap().unwrap().as_ref(), b"real");
+        assert!(set.read("dist/none.js").unwrap().is_none());
+
+        for (path, why) in [
+            ("dist/outside.js", "is a symbolic link to something outside the package"),
+            ("dist/dangling.js", "is a symbolic link to nothing"),
+            ("dist/loop.js", "is a symbolic link to nothing"),
+            ("folder", "is a symbolic link to something that is no regular file"),
+            ("dist", "is no regular file"),
+            ("../secret", "leaves the package"),
+        ] {
+            let error = EntrySet::select(&root, [(path, false)]).unwrap_err();
+            assert_eq!(error.to_string(), format!("`{path}` {why}"));
+        }
+        let missing = EntrySet::select(&root, [("none", false)]).unwrap_err();
+        assert!(matches!(missing, Error::Io { .. }), "{missing}");
+    }
+
+    #[test]
+    fn a_fifo_is_refused_without_being_opened() {
+        let dir = tempfile::tempdir().unwrap();
+        rustix::fs::mknodat(
+            rustix::fs::CWD,
+            dir.path().join("pipe"),
+            rustix::fs::FileType::Fifo,
+            rustix::fs::Mode::RUSR,
+            0,
+        )
+        .unwrap();
+        let error = EntrySet::select(dir.path(), [("pipe", false)]).unwrap_err();
+        assert_eq!(error.to_string(), "`pipe` is no regular file");
+    }
+}

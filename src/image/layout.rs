@@ -1,0 +1,263 @@
+//! An OCI image layout: a folder of blobs and an index, which skopeo, umoci and podman read.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File};
+use std::io::{self, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use serde::{Deserialize, Serialize};
+use sha2::Digest as _;
+
+use super::landing::{self, Landing};
+use super::manifest::{Image, MANIFEST_TYPE};
+use super::name::{ImageName, Tag};
+use crate::lock::Sha256;
+use crate::{Error, Result};
+
+const INDEX_TYPE: &str = "application/vnd.oci.image.index.v1+json";
+const LAYOUT_FILE: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;
+const REF_NAME: &str = "org.opencontainers.image.ref.name";
+
+/// What an image is called in a layout: `<name>:<tag>`, and `--` where two or more of `.`, `_` and `-` meet.
+///
+/// skopeo takes a name only in the grammar of the image spec's annotations, which knows single separators and `--`
+/// (tags like `bs_1.45.3__1.2.3` are common, and `a__b` is a good name in a registry).
+pub fn reference(name: &ImageName, tag: &Tag) -> String {
+    let separator = |c: char| matches!(c, '.' | '_' | '-');
+    let plain = |text: &str| {
+        let mut out = String::new();
+        let mut rest = text.trim_matches(separator);
+        while let Some(at) = rest.find(separator) {
+            let after = rest[at..].trim_start_matches(separator);
+            let met = &rest[at..rest.len() - after.len()];
+            out.push_str(&rest[..at]);
+            out.push_str(if met.len() == 1 { met } else { "--" });
+            rest = after;
+        }
+        out + rest
+    };
+    format!("{}:{}", plain(name.as_str()), plain(tag.as_str()))
+}
+
+/// Readers and writers of an index take turns: in this process by this, between processes by a lock on the folder.
+static TURN: Mutex<()> = Mutex::new(());
+
+/// A layout's folder. Images can be added from several threads, and from several processes.
+#[derive(Clone, Debug)]
+pub struct Layout {
+    folder: PathBuf,
+}
+
+/// An image of a layout.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// Its [`reference`].
+    pub reference: String,
+    /// The manifest's digest.
+    pub digest: Sha256,
+}
+
+impl Layout {
+    /// Opens the layout in `folder`, and makes it where there is none; images that are in it stay.
+    pub fn open(folder: &Path) -> Result<Self> {
+        landing::folder_at(&folder.join("blobs/sha256"))?;
+        let layout = Self { folder: folder.to_owned() };
+        let turn = layout.turn()?;
+        let index = layout.read_index()?;
+        if !layout.index_file().exists() {
+            layout.write_index(&index)?;
+        }
+        // Last: what has this file is a layout.
+        let version = folder.join("oci-layout");
+        if !version.exists() {
+            landing::write(&version, LAYOUT_FILE)?;
+        }
+        drop(turn);
+        Ok(layout)
+    }
+
+    /// Adds an image under its [`reference`], in place of what had that name. The layer is copied, and held to its
+    /// digest; blobs that are there already are left alone, those that nothing names any more are removed.
+    pub fn add(&self, image: &Image) -> Result<()> {
+        let _turn = self.turn()?;
+        let mut index = self.read_index()?;
+        self.put_layer(image)?;
+        self.put(image.config_digest, &image.config)?;
+        self.put(image.digest, &image.manifest)?;
+        let descriptor = Descriptor {
+            media_type: MANIFEST_TYPE.to_owned(),
+            digest: image.digest,
+            size: image.manifest.len() as u64,
+            annotations: BTreeMap::from([(REF_NAME.to_owned(), image.reference())]),
+        };
+        let before = index.insert(image.reference(), descriptor);
+        if before.as_ref().is_some_and(|before| before.digest == image.digest) {
+            return Ok(());
+        }
+        self.write_index(&index)?;
+        if before.is_some() { self.sweep(&index) } else { Ok(()) }
+    }
+
+    /// The images, sorted by reference.
+    pub fn images(&self) -> Result<Vec<Listed>> {
+        let _turn = self.turn()?;
+        let index = self.read_index()?;
+        Ok(index.into_iter().map(|(reference, found)| Listed { reference, digest: found.digest }).collect())
+    }
+
+    /// The file of a blob.
+    pub fn blob(&self, digest: Sha256) -> PathBuf {
+        self.folder.join("blobs/sha256").join(digest.hex())
+    }
+
+    /// The layout's folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    fn put(&self, digest: Sha256, bytes: &[u8]) -> Result<()> {
+        let blob = self.blob(digest);
+        if holds(&blob, digest) { Ok(()) } else { landing::write(&blob, bytes) }
+    }
+
+    /// Removes the blobs that no image names.
+    fn sweep(&self, index: &BTreeMap<String, Descriptor>) -> Result<()> {
+        let mut named = BTreeSet::new();
+        for image in index.values() {
+            let file = self.blob(image.digest);
+            let bytes = fs::read(&file).map_err(Error::io("read", &file))?;
+            // What cannot be read names nobody knows what: then nothing is removed.
+            let Ok(manifest) = serde_json::from_slice::<Blobs>(&bytes) else { return Ok(()) };
+            named.extend(manifest.layers.iter().map(|blob| blob.digest));
+            named.extend([image.digest, manifest.config.digest]);
+        }
+        let folder = self.folder.join("blobs/sha256");
+        for blob in fs::read_dir(&folder).map_err(Error::io("read", &folder))? {
+            let blob = blob.map_err(Error::io("read", &folder))?;
+            let digest = blob.file_name().to_str().and_then(|name| format!("sha256:{name}").parse().ok());
+            if digest.is_some_and(|digest| !named.contains(&digest)) {
+                fs::remove_file(blob.path()).map_err(Error::io("remove", &blob.path()))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn put_layer(&self, image: &Image) -> Result<()> {
+        let blob = self.blob(image.layer);
+        if holds(&blob, image.layer) {
+            return Ok(());
+        }
+        let mut from = File::open(&image.layer_file).map_err(Error::io("read", &image.layer_file))?;
+        let mut landing = Landing::new(&blob)?;
+        let mut hasher = sha2::Sha256::new();
+        let mut buffer = vec![0; 256 * 1024];
+        loop {
+            match from.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(got) => {
+                    hasher.update(&buffer[..got]);
+                    landing.write_all(&buffer[..got]).map_err(Error::io("write", &blob))?;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(Error::io("read", &image.layer_file)(error)),
+            }
+        }
+        let found = Sha256::from_bytes(hasher.finalize().into());
+        if found != image.layer {
+            return Err(Error::Integrity {
+                what: format!("layer `{}`", image.layer_file.display()),
+                expected: image.layer.to_string(),
+                found: found.to_string(),
+                hint: "something changed the file after it was packed: build the plugin again".to_owned(),
+            });
+        }
+        landing.land()
+    }
+
+    fn index_file(&self) -> PathBuf {
+        self.folder.join("index.json")
+    }
+
+    fn read_index(&self) -> Result<BTreeMap<String, Descriptor>> {
+        let file = self.index_file();
+        let bytes = match fs::read(&file) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(BTreeMap::new()),
+            Err(error) => return Err(Error::io("read", &file)(error)),
+        };
+        let foreign = |what: String| {
+            super::limits::refused(
+                format!("`{}` is not an index that factory wrote: {what}", file.display()),
+                "give another output directory, or remove this one",
+            )
+        };
+        let index: Index = serde_json::from_slice(&bytes).map_err(|error| foreign(error.to_string()))?;
+        let named = index.manifests.into_iter().map(|descriptor| {
+            let name = descriptor.annotations.get(REF_NAME).cloned();
+            name.map(|name| (name, descriptor)).ok_or_else(|| foreign(format!("an image has no `{REF_NAME}`")))
+        });
+        named.collect()
+    }
+
+    fn write_index(&self, images: &BTreeMap<String, Descriptor>) -> Result<()> {
+        let index = Index {
+            schema_version: 2,
+            media_type: INDEX_TYPE.to_owned(),
+            manifests: images.values().cloned().collect(),
+        };
+        let bytes = serde_json::to_vec(&index).expect("structs and maps of text and numbers");
+        landing::write(&self.index_file(), &bytes)
+    }
+
+    fn turn(&self) -> Result<Turn> {
+        let guard = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        let folder = File::open(&self.folder).map_err(Error::io("read", &self.folder))?;
+        // Some network file systems cannot lock folders; two runs into one output directory are rare enough there.
+        let _ = folder.lock();
+        Ok(Turn { _folder: folder, _guard: guard })
+    }
+}
+
+/// Held while the index is read and written; closing the folder ends the lock on it.
+struct Turn {
+    _folder: File,
+    _guard: MutexGuard<'static, ()>,
+}
+
+fn holds(file: &Path, digest: Sha256) -> bool {
+    let regular = fs::symlink_metadata(file).is_ok_and(|meta| meta.is_file());
+    regular && File::open(file).and_then(|mut file| Sha256::of_reader(&mut file)).is_ok_and(|found| found == digest)
+}
+
+/// What a manifest says of its blobs.
+#[derive(Deserialize)]
+struct Blobs {
+    config: Blob,
+    layers: Vec<Blob>,
+}
+
+#[derive(Deserialize)]
+struct Blob {
+    digest: Sha256,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Index {
+    schema_version: u8,
+    media_type: String,
+    manifests: Vec<Descriptor>,
+}
+
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Descriptor {
+    media_type: String,
+    digest: Sha256,
+    size: u64,
+    annotations: BTreeMap<String, String>,
+}
+
+#[cfg(test)]
+mod tests;
