@@ -6,6 +6,7 @@
 //! third-party code is run.
 
 pub mod artefact;
+pub mod checkout;
 pub mod child;
 pub mod enter;
 pub mod env;
@@ -14,6 +15,7 @@ pub mod inputs;
 pub mod plugins_yaml;
 pub mod report;
 pub mod root;
+pub mod seal;
 pub mod tools;
 pub mod tree;
 pub mod workspace;

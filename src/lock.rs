@@ -10,4 +10,6 @@ pub mod text;
 
 pub use check::{is_commit, is_package_name, is_relative};
 pub use digest::{Integrity, Sha256};
-pub use model::{Input, Lock, Plugin, Role, Sealed, Source, Tool, Tools, Workspace, Yarn};
+pub use model::{
+    ArgsFrom, Cli, Input, Lock, Node, Plugin, Rhdh, Role, Sealed, Source, Tool, Tools, Workspace, Yarn, YarnFrom,
+};

@@ -1,1 +1,3 @@
-//! resolve
+//! Configuration → pins. The only stage that asks "what is newest?".
+
+pub mod tools;

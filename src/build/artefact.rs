@@ -38,7 +38,13 @@ pub fn folder(output: &Path, workspace: &Workspace) -> PathBuf {
 }
 
 /// Writes everything that is made of an exported plugin.
-pub fn write(shared: &Shared, workspace: &Workspace, plugin: &Plugin, tree: &Path, exported: &Exported) -> Result<Artefact> {
+pub fn write(
+    shared: &Shared,
+    workspace: &Workspace,
+    plugin: &Plugin,
+    tree: &Path,
+    exported: &Exported,
+) -> Result<Artefact> {
     let options = &shared.options;
     let folder = folder(&options.output_dir, workspace);
     let source = &workspace.source;
@@ -74,8 +80,7 @@ pub fn write(shared: &Shared, workspace: &Workspace, plugin: &Plugin, tree: &Pat
         epoch: source.epoch,
         inputs: Some(inputs),
     };
-    let mut image =
-        Image::assemble(name, tag, &image_path, &exported.package_json, &packed, layer_file, &facts)?;
+    let mut image = Image::assemble(name, tag, &image_path, &exported.package_json, &packed, layer_file, &facts)?;
     let layout = Layout::open(&folder.join(LAYOUT))?;
     layout.add(&image)?;
     image.layer_file = layout.blob(image.layer);

@@ -133,7 +133,14 @@ impl Export<'_> {
         if !self.plugin.role.is_backend() && folder.join(SCALPRUM).is_file() {
             args.extend(["--scalprum-config".into(), SCALPRUM.into()]);
         }
-        self.node(&args, folder, &format!("exporting plugin `{}` of workspace `{}` failed", self.plugin.path, self.workspace.name), "compare the plugin's arguments in the lock with what the CLI says above").await.map(drop)
+        self.node(
+            &args,
+            folder,
+            &format!("exporting plugin `{}` of workspace `{}` failed", self.plugin.path, self.workspace.name),
+            "compare the plugin's arguments in the lock with what the CLI says above",
+        )
+        .await
+        .map(drop)
     }
 
     /// The files that `npm pack` takes, with their executable bit.
@@ -179,10 +186,10 @@ fn normalised(out: &Path, files: Vec<(String, bool)>) -> Result<EntrySet> {
     let selected = EntrySet::select(out, files)?;
     let mut entries = selected.entries().to_vec();
     for entry in &mut entries {
-        if mf_types::is_named(&entry.path) {
-            if let Some(bytes) = selected.read(&entry.path)? {
-                entry.content = Content::Bytes(mf_types::normalise(bytes.into_owned()));
-            }
+        if mf_types::is_named(&entry.path)
+            && let Some(bytes) = selected.read(&entry.path)?
+        {
+            entry.content = Content::Bytes(mf_types::normalise(bytes.into_owned()));
         }
     }
     EntrySet::new(entries.into_iter().map(|entry| Entry { ..entry }).collect())

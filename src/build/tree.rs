@@ -122,7 +122,8 @@ impl Dressing<'_> {
         }
         fs::write(&to, bytes).map_err(Error::io("write", &to))?;
         let mode = if input.executable { 0o755 } else { 0o644 };
-        fs::set_permissions(&to, std::os::unix::fs::PermissionsExt::from_mode(mode)).map_err(Error::io("write", &to))?;
+        fs::set_permissions(&to, std::os::unix::fs::PermissionsExt::from_mode(mode))
+            .map_err(Error::io("write", &to))?;
         self.log.line(&format!("copied {} to {}", input.path, target.display()));
         Ok(())
     }

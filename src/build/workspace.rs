@@ -5,6 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use futures_util::future::join_all;
+
 use super::artefact::{self, Artefact};
 use super::child::{Log, Run, run};
 use super::env::Env;
@@ -104,13 +106,8 @@ async fn prepare(
     let step = ui.step(&workspace.name, "check out");
     checkout::checkout(shared, workspace, &source).await?;
     let tree = if workspace.source.path == "." { source.clone() } else { source.join(&workspace.source.path) };
-    let dressing = Dressing {
-        workspace,
-        config: &options.config_dir.join(&workspace.dir),
-        tree: &tree,
-        log: &log,
-        interrupt,
-    };
+    let dressing =
+        Dressing { workspace, config: &options.config_dir.join(&workspace.dir), tree: &tree, log: &log, interrupt };
     let (patches, overlays) = dressing.apply().await?;
     let commit = workspace.source.commit.as_deref().map_or("local tree", |commit| &commit[..commit.len().min(12)]);
     step.done(format!(
@@ -186,8 +183,17 @@ async fn prepare(
     };
     let hint = "the workspace's `yarn.lock` must fit its `package.json` files after patches and overlays";
     yarn_step(shared, workspace, &prepared, &log, "yarn install", install, hint, seconds).await?;
-    yarn_step(shared, workspace, &prepared, &log, "yarn tsc", &["tsc"], "mend the types with a patch or overlay", seconds)
-        .await?;
+    yarn_step(
+        shared,
+        workspace,
+        &prepared,
+        &log,
+        "yarn tsc",
+        &["tsc"],
+        "mend the types with a patch or overlay",
+        seconds,
+    )
+    .await?;
     Ok(prepared)
 }
 
@@ -239,9 +245,7 @@ async fn yarn_step(
         interrupt: &shared.interrupt,
     })
     .await
-    .map_err(|failure| {
-        failure.into_error(&format!("`{what}` failed for workspace `{}`", workspace.name), log, hint)
-    })?;
+    .map_err(|failure| failure.into_error(&format!("`{what}` failed for workspace `{}`", workspace.name), log, hint))?;
     seconds.insert(what.to_owned(), step.done("").as_secs_f64());
     Ok(())
 }
@@ -257,33 +261,16 @@ async fn plugins(shared: &Shared, workspace: &Workspace, prepared: &Prepared, lo
         .map(|(index, plugin)| async move {
             let mut seconds = BTreeMap::new();
             let result = plugin_build(shared, workspace, plugin, index, prepared, logs, &mut seconds).await;
-            if let Err(error) = &result {
-                if !matches!(error, Error::Interrupted) {
-                    shared.ui.error(error);
-                }
+            if let Err(error) = &result
+                && !matches!(error, Error::Interrupted)
+            {
+                shared.ui.error(error);
             }
             (result, seconds)
         })
         .collect();
+    // They borrow from the workspace, so they are not tasks of their own.
     join_all(running).await
-}
-
-/// Polls all to their end, keeping their order; they borrow, so they are not tasks of their own.
-async fn join_all<F: Future>(futures: Vec<F>) -> Vec<F::Output> {
-    let mut pinned: Vec<_> = futures.into_iter().map(Box::pin).collect();
-    let mut done: Vec<Option<F::Output>> = pinned.iter().map(|_| None).collect();
-    std::future::poll_fn(|context| {
-        for (future, slot) in pinned.iter_mut().zip(&mut done) {
-            if slot.is_none() {
-                if let std::task::Poll::Ready(output) = future.as_mut().poll(context) {
-                    *slot = Some(output);
-                }
-            }
-        }
-        if done.iter().all(Option::is_some) { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
-    })
-    .await;
-    done.into_iter().flatten().collect()
 }
 
 fn plugin_log(logs: &Path, plugin: &Plugin) -> PathBuf {
@@ -332,9 +319,8 @@ async fn plugin_build(
 
     let started = Instant::now();
     let step = shared.ui.step(&scope, "pack");
-    let artefact = tokio::task::block_in_place(|| {
-        artefact::write(shared, workspace, plugin, &prepared.tree, &exported)
-    })?;
+    let artefact =
+        tokio::task::block_in_place(|| artefact::write(shared, workspace, plugin, &prepared.tree, &exported))?;
     step.done(format!("{} {}", artefact.output.image, short(&artefact.output.digest.to_string())));
     seconds.insert("pack".into(), started.elapsed().as_secs_f64());
     Ok(artefact)

