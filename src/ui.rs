@@ -176,6 +176,11 @@ pub fn data(text: impl Display) -> io::Result<()> {
     }
 }
 
+/// Says why a stage of a build root failed; its parent reads it from stderr.
+pub fn complain(why: &str) {
+    let _ = writeln!(io::stderr(), "{}", clean(why));
+}
+
 /// `12.3s` or `2m03s`.
 pub fn seconds(time: Duration) -> String {
     let s = time.as_secs_f64();

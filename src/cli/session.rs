@@ -1,0 +1,64 @@
+//! What every command shares: the talk, the cache, Ctrl-C, and the runtime they run in.
+
+use std::sync::Arc;
+
+use super::{GlobalArgs, paths};
+use crate::build::child::Interrupt;
+use crate::error::{Error, Result};
+use crate::store::Store;
+use crate::ui::Ui;
+
+/// One run of the program.
+pub struct Session<'a> {
+    /// Options of every command.
+    pub global: &'a GlobalArgs,
+    /// The talk.
+    pub ui: Arc<Ui>,
+    /// Ctrl-C.
+    pub interrupt: Interrupt,
+}
+
+impl Session<'_> {
+    /// The cache.
+    pub fn store(&self) -> Result<Store> {
+        Store::open(paths::cache_dir(self.global)?)
+    }
+}
+
+/// Runs a command. The first Ctrl-C (or SIGTERM) ends children in order, the second ends the program at once.
+pub fn enter(
+    global: &GlobalArgs,
+    ui: &Arc<Ui>,
+    command: impl AsyncFnOnce(&Session<'_>) -> Result<()>,
+) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| Error::usage(format!("cannot start: {e}"), ""))?;
+    let (pressed, interrupt) = Interrupt::new();
+    let talk = ui.clone();
+    runtime.spawn(async move {
+        signal().await;
+        let _ = pressed.send(true);
+        talk.note("stopping; press Ctrl-C again to stop at once");
+        signal().await;
+        std::process::exit(i32::from(crate::error::exit_code::INTERRUPTED));
+    });
+    let session = Session { global, ui: ui.clone(), interrupt: interrupt.clone() };
+    let outcome = runtime.block_on(command(&session));
+    runtime.shutdown_timeout(std::time::Duration::from_secs(2));
+    // Whatever failed because of the signal, the signal is the reason.
+    match outcome {
+        Err(_) if interrupt.is_set() => Err(Error::Interrupted),
+        other => other,
+    }
+}
+
+async fn signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return std::future::pending().await };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminate.recv() => {}
+    }
+}
