@@ -1,1 +1,226 @@
-//! config
+//! What the user wrote, read and validated. Nothing is changed here, and nobody is asked over the network.
+//!
+//! [`Config::read`] is the entry: [`workspaces`] finds the workspaces of a configuration directory and puts together,
+//! for each, [`source_json`] (where its code comes from), [`plugins_list`] (what is built of it), [`inputs`] (the files
+//! that change it) and [`env`](mod@env) (its variables). [`versions`] is what RHDH's export repository pins for a release.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use crate::error::Place;
+use crate::{Error, Result};
+
+pub mod env;
+pub mod inputs;
+pub mod path;
+pub mod plugins_list;
+pub mod source_json;
+pub mod text;
+pub mod variables;
+pub mod versions;
+pub mod workspaces;
+
+pub use env::Env;
+pub use plugins_list::PluginsList;
+pub use source_json::Repo;
+pub use versions::Versions;
+pub use workspaces::{Broken, Source, Workspace};
+
+/// What the command line says about the configuration.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// `--config-dir`.
+    pub config_dir: PathBuf,
+    /// `--repo-path`: where local code lies.
+    pub repo_path: Option<PathBuf>,
+    /// `--workspace-path`.
+    pub workspace_path: Option<String>,
+    /// `--source-repo`.
+    pub source_repo: Option<Repo>,
+    /// `--source-ref`.
+    pub source_ref: Option<String>,
+    /// `--use-local`.
+    pub use_local: bool,
+    /// The environment below the `.env` files: [`Env::of_process`].
+    pub env: Env,
+}
+
+/// A configuration directory, read.
+#[derive(Debug)]
+pub struct Config {
+    /// The directory.
+    pub dir: PathBuf,
+    /// One workspace, or many.
+    pub mode: Mode,
+    /// RHDH's `versions.json`, where there is one.
+    pub versions: Option<Versions>,
+    /// The environment that holds for all workspaces: without any workspace's own `.env`.
+    pub env: Env,
+    /// The workspaces that can be built, sorted by name.
+    pub workspaces: Vec<Workspace>,
+    /// Those that cannot, sorted by name; only in [`Mode::Multi`].
+    pub broken: Vec<Broken>,
+    /// What a person should look at and belongs to no workspace.
+    pub warnings: Vec<Warning>,
+}
+
+/// How many workspaces a configuration directory is for. It says where outputs go, too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// The directory itself is the workspace's configuration.
+    Single,
+    /// Each sub-folder with a `source.json` is one's.
+    Multi,
+}
+
+/// Something that is no error, at a place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Warning {
+    /// Where.
+    pub place: Place,
+    /// What.
+    pub what: String,
+}
+
+impl Warning {
+    fn new(place: Place, what: impl Into<String>) -> Self {
+        Self { place, what: what.into() }
+    }
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.place, self.what)
+    }
+}
+
+/// Entries of a multi-workspace root that are no workspaces and still at home there.
+const AT_HOME: &[&str] = &["factory.lock", "factory.lock.d", versions::FILE_NAME, "README.md", "LICENSE"];
+
+impl Options {
+    /// The options of a configuration directory when nothing else is said.
+    pub fn new(config_dir: impl Into<PathBuf>) -> Self {
+        Self {
+            config_dir: config_dir.into(),
+            repo_path: None,
+            workspace_path: None,
+            source_repo: None,
+            source_ref: None,
+            use_local: false,
+            env: Env::of_process(),
+        }
+    }
+}
+
+impl Config {
+    /// Reads a configuration directory.
+    ///
+    /// As in the original, sub-folders with a `source.json` make it a multi-workspace directory, whatever lies at its
+    /// root; a `source.json` there is then named in the warning about stray files. The error of one of many workspaces
+    /// stays with that workspace, the error of a single one is the result.
+    pub fn read(options: &Options) -> Result<Self> {
+        let dir = &options.config_dir;
+        if options.source_ref.is_some() && options.source_repo.is_none() {
+            return Err(Error::usage(
+                "`--source-ref` needs `--source-repo`",
+                "give both, or write `repo-ref` in source.json",
+            ));
+        }
+        if !dir.is_dir() {
+            return Err(Error::config(
+                Place::file(dir),
+                "the configuration directory does not exist",
+                "name it with `--config-dir`, or mount it at `/config`",
+            ));
+        }
+        let versions = Versions::find(dir)?;
+        let (env, env_warnings) = options.env.with_file(&dir.join(env::FILE_NAME))?;
+        let names = workspaces::sub_folders(dir)?;
+        let mut config = Self {
+            dir: dir.clone(),
+            mode: if names.is_empty() { Mode::Single } else { Mode::Multi },
+            versions,
+            env,
+            workspaces: Vec::new(),
+            broken: Vec::new(),
+            warnings: Vec::new(),
+        };
+        if config.mode == Mode::Single {
+            config.workspaces.push(workspaces::single(options, config.env.clone(), env_warnings)?);
+            return Ok(config);
+        }
+        refuse_single_options(options)?;
+        config.warnings = env_warnings;
+        config.warnings.extend(strays(dir, &names)?);
+        for name in names {
+            match workspaces::of_sub_folder(options, &name, &config.env) {
+                Ok(workspace) => config.workspaces.push(workspace),
+                Err(error) => config.broken.push(Broken { name, error }),
+            }
+        }
+        Ok(config)
+    }
+
+    /// Keeps the named workspaces; all of them when no name is given.
+    pub fn select(mut self, names: &[String]) -> Result<Self> {
+        if names.is_empty() {
+            return Ok(self);
+        }
+        let known: Vec<_> = self.names().map(str::to_owned).collect();
+        if let Some(unknown) = names.iter().find(|name| !known.contains(name)) {
+            return Err(Error::usage(
+                format!("there is no workspace `{unknown}` in `{}`", self.dir.display()),
+                format!("the workspaces are: {}", known.join(", ")),
+            ));
+        }
+        self.workspaces.retain(|workspace| names.contains(&workspace.name));
+        self.broken.retain(|broken| names.contains(&broken.name));
+        Ok(self)
+    }
+
+    /// The names of all workspaces, those that cannot be read too, sorted.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        let mut names: Vec<_> = self.workspaces.iter().map(|workspace| workspace.name.as_str()).collect();
+        names.extend(self.broken.iter().map(|broken| broken.name.as_str()));
+        names.sort_unstable();
+        names.into_iter()
+    }
+}
+
+fn refuse_single_options(options: &Options) -> Result<()> {
+    let given = [
+        ("--source-repo", options.source_repo.is_some(), "its source"),
+        ("--source-ref", options.source_ref.is_some(), "its source"),
+        ("--workspace-path", options.workspace_path.is_some(), "its workspace-path"),
+    ];
+    match given.into_iter().find(|&(_, given, _)| given) {
+        None => Ok(()),
+        Some((flag, _, what)) => Err(Error::usage(
+            format!(
+                "`{flag}` cannot be used with the several workspaces of `{}`: each says {what} in its own source.json",
+                options.config_dir.display()
+            ),
+            format!("leave out `{flag}`, or name one workspace's folder with `--config-dir`"),
+        )),
+    }
+}
+
+/// What lies at a multi-workspace root and belongs to no workspace, in one warning.
+fn strays(dir: &Path, names: &[String]) -> Result<Option<Warning>> {
+    let mut strays = Vec::new();
+    for entry in std::fs::read_dir(dir).map_err(Error::io("read", dir))? {
+        let entry = entry.map_err(Error::io("read", dir))?;
+        let name = entry.file_name().to_string_lossy().escape_debug().to_string();
+        if name.starts_with('.') || AT_HOME.contains(&name.as_str()) || names.contains(&name) {
+            continue;
+        }
+        strays.push(if entry.path().is_dir() { format!("`{name}/` (no source.json)") } else { format!("`{name}`") });
+    }
+    strays.sort_unstable();
+    Ok((!strays.is_empty()).then(|| {
+        Warning::new(Place::file(dir), format!("not used, because they belong to no workspace: {}", strays.join(", ")))
+    }))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,128 @@
+//! Files a user wrote, as text: bounded, UTF-8, without a byte order mark; and the errors of their formats as places.
+
+use std::io::Read;
+use std::path::Path;
+
+use serde::de::DeserializeOwned;
+
+use crate::error::Place;
+use crate::{Error, Result};
+
+/// The most bytes a configuration file may have. The largest real one has a few kilobytes.
+pub const LIMIT: u64 = 1024 * 1024;
+
+/// The text of a configuration file, or `None` when there is none.
+///
+/// A file that is too large, or is not UTF-8, is an error with its place.
+pub fn read(path: &Path) -> Result<Option<String>> {
+    let file = match std::fs::File::open(path) {
+        Ok(file) => file,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(Error::io("read", path)(e)),
+    };
+    let mut bytes = Vec::new();
+    file.take(LIMIT + 1).read_to_end(&mut bytes).map_err(Error::io("read", path))?;
+    if bytes.len() as u64 > LIMIT {
+        return Err(Error::config(
+            Place::file(path),
+            format!("is larger than {LIMIT} bytes"),
+            "a configuration file has a few kilobytes; check that this is the right file",
+        ));
+    }
+    let text = String::from_utf8(bytes).map_err(|e| {
+        let before = e.utf8_error().valid_up_to();
+        let line = 1 + e.as_bytes()[..before].split(|&b| b == b'\n').skip(1).count();
+        Error::config(Place::line(path, line), "is not UTF-8", "save the file as UTF-8")
+    })?;
+    Ok(Some(match text.strip_prefix('\u{feff}') {
+        Some(rest) => rest.to_owned(),
+        None => text,
+    }))
+}
+
+/// Reads JSON of a type; an error has the line and the column.
+pub fn json<T: DeserializeOwned>(path: &Path, text: &str, hint: &str) -> Result<T> {
+    serde_json::from_str(text).map_err(|e| {
+        let message = e.to_string();
+        let what = message.strip_suffix(&format!(" at line {} column {}", e.line(), e.column())).unwrap_or(&message);
+        Error::config(place(path, text, e.line(), e.column()), what, hint)
+    })
+}
+
+/// Checks that a text is YAML with a map at the top.
+pub fn yaml_map(path: &Path, text: &str) -> Result<()> {
+    let (place, what) = match serde_yaml::from_str::<serde_yaml::Value>(text) {
+        Ok(serde_yaml::Value::Mapping(_)) => return Ok(()),
+        Ok(_) => (Place::file(path), "is not a YAML map".to_owned()),
+        Err(e) => {
+            let place = e.location().map_or_else(|| Place::file(path), |at| Place::at(path, at.line(), at.column()));
+            (place, yaml_message(&e))
+        }
+    };
+    Err(Error::config(place, what, "write a map of configuration keys, as in an app-config.yaml"))
+}
+
+/// The message of a YAML error without the positions in it, which are given as a [`Place`].
+pub fn yaml_message(error: &serde_yaml::Error) -> String {
+    let message = error.to_string();
+    let mut out = String::new();
+    let mut rest = message.as_str();
+    while let Some((before, after)) = rest.split_once(" at line ") {
+        out.push_str(before);
+        rest = after.trim_start_matches(|c: char| c.is_ascii_digit());
+        rest = rest.strip_prefix(" column ").unwrap_or(rest).trim_start_matches(|c: char| c.is_ascii_digit());
+    }
+    out.push_str(rest);
+    out
+}
+
+/// A place from a 1-based line and a column in bytes, as the JSON reader counts it.
+fn place(path: &Path, text: &str, line: usize, column: usize) -> Place {
+    if line == 0 {
+        return Place::file(path);
+    }
+    let bytes = text.split('\n').nth(line - 1).unwrap_or_default().as_bytes();
+    let characters = String::from_utf8_lossy(&bytes[..column.min(bytes.len())]).chars().count();
+    Place::at(path, line, characters.max(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_no_text_is_refused_with_its_line() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("source.json");
+        assert_eq!(read(&path).unwrap(), None);
+        std::fs::write(&path, b"{\n\xff}").unwrap();
+        let error = read(&path).unwrap_err().to_string();
+        assert_eq!(error, format!("{}:2: is not UTF-8", path.display()));
+        std::fs::write(&path, vec![b' '; usize::try_from(LIMIT).unwrap() + 1]).unwrap();
+        let error = read(&path).unwrap_err().to_string();
+        assert_eq!(error, format!("{}: is larger than 1048576 bytes", path.display()));
+        std::fs::write(&path, "\u{feff}{}").unwrap();
+        assert_eq!(read(&path).unwrap().unwrap(), "{}");
+    }
+
+    #[test]
+    fn columns_count_characters() {
+        let error = json::<serde_json::Value>(Path::new("x.json"), "{\n \"é\": ]", "").unwrap_err();
+        assert_eq!(error.to_string(), "x.json:2:7: expected value");
+    }
+
+    #[test]
+    fn yaml_says_where_it_breaks() {
+        let check = |text| yaml_map(Path::new("a.yaml"), text).map_err(|e| e.to_string());
+        assert_eq!(check("a:\n  b: 1\n"), Ok(()));
+        assert_eq!(check("- a"), Err("a.yaml: is not a YAML map".to_owned()));
+        assert_eq!(
+            check("a: 1\nb: c: d\n"),
+            Err("a.yaml:2:5: mapping values are not allowed in this context".to_owned())
+        );
+        assert_eq!(check("a: 1\na: 2\n"), Err("a.yaml:1:1: duplicate entry with key \"a\"".to_owned()));
+        let bomb = "a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b]\n\
+                    d: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c]\ne: &e [*d,*d,*d,*d,*d,*d,*d,*d,*d]\nf: [*e,*e,*e,*e,*e,*e,*e,*e,*e]\n";
+        assert_eq!(check(bomb), Err("a.yaml: repetition limit exceeded".to_owned()));
+    }
+}
