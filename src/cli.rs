@@ -21,8 +21,10 @@ pub use run::RunArgs;
 /// Without a command, `factory` does what `factory run` does: it resolves what has no lock yet, then builds.
 #[derive(Debug, Parser)]
 #[command(name = "factory", version = version(), max_term_width = 100, disable_help_subcommand = true)]
-#[command(after_help = "Exit codes: 0 ok · 1 a build or push failed · 2 usage or configuration · 3 lock missing, stale or too \
-                        new · 4 not reproducible · 5 network, registry or authentication · 130 interrupted")]
+#[command(
+    after_help = "Exit codes: 0 ok · 1 a build or push failed · 2 usage or configuration · 3 lock missing, stale or too \
+                        new · 4 not reproducible · 5 network, registry or authentication · 130 interrupted"
+)]
 struct Cli {
     #[command(subcommand)]
     command: Option<Command>,

@@ -6,6 +6,7 @@
 mod check;
 pub mod digest;
 pub mod model;
+pub mod stale;
 pub mod text;
 
 pub use check::{is_commit, is_package_name, is_relative};

@@ -26,11 +26,7 @@ impl Session<'_> {
 }
 
 /// Runs a command. The first Ctrl-C (or SIGTERM) ends children in order, the second ends the program at once.
-pub fn enter(
-    global: &GlobalArgs,
-    ui: &Arc<Ui>,
-    command: impl AsyncFnOnce(&Session<'_>) -> Result<()>,
-) -> Result<()> {
+pub fn enter(global: &GlobalArgs, ui: &Arc<Ui>, command: impl AsyncFnOnce(&Session<'_>) -> Result<()>) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

@@ -1,0 +1,18 @@
+//! `factory resolve`
+
+use clap::Args;
+
+use super::session::Session;
+use crate::error::Result;
+
+/// Options of `factory resolve`.
+#[derive(Clone, Debug, Default, Args)]
+pub struct ResolveArgs {
+    /// Only these workspaces; the others stay as they are locked
+    #[arg(value_name = "WORKSPACE")]
+    pub workspaces: Vec<String>,
+}
+
+pub(super) async fn run(_session: &Session<'_>, _args: &ResolveArgs) -> Result<()> {
+    Ok(())
+}

@@ -1,0 +1,222 @@
+//! Why a lock no longer says what the configuration says: typed reasons that name a file or field. No network.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use super::model::{ArgsFrom, Input, Lock, Tools, Workspace};
+
+/// What the configuration asks for, in the lock's own terms.
+#[derive(Clone, Debug, Default)]
+pub struct Wanted {
+    /// The workspaces, those that cannot be read left out.
+    pub workspaces: Vec<WantedWorkspace>,
+}
+
+/// What the configuration asks for one workspace.
+#[derive(Clone, Debug)]
+pub struct WantedWorkspace {
+    /// Its name.
+    pub name: String,
+    /// Where its configuration lies.
+    pub dir: String,
+    /// The repository, without userinfo.
+    pub repo: String,
+    /// Branch, tag or commit; empty for the default branch.
+    pub requested: String,
+    /// The workspace's folder in the repository.
+    pub path: String,
+    /// Whether a local tree is built.
+    pub local: bool,
+    /// Every file the build uses.
+    pub inputs: Vec<Input>,
+    /// The listed plugins with their arguments, one `--flag value` an element; none when they are discovered.
+    pub listed: Option<BTreeMap<String, Vec<String>>>,
+    /// The versions asked for, of node, npm and rhdh-cli; none where any will do.
+    pub node: Option<String>,
+    /// npm.
+    pub npm: Option<String>,
+    /// rhdh-cli.
+    pub cli: Option<String>,
+}
+
+/// One reason why a lock is stale.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// The configuration has a workspace that the lock has not.
+    Added {
+        /// Its name.
+        workspace: String,
+    },
+    /// The lock has a workspace that the configuration has not.
+    Removed {
+        /// Its name.
+        workspace: String,
+    },
+    /// A field asks for something else.
+    Field {
+        /// The workspace.
+        workspace: String,
+        /// What it is called where the user wrote it.
+        field: &'static str,
+        /// In the lock.
+        locked: String,
+        /// In the configuration.
+        wanted: String,
+    },
+    /// A file changed.
+    Changed {
+        /// The workspace.
+        workspace: String,
+        /// From its configuration.
+        file: String,
+    },
+    /// A file is new.
+    NewFile {
+        /// The workspace.
+        workspace: String,
+        /// From its configuration.
+        file: String,
+    },
+    /// A file is gone.
+    Gone {
+        /// The workspace.
+        workspace: String,
+        /// From its configuration.
+        file: String,
+    },
+    /// `plugins-list.yaml` lists a plugin that is not locked.
+    NewPlugin {
+        /// The workspace.
+        workspace: String,
+        /// Its path.
+        plugin: String,
+    },
+    /// `plugins-list.yaml` no longer lists a plugin.
+    PluginGone {
+        /// The workspace.
+        workspace: String,
+        /// Its path.
+        plugin: String,
+    },
+    /// `plugins-list.yaml` gives a plugin other arguments.
+    Arguments {
+        /// The workspace.
+        workspace: String,
+        /// Its path.
+        plugin: String,
+    },
+}
+
+impl Reason {
+    /// The workspace it is about.
+    pub fn workspace(&self) -> &str {
+        match self {
+            Self::Added { workspace }
+            | Self::Removed { workspace }
+            | Self::Field { workspace, .. }
+            | Self::Changed { workspace, .. }
+            | Self::NewFile { workspace, .. }
+            | Self::Gone { workspace, .. }
+            | Self::NewPlugin { workspace, .. }
+            | Self::PluginGone { workspace, .. }
+            | Self::Arguments { workspace, .. } => workspace,
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "workspace `{}`: ", self.workspace())?;
+        match self {
+            Self::Added { .. } => write!(f, "is new since `factory resolve`"),
+            Self::Removed { .. } => write!(f, "is no longer in the configuration"),
+            Self::Field { field, locked, wanted, .. } => {
+                let shown = |text: &str| if text.is_empty() { "nothing".to_owned() } else { format!("`{text}`") };
+                write!(f, "{field} is now {}, the lock was made for {}", shown(wanted), shown(locked))
+            }
+            Self::Changed { file, .. } => write!(f, "{file} changed since `factory resolve`"),
+            Self::NewFile { file, .. } => write!(f, "{file} is new since `factory resolve`"),
+            Self::Gone { file, .. } => write!(f, "{file} was removed since `factory resolve`"),
+            Self::NewPlugin { plugin, .. } => write!(f, "plugins-list.yaml lists `{plugin}` since `factory resolve`"),
+            Self::PluginGone { plugin, .. } => {
+                write!(f, "plugins-list.yaml no longer lists `{plugin}`")
+            }
+            Self::Arguments { plugin, .. } => {
+                write!(f, "plugins-list.yaml gives `{plugin}` other arguments since `factory resolve`")
+            }
+        }
+    }
+}
+
+/// All reasons, in the order of the workspaces' names. `all` is false when only some workspaces were read: then the
+/// lock's others are not missed.
+pub fn reasons(lock: &Lock, wanted: &Wanted, all: bool) -> Vec<Reason> {
+    let mut out = Vec::new();
+    for workspace in &wanted.workspaces {
+        match lock.workspace.iter().find(|locked| locked.name == workspace.name) {
+            Some(locked) => compare(lock, locked, workspace, &mut out),
+            None => out.push(Reason::Added { workspace: workspace.name.clone() }),
+        }
+    }
+    if all {
+        let removed = lock.workspace.iter().filter(|l| !wanted.workspaces.iter().any(|w| w.name == l.name));
+        out.extend(removed.map(|locked| Reason::Removed { workspace: locked.name.clone() }));
+    }
+    out.sort_by(|a, b| a.workspace().cmp(b.workspace()));
+    out
+}
+
+fn compare(lock: &Lock, locked: &Workspace, wanted: &WantedWorkspace, out: &mut Vec<Reason>) {
+    let workspace = || wanted.name.clone();
+    let mut field = |field, locked: &str, wanted: &str| {
+        if locked != wanted {
+            out.push(Reason::Field {
+                workspace: workspace(),
+                field,
+                locked: locked.to_owned(),
+                wanted: wanted.to_owned(),
+            });
+        }
+    };
+    let source = &locked.source;
+    field("its folder", &locked.dir, &wanted.dir);
+    field("its repository", &source.repo, &wanted.repo);
+    field("repo-ref", &source.requested, &wanted.requested);
+    field("workspace-path", &source.path, &wanted.path);
+    field("use-local", if source.local { "true" } else { "" }, if wanted.local { "true" } else { "" });
+    let Tools { node, npm, rhdh_cli } = locked.tools.as_ref().unwrap_or(&lock.tools);
+    for (name, locked, wanted) in [
+        ("NODE_VERSION", &node.requested, &wanted.node),
+        ("NPM_VERSION", &npm.requested, &wanted.npm),
+        ("RHDH_CLI_VERSION", &rhdh_cli.requested, &wanted.cli),
+    ] {
+        if let Some(wanted) = wanted {
+            field(name, locked, wanted);
+        }
+    }
+    for input in &wanted.inputs {
+        let file = || input.path.clone();
+        match locked.input.iter().find(|known| known.path == input.path) {
+            None => out.push(Reason::NewFile { workspace: workspace(), file: file() }),
+            Some(known) if known != input => out.push(Reason::Changed { workspace: workspace(), file: file() }),
+            Some(_) => {}
+        }
+    }
+    for input in locked.input.iter().filter(|known| !wanted.inputs.iter().any(|input| input.path == known.path)) {
+        out.push(Reason::Gone { workspace: workspace(), file: input.path.clone() });
+    }
+    let Some(listed) = &wanted.listed else { return };
+    for (path, args) in listed {
+        let plugin = || path.clone();
+        match locked.plugin.iter().find(|known| known.path == *path) {
+            None => out.push(Reason::NewPlugin { workspace: workspace(), plugin: plugin() }),
+            Some(known) if known.args_from == ArgsFrom::PluginsList && known.args != *args => {
+                out.push(Reason::Arguments { workspace: workspace(), plugin: plugin() });
+            }
+            Some(_) => {}
+        }
+    }
+    for plugin in locked.plugin.iter().filter(|known| !listed.contains_key(&known.path)) {
+        out.push(Reason::PluginGone { workspace: workspace(), plugin: plugin.path.clone() });
+    }
+}
