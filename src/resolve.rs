@@ -1,1 +1,2 @@
 //! resolve
+pub mod discover;
