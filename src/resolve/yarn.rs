@@ -1,0 +1,178 @@
+//! Which yarn installs a workspace: the committed one (`yarnPath`), the one `packageManager` names, else the line that
+//! wrote its lockfile.
+
+use serde::Deserialize;
+
+use super::source::{Files, at};
+use crate::error::{Error, Place, Result};
+use crate::lock::YarnFrom;
+
+/// What a workspace says about its yarn.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// What says it.
+    pub from: YarnFrom,
+    /// A version, or a range for [`YarnFrom::Default`].
+    pub version: String,
+    /// The committed file from the repository's root; only for [`YarnFrom::YarnPath`].
+    pub path: Option<String>,
+    /// `sha512.<hex>` or another hash behind the version in `packageManager`.
+    pub hash: Option<String>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Rc {
+    #[serde(rename = "yarnPath")]
+    yarn_path: Option<String>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Manifest {
+    #[serde(rename = "packageManager")]
+    package_manager: Option<String>,
+}
+
+/// Looks in the workspace's folder, then in its parents up to the repository's root, as yarn and corepack do.
+pub fn asked(files: &Files, workspace: &str, lockfile: &[u8], name: &str) -> Result<Asked> {
+    for folder in ancestors(workspace) {
+        if let Some(asked) = committed(files, &folder, name)? {
+            return Ok(asked);
+        }
+    }
+    for folder in ancestors(workspace) {
+        let path = at(&folder, "package.json");
+        let Some(bytes) = files.read(&path)? else { continue };
+        let manifest: Manifest = serde_json::from_slice(&bytes).unwrap_or_default();
+        let Some(text) = manifest.package_manager else { continue };
+        let Some(rest) = text.strip_prefix("yarn@") else {
+            return Err(Error::config(
+                Place::file(format!("{name}: {path}")),
+                format!("asks for the package manager `{}`", text.escape_debug()),
+                "factory builds yarn workspaces; add a patch that sets `packageManager` to a yarn",
+            ));
+        };
+        let (version, hash) = rest.split_once('+').map_or((rest, None), |(version, hash)| (version, Some(hash)));
+        return Ok(Asked {
+            from: YarnFrom::PackageManager,
+            version: version.to_owned(),
+            path: None,
+            hash: hash.map(str::to_owned),
+        });
+    }
+    Ok(Asked { from: YarnFrom::Default, version: line_of(lockfile).to_owned(), path: None, hash: None })
+}
+
+fn committed(files: &Files, folder: &str, name: &str) -> Result<Option<Asked>> {
+    let rc_path = at(folder, ".yarnrc.yml");
+    let Some(bytes) = files.read(&rc_path)? else { return Ok(None) };
+    let rc: Rc = serde_yaml::from_slice(&bytes).map_err(|e| {
+        Error::config(
+            Place { path: format!("{name}: {rc_path}").into(), line: e.location().map(|at| at.line()), column: None },
+            format!("is not understood: {e}"),
+            "mend it in the repository, or with a patch",
+        )
+    })?;
+    let Some(yarn_path) = rc.yarn_path else { return Ok(None) };
+    let path = at(folder, yarn_path.trim_start_matches("./"));
+    let bytes = if crate::lock::is_relative(&path) { files.read(&path)? } else { None };
+    let Some(bytes) = bytes else {
+        return Err(Error::config(
+            Place::file(format!("{name}: {rc_path}")),
+            format!("names the yarn `{}`, which is not in the repository", yarn_path.escape_debug()),
+            "commit it, or remove `yarnPath` so that `packageManager` counts",
+        ));
+    };
+    let version = version_in_name(&path).or_else(|| version_in_program(&bytes)).unwrap_or_else(|| "4.0.0".into());
+    Ok(Some(Asked { from: YarnFrom::YarnPath, version, path: Some(path), hash: None }))
+}
+
+/// `.yarn/releases/yarn-4.9.2.cjs` says it.
+fn version_in_name(path: &str) -> Option<String> {
+    let file = path.rsplit('/').next()?;
+    let rest = file.strip_prefix("yarn-")?;
+    let version = [".cjs", ".js", ".mjs"].iter().find_map(|ending| rest.strip_suffix(ending))?;
+    semver::Version::parse(version).ok().map(|version| version.to_string())
+}
+
+/// Yarn's own bundle has `version:"4.9.2"` or `YarnVersion="…"` in it; classic yarn's `"version": "1.22.22"`.
+fn version_in_program(bytes: &[u8]) -> Option<String> {
+    let text = String::from_utf8_lossy(bytes);
+    ["YarnVersion=\"", "\"version\": \"1."].iter().find_map(|marker| {
+        let start = text.find(marker)? + marker.len();
+        let end = text[start..].find('"')? + start;
+        let found = if marker.ends_with("1.") { format!("1.{}", &text[start..end]) } else { text[start..end].to_owned() };
+        semver::Version::parse(&found).ok().map(|version| version.to_string())
+    })
+}
+
+/// The line of yarn that writes lockfiles of this format (yarn's `LOCKFILE_VERSION` history).
+fn line_of(lockfile: &[u8]) -> &'static str {
+    let text = String::from_utf8_lossy(&lockfile[..lockfile.len().min(4096)]);
+    let version = text.lines().find_map(|line| line.trim().strip_prefix("version: ")).and_then(|v| v.trim().parse().ok());
+    match (text.contains("__metadata:"), version) {
+        (false, _) => "1",
+        (true, Some(0..=5)) => "2",
+        (true, Some(6 | 7)) => "3",
+        (true, _) => "4",
+    }
+}
+
+/// The folder and its parents, the innermost first, `.` last.
+fn ancestors(folder: &str) -> Vec<String> {
+    let mut all = Vec::new();
+    let mut at = folder;
+    while at != "." && !at.is_empty() {
+        all.push(at.to_owned());
+        at = at.rsplit_once('/').map_or("", |(parent, _)| parent);
+    }
+    all.push(".".to_owned());
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn in_tree(files: &[(&str, &str)], workspace: &str) -> Result<Asked> {
+        let dir = tempfile::tempdir().unwrap();
+        for (path, text) in files {
+            let path = dir.path().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        }
+        asked(&Files::Local(dir.path().to_path_buf()), workspace, b"__metadata:\n  version: 8\n", "todo")
+    }
+
+    #[test]
+    fn a_committed_yarn_comes_before_package_manager() {
+        let files = [
+            ("w/.yarnrc.yml", "yarnPath: .yarn/releases/yarn-4.9.2.cjs\n"),
+            ("w/.yarn/releases/yarn-4.9.2.cjs", "x"),
+            ("package.json", r#"{"packageManager": "yarn@3.0.0"}"#),
+        ];
+        let asked = in_tree(&files, "w").unwrap();
+        assert_eq!((asked.from, asked.version.as_str()), (YarnFrom::YarnPath, "4.9.2"));
+        assert_eq!(asked.path.as_deref(), Some("w/.yarn/releases/yarn-4.9.2.cjs"));
+    }
+
+    #[test]
+    fn package_manager_may_stand_in_a_parent_and_carry_a_hash() {
+        let asked = in_tree(&[("package.json", r#"{"packageManager": "yarn@4.9.2+sha224.ab"}"#)], "a/b").unwrap();
+        assert_eq!((asked.version.as_str(), asked.hash.as_deref()), ("4.9.2", Some("sha224.ab")));
+    }
+
+    #[test]
+    fn another_package_manager_is_refused_with_its_file() {
+        let error = in_tree(&[("package.json", r#"{"packageManager": "pnpm@9.0.0"}"#)], ".").unwrap_err();
+        assert_eq!(error.to_string(), "todo: package.json: asks for the package manager `pnpm@9.0.0`");
+    }
+
+    #[test]
+    fn without_either_the_lockfile_says_the_line() {
+        assert_eq!(in_tree(&[], ".").unwrap().version, "4");
+        assert_eq!(line_of(b"# yarn lockfile v1\n"), "1");
+        assert_eq!(line_of(b"__metadata:\n  version: 6\n"), "3");
+    }
+}
