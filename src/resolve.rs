@@ -1,7 +1,271 @@
 //! Configuration → pins. The only stage that asks "what is newest?".
+//!
+//! In the order of the data: [`commits`] turns refs into commits and fetches them, [`workspace`] reads what those
+//! commits say ([`source`], [`discover`], [`yarn`](mod@yarn)), [`tools`] pins the programs; [`arguments`] is how arguments stand in the
+//! lock, [`wanted`] the configuration in the lock's terms.
 
 pub mod arguments;
+pub mod commits;
 pub mod discover;
 pub mod source;
 pub mod tools;
+pub mod wanted;
+pub mod workspace;
 pub mod yarn;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use crate::build::inputs;
+use crate::build::tools::Provider;
+use crate::config::env::Origin;
+use crate::config::{self, Config};
+use crate::error::{Error, Result};
+use crate::lock::stale::{self, Reason};
+use crate::lock::text::{REVISION, VERSION};
+use crate::lock::{Lock, Tools, Workspace};
+use crate::store::npm::Registry;
+use tools::{Companion, Requests};
+
+/// How much moves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Moves {
+    /// Everything that floats.
+    #[default]
+    All,
+    /// Nothing that is locked: only what is new or changed in the configuration is resolved.
+    Missing,
+}
+
+/// What to resolve.
+pub struct Request<'a> {
+    /// The whole configuration.
+    pub config: &'a Config,
+    /// Only these workspaces; all when empty.
+    pub names: &'a [String],
+    /// How much moves.
+    pub moves: Moves,
+    /// Resolve the CLI's tree anew even when its version stays.
+    pub renew_tools: bool,
+    /// The lock there is.
+    pub old: Option<&'a Lock>,
+    /// The lock's folder.
+    pub lock_dir: &'a Path,
+    /// Steps at once.
+    pub jobs: usize,
+}
+
+/// A lock, with the files that belong beside it.
+pub struct Resolved {
+    /// The lock.
+    pub lock: Lock,
+    /// Files of the companion folder that are new.
+    pub companions: Vec<Companion>,
+    /// Generated lists of plugins, to be written into the configuration.
+    pub lists: Vec<Companion>,
+    /// Workspaces that could not be resolved; the lock keeps what it had of them.
+    pub failed: Vec<(String, Error)>,
+}
+
+/// The versions a workspace asks for; none where the default will do.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Asked {
+    /// Node.js.
+    pub node: Option<String>,
+    /// npm.
+    pub npm: Option<String>,
+    /// rhdh-cli.
+    pub cli: Option<String>,
+}
+
+/// What a workspace's environment asks for, else what RHDH's `versions.json` pins for the release.
+pub fn requests(config: &Config, workspace: &config::Workspace) -> Asked {
+    let given = |name: &str| {
+        let set = workspace.env.origin(name).is_some_and(|origin| *origin != Origin::Default);
+        workspace.env.given(name).filter(|_| set).map(str::to_owned)
+    };
+    let versions = config.versions.as_ref();
+    Asked {
+        node: given("NODE_VERSION").or_else(|| versions.and_then(|versions| versions.node.clone())),
+        npm: given("NPM_VERSION"),
+        cli: given("RHDH_CLI_VERSION").or_else(|| versions.and_then(|versions| versions.cli.clone())),
+    }
+}
+
+impl From<Asked> for Requests {
+    fn from(asked: Asked) -> Self {
+        let default = Self::default();
+        Self {
+            node: asked.node.map_or(default.node, |node| node.trim_start_matches('v').to_owned()),
+            npm: asked.npm.unwrap_or(default.npm),
+            cli: asked.cli.unwrap_or(default.cli),
+        }
+    }
+}
+
+/// Resolves the configuration. Errors of single workspaces are in the result.
+pub async fn resolve(provider: &Provider<'_>, registry: &Registry, request: &Request<'_>) -> Result<Resolved> {
+    let stale: BTreeSet<String> = match (request.moves, request.old) {
+        (Moves::Missing, Some(old)) => {
+            let reasons = stale::reasons(old, &wanted::of(request.config), false);
+            reasons.iter().map(Reason::workspace).map(str::to_owned).collect()
+        }
+        _ => request.config.names().map(str::to_owned).collect(),
+    };
+    let chosen: Vec<&config::Workspace> = request
+        .config
+        .workspaces
+        .iter()
+        .filter(|w| request.names.is_empty() || request.names.contains(&w.name))
+        .filter(|w| stale.contains(&w.name) || request.old.is_none_or(|old| old.workspace.iter().all(|l| l.name != w.name)))
+        .collect();
+    for workspace in &chosen {
+        for warning in &workspace.warnings {
+            provider.ui.warn(format!("{}: {warning}", workspace.name));
+        }
+    }
+
+    let mut failed = Vec::new();
+    let mut lists = Vec::new();
+    let mut read = Vec::new();
+    let keep = |name: &str| match request.moves {
+        Moves::All => None,
+        Moves::Missing => request.old?.workspace.iter().find(|locked| locked.name == name),
+    };
+    for (config, outcome) in chosen.iter().zip(commits::read(provider, &chosen, keep, request.jobs).await) {
+        match outcome {
+            Ok(one) => read.push((*config, one)),
+            Err(error) => failed.push((config.name.clone(), error)),
+        }
+    }
+
+    let (tools, by_request, companions) = tools_of(provider, registry, request, &chosen).await?;
+    let mut resolved = Vec::new();
+    for (config, one) in read {
+        let name = config.name.clone();
+        match finish(registry, &tools, &by_request, request, config, one).await {
+            Ok((workspace, list)) => {
+                resolved.push(workspace);
+                lists.extend(list);
+            }
+            Err(error) => failed.push((name, error)),
+        }
+    }
+    let mut lock = Lock { version: VERSION, revision: REVISION, rhdh: None, tools, workspace: resolved };
+    keep_others(&mut lock, request);
+    keep_seals(&mut lock, request.old);
+    lock.workspace.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(Resolved { lock, companions, lists, failed })
+}
+
+type ByRequest = BTreeMap<Requests, Tools>;
+
+/// The tools of the run, and those of workspaces that ask for others.
+async fn tools_of(
+    provider: &Provider<'_>,
+    registry: &Registry,
+    request: &Request<'_>,
+    chosen: &[&config::Workspace],
+) -> Result<(Tools, ByRequest, Vec<Companion>)> {
+    let asked = |workspace: &config::Workspace| Requests::from(requests(request.config, workspace));
+    let mut wanted: BTreeMap<Requests, usize> = BTreeMap::new();
+    for workspace in chosen {
+        *wanted.entry(asked(workspace)).or_default() += 1;
+    }
+    if let (Some(old), true) = (request.old, request.moves == Moves::Missing || !request.names.is_empty()) {
+        // What most of the lock is built with stays, so that the other workspaces do not move.
+        let mut by_request: ByRequest = ByRequest::new();
+        by_request.insert(requests_of(&old.tools), old.tools.clone());
+        let mut companions = Vec::new();
+        for requests in wanted.keys() {
+            if !by_request.contains_key(requests) {
+                let (tools, companion) =
+                    tools::resolve(provider, registry, requests, request.lock_dir, request.renew_tools).await?;
+                companions.extend(companion);
+                by_request.insert(requests.clone(), tools);
+            }
+        }
+        return Ok((old.tools.clone(), by_request, companions));
+    }
+    // The tools most workspaces ask for stand at the top of the lock.
+    let main = wanted.iter().max_by_key(|(_, count)| **count).map(|(requests, _)| requests.clone()).unwrap_or_default();
+    wanted.entry(main.clone()).or_default();
+    let mut by_request = ByRequest::new();
+    let mut companions: Vec<Companion> = Vec::new();
+    for requests in wanted.keys() {
+        let (tools, companion) =
+            tools::resolve(provider, registry, requests, request.lock_dir, request.renew_tools).await?;
+        companions.extend(companion);
+        by_request.insert(requests.clone(), tools);
+    }
+    companions.sort();
+    companions.dedup_by(|a, b| a.0 == b.0);
+    let tools = by_request[&main].clone();
+    Ok((tools, by_request, companions))
+}
+
+fn requests_of(tools: &Tools) -> Requests {
+    Requests {
+        node: tools.node.requested.clone(),
+        npm: tools.npm.requested.clone(),
+        cli: tools.rhdh_cli.requested.clone(),
+    }
+}
+
+/// What only the registry knows of a workspace: its yarn's integrity.
+async fn finish(
+    registry: &Registry,
+    tools: &Tools,
+    by_request: &ByRequest,
+    request: &Request<'_>,
+    config: &config::Workspace,
+    read: workspace::Read,
+) -> Result<(Workspace, Option<Companion>)> {
+    let workspace::Read { mut workspace, yarn, list, .. } = read;
+    if yarn.path.is_none() {
+        let (version, integrity) = tools::yarn(registry, &yarn.version).await?;
+        workspace.source.yarn.version = version;
+        workspace.source.yarn.integrity = Some(integrity);
+    }
+    let own = &by_request[&Requests::from(requests(request.config, config))];
+    workspace.tools = (own != tools).then(|| own.clone());
+    Ok((workspace, list))
+}
+
+/// Workspaces that were not resolved now stay as they are locked, unless the configuration has them no more.
+fn keep_others(lock: &mut Lock, request: &Request<'_>) {
+    let Some(old) = request.old else { return };
+    let known: BTreeSet<&str> = request.config.names().collect();
+    for workspace in &old.workspace {
+        let wanted = known.contains(workspace.name.as_str());
+        if wanted && lock.workspace.iter().all(|new| new.name != workspace.name) {
+            let mut kept = workspace.clone();
+            let tools = inputs::tools(old, workspace);
+            kept.tools = (*tools != lock.tools).then(|| tools.clone());
+            lock.workspace.push(kept);
+        }
+    }
+    if lock.rhdh.is_none() {
+        lock.rhdh.clone_from(&old.rhdh);
+    }
+}
+
+/// What builds found out still holds for plugins whose inputs did not move.
+fn keep_seals(lock: &mut Lock, old: Option<&Lock>) {
+    let Some(old) = old else { return };
+    let mut seals = Vec::new();
+    for (w, workspace) in lock.workspace.iter().enumerate() {
+        let Some(before) = old.workspace.iter().find(|before| before.name == workspace.name) else { continue };
+        for (p, plugin) in workspace.plugin.iter().enumerate() {
+            let Some(known) = before.plugin.iter().find(|known| known.path == plugin.path) else { continue };
+            let Some(sealed) = &known.sealed else { continue };
+            let digest = |lock, workspace, plugin| inputs::digest(lock, workspace, plugin, sealed.closure);
+            if digest(old, before, known) == digest(lock, workspace, plugin) {
+                seals.push((w, p, sealed.clone()));
+            }
+        }
+    }
+    for (w, p, sealed) in seals {
+        lock.workspace[w].plugin[p].sealed = Some(sealed);
+    }
+}

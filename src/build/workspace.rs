@@ -135,7 +135,7 @@ async fn prepare(
         }
         (None, Some(path)) => {
             let own = bin.join("yarn.cjs");
-            fs::copy(tree.join(path), &own).map_err(Error::io("copy", &tree.join(path)))?;
+            fs::copy(source.join(path), &own).map_err(Error::io("copy", &source.join(path)))?;
             fs::set_permissions(&own, std::os::unix::fs::PermissionsExt::from_mode(0o755))
                 .map_err(Error::io("write", &own))?;
             root.inside(&own)
@@ -148,7 +148,11 @@ async fn prepare(
         yarn: yarn_entry,
         cli: root.inside(&Programs::cli_entry(&cli)),
     };
-    for (name, target) in [("node", &programs.node), ("npm", &programs.npm), ("yarn", &programs.yarn)] {
+    let npx = root.inside(&npm.join("bin/npx-cli.js"));
+    // A frontend's types come from `npx tsc`: without npx the CLI leaves them out and says nothing.
+    for (name, target) in
+        [("node", &programs.node), ("npm", &programs.npm), ("npx", &npx), ("yarn", &programs.yarn)]
+    {
         let link = bin.join(name);
         std::os::unix::fs::symlink(target, &link).map_err(Error::io("create", &link))?;
     }
@@ -252,25 +256,29 @@ async fn yarn_step(
 
 type PluginResult = (Result<Artefact>, BTreeMap<String, f64>);
 
-/// The exports run side by side: each has a temporary folder of its own, since the CLI writes fixed names there.
+/// Frontends are exported side by side, each with a temporary folder of its own, since the CLI writes fixed names
+/// there. Backends follow one by one: the CLI builds the packages they embed in their source folders, and two backends
+/// may embed the same.
 async fn plugins(shared: &Shared, workspace: &Workspace, prepared: &Prepared, logs: &Path) -> Vec<PluginResult> {
-    let running: Vec<_> = workspace
-        .plugin
-        .iter()
-        .enumerate()
-        .map(|(index, plugin)| async move {
-            let mut seconds = BTreeMap::new();
-            let result = plugin_build(shared, workspace, plugin, index, prepared, logs, &mut seconds).await;
-            if let Err(error) = &result
-                && !matches!(error, Error::Interrupted)
-            {
-                shared.ui.error(error);
-            }
-            (result, seconds)
-        })
-        .collect();
+    let one = |index: usize, plugin| async move {
+        let mut seconds = BTreeMap::new();
+        let result = plugin_build(shared, workspace, plugin, index, prepared, logs, &mut seconds).await;
+        if let Err(error) = &result
+            && !matches!(error, Error::Interrupted)
+        {
+            shared.ui.error(error);
+        }
+        (index, (result, seconds))
+    };
+    let (backends, frontends): (Vec<_>, Vec<_>) =
+        workspace.plugin.iter().enumerate().partition(|(_, plugin)| plugin.role.is_backend());
     // They borrow from the workspace, so they are not tasks of their own.
-    join_all(running).await
+    let mut built = join_all(frontends.into_iter().map(|(index, plugin)| one(index, plugin))).await;
+    for (index, plugin) in backends {
+        built.push(one(index, plugin).await);
+    }
+    built.sort_by_key(|(index, _)| *index);
+    built.into_iter().map(|(_, result)| result).collect()
 }
 
 fn plugin_log(logs: &Path, plugin: &Plugin) -> PathBuf {

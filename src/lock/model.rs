@@ -153,7 +153,7 @@ pub struct Yarn {
     /// Integrity of the registry's tarball; absent for `yarnPath`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub integrity: Option<Integrity>,
-    /// The committed file, relative to the workspace; only for `yarnPath`.
+    /// The committed file, from the repository's root; only for `yarnPath`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
 }

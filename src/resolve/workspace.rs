@@ -1,0 +1,195 @@
+//! One workspace of the configuration → its block of the lock.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use super::arguments::elements;
+use super::discover::{self, Found};
+use super::source::{Files, at};
+use super::tools::Companion;
+use super::yarn::{self, Asked};
+use crate::config::{self, plugins_list};
+use crate::error::{Error, Place, Result};
+use crate::lock::{ArgsFrom, Plugin, Sha256, Source, Workspace, Yarn};
+
+/// What the files of a commit say about a workspace.
+pub struct Read {
+    /// The block, with a yarn whose integrity the registry still has to say.
+    pub workspace: Workspace,
+    /// What it asks for.
+    pub yarn: Asked,
+    /// Its `yarn.lock`.
+    pub lockfile: Vec<u8>,
+    /// Its `package.json` files by folder.
+    pub manifests: BTreeMap<String, Vec<u8>>,
+    /// The list to be written beside source.json, when it was absent.
+    pub list: Option<Companion>,
+    /// What a person should look at.
+    pub warnings: Vec<String>,
+}
+
+/// Reads a workspace. `commit` is none for a local tree.
+pub fn read(config: &config::Workspace, commit: Option<&str>, files: &Files) -> Result<Read> {
+    let name = &config.name;
+    let path = &config.source.workspace_path;
+    let place = |file: &str| Place::file(format!("{name}: {}", at(path, file)));
+    let mut warnings = Vec::new();
+
+    let manifests: BTreeMap<String, Vec<u8>> = files.manifests(path)?.into_iter().collect();
+    let root = manifests.get(".").ok_or_else(|| {
+        Error::config(
+            place("package.json"),
+            format!("is not in {}", whence(config, commit)),
+            "set `workspace-path` to the folder of the yarn workspace in the repository",
+        )
+    })?;
+    check_json(root, &place("package.json"))?;
+    let lockfile = files.read(&at(path, "yarn.lock"))?.ok_or_else(|| {
+        Error::config(
+            place("yarn.lock"),
+            format!("is not in {}: nothing pins what is installed", whence(config, commit)),
+            "commit one, or set `workspace-path` to the folder of the yarn workspace in the repository",
+        )
+    })?;
+    let yarn = yarn::asked(files, path, &lockfile, name)?;
+
+    let packages = manifests.iter().map(|(folder, bytes)| (folder.as_str(), bytes.as_slice()));
+    let found = discover::discover(packages);
+    let (plugins, list) = match &config.list {
+        Some(list) => (listed(config, list, &found.plugins, &manifests, commit)?, None),
+        None => {
+            warnings.extend(found.warnings.iter().map(|warning| format!("{name}: {warning}")));
+            if found.plugins.is_empty() {
+                return Err(Error::config(
+                    place("package.json"),
+                    "no package of the workspace has a `backstage.role` that can be exported",
+                    "check `workspace-path`, or list the plugins in plugins-list.yaml",
+                ));
+            }
+            let text = plugins_list::generate(found.plugins.iter().map(|plugin| (plugin.path.as_str(), &[][..])));
+            let plugins = found.plugins.iter().map(|found| plugin(found, ArgsFrom::Computed, vec![])).collect();
+            (plugins, Some((config.list_path.clone(), text.into_bytes())))
+        }
+    };
+
+    let backstage = match &config.source.backstage_version {
+        Some(version) => Some(version.clone()),
+        None => files.read(&at(path, "backstage.json"))?.as_deref().and_then(backstage_version),
+    };
+    let repo = config.source.repo.as_ref().map(config::Repo::public).unwrap_or_default();
+    let workspace = Workspace {
+        name: name.clone(),
+        dir: config.dir.clone(),
+        tools: None,
+        source: Source {
+            repo,
+            requested: config.source.requested.clone(),
+            commit: commit.map(str::to_owned),
+            local: commit.is_none(),
+            epoch: files.epoch(),
+            path: path.clone(),
+            backstage,
+            yarn: Yarn {
+                from: yarn.from,
+                version: yarn.version.clone(),
+                integrity: None,
+                path: yarn.path.clone(),
+            },
+            yarn_lock: Sha256::of(&lockfile),
+        },
+        input: config.inputs.clone(),
+        plugin: plugins,
+    };
+    Ok(Read { workspace, yarn, lockfile, manifests, list, warnings })
+}
+
+fn whence(config: &config::Workspace, commit: Option<&str>) -> String {
+    match (commit, &config.source.local) {
+        (Some(commit), _) => format!("commit {}", &commit[..commit.len().min(12)]),
+        (None, Some(local)) => format!("`{}`", local.display()),
+        (None, None) => "the source".to_owned(),
+    }
+}
+
+fn plugin(found: &Found, args_from: ArgsFrom, args: Vec<String>) -> Plugin {
+    let Found { path, name, version, role } = found.clone();
+    Plugin { path, name, version, role, args_from, args, why: vec![], sealed: None }
+}
+
+/// The plugins of the list; each must be a package that can be exported.
+fn listed(
+    config: &config::Workspace,
+    list: &config::PluginsList,
+    found: &[Found],
+    manifests: &BTreeMap<String, Vec<u8>>,
+    commit: Option<&str>,
+) -> Result<Vec<Plugin>> {
+    list.entries
+        .iter()
+        .map(|entry| {
+            if let Some(found) = found.iter().find(|found| found.path == entry.path) {
+                return Ok(plugin(found, ArgsFrom::PluginsList, elements(&entry.args)));
+            }
+            let place = Place::line(&config.list_path, entry.line);
+            let Some(bytes) = manifests.get(&entry.path) else {
+                let near = nearest(&entry.path, found);
+                return Err(Error::config(
+                    place,
+                    format!("plugin `{}` is not in the workspace at {}", entry.path, whence(config, commit)),
+                    if near.is_empty() {
+                        "the workspace has no package that can be exported".to_owned()
+                    } else {
+                        format!("the workspace has {near}")
+                    },
+                ));
+            };
+            check_json(bytes, &Place::file(format!("{}: {}", config.name, at(&entry.path, "package.json"))))?;
+            Err(Error::config(
+                place,
+                format!(
+                    "`{}` cannot be exported: its package.json needs `name`, `version` and a `backstage.role` of \
+                     frontend-plugin, backend-plugin, frontend-plugin-module or backend-plugin-module",
+                    entry.path
+                ),
+                "remove it from the list, or add what is missing with an overlay",
+            ))
+        })
+        .collect()
+}
+
+fn check_json(bytes: &[u8], place: &Place) -> Result<()> {
+    serde_json::from_slice::<serde::de::IgnoredAny>(bytes).map(drop).map_err(|e| {
+        let place = Place::at(&place.path, e.line(), e.column());
+        Error::config(place, format!("is not JSON: {e}"), "mend it in the repository, or with a patch")
+    })
+}
+
+/// The folders most like `wanted`, quoted.
+fn nearest(wanted: &str, found: &[Found]) -> String {
+    let mut near: Vec<&str> = found.iter().map(|found| found.path.as_str()).collect();
+    near.sort_by(|a, b| likeness(wanted, b).total_cmp(&likeness(wanted, a)).then_with(|| a.cmp(b)));
+    near.iter().take(5).map(|path| format!("`{path}`")).collect::<Vec<_>>().join(", ")
+}
+
+fn likeness(a: &str, b: &str) -> f32 {
+    similar::TextDiff::from_chars(a, b).ratio()
+}
+
+fn backstage_version(bytes: &[u8]) -> Option<String> {
+    let value: serde_json::Value = serde_json::from_slice(bytes).ok()?;
+    value["version"].as_str().map(str::to_owned)
+}
+
+/// The list of a workspace whose plugins were discovered, with the arguments of each.
+pub fn list_text(workspace: &Workspace, path: PathBuf) -> Companion {
+    let split: Vec<(String, Vec<String>)> = workspace
+        .plugin
+        .iter()
+        .map(|plugin| {
+            let words = plugin.args.iter().filter_map(|arg| shlex::split(arg)).flatten().collect();
+            (plugin.path.clone(), words)
+        })
+        .collect();
+    let text = plugins_list::generate(split.iter().map(|(path, args)| (path.as_str(), args.as_slice())));
+    (path, text.into_bytes())
+}
