@@ -49,10 +49,10 @@ pub fn json<T: DeserializeOwned>(path: &Path, text: &str, hint: &str) -> Result<
     })
 }
 
-/// Checks that a text is YAML with a map at the top.
+/// Checks that a text is YAML with a map at the top, or nothing but comments (as a file of RHDH's is).
 pub fn yaml_map(path: &Path, text: &str) -> Result<()> {
     let (place, what) = match serde_yaml::from_str::<serde_yaml::Value>(text) {
-        Ok(serde_yaml::Value::Mapping(_)) => return Ok(()),
+        Ok(serde_yaml::Value::Mapping(_) | serde_yaml::Value::Null) => return Ok(()),
         Ok(_) => (Place::file(path), "is not a YAML map".to_owned()),
         Err(e) => {
             let place = e.location().map_or_else(|| Place::file(path), |at| Place::at(path, at.line(), at.column()));
@@ -115,6 +115,7 @@ mod tests {
     fn yaml_says_where_it_breaks() {
         let check = |text| yaml_map(Path::new("a.yaml"), text).map_err(|e| e.to_string());
         assert_eq!(check("a:\n  b: 1\n"), Ok(()));
+        assert_eq!(check("# a:\n"), Ok(()));
         assert_eq!(check("- a"), Err("a.yaml: is not a YAML map".to_owned()));
         assert_eq!(
             check("a: 1\nb: c: d\n"),
