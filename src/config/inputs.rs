@@ -54,6 +54,9 @@ pub struct Inputs {
 /// `root` is the configuration directory, which symbolic links must not leave. The plugins are those of `list`;
 /// without one, every folder that holds a plugin's file is a plugin's.
 pub fn read(root: &Path, dir: &Path, list: Option<&PluginsList>) -> Result<Inputs> {
+    if !dir.exists() {
+        return Ok(Inputs::default());
+    }
     let root = root.canonicalize().map_err(Error::io("read", root))?;
     let mut reader = Reader { root, dir, inputs: Inputs::default() };
     reader.patches()?;

@@ -102,6 +102,24 @@ fn source_repo_wins_over_the_whole_source_json() {
 }
 
 #[test]
+fn a_repository_on_the_command_line_needs_no_configuration_directory() {
+    let dir = Dir::new(&[]);
+    let options = Options {
+        config_dir: dir.path().join("config"),
+        source_repo: Some("https://example.com/b/other".parse().unwrap()),
+        workspace_path: Some(".".to_owned()),
+        ..dir.options()
+    };
+    let config = Config::read(&options).unwrap();
+    assert_eq!(dir.warnings(&config.warnings), ["[dir]/config: the configuration directory does not exist"]);
+    let workspace = &config.workspaces[0];
+    assert_eq!((workspace.list.is_none(), workspace.inputs.len()), (true, 0));
+    assert!(!options.config_dir.exists());
+    fs::write(&options.config_dir, "").unwrap();
+    assert!(Config::read(&options).is_err());
+}
+
+#[test]
 fn without_a_source_the_error_says_what_there_is_to_do() {
     let dir = Dir::new(&[]);
     insta::assert_snapshot!(dir.refused(&dir.options()), @"
@@ -246,6 +264,8 @@ fn local_code_of_many_workspaces_lies_in_folders_of_their_names() {
     assert_eq!(config.workspaces[0].source.local, Some(dir.path().join("code/a")));
     let broken: Vec<_> = config.broken.iter().map(|broken| dir.shown(&broken.to_string())).collect();
     assert_eq!(broken, ["b: [dir]/code/b: the local tree of workspace `b` does not exist"]);
+    let config = Config::read(&Options { repo_path: None, ..options }).unwrap();
+    assert_eq!(config.broken[0].to_string(), "a: `--use-local` is given without `--repo-path`");
 }
 
 #[test]
