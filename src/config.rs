@@ -126,12 +126,15 @@ impl Config {
                 "give both, or write `repo-ref` in source.json",
             ));
         }
+        let mut warnings = Vec::new();
         if !dir.is_dir() {
-            return Err(Error::config(
-                Place::file(dir),
-                "the configuration directory does not exist",
-                "name it with `--config-dir`, or mount it at `/config`",
-            ));
+            // `--source-repo` alone says enough to build a workspace whose plugins are discovered.
+            let (place, what) = (Place::file(dir), "the configuration directory does not exist");
+            if dir.exists() || (options.source_repo.is_none() && !options.use_local) {
+                let hint = "name it with `--config-dir`, or mount it at `/config`";
+                return Err(Error::config(place, what, hint));
+            }
+            warnings.push(Warning::new(place, what));
         }
         let versions = Versions::find(dir)?;
         let (env, env_warnings) = options.env.with_file(&dir.join(env::FILE_NAME))?;
@@ -143,14 +146,14 @@ impl Config {
             env,
             workspaces: Vec::new(),
             broken: Vec::new(),
-            warnings: Vec::new(),
+            warnings,
         };
         if config.mode == Mode::Single {
             config.workspaces.push(workspaces::single(options, config.env.clone(), env_warnings)?);
             return Ok(config);
         }
         refuse_single_options(options)?;
-        config.warnings = env_warnings;
+        config.warnings.extend(env_warnings);
         config.warnings.extend(strays(dir, &names)?);
         for name in names {
             match workspaces::of_sub_folder(options, &name, &config.env) {

@@ -136,11 +136,13 @@ impl Env {
             .map(|(name, value)| (name, value.text.as_str()))
     }
 
-    /// The values that must appear in no log: those of [`variables::is_secret`], the empty ones left out.
+    /// The values that must appear in no log: those of [`variables::is_secret`]. Values of less than four bytes and
+    /// the words `true` and `false` are left out, since to blank them out would only make a log unreadable.
     pub fn secrets(&self) -> impl Iterator<Item = &str> {
         self.iter()
-            .filter(|(name, value)| variables::is_secret(name, &value.text) && !value.text.is_empty())
+            .filter(|(name, value)| variables::is_secret(name, &value.text))
             .map(|(_, value)| value.text.as_str())
+            .filter(|text| text.len() >= 4 && !["true", "false"].contains(text))
     }
 }
 

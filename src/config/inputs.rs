@@ -29,8 +29,11 @@ pub const APP_CONFIG: &str = "app-config.dynamic.yaml";
 /// The Backstage version that the exported packages shall say they support.
 pub const BACKSTAGE: &str = "backstage.json";
 
-/// How deep folders are followed; no real plugin or overlay comes near.
-const DEPTH: usize = 32;
+/// The most files a workspace's configuration may have. Links can make many of few.
+const FILES: usize = 100_000;
+
+/// How deep a plugin's folder lies at most; what is deeper is somebody's source tree.
+const DEPTH: usize = 8;
 
 /// Folders of a configuration that hold no plugin's files.
 const NO_PLUGINS: &[&str] = &["node_modules", "metadata", "tests", "e2e-tests", "smoke-tests", PATCHES];
@@ -51,6 +54,9 @@ pub struct Inputs {
 /// `root` is the configuration directory, which symbolic links must not leave. The plugins are those of `list`;
 /// without one, every folder that holds a plugin's file is a plugin's.
 pub fn read(root: &Path, dir: &Path, list: Option<&PluginsList>) -> Result<Inputs> {
+    if !dir.exists() {
+        return Ok(Inputs::default());
+    }
     let root = root.canonicalize().map_err(Error::io("read", root))?;
     let mut reader = Reader { root, dir, inputs: Inputs::default() };
     reader.patches()?;
@@ -154,32 +160,42 @@ impl Reader<'_> {
                 ));
             }
             overlay = Some(name.to_owned());
-            self.tree(&folder, 0)?;
+            self.tree(&folder, &mut Vec::new())?;
         }
         Ok(())
     }
 
-    fn tree(&mut self, folder: &str, depth: usize) -> Result<()> {
-        if depth > DEPTH {
-            return Err(Error::config(
-                Place::file(self.dir.join(folder)),
-                format!("is more than {DEPTH} folders deep"),
-                "check that no symbolic link leads to a folder above it",
-            ));
+    /// All files below a folder. `above` holds the real paths of the folders it lies in.
+    fn tree(&mut self, folder: &str, above: &mut Vec<PathBuf>) -> Result<()> {
+        let file = self.dir.join(folder);
+        let real = file.canonicalize().map_err(Error::io("read", &file))?;
+        if above.contains(&real) {
+            let hint = "remove the link, or copy what is meant";
+            return Err(Error::config(Place::file(file), "is a symbolic link to a folder it lies in", hint));
         }
+        above.push(real);
         for name in self.names(folder)? {
             let path = path::join(folder, &name);
             match self.kind(&path)? {
-                Kind::Folder => self.tree(&path, depth + 1)?,
+                Kind::Folder => self.tree(&path, above)?,
                 Kind::File => self.file(path)?,
                 Kind::Absent => {}
             }
         }
+        above.pop();
         Ok(())
     }
 
     fn file(&mut self, path: String) -> Result<()> {
         let file = self.dir.join(&path);
+        if self.inputs.files.len() == FILES {
+            let hint = "keep only patches and overlays in the configuration";
+            return Err(Error::config(
+                Place::file(self.dir),
+                format!("holds more than {FILES} files for a build"),
+                hint,
+            ));
+        }
         let mut open = fs::File::open(&file).map_err(Error::io("read", &file))?;
         let metadata = open.metadata().map_err(Error::io("read", &file))?;
         let sha256 = Sha256::of_reader(&mut open).map_err(Error::io("read", &file))?;
@@ -207,8 +223,7 @@ impl Reader<'_> {
     }
 
     fn search(&self, folder: &str, depth: usize, found: &mut BTreeSet<String>) -> Result<()> {
-        // A plugin lies a few folders deep; what is deeper is somebody's source tree.
-        if depth > 8 {
+        if depth > DEPTH {
             return Ok(());
         }
         let names = self.names(folder)?;

@@ -4,8 +4,8 @@
 //! twice, once as YAML and once line by line in a shell script; what both understand is the format, and the rest of
 //! YAML (anchors, aliases, tags, flow maps, several documents) is refused with its line.
 //!
-//! [`scan`] finds the entries and where their values lie in the text; each is then read by the YAML parser on its
-//! own, so that no entry can reach into another. [`edit`] writes.
+//! `scan` finds the entries and where their values lie in the text; each is then read by the YAML parser on its
+//! own, so that no entry can reach into another. `edit` writes.
 
 use std::path::Path;
 
@@ -23,6 +23,10 @@ pub use edit::generate;
 
 /// The name of the file.
 pub const FILE_NAME: &str = "plugins-list.yaml";
+
+/// The most bytes of one entry. It bounds what the YAML parser is given at once: some texts take it a time that grows
+/// with the square of their length.
+const ENTRY_LIMIT: usize = 16 * 1024;
 
 const HINT: &str = "write one `path/to/plugin: --flag value` a line";
 
@@ -87,6 +91,10 @@ impl PluginsList {
 
 fn entry(text: &str, span: &scan::Span, file: &Path) -> Result<Entry> {
     let place = || Place::line(file, span.line);
+    if span.entry.len() > ENTRY_LIMIT {
+        let what = format!("an entry of more than {ENTRY_LIMIT} bytes");
+        return Err(Error::config(place(), what, HINT));
+    }
     let (key, value) = match serde_yaml::from_str::<OneEntry>(&text[span.entry.clone()]) {
         Ok(OneEntry(key, value)) => (key, value),
         Err(e) => {

@@ -49,17 +49,39 @@ pub fn json<T: DeserializeOwned>(path: &Path, text: &str, hint: &str) -> Result<
     })
 }
 
-/// Checks that a text is YAML with a map at the top.
+/// Checks that a text is YAML with a map at the top, or nothing but comments (as a file of RHDH's is).
 pub fn yaml_map(path: &Path, text: &str) -> Result<()> {
+    let hint = "write a map of configuration keys, as in an app-config.yaml";
+    if let Some(line) = nested_too_deep(text) {
+        return Err(Error::config(Place::line(path, line), "brackets nested too deep", hint));
+    }
     let (place, what) = match serde_yaml::from_str::<serde_yaml::Value>(text) {
-        Ok(serde_yaml::Value::Mapping(_)) => return Ok(()),
+        Ok(serde_yaml::Value::Mapping(_) | serde_yaml::Value::Null) => return Ok(()),
         Ok(_) => (Place::file(path), "is not a YAML map".to_owned()),
         Err(e) => {
             let place = e.location().map_or_else(|| Place::file(path), |at| Place::at(path, at.line(), at.column()));
             (place, yaml_message(&e))
         }
     };
-    Err(Error::config(place, what, "write a map of configuration keys, as in an app-config.yaml"))
+    Err(Error::config(place, what, hint))
+}
+
+/// The line in which too many brackets are open. The YAML parser takes a time that grows with their square, and
+/// refuses 128 of them only after that.
+fn nested_too_deep(text: &str) -> Option<usize> {
+    let (mut open, mut line) = (0_usize, 1);
+    for byte in text.bytes() {
+        match byte {
+            b'\n' => line += 1,
+            b'[' | b'{' => open += 1,
+            b']' | b'}' => open = open.saturating_sub(1),
+            _ => {}
+        }
+        if open > 256 {
+            return Some(line);
+        }
+    }
+    None
 }
 
 /// The message of a YAML error without the positions in it, which are given as a [`Place`].
@@ -115,6 +137,7 @@ mod tests {
     fn yaml_says_where_it_breaks() {
         let check = |text| yaml_map(Path::new("a.yaml"), text).map_err(|e| e.to_string());
         assert_eq!(check("a:\n  b: 1\n"), Ok(()));
+        assert_eq!(check("# a:\n"), Ok(()));
         assert_eq!(check("- a"), Err("a.yaml: is not a YAML map".to_owned()));
         assert_eq!(
             check("a: 1\nb: c: d\n"),
@@ -123,6 +146,28 @@ mod tests {
         assert_eq!(check("a: 1\na: 2\n"), Err("a.yaml:1:1: duplicate entry with key \"a\"".to_owned()));
         let bomb = "a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b]\n\
                     d: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c]\ne: &e [*d,*d,*d,*d,*d,*d,*d,*d,*d]\nf: [*e,*e,*e,*e,*e,*e,*e,*e,*e]\n";
+        let deep = format!("a:\n{}", "[".repeat(500_000));
+        assert_eq!(check(&deep), Err("a.yaml:2: brackets nested too deep".to_owned()));
         assert_eq!(check(bomb), Err("a.yaml: repetition limit exceeded".to_owned()));
+    }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig { failure_persistence: None, ..Default::default() })]
+
+        #[test]
+        fn any_text_is_read_or_refused_at_a_place_in_it(text in "([a-c{}\\[\\]:,\"\\\\ \n\r\t&*!#-]|repo|é|\u{2028}|\0)*") {
+            let path = Path::new("x");
+            for error in [
+                json::<crate::config::source_json::SourceJson>(path, &text, "").err(),
+                json::<crate::config::Versions>(path, &text, "").err(),
+                yaml_map(path, &text).err(),
+            ] {
+                let Some(Error::Config { place, .. }) = error else { continue };
+                // Line breaks of YAML 1.1 count as lines there.
+                let lines = text.split(['\n', '\r', '\u{85}', '\u{2028}', '\u{2029}']).count() + 1;
+                proptest::prop_assert!(place.line.is_none_or(|line| (1..=lines).contains(&line)));
+                proptest::prop_assert!(place.column.is_none_or(|column| (1..=text.chars().count() + 1).contains(&column)));
+            }
+        }
     }
 }

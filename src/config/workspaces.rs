@@ -69,6 +69,9 @@ impl fmt::Display for Broken {
 /// The sub-folders that hold a `source.json`, sorted by name. Folders whose names start with a dot are none.
 pub(super) fn sub_folders(config_dir: &Path) -> Result<Vec<String>> {
     let mut names = Vec::new();
+    if !config_dir.exists() {
+        return Ok(names);
+    }
     for entry in std::fs::read_dir(config_dir).map_err(Error::io("read", config_dir))? {
         let entry = entry.map_err(Error::io("read", config_dir))?;
         if !entry.path().join(source_json::FILE_NAME).exists() {
@@ -94,7 +97,11 @@ pub(super) fn of_sub_folder(options: &Options, name: &str, root_env: &Env) -> Re
     let file = config_dir.join(source_json::FILE_NAME);
     let json = SourceJson::read_required(&file)?;
     let workspace_path = json.effective_path(name).ok_or_else(|| no_workspace_path(&file))?;
-    let local = options.use_local.then(|| options.repo_path.clone().unwrap_or_default().join(name));
+    let local = match &options.repo_path {
+        _ if !options.use_local => None,
+        Some(path) => Some(path.join(name)),
+        None => return Err(no_local_tree(options)),
+    };
     if let Some(tree) = local.as_ref().filter(|tree| !tree.is_dir()) {
         return Err(Error::config(
             Place::file(tree),

@@ -109,6 +109,12 @@ fn what_is_not_a_flat_map_of_texts_is_refused_with_its_place() {
     insta::assert_snapshot!(message("a: \"x\\0y\"\n"), @"plugins-list.yaml:1: the arguments of `a` have a NUL in them");
 }
 
+#[test]
+fn an_entry_has_a_largest_size() {
+    let text = format!("b:\na:\n  {}\n", "[".repeat(500_000));
+    assert_eq!(parse(&text).unwrap_err(), "plugins-list.yaml:2: an entry of more than 16384 bytes");
+}
+
 fn edited(text: &str, edits: &[(&str, &[&str])]) -> String {
     let edits: BTreeMap<_, Vec<_>> = edits
         .iter()
