@@ -16,6 +16,7 @@ pub mod plugins_yaml;
 pub mod report;
 pub mod root;
 pub mod seal;
+pub mod source;
 pub mod tools;
 pub mod tree;
 pub mod workspace;
@@ -51,6 +52,12 @@ pub struct Options {
     pub isolation: Isolation,
     /// Use no network at all.
     pub offline: bool,
+    /// Hold the build to a sealed lock.
+    pub frozen: bool,
+    /// How repositories are reached.
+    pub network: crate::store::git::Network,
+    /// The local tree of workspaces that are not pinned.
+    pub local: Option<PathBuf>,
     /// How long one step may take.
     pub timeout: Duration,
     /// Run the install scripts of packages.

@@ -5,6 +5,7 @@ mod paths;
 mod resolve;
 mod run;
 mod session;
+mod source;
 
 use clap::parser::ValueSource;
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};

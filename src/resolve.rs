@@ -7,6 +7,7 @@
 pub mod arguments;
 pub mod commits;
 pub mod discover;
+pub mod refs;
 pub mod source;
 pub mod tools;
 pub mod wanted;
@@ -24,6 +25,7 @@ use crate::error::{Error, Result};
 use crate::lock::stale::{self, Reason};
 use crate::lock::text::{REVISION, VERSION};
 use crate::lock::{Lock, Tools, Workspace};
+use crate::store::git::Network;
 use crate::store::npm::Registry;
 use tools::{Companion, Requests};
 
@@ -53,6 +55,8 @@ pub struct Request<'a> {
     pub lock_dir: &'a Path,
     /// Steps at once.
     pub jobs: usize,
+    /// How repositories are reached.
+    pub network: Network,
 }
 
 /// A lock, with the files that belong beside it.
@@ -117,7 +121,9 @@ pub async fn resolve(provider: &Provider<'_>, registry: &Registry, request: &Req
         .workspaces
         .iter()
         .filter(|w| request.names.is_empty() || request.names.contains(&w.name))
-        .filter(|w| stale.contains(&w.name) || request.old.is_none_or(|old| old.workspace.iter().all(|l| l.name != w.name)))
+        .filter(|w| {
+            stale.contains(&w.name) || request.old.is_none_or(|old| old.workspace.iter().all(|l| l.name != w.name))
+        })
         .collect();
     for workspace in &chosen {
         for warning in &workspace.warnings {
@@ -128,11 +134,9 @@ pub async fn resolve(provider: &Provider<'_>, registry: &Registry, request: &Req
     let mut failed = Vec::new();
     let mut lists = Vec::new();
     let mut read = Vec::new();
-    let keep = |name: &str| match request.moves {
-        Moves::All => None,
-        Moves::Missing => request.old?.workspace.iter().find(|locked| locked.name == name),
-    };
-    for (config, outcome) in chosen.iter().zip(commits::read(provider, &chosen, keep, request.jobs).await) {
+    let kept = request.old.filter(|_| request.moves == Moves::Missing);
+    let outcomes = commits::read(provider, &chosen, kept, request.jobs, &request.network);
+    for (config, outcome) in chosen.iter().zip(outcomes) {
         match outcome {
             Ok(one) => read.push((*config, one)),
             Err(error) => failed.push((config.name.clone(), error)),

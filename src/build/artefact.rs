@@ -68,7 +68,7 @@ pub fn write(
         shared.ui.warn(format!("{} {}: {}", workspace.name, plugin.path, large.warning()));
     }
     let integrity = folder.join(format!("{file_name}.integrity"));
-    crate::store::atomic::file(&integrity, format!("{}\n", packed.tgz).as_bytes())?;
+    crate::store::atomic_file(&integrity, format!("{}\n", packed.tgz).as_bytes())?;
 
     let closure = exported.closure.as_deref().map(Sha256::of);
     let inputs = inputs::digest(&shared.lock, workspace, plugin, closure);
@@ -130,7 +130,7 @@ fn plugin_config(
         return Ok(plugins_yaml::own_config(&tree.join(super::tree::join(&plugin.path, ""))));
     };
     let bytes = read_input(&shared.options.config_dir.join(&workspace.dir), input)?;
-    crate::store::atomic::file(&folder.join(format!("{file_name}.app-config.dynamic.yaml")), &bytes)?;
+    crate::store::atomic_file(&folder.join(format!("{file_name}.app-config.dynamic.yaml")), &bytes)?;
     let value = serde_yaml::from_slice::<Value>(&bytes).ok().filter(Value::is_mapping);
     // The file may hold only the plugin's part, or wrap it as RHDH's own examples do.
     let inner = value.as_ref().and_then(|value| value.get("plugins")?.get(0)?.get("pluginConfig")).cloned();

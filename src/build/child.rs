@@ -5,6 +5,7 @@ use std::fs::{File, OpenOptions};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -28,20 +29,43 @@ const LOG_LINE: usize = 64 * 1024;
 /// Between the polite and the final signal.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// Says to everything that runs that the user pressed Ctrl-C.
+/// Says to everything that runs that the user pressed Ctrl-C: to tasks by waiting, to threads by a flag.
 #[derive(Clone)]
-pub struct Interrupt(watch::Receiver<bool>);
+pub struct Interrupt {
+    flag: Arc<AtomicBool>,
+    pressed: watch::Receiver<bool>,
+}
+
+/// The other end of an [`Interrupt`].
+pub struct Interrupter {
+    flag: Arc<AtomicBool>,
+    pressed: watch::Sender<bool>,
+}
+
+impl Interrupter {
+    /// Ctrl-C was pressed.
+    pub fn press(&self) {
+        self.flag.store(true, Ordering::SeqCst);
+        let _ = self.pressed.send(true);
+    }
+}
 
 impl Interrupt {
-    /// The sender sets `true` once.
-    pub fn new() -> (watch::Sender<bool>, Self) {
+    /// Both ends.
+    pub fn new() -> (Interrupter, Self) {
+        let flag = Arc::new(AtomicBool::new(false));
         let (sender, receiver) = watch::channel(false);
-        (sender, Self(receiver))
+        (Interrupter { flag: flag.clone(), pressed: sender }, Self { flag, pressed: receiver })
     }
 
     /// Whether it was pressed.
     pub fn is_set(&self) -> bool {
-        *self.0.borrow()
+        self.flag.load(Ordering::SeqCst)
+    }
+
+    /// For threads, which look at it now and then.
+    pub fn flag(&self) -> &AtomicBool {
+        &self.flag
     }
 
     /// Err once it was pressed.
@@ -51,7 +75,7 @@ impl Interrupt {
 
     /// Waits until it is pressed; for ever if nobody can press it any more.
     pub async fn wait(&self) {
-        let mut receiver = self.0.clone();
+        let mut receiver = self.pressed.clone();
         if receiver.wait_for(|pressed| *pressed).await.is_err() {
             std::future::pending::<()>().await;
         }

@@ -11,8 +11,8 @@ use super::root::{Isolation, Root};
 use crate::error::{Error, Place, Result};
 use crate::lock::text::COMPANION;
 use crate::lock::{Cli, Integrity, Sha256, Tools, Yarn};
-use crate::store::Store;
 use crate::store::npm::{Registry, unpack};
+use crate::store::{Entry, Kind, Store};
 use crate::ui::Ui;
 
 /// rhdh-cli's package.
@@ -49,7 +49,7 @@ pub fn platform() -> Result<&'static str> {
 
 impl Provider<'_> {
     /// Node.js: the folder that holds `bin/node`.
-    pub async fn node(&self, tools: &Tools) -> Result<PathBuf> {
+    pub async fn node(&self, tools: &Tools) -> Result<Entry> {
         let platform = platform()?;
         let node = &tools.node;
         let integrity = node.integrity.get(platform).ok_or_else(|| {
@@ -62,12 +62,12 @@ impl Provider<'_> {
     }
 
     /// npm: the folder that holds `bin/npm-cli.js`.
-    pub async fn npm(&self, tools: &Tools) -> Result<PathBuf> {
+    pub async fn npm(&self, tools: &Tools) -> Result<Entry> {
         self.package("npm", &tools.npm.version, &tools.npm.integrity).await
     }
 
     /// yarn: the folder that holds `bin/yarn.js`; none for a committed one.
-    pub async fn yarn(&self, yarn: &Yarn) -> Result<Option<PathBuf>> {
+    pub async fn yarn(&self, yarn: &Yarn) -> Result<Option<Entry>> {
         match &yarn.integrity {
             Some(integrity) => self.package(yarn_package(&yarn.version), &yarn.version, integrity).await.map(Some),
             None => Ok(None),
@@ -75,47 +75,49 @@ impl Provider<'_> {
     }
 
     /// A package whose tarball is all of it, unpacked in the cache.
-    pub async fn package(&self, name: &str, version: &str, integrity: &Integrity) -> Result<PathBuf> {
+    pub async fn package(&self, name: &str, version: &str, integrity: &Integrity) -> Result<Entry> {
         let key = format!("{}-{version}-{}", name.trim_start_matches('@').replace('/', "-"), &integrity.hex()[..16]);
-        if let Some(path) = self.store.existing("tools", &key) {
-            return Ok(path);
+        let interrupt = self.interrupt.flag();
+        if let Some(entry) = self.store.find_entry(Kind::Tools, &key, interrupt)? {
+            return Ok(entry);
         }
         let registry = self.registry.ok_or_else(|| missing_offline(&format!("{name}@{version}")))?;
         let step = self.ui.step("tools", format!("download {name}@{version}"));
         let scratch = self.store.scratch()?;
         let tarball = scratch.path().join("package.tgz");
         registry.tarball(name, version, integrity, &tarball).await?;
-        let path = self.store.entry("tools", &key, |to| unpack(&tarball, to))?;
+        let entry = self.store.entry(Kind::Tools, &key, interrupt, |to| unpack(&tarball, to))?;
         step.done("");
-        Ok(path)
+        Ok(entry)
     }
 
     /// rhdh-cli with its whole tree, installed from the package-lock beside the lock.
-    pub async fn cli(&self, tools: &Tools, lock_dir: &Path) -> Result<PathBuf> {
+    pub async fn cli(&self, tools: &Tools, lock_dir: &Path) -> Result<Entry> {
         let cli = &tools.rhdh_cli;
         let (manifest, tree) = read_tree(cli, lock_dir)?;
         let platform = platform()?;
         let key = format!("rhdh-cli-{}-{}-{platform}", cli.version, &cli.tree.hex()[..16]);
-        if let Some(path) = self.store.existing("tools", &key) {
-            return Ok(path);
+        let interrupt = self.interrupt.flag();
+        if let Some(entry) = self.store.find_entry(Kind::Tools, &key, interrupt)? {
+            return Ok(entry);
         }
         let registry = self.registry.ok_or_else(|| missing_offline(&format!("{CLI_PACKAGE}@{}", cli.version)))?;
         let (node, npm) = (self.node(tools).await?, self.npm(tools).await?);
         let step = self.ui.step("tools", format!("install {CLI_PACKAGE}@{}", cli.version));
-        let cache = self.store.folder("npm")?;
-        let log = Log::create(self.store.folder("logs")?.join("rhdh-cli.log"))?;
+        let cache = self.store.kind_dir(Kind::Npm);
+        let log = Log::create(self.store.dir().join("logs/rhdh-cli.log"))?;
         let handle = tokio::runtime::Handle::current();
         let install = |to: &Path| -> Result<()> {
             std::fs::write(to.join("package.json"), &manifest).map_err(Error::io("write", to))?;
             std::fs::write(to.join("package-lock.json"), &tree).map_err(Error::io("write", to))?;
-            let npm = Npm { node: &node, npm: &npm, cache: &cache, registry, provider: *self };
+            let npm = Npm { node: node.path(), npm: npm.path(), cache: &cache, registry, provider: *self };
             // Install scripts are third-party code that the CLI's bundlers do without.
             let args = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier"];
             handle.block_on(npm.run(&args, to, &log, "installing rhdh-cli failed")).map(drop)
         };
-        let path = tokio::task::block_in_place(|| self.store.entry("tools", &key, install))?;
+        let entry = tokio::task::block_in_place(|| self.store.entry(Kind::Tools, &key, interrupt, install))?;
         step.done("");
-        Ok(path)
+        Ok(entry)
     }
 }
 

@@ -15,9 +15,10 @@ use super::report::{PluginReport, WorkspaceReport};
 use super::root::Root;
 use super::tools::{Provider, npm_settings};
 use super::tree::Dressing;
-use super::{BuiltWorkspace, Shared, checkout, inputs};
+use super::{BuiltWorkspace, Shared, inputs};
 use crate::error::{Error, Result};
 use crate::lock::{Plugin, Workspace};
+use crate::store::{Entry, Kind, LockGuard};
 
 /// Builds a workspace; errors are in the result.
 pub async fn build(shared: &Shared, workspace: &Workspace) -> BuiltWorkspace {
@@ -72,7 +73,8 @@ struct Prepared {
     programs: Programs,
     /// The folder of everything of this build; other processes wait for it.
     work: PathBuf,
-    _guard: crate::store::Guard,
+    /// Keeps other processes from this work, and the cache from being pruned of what it uses.
+    _held: (LockGuard, Vec<Entry>),
 }
 
 async fn prepare(
@@ -95,8 +97,8 @@ async fn prepare(
     seconds.insert("tools".into(), started.elapsed().as_secs_f64());
 
     let guard = wait_for(shared, &workspace.name).await?;
-    let work = store.folder("work")?.join(work_name(workspace));
-    crate::store::remove_tree(&work)?;
+    let work = store.dir().join("work").join(&workspace.name);
+    remove_tree(&work)?;
     let (source, home, bin) = (work.join("source"), work.join("home"), work.join("bin"));
     for folder in [&source, &home, &bin, &work.join("root"), &work.join("tmp")] {
         fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
@@ -104,7 +106,7 @@ async fn prepare(
 
     let started = Instant::now();
     let step = ui.step(&workspace.name, "check out");
-    checkout::checkout(shared, workspace, &source).await?;
+    tokio::task::block_in_place(|| super::source::lay(shared, workspace, &source))?;
     let tree = if workspace.source.path == "." { source.clone() } else { source.join(&workspace.source.path) };
     let dressing =
         Dressing { workspace, config: &options.config_dir.join(&workspace.dir), tree: &tree, log: &log, interrupt };
@@ -118,20 +120,20 @@ async fn prepare(
     seconds.insert("checkout".into(), started.elapsed().as_secs_f64());
 
     let mut root = Root::new(options.isolation, work.join("root"));
-    let (yarn_cache, npm_cache) = (store.folder("yarn")?, store.folder("npm")?);
+    let (yarn_cache, npm_cache) = (store.kind_dir(Kind::Yarn), store.kind_dir(Kind::Npm));
     root.show(&source, "source", true)
         .show(&home, "home", true)
         .show(&work.join("tmp"), "tmp", true)
         .show(&yarn_cache, "yarn", true)
         .show(&npm_cache, "npm", true)
         .show(&bin, "tools/bin", false)
-        .show(&node, "tools/node", false)
-        .show(&npm, "tools/npm", false)
-        .show(&cli, "tools/rhdh-cli", false);
+        .show(node.path(), "tools/node", false)
+        .show(npm.path(), "tools/npm", false)
+        .show(cli.path(), "tools/rhdh-cli", false);
     let yarn_entry = match (&yarn, &workspace.source.yarn.path) {
         (Some(folder), _) => {
-            root.show(folder, "tools/yarn", false);
-            root.inside(&folder.join("bin/yarn.js"))
+            root.show(folder.path(), "tools/yarn", false);
+            root.inside(&folder.path().join("bin/yarn.js"))
         }
         (None, Some(path)) => {
             let own = bin.join("yarn.cjs");
@@ -143,16 +145,14 @@ async fn prepare(
         (None, None) => return Err(Error::usage("the lock names no yarn", "run `factory resolve`")),
     };
     let programs = Programs {
-        node: root.inside(&node.join("bin/node")),
-        npm: root.inside(&npm.join("bin/npm-cli.js")),
+        node: root.inside(&node.path().join("bin/node")),
+        npm: root.inside(&npm.path().join("bin/npm-cli.js")),
         yarn: yarn_entry,
-        cli: root.inside(&Programs::cli_entry(&cli)),
+        cli: root.inside(&Programs::cli_entry(cli.path())),
     };
-    let npx = root.inside(&npm.join("bin/npx-cli.js"));
+    let npx = root.inside(&npm.path().join("bin/npx-cli.js"));
     // A frontend's types come from `npx tsc`: without npx the CLI leaves them out and says nothing.
-    for (name, target) in
-        [("node", &programs.node), ("npm", &programs.npm), ("npx", &npx), ("yarn", &programs.yarn)]
-    {
+    for (name, target) in [("node", &programs.node), ("npm", &programs.npm), ("npx", &npx), ("yarn", &programs.yarn)] {
         let link = bin.join(name);
         std::os::unix::fs::symlink(target, &link).map_err(Error::io("create", &link))?;
     }
@@ -179,7 +179,8 @@ async fn prepare(
         env.set("YARN_ENABLE_SCRIPTS", "0").set("npm_config_ignore_scripts", "true");
     }
 
-    let prepared = Prepared { tree, root, env, programs, work, _guard: guard };
+    let held = [node, npm, cli].into_iter().chain(yarn).collect();
+    let prepared = Prepared { tree, root, env, programs, work, _held: (guard, held) };
     let install: &[&str] = match (is_berry(workspace), options.offline) {
         (true, _) => &["install", "--immutable"],
         (false, false) => &["install", "--frozen-lockfile", "--non-interactive"],
@@ -205,21 +206,22 @@ fn is_berry(workspace: &Workspace) -> bool {
     !workspace.source.yarn.version.starts_with("1.") && !workspace.source.yarn.version.starts_with("0.")
 }
 
-/// The name of a workspace's folder in the cache. Without a mount namespace outputs depend on it: so it is made of
-/// the workspace's name alone.
-fn work_name(workspace: &Workspace) -> String {
-    workspace.name.clone()
+async fn wait_for(shared: &Shared, name: &str) -> Result<LockGuard> {
+    let (store, lock, interrupt) = (shared.store.clone(), format!("work-{name}"), shared.interrupt.clone());
+    let taken = tokio::task::spawn_blocking(move || store.lock(&lock, interrupt.flag()));
+    let guard = taken.await.map_err(|_| Error::Interrupted)??;
+    if !guard.waited().is_zero() {
+        shared.ui.note(format!("{name}: waited for another factory that built it"));
+    }
+    Ok(guard)
 }
 
-async fn wait_for(shared: &Shared, name: &str) -> Result<crate::store::Guard> {
-    let store = shared.store.clone();
-    let lock = format!("work-{name}");
-    let (ui, scope) = (shared.ui.clone(), name.to_owned());
-    tokio::task::spawn_blocking(move || {
-        store.lock(&lock, || ui.note(format!("{scope}: waiting for another factory that builds it")))
-    })
-    .await
-    .map_err(|_| Error::Interrupted)?
+/// Removes a folder and all in it, if it is there.
+fn remove_tree(path: &Path) -> Result<()> {
+    match fs::remove_dir_all(path) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Error::io("remove", path)(e)),
+        _ => Ok(()),
+    }
 }
 
 #[allow(clippy::too_many_arguments)]

@@ -1,18 +1,57 @@
-//! `factory run`
+//! `factory run`: the original's one command.
 
 use clap::Args;
 
+use super::build::{BuildOptions, build_now};
+use super::paths;
+use super::resolve::{ResolveOptions, failures, read_lock, resolve_now, stale_reasons, write};
 use super::session::Session;
+use super::source::SourceArgs;
 use crate::error::Result;
+use crate::resolve::Moves;
 
 /// Options of `factory run`.
-#[derive(Clone, Debug, Default, Args)]
+#[derive(Clone, Debug, Args)]
 pub struct RunArgs {
-    /// Only these workspaces; the others stay as they are locked
+    /// Only these workspaces
     #[arg(value_name = "WORKSPACE")]
     pub workspaces: Vec<String>,
+    #[command(flatten)]
+    pub source: SourceArgs,
+    #[command(flatten)]
+    pub resolve: ResolveOptions,
+    #[command(flatten)]
+    pub build: BuildOptions,
 }
 
-pub(super) async fn run(_session: &Session<'_>, _args: &RunArgs) -> Result<()> {
-    Ok(())
+pub(super) async fn run(session: &Session<'_>, args: &RunArgs) -> Result<()> {
+    let config = args.source.config(session)?.select(&args.workspaces)?;
+    let lock_file = paths::lock_file(session.global);
+    let old = read_lock(&lock_file)?;
+    let fresh = old.as_ref().is_some_and(|lock| stale_reasons(&config, lock, &args.workspaces).is_empty());
+    let mut failed = Vec::new();
+    let lock = match old {
+        Some(lock) if fresh => lock,
+        old => {
+            let resolved = resolve_now(
+                session,
+                &config,
+                &args.workspaces,
+                Moves::Missing,
+                old.as_ref(),
+                &args.source,
+                &args.resolve,
+            )
+            .await?;
+            write(session, &lock_file, &resolved, &args.resolve)?;
+            session.ui.note(format!("{} written", lock_file.display()));
+            failed = resolved.failed;
+            resolved.lock
+        }
+    };
+    if lock.workspace.is_empty() {
+        return failures(session, failed, 0);
+    }
+    let built = build_now(session, lock, &lock_file, &args.workspaces, &args.source, &args.build).await;
+    failures(session, failed, 1).and(built)
 }

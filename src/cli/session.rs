@@ -35,7 +35,7 @@ pub fn enter(global: &GlobalArgs, ui: &Arc<Ui>, command: impl AsyncFnOnce(&Sessi
     let talk = ui.clone();
     runtime.spawn(async move {
         signal().await;
-        let _ = pressed.send(true);
+        pressed.press();
         talk.note("stopping; press Ctrl-C again to stop at once");
         signal().await;
         std::process::exit(i32::from(crate::error::exit_code::INTERRUPTED));
@@ -57,4 +57,18 @@ async fn signal() {
         _ = tokio::signal::ctrl_c() => {}
         _ = terminate.recv() => {}
     }
+}
+
+/// How many installs and exports run at once: a frontend's export takes about 2 GB, so memory bounds them too.
+pub fn jobs() -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let memory = available_memory().map_or(cores, |bytes| usize::try_from(bytes / (2 << 30)).unwrap_or(1));
+    cores.min(memory).max(1)
+}
+
+/// `MemAvailable` of /proc/meminfo in bytes.
+fn available_memory() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok().map(|kb| kb * 1024)
 }

@@ -36,7 +36,7 @@ fn quoted(word: &str) -> String {
     if shlex::split(word).is_some_and(|split| split == [word]) {
         return word.to_owned();
     }
-    shlex::try_quote(word).map_or_else(|_| String::from("''"), |quoted| quoted.into_owned())
+    shlex::try_quote(word).map_or_else(|_| String::from("''"), std::borrow::Cow::into_owned)
 }
 
 #[cfg(test)]

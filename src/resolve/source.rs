@@ -37,7 +37,7 @@ impl Files {
     }
 
     /// The `package.json` files of a workspace, each with its folder from the workspace. Folders that hold no package
-    /// of it (node_modules, dist, dot-folders) are left out.
+    /// of it (`node_modules`, dist, dot-folders) are left out.
     pub fn manifests(&self, workspace: &str) -> Result<Vec<(String, Vec<u8>)>> {
         let mut folders = match self {
             Self::Commit(tree) => tree

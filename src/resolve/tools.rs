@@ -6,6 +6,7 @@ use crate::build::child::Log;
 use crate::build::tools::{CLI_PACKAGE, Npm, Provider, cli_manifest, tree_folder, yarn_package};
 use crate::error::{Error, Result};
 use crate::lock::{Cli, Integrity, Node, Sha256, Tool, Tools};
+use crate::store::Kind;
 use crate::store::npm::{Packument, Registry};
 
 /// The line of Node.js used when neither `NODE_VERSION` nor the RHDH release says one.
@@ -150,9 +151,9 @@ async fn tree(provider: &Provider<'_>, registry: &Registry, tools: &Tools) -> Re
     let scratch = provider.store.scratch()?;
     let manifest = scratch.path().join("package.json");
     std::fs::write(&manifest, cli_manifest(version)).map_err(Error::io("write", &manifest))?;
-    let log = Log::create(provider.store.folder("logs")?.join("rhdh-cli-tree.log"))?;
-    let cache = provider.store.folder("npm")?;
-    let run = Npm { node: &node, npm: &npm, cache: &cache, registry, provider: *provider };
+    let log = Log::create(provider.store.dir().join("logs/rhdh-cli-tree.log"))?;
+    let cache = provider.store.kind_dir(Kind::Npm);
+    let run = Npm { node: node.path(), npm: npm.path(), cache: &cache, registry, provider: *provider };
     let args = ["install", "--package-lock-only", "--ignore-scripts", "--no-audit", "--no-fund"];
     run.run(&args, scratch.path(), &log, "resolving the dependencies of rhdh-cli failed").await?;
     let path = scratch.path().join("package-lock.json");

@@ -19,9 +19,10 @@ fn one(config: &Config, workspace: &Workspace) -> WantedWorkspace {
         path: workspace.source.workspace_path.clone(),
         local: workspace.source.local.is_some(),
         inputs: workspace.inputs.clone(),
-        listed: workspace.list.as_ref().map(|list| {
-            list.entries.iter().map(|entry| (entry.path.clone(), elements(&entry.args))).collect()
-        }),
+        listed: workspace
+            .list
+            .as_ref()
+            .map(|list| list.entries.iter().map(|entry| (entry.path.clone(), elements(&entry.args))).collect()),
         node: requests.node,
         npm: requests.npm,
         cli: requests.cli,

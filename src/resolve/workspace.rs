@@ -55,21 +55,18 @@ pub fn read(config: &config::Workspace, commit: Option<&str>, files: &Files) -> 
 
     let packages = manifests.iter().map(|(folder, bytes)| (folder.as_str(), bytes.as_slice()));
     let found = discover::discover(packages);
-    let (plugins, list) = match &config.list {
-        Some(list) => (listed(config, list, &found.plugins, &manifests, commit)?, None),
-        None => {
-            warnings.extend(found.warnings.iter().map(|warning| format!("{name}: {warning}")));
-            if found.plugins.is_empty() {
-                return Err(Error::config(
-                    place("package.json"),
-                    "no package of the workspace has a `backstage.role` that can be exported",
-                    "check `workspace-path`, or list the plugins in plugins-list.yaml",
-                ));
-            }
-            let text = plugins_list::generate(found.plugins.iter().map(|plugin| (plugin.path.as_str(), &[][..])));
-            let plugins = found.plugins.iter().map(|found| plugin(found, ArgsFrom::Computed, vec![])).collect();
-            (plugins, Some((config.list_path.clone(), text.into_bytes())))
+    let (plugins, list) = if let Some(list) = &config.list { (listed(config, list, &found.plugins, &manifests, commit)?, None) } else {
+        warnings.extend(found.warnings.iter().map(|warning| format!("{name}: {warning}")));
+        if found.plugins.is_empty() {
+            return Err(Error::config(
+                place("package.json"),
+                "no package of the workspace has a `backstage.role` that can be exported",
+                "check `workspace-path`, or list the plugins in plugins-list.yaml",
+            ));
         }
+        let text = plugins_list::generate(found.plugins.iter().map(|plugin| (plugin.path.as_str(), &[][..])));
+        let plugins = found.plugins.iter().map(|found| plugin(found, ArgsFrom::Computed, vec![])).collect();
+        (plugins, Some((config.list_path.clone(), text.into_bytes())))
     };
 
     let backstage = match &config.source.backstage_version {
@@ -89,12 +86,7 @@ pub fn read(config: &config::Workspace, commit: Option<&str>, files: &Files) -> 
             epoch: files.epoch(),
             path: path.clone(),
             backstage,
-            yarn: Yarn {
-                from: yarn.from,
-                version: yarn.version.clone(),
-                integrity: None,
-                path: yarn.path.clone(),
-            },
+            yarn: Yarn { from: yarn.from, version: yarn.version.clone(), integrity: None, path: yarn.path.clone() },
             yarn_lock: Sha256::of(&lockfile),
         },
         input: config.inputs.clone(),

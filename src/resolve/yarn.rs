@@ -102,7 +102,8 @@ fn version_in_program(bytes: &[u8]) -> Option<String> {
     ["YarnVersion=\"", "\"version\": \"1."].iter().find_map(|marker| {
         let start = text.find(marker)? + marker.len();
         let end = text[start..].find('"')? + start;
-        let found = if marker.ends_with("1.") { format!("1.{}", &text[start..end]) } else { text[start..end].to_owned() };
+        let found =
+            if marker.ends_with("1.") { format!("1.{}", &text[start..end]) } else { text[start..end].to_owned() };
         semver::Version::parse(&found).ok().map(|version| version.to_string())
     })
 }
@@ -110,7 +111,8 @@ fn version_in_program(bytes: &[u8]) -> Option<String> {
 /// The line of yarn that writes lockfiles of this format (yarn's `LOCKFILE_VERSION` history).
 fn line_of(lockfile: &[u8]) -> &'static str {
     let text = String::from_utf8_lossy(&lockfile[..lockfile.len().min(4096)]);
-    let version = text.lines().find_map(|line| line.trim().strip_prefix("version: ")).and_then(|v| v.trim().parse().ok());
+    let version =
+        text.lines().find_map(|line| line.trim().strip_prefix("version: ")).and_then(|v| v.trim().parse().ok());
     match (text.contains("__metadata:"), version) {
         (false, _) => "1",
         (true, Some(0..=5)) => "2",

@@ -1,0 +1,63 @@
+//! Options that say what is built and how repositories are reached.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::paths;
+use super::session::Session;
+use crate::config::{Config, Options, Repo};
+use crate::error::Result;
+use crate::store::git::Network;
+
+/// What is built, when source.json does not say it.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Source options")]
+pub struct SourceArgs {
+    /// The workspace's folder from the repository's root; wins over source.json
+    #[arg(long, env = "FACTORY_WORKSPACE_PATH", value_name = "PATH")]
+    pub workspace_path: Option<String>,
+    /// Git repository to build from; source.json is not read then
+    #[arg(long, env = "FACTORY_SOURCE_REPO", value_name = "URL", value_parser = repo)]
+    pub source_repo: Option<Repo>,
+    /// Branch, tag or commit of --source-repo [default: its default branch]
+    #[arg(long, env = "FACTORY_SOURCE_REF", value_name = "REF")]
+    pub source_ref: Option<String>,
+    /// Where local source code lies, for --use-local [default: /source]
+    #[arg(long, env = "FACTORY_REPO_PATH", value_name = "DIR")]
+    pub repo_path: Option<PathBuf>,
+    /// Build a copy of the local code in --repo-path; it is never changed, and its lock entry is no pin
+    #[arg(long, env = "FACTORY_USE_LOCAL")]
+    pub use_local: bool,
+    /// Reach repositories with the `git` program: it knows .netrc and http.proxy
+    #[arg(long, env = "FACTORY_GIT_PROGRAM")]
+    pub git_program: bool,
+}
+
+fn repo(text: &str) -> Result<Repo, String> {
+    Repo::parse(text).map_err(|why| format!("the repository {why}"))
+}
+
+impl SourceArgs {
+    /// Reads the configuration and says its warnings.
+    pub fn config(&self, session: &Session<'_>) -> Result<Config> {
+        let options = Options {
+            repo_path: Some(self.repo_path.clone().unwrap_or_else(|| PathBuf::from("/source"))),
+            workspace_path: self.workspace_path.clone(),
+            source_repo: self.source_repo.clone(),
+            source_ref: self.source_ref.clone(),
+            use_local: self.use_local,
+            ..Options::new(paths::config_dir(session.global))
+        };
+        let config = Config::read(&options)?;
+        for warning in &config.warnings {
+            session.ui.warn(warning);
+        }
+        Ok(config)
+    }
+
+    /// How repositories are reached.
+    pub fn network(&self) -> Network {
+        Network { git_program: self.git_program, ..Network::default() }
+    }
+}

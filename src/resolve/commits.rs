@@ -1,0 +1,127 @@
+//! Refs → commits → what the commits say. Each repository is asked once and fetched once per commit, whatever the
+//! number of workspaces in it; one that cannot be reached fails its own workspaces only.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use super::refs::{self, Resolution};
+use super::source::Files;
+use super::workspace::{self, Read};
+use crate::build::tools::Provider;
+use crate::config;
+use crate::error::{Error, Result};
+use crate::lock::Lock;
+use crate::store::git::{Network, SourceUrl};
+
+/// Resolves and reads workspaces, in their order. Workspaces of `kept` keep their commit when they
+/// still ask for the same ref.
+pub fn read(
+    provider: &Provider<'_>,
+    chosen: &[&config::Workspace],
+    kept: Option<&Lock>,
+    jobs: usize,
+    network: &Network,
+) -> Vec<Result<Read>> {
+    let step = provider.ui.step("sources", format!("resolve {}", crate::ui::count(chosen.len(), "workspace")));
+    let kept: Vec<Option<String>> = chosen.iter().map(|config| kept_commit(config, kept?)).collect();
+    let all = tokio::task::block_in_place(|| read_all(provider, chosen, &kept, jobs, network));
+    step.done("");
+    all
+}
+
+/// The commit of a workspace that asks for the same ref of the same repository as before.
+fn kept_commit(config: &config::Workspace, kept: &Lock) -> Option<String> {
+    let locked = kept.workspace.iter().find(|locked| locked.name == config.name)?;
+    let repo = config.source.repo.as_ref().map(config::Repo::public)?;
+    let same = locked.source.repo == repo && locked.source.requested == config.source.requested;
+    locked.source.commit.clone().filter(|_| same && config.source.local.is_none())
+}
+
+fn read_all(
+    provider: &Provider<'_>,
+    chosen: &[&config::Workspace],
+    kept: &[Option<String>],
+    jobs: usize,
+    network: &Network,
+) -> Vec<Result<Read>> {
+    let interrupt = provider.interrupt.flag();
+    let urls: Vec<Result<Option<SourceUrl>>> = chosen.iter().map(|config| url(config)).collect();
+    let (indices, requests): (Vec<usize>, Vec<(SourceUrl, String)>) = chosen
+        .iter()
+        .zip(kept)
+        .enumerate()
+        .filter_map(|(index, (config, kept))| {
+            let url = urls[index].as_ref().ok()?.clone()?;
+            let requested = kept.clone().unwrap_or_else(|| config.source.requested.clone());
+            Some((index, (url, requested)))
+        })
+        .unzip();
+    let mut resolutions: Vec<Option<Result<Resolution>>> = chosen.iter().map(|_| None).collect();
+    let answers = refs::resolve_many(provider.store, &requests, jobs.max(8), network, interrupt);
+    for (index, answer) in indices.into_iter().zip(answers) {
+        resolutions[index] = Some(answer);
+    }
+
+    let todo: Vec<Mutex<Option<Todo>>> = urls.into_iter().zip(resolutions).map(|todo| Mutex::new(Some(todo))).collect();
+    let done: Vec<Mutex<Option<Result<Read>>>> = chosen.iter().map(|_| Mutex::new(None)).collect();
+    let next = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..jobs.clamp(1, chosen.len().max(1)) {
+            scope.spawn(|| {
+                loop {
+                    let index = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(config) = chosen.get(index) else { return };
+                    let todo = todo[index].lock().unwrap_or_else(PoisonError::into_inner).take();
+                    let one = todo.map_or(Err(Error::Interrupted), |todo| read_one(provider, config, todo, network));
+                    *done[index].lock().unwrap_or_else(PoisonError::into_inner) = Some(one);
+                }
+            });
+        }
+    });
+    done.into_iter()
+        .map(|one| one.into_inner().unwrap_or_else(PoisonError::into_inner).unwrap_or(Err(Error::Interrupted)))
+        .collect()
+}
+
+/// What is known of a workspace's source before it is read.
+type Todo = (Result<Option<SourceUrl>>, Option<Result<Resolution>>);
+
+fn read_one(
+    provider: &Provider<'_>,
+    config: &config::Workspace,
+    (url, resolution): Todo,
+    network: &Network,
+) -> Result<Read> {
+    let interrupt = provider.interrupt.flag();
+    provider.interrupt.check()?;
+    let Some(url) = url? else {
+        let local = config.source.local.clone().ok_or_else(|| no_source(config))?;
+        return workspace::read(config, None, &Files::Local(local));
+    };
+    let resolution = resolution.unwrap_or(Err(Error::Interrupted))?;
+    if let Some(warning) = &resolution.warning {
+        provider.ui.warn(format!("{}: {warning}", config.name));
+    }
+    let tree = provider.store.repository(&url, interrupt)?.fetch(&resolution.commit, network, interrupt)?;
+    let commit = tree.commit();
+    workspace::read(config, Some(&commit), &Files::Commit(Box::new(tree)))
+}
+
+/// The repository; none for a local tree.
+fn url(config: &config::Workspace) -> Result<Option<SourceUrl>> {
+    if config.source.local.is_some() {
+        return Ok(None);
+    }
+    let repo = config.source.repo.as_ref().ok_or_else(|| no_source(config))?;
+    SourceUrl::parse(repo.with_credentials(), base(&config.config_dir)).map(Some)
+}
+
+/// A relative path is relative to the folder of source.json.
+fn base(folder: &Path) -> &Path {
+    if folder.as_os_str().is_empty() { Path::new(".") } else { folder }
+}
+
+fn no_source(config: &config::Workspace) -> Error {
+    Error::usage(format!("workspace `{}` has no source", config.name), "write a source.json, or give `--source-repo`")
+}
