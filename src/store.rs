@@ -1,84 +1,195 @@
-//! The cache: git repositories, tools, packages. Entries are whole or absent; processes wait for each other.
+//! The cache folder that every stage shares: git objects, tools, registry files, finished builds.
+//!
+//! ```text
+//! <cache>/
+//!   CACHEDIR.TAG            backup programs leave the folder alone
+//!   git/<name>-<hash>/      one bare repository per repository URL
+//!   tools/ npm/ yarn/ builds/   entries: each appears whole or not at all
+//!   locks/                  one file per lock between processes
+//!   tmp/                    work in progress, on the same file system, swept when its process is gone
+//! ```
+//!
+//! Nothing here is a record: deleting the folder costs time, never a pin.
+
+use std::fs;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::{Error, Result};
 
 pub mod atomic;
+mod entry;
+pub mod git;
 pub mod npm;
+mod lock;
+mod prune;
+mod scratch;
 
-use std::fs::{self, File};
-use std::path::{Path, PathBuf};
+pub use atomic::{atomic_dir, atomic_file};
+pub use entry::Entry;
+pub use lock::{LockGuard, Share};
+pub use prune::{Pruned, Size, What};
+pub use scratch::Scratch;
 
-use crate::error::{Error, Result};
+/// The signature that the cache directory tagging specification asks for.
+const CACHEDIR_TAG: &str = "Signature: 8a477f597d28d172789f06886806bc55
+# This folder is the cache of `factory`: everything in it can be fetched or built again.
+";
 
-/// The cache folder.
+/// The kinds of content, each with a folder of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// Bare repositories.
+    Git,
+    /// Node, yarn, rhdh-cli and their trees.
+    Tools,
+    /// npm's own cache.
+    Npm,
+    /// Yarn's own cache.
+    Yarn,
+    /// Finished builds.
+    Builds,
+}
+
+impl Kind {
+    /// All kinds, in the order `factory cache size` prints them.
+    pub const ALL: [Self; 5] = [Self::Git, Self::Tools, Self::Npm, Self::Yarn, Self::Builds];
+
+    /// The name of the folder.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Git => "git",
+            Self::Tools => "tools",
+            Self::Npm => "npm",
+            Self::Yarn => "yarn",
+            Self::Builds => "builds",
+        }
+    }
+}
+
+/// An open cache folder. Cheap to clone; any number of processes may have the same folder open.
 #[derive(Clone, Debug)]
 pub struct Store {
     dir: PathBuf,
+    session: Arc<Mutex<Option<Arc<scratch::Session>>>>,
 }
-
-/// A lock between processes, held until dropped.
-#[derive(Debug)]
-pub struct Guard(#[allow(dead_code)] File);
 
 impl Store {
-    /// Opens the cache, making it first.
-    pub fn open(dir: PathBuf) -> Result<Self> {
-        fs::create_dir_all(&dir).map_err(Error::io("create", &dir))?;
-        let dir = dir.canonicalize().map_err(Error::io("open", &dir))?;
+    /// Opens the cache at `dir`, creating it (mode 0700) where it is missing, and removes what dead processes left in
+    /// `tmp/`.
+    pub fn open(dir: impl Into<PathBuf>) -> Result<Self> {
+        let dir = dir.into();
+        let dir = std::path::absolute(&dir).map_err(Error::io("find", &dir))?;
+        let fresh = !dir.exists();
+        for folder in ["locks", "tmp"].into_iter().chain(Kind::ALL.map(Kind::as_str)) {
+            let folder = dir.join(folder);
+            fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder).map_err(Error::io("create", &folder))?;
+        }
+        if fresh {
+            // Missing parents got the mode too, under the umask; the cache itself is set whatever the umask is.
+            fs::set_permissions(&dir, fs::Permissions::from_mode(0o700)).map_err(Error::io("create", &dir))?;
+        }
         let tag = dir.join("CACHEDIR.TAG");
         if !tag.exists() {
-            atomic::file(&tag, b"Signature: 8a477f597d28d172789f06886806bc55\n")?;
+            atomic_file(&tag, CACHEDIR_TAG.as_bytes())?;
         }
-        Ok(Self { dir })
+        let store = Self { dir, session: Arc::default() };
+        scratch::sweep(&store.tmp());
+        Ok(store)
     }
 
-    /// A folder of the cache, made when it is not there.
-    pub fn folder(&self, name: &str) -> Result<PathBuf> {
-        let path = self.dir.join(name);
-        fs::create_dir_all(&path).map_err(Error::io("create", &path))?;
-        Ok(path)
+    /// The cache folder, absolute.
+    pub fn dir(&self) -> &Path {
+        &self.dir
     }
 
-    /// A temporary folder on the cache's file system, removed when dropped.
-    pub fn scratch(&self) -> Result<tempfile::TempDir> {
-        let parent = self.folder("tmp")?;
-        tempfile::tempdir_in(&parent).map_err(Error::io("create", &parent))
+    /// The folder of a kind; npm and yarn are handed theirs as their own cache.
+    pub fn kind_dir(&self, kind: Kind) -> PathBuf {
+        self.dir.join(kind.as_str())
     }
 
-    /// An entry that is there.
-    pub fn existing(&self, kind: &str, key: &str) -> Option<PathBuf> {
-        Some(self.dir.join(kind).join(key)).filter(|path| path.is_dir())
+    /// Takes the lock `name` between all processes and threads that share this cache, waiting as long as it takes.
+    ///
+    /// [`LockGuard::waited`] tells whether another held it. Dropping the guard, or dying, releases it.
+    pub fn lock(&self, name: &str, interrupt: &AtomicBool) -> Result<LockGuard> {
+        lock::acquire(&self.lock_file(name), Share::Exclusive, interrupt)
     }
 
-    /// An entry, filled by `fill` when it is not there: whole or absent, and filled once when processes race.
-    pub fn entry(&self, kind: &str, key: &str, fill: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
-        let _guard = self.lock(&format!("{kind}-{key}"), || {})?;
-        if let Some(path) = self.existing(kind, key) {
-            return Ok(path);
-        }
-        let scratch = self.scratch()?;
-        let content = scratch.path().join("content");
-        fs::create_dir(&content).map_err(Error::io("create", &content))?;
-        fill(&content)?;
-        let path = self.folder(kind)?.join(key);
-        fs::rename(&content, &path).map_err(Error::io("create", &path))?;
-        Ok(path)
+    /// An empty folder on the cache's own file system, removed when the value is dropped, or by the next run where
+    /// this one is killed.
+    pub fn scratch(&self) -> Result<Scratch> {
+        let session = {
+            let mut session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
+            match &*session {
+                Some(session) => Arc::clone(session),
+                None => Arc::clone(session.insert(Arc::new(scratch::Session::start(&self.tmp())?))),
+            }
+        };
+        Scratch::new(session)
     }
 
-    /// Locks `name` between processes; `waiting` is called once when another one holds it.
-    pub fn lock(&self, name: &str, waiting: impl FnOnce()) -> Result<Guard> {
-        let path = self.folder("locks")?.join(name);
-        let file = File::create(&path).map_err(Error::io("lock", &path))?;
-        if file.try_lock().is_err() {
-            waiting();
-            file.lock().map_err(Error::io("lock", &path))?;
-        }
-        Ok(Guard(file))
+    fn tmp(&self) -> PathBuf {
+        self.dir.join("tmp")
+    }
+
+    fn lock_file(&self, name: &str) -> PathBuf {
+        self.dir.join("locks").join(format!("{}.lock", file_name(name)))
     }
 }
 
-/// Removes a folder and all in it, if it is there.
-pub fn remove_tree(path: &Path) -> Result<()> {
-    match fs::remove_dir_all(path) {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Error::io("remove", path)(e)),
-        _ => Ok(()),
+/// `text` as the name of one file: letters, digits and `._+-` stay, so that a person finds it; when anything else was in
+/// it, or it is long, a checksum keeps different texts apart.
+fn file_name(text: &str) -> String {
+    const LONGEST: usize = 80;
+    let safe = |c: char| c.is_ascii_alphanumeric() || "._+-".contains(c);
+    if !text.is_empty() && text.len() <= LONGEST && text.chars().all(safe) && !text.starts_with('.') {
+        return text.to_owned();
+    }
+    let kept: String = text.chars().map(|c| if safe(c) { c } else { '+' }).take(LONGEST - 18).collect();
+    format!("{}-{}", kept.trim_start_matches('.'), short_hash(text))
+}
+
+/// The first 16 hexadecimal digits of the SHA-256 of `text`.
+fn short_hash(text: &str) -> String {
+    use sha2::{Digest as _, Sha256};
+    hex::encode(&Sha256::digest(text.as_bytes())[..8])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn opens_a_private_tagged_folder() {
+        let root = tempfile::tempdir().unwrap();
+        let store = Store::open(root.path().join("a/cache")).unwrap();
+        let mode = fs::metadata(store.dir()).unwrap().permissions().mode() & 0o7777;
+        assert_eq!(mode, 0o700);
+        let tag = fs::read_to_string(store.dir().join("CACHEDIR.TAG")).unwrap();
+        assert!(tag.starts_with("Signature: 8a477f597d28d172789f06886806bc55\n"), "{tag}");
+        for kind in Kind::ALL {
+            assert!(store.kind_dir(kind).is_dir());
+        }
+        Store::open(store.dir()).unwrap();
+    }
+
+    #[test]
+    fn a_file_in_the_way_is_named() {
+        let root = tempfile::tempdir().unwrap();
+        let file = root.path().join("cache");
+        fs::write(&file, "").unwrap();
+        let error = Store::open(&file).unwrap_err().to_string();
+        assert!(error.starts_with("cannot create `") && error.contains("cache/locks`"), "{error}");
+    }
+
+    #[test]
+    fn file_names_are_readable_safe_and_distinct() {
+        assert_eq!(file_name("node-22.20.0"), "node-22.20.0");
+        let odd = file_name("../a b");
+        assert!(!odd.contains('/') && !odd.starts_with('.'), "{odd}");
+        assert_ne!(file_name("a/b"), file_name("a:b"));
+        assert!(file_name(&"x".repeat(500)).len() <= 90);
     }
 }

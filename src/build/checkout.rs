@@ -1,7 +1,287 @@
-//! placeholder until merged
-use crate::build::Shared;
-use crate::lock::Workspace;
-/// x
-pub async fn checkout(_s: &Shared, _w: &Workspace, _d: &std::path::Path) -> crate::Result<()> {
+//! A commit's tree on disk: exactly the committed bytes, on every machine.
+//!
+//! No filters, no line-ending conversion, no umask: `.gitattributes` and git's configuration have no say, so that the
+//! same commit gives the same files. There is no `.git`.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::fs::{self, DirBuilder, OpenOptions, Permissions};
+use std::io::{self, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+
+use gix::bstr::{BStr, BString, ByteSlice};
+use gix::validate::path::component;
+
+use crate::store::git::{EntryKind, Node, Tree};
+use crate::{Error, Result};
+
+/// More threads than this only wait for the disk.
+const MOST_THREADS: usize = 4;
+/// A symlink in a path may lead to another; the kernel follows 40.
+const MOST_LINKS: usize = 40;
+/// A Git LFS pointer is smaller than this.
+const LARGEST_POINTER: usize = 1024;
+const POINTER: &[u8] = b"version https://git-lfs.github.com/spec/v1\n";
+
+/// What a checkout wrote.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CheckedOut {
+    /// Regular files.
+    pub files: usize,
+    /// Their bytes.
+    pub bytes: u64,
+    /// What the user should know: submodules left out, files that are Git LFS pointers.
+    pub warnings: Vec<String>,
+}
+
+/// Writes the tree, or its folder `sub_path` (`.` for all), to `dest`, which must be missing or empty.
+///
+/// Files are 0644 or 0755, folders 0755. Symlinks that lead out of `dest` and names that git itself refuses (`.git` in
+/// all its disguises) are errors. On any error, and on an interruption, `dest` is left empty.
+pub fn checkout(tree: &Tree, sub_path: &str, dest: &Path, interrupt: &AtomicBool) -> Result<CheckedOut> {
+    prepare(dest)?;
+    let written = write_all(tree, sub_path, dest, interrupt);
+    if written.is_err() {
+        for entry in fs::read_dir(dest).into_iter().flatten().flatten() {
+            let path = entry.path();
+            let _ = if path.is_dir() && !path.is_symlink() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+        }
+    }
+    written
+}
+
+fn prepare(dest: &Path) -> Result<()> {
+    fs::create_dir_all(dest).map_err(Error::io("create", dest))?;
+    if fs::read_dir(dest).map_err(Error::io("read", dest))?.next().is_some() {
+        return Err(Error::io("check out into", dest)(io::ErrorKind::DirectoryNotEmpty.into()));
+    }
+    fs::set_permissions(dest, Permissions::from_mode(0o755)).map_err(Error::io("create", dest))
+}
+
+fn write_all(tree: &Tree, sub_path: &str, dest: &Path, interrupt: &AtomicBool) -> Result<CheckedOut> {
+    let nodes = tree.nodes(sub_path)?;
+    check_names(tree, &nodes)?;
+    let links = read_links(tree, &nodes)?;
+    let outside: Vec<String> = nodes
+        .iter()
+        .filter(|node| node.kind == EntryKind::Symlink && leads_out(node.path.as_bstr(), &links))
+        .map(|node| format!("`{}` -> `{}`", node.path, links[&node.path]))
+        .collect();
+    if !outside.is_empty() {
+        return Err(refused(tree, &format!("has symlinks that lead out of it: {}", outside.join(", "))));
+    }
+
+    let mut checked_out = CheckedOut::default();
+    for node in nodes.iter().filter(|node| matches!(node.kind, EntryKind::Folder | EntryKind::Submodule)) {
+        let path = on_disk(dest, node);
+        DirBuilder::new().mode(0o755).create(&path).map_err(Error::io("create", &path))?;
+        fs::set_permissions(&path, Permissions::from_mode(0o755)).map_err(Error::io("create", &path))?;
+    }
+    let pointers = write_files(tree, &nodes, dest, interrupt, &mut checked_out)?;
+    // Last, so that no file is ever written through one.
+    for (path, target) in &links {
+        let path = dest.join(std::ffi::OsStr::from_bytes(path));
+        symlink(std::ffi::OsStr::from_bytes(target), &path).map_err(Error::io("create", &path))?;
+    }
+
+    let submodules: Vec<_> =
+        nodes.iter().filter(|node| node.kind == EntryKind::Submodule).map(|node| node.path.to_string()).collect();
+    if !submodules.is_empty() {
+        let names = some(&submodules);
+        checked_out.warnings.push(format!("submodules are left out, their folders are empty: {names}"));
+    }
+    if !pointers.is_empty() {
+        let names = some(&pointers);
+        checked_out.warnings.push(format!("files kept in Git LFS are left as pointers: {names}"));
+    }
+    Ok(checked_out)
+}
+
+/// Writes the regular files on a few threads; returns those that are Git LFS pointers.
+fn write_files(
+    tree: &Tree,
+    nodes: &[Node],
+    dest: &Path,
+    interrupt: &AtomicBool,
+    checked_out: &mut CheckedOut,
+) -> Result<Vec<String>> {
+    let files: Vec<&Node> =
+        nodes.iter().filter(|node| matches!(node.kind, EntryKind::File | EntryKind::Executable)).collect();
+    let (next, bytes) = (AtomicUsize::new(0), AtomicU64::new(0));
+    let pointers = Mutex::new(Vec::new());
+    let failed: Mutex<Option<Error>> = Mutex::new(None);
+    let stop = AtomicBool::new(false);
+    let objects = tree.objects();
+    let work = || -> Result<()> {
+        let reader = objects.reader();
+        while let Some(node) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
+            if interrupt.load(Ordering::Relaxed) {
+                return Err(Error::Interrupted);
+            }
+            if stop.load(Ordering::Relaxed) {
+                return Ok(());
+            }
+            let blob = reader.blob(node.id)?;
+            write_file(&on_disk(dest, node), &blob, node.kind.mode())?;
+            bytes.fetch_add(blob.len() as u64, Ordering::Relaxed);
+            if blob.len() <= LARGEST_POINTER && blob.starts_with(POINTER) {
+                pointers.lock().unwrap_or_else(PoisonError::into_inner).push(node.path.to_string());
+            }
+        }
+        Ok(())
+    };
+    let threads = thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS).min(files.len() / 64 + 1);
+    thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                if let Err(error) = work() {
+                    stop.store(true, Ordering::Relaxed);
+                    failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+                }
+            });
+        }
+    });
+    if let Some(error) = failed.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        return Err(error);
+    }
+    checked_out.files = files.len();
+    checked_out.bytes = bytes.into_inner();
+    let mut pointers = pointers.into_inner().unwrap_or_else(PoisonError::into_inner);
+    pointers.sort_unstable();
+    Ok(pointers)
+}
+
+fn write_file(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
+    let write = || -> io::Result<()> {
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
+        file.write_all(bytes)?;
+        // Whatever the umask took.
+        if file.metadata()?.permissions().mode() & 0o7777 != mode {
+            file.set_permissions(Permissions::from_mode(mode))?;
+        }
+        Ok(())
+    };
+    write().map_err(Error::io("write", path))
+}
+
+fn on_disk(dest: &Path, node: &Node) -> PathBuf {
+    dest.join(std::ffi::OsStr::from_bytes(&node.path))
+}
+
+/// git's own protections: no `.git` or what some file system takes for it, no name twice.
+fn check_names(tree: &Tree, nodes: &[Node]) -> Result<()> {
+    let options = component::Options { protect_windows: false, protect_hfs: true, protect_ntfs: true };
+    let mut seen = HashSet::new();
+    for node in nodes {
+        let name = node.path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
+        let mode = (node.kind == EntryKind::Symlink).then_some(component::Mode::Symlink);
+        let bad = component(BStr::new(name), mode, options).is_err();
+        if bad || !seen.insert(node.path.as_bstr()) {
+            return Err(refused(tree, &format!("has a file that cannot be checked out: `{}`", node.path)));
+        }
+    }
     Ok(())
+}
+
+/// The targets of all symlinks, by path.
+fn read_links(tree: &Tree, nodes: &[Node]) -> Result<HashMap<BString, BString>> {
+    let objects = tree.objects();
+    let reader = objects.reader();
+    let mut links = HashMap::new();
+    for node in nodes.iter().filter(|node| node.kind == EntryKind::Symlink) {
+        let target = BString::from(reader.blob(node.id)?);
+        if target.is_empty() || target.contains(&0) {
+            return Err(refused(tree, &format!("has a broken symlink: `{}`", node.path)));
+        }
+        links.insert(node.path.clone(), target);
+    }
+    Ok(links)
+}
+
+/// Follows the symlink `link` as the kernel would, other symlinks on the way included, and tells whether it gets above
+/// the root. Reading the target as text is not enough: in `a/../x`, `a` may be a symlink itself.
+fn leads_out(link: &BStr, links: &HashMap<BString, BString>) -> bool {
+    let mut ahead: VecDeque<&[u8]> = link.split(|byte| *byte == b'/').collect();
+    let mut here: Vec<&[u8]> = Vec::new();
+    let mut followed = 0;
+    while let Some(part) = ahead.pop_front() {
+        match part {
+            b"" | b"." => {}
+            b".." => {
+                if here.pop().is_none() {
+                    return true;
+                }
+            }
+            name => {
+                here.push(name);
+                let Some(target) = links.get(&BString::from(here.join(&b'/'))) else { continue };
+                followed += 1;
+                if target.starts_with(b"/") {
+                    return true;
+                }
+                if followed > MOST_LINKS {
+                    // A circle: it leads nowhere.
+                    return false;
+                }
+                here.pop();
+                for part in target.split(|byte| *byte == b'/').rev() {
+                    ahead.push_front(part);
+                }
+            }
+        }
+    }
+    false
+}
+
+fn refused(tree: &Tree, what: &str) -> Error {
+    Error::Build {
+        what: format!("commit `{}` of `{}` {what}", tree.commit(), tree.url()),
+        tail: Vec::new(),
+        hint: "such a commit is not built: fix it in the repository, or pin another one".to_owned(),
+    }
+}
+
+/// The first few names, and how many more.
+fn some(names: &[String]) -> String {
+    const SHOWN: usize = 5;
+    let text = names.iter().take(SHOWN).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    match names.len().saturating_sub(SHOWN) {
+        0 => text,
+        more => format!("{text} and {more} more"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn symlinks_are_followed_as_the_kernel_does() {
+        let links: HashMap<BString, BString> = [
+            ("in", "a/file"),
+            ("up", "../x"),
+            ("a/up", "../b"),
+            ("abs", "/etc/passwd"),
+            // Harmless each, together not: `d/l` is the root, `d/l/..` is above it.
+            ("d/l", ".."),
+            ("sly", "d/l/../x"),
+            ("dangling", "no/such/../file"),
+            ("circle", "circle"),
+            ("via", "abs/x"),
+        ]
+        .into_iter()
+        .map(|(link, target)| (link.into(), target.into()))
+        .collect();
+        let out = |link: &str| leads_out(link.into(), &links);
+        for inside in ["in", "a/up", "d/l", "dangling", "circle"] {
+            assert!(!out(inside), "{inside}");
+        }
+        for outside in ["up", "abs", "sly", "via"] {
+            assert!(out(outside), "{outside}");
+        }
+    }
 }

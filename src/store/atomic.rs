@@ -1,20 +1,150 @@
-//! Files that land whole: a temporary name, fsync, rename.
+//! Files and folders that appear whole or not at all: temporary name beside the target, fsync, rename.
 
-use std::io::Write as _;
-use std::path::Path;
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 
-use crate::error::{Error, Result};
+use crate::{Error, Result};
 
-/// Writes a file whole or not at all, making its folder first.
-pub fn file(path: &Path, bytes: &[u8]) -> Result<()> {
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    std::fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
-    let mut temporary = tempfile::Builder::new()
-        .prefix(".factory-")
-        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
-        .tempfile_in(folder)
-        .map_err(Error::io("write", path))?;
-    temporary.write_all(bytes).and_then(|()| temporary.as_file().sync_all()).map_err(Error::io("write", path))?;
-    temporary.persist(path).map_err(|e| Error::io("write", path)(e.error))?;
-    Ok(())
+/// Writes `bytes` to `path`, replacing what is there. A reader, or a run after a crash, sees the old bytes or the new
+/// ones. The mode is 0666 under the umask; a symlink at `path` is followed, so that it stays one.
+pub fn atomic_file(path: &Path, bytes: &[u8]) -> Result<()> {
+    let target = match fs::symlink_metadata(path) {
+        Ok(found) if found.is_symlink() => fs::canonicalize(path).map_err(Error::io("write", path))?,
+        _ => path.to_path_buf(),
+    };
+    let write = || -> io::Result<()> {
+        let parent = parent(&target);
+        let mut file = tempfile::Builder::new()
+            .prefix(&temporary_prefix(&target))
+            .suffix(".tmp")
+            .permissions(fs::Permissions::from_mode(0o666))
+            .tempfile_in(parent)?;
+        file.write_all(bytes)?;
+        file.as_file().sync_all()?;
+        file.persist(&target).map_err(|error| error.error)?;
+        sync_dir(parent)
+    };
+    write().map_err(Error::io("write", path))
+}
+
+/// Lets `fill` fill an empty folder beside `path`, then renames it to `path`. Returns false, and discards the new
+/// folder, when another was faster: the callers' contents are equal.
+pub fn atomic_dir(path: &Path, fill: impl FnOnce(&Path) -> Result<()>) -> Result<bool> {
+    let parent = parent(path);
+    let folder = tempfile::Builder::new()
+        .prefix(&temporary_prefix(path))
+        .suffix(".tmp")
+        .permissions(fs::Permissions::from_mode(0o777))
+        .tempdir_in(parent)
+        .map_err(Error::io("create", path))?;
+    fill(folder.path())?;
+    let placed = place_dir(folder.path(), path)?;
+    if placed {
+        // It lies elsewhere now: nothing is left to remove.
+        let _ = folder.keep();
+    }
+    Ok(placed)
+}
+
+/// Flushes the folder `from` to disk and renames it to `to`; false when `to` is there already.
+pub(super) fn place_dir(from: &Path, to: &Path) -> Result<bool> {
+    sync_file_system(from).map_err(Error::io("write", to))?;
+    match fs::rename(from, to) {
+        Ok(()) => {
+            sync_dir(parent(to)).map_err(Error::io("write", to))?;
+            Ok(true)
+        }
+        Err(error) if matches!(error.kind(), io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::AlreadyExists) => {
+            Ok(false)
+        }
+        Err(error) => Err(Error::io("create", to)(error)),
+    }
+}
+
+/// One call flushes a tree of any size; a call per file takes minutes for an npm tree.
+fn sync_file_system(dir: &Path) -> io::Result<()> {
+    let dir = File::open(dir)?;
+    #[cfg(target_os = "linux")]
+    rustix::fs::syncfs(&dir)?;
+    dir.sync_all()
+}
+
+fn sync_dir(dir: &Path) -> io::Result<()> {
+    File::open(dir)?.sync_all()
+}
+
+fn parent(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
+fn temporary_prefix(path: &Path) -> OsString {
+    let mut prefix = OsString::from(".");
+    prefix.push(path.file_name().map_or_else(PathBuf::new, PathBuf::from));
+    prefix.push(".");
+    prefix
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    fn names(dir: &Path) -> Vec<String> {
+        let mut names: Vec<_> =
+            fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn replaces_a_file_and_leaves_nothing_beside_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("factory.lock");
+        atomic_file(&path, b"old").unwrap();
+        atomic_file(&path, b"new").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"new");
+        assert_eq!(names(dir.path()), ["factory.lock"]);
+    }
+
+    #[test]
+    fn a_symlink_stays_one() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("real"), "old").unwrap();
+        symlink("real", dir.path().join("link")).unwrap();
+        atomic_file(&dir.path().join("link"), b"new").unwrap();
+        assert_eq!(fs::read(dir.path().join("real")).unwrap(), b"new");
+        assert!(dir.path().join("link").is_symlink());
+    }
+
+    #[test]
+    fn a_missing_folder_is_an_error_that_names_the_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("no/factory.lock");
+        let error = atomic_file(&path, b"").unwrap_err().to_string();
+        assert!(error.starts_with(&format!("cannot write `{}`", path.display())), "{error}");
+    }
+
+    #[test]
+    fn a_folder_appears_whole_or_not_at_all() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("out");
+        let failed = atomic_dir(&path, |tmp| {
+            fs::write(tmp.join("half"), "").unwrap();
+            Err(Error::Interrupted)
+        });
+        assert!(matches!(failed, Err(Error::Interrupted)));
+        assert_eq!(names(dir.path()), [""; 0]);
+
+        assert!(atomic_dir(&path, |tmp| fs::write(tmp.join("a"), "1").map_err(Error::io("write", tmp))).unwrap());
+        let second = atomic_dir(&path, |tmp| fs::write(tmp.join("b"), "2").map_err(Error::io("write", tmp)));
+        assert!(!second.unwrap(), "the first one stays");
+        assert_eq!(names(&path), ["a"]);
+        assert_eq!(names(dir.path()), ["out"]);
+    }
 }

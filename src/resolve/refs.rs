@@ -1,0 +1,453 @@
+//! A branch, a tag or a commit, as asked for → the commit it is right now.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use crate::store::Store;
+use crate::store::git::{Advertised, Network, Repository, Scope, SourceUrl};
+use crate::{Error, Result};
+
+/// How many names an error suggests.
+const SUGGESTIONS: usize = 3;
+/// The fewest digits that are taken for a commit, as git abbreviates them.
+const SHORTEST: usize = 7;
+
+/// The refs a repository has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refs {
+    url: SourceUrl,
+    refs: Vec<Advertised>,
+}
+
+/// What a request stands for right now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resolution {
+    /// 40 hexadecimal digits.
+    pub commit: String,
+    /// The full name of the ref it was found by; none for a commit given as such.
+    pub name: Option<String>,
+    /// Something the user should know, such as a name that a branch and a tag share.
+    pub warning: Option<String>,
+}
+
+/// Asks the repository for its refs: `HEAD`, branches and tags, or all of them.
+pub fn list_refs(
+    store: &Store,
+    url: &SourceUrl,
+    scope: Scope,
+    network: &Network,
+    interrupt: &AtomicBool,
+) -> Result<Refs> {
+    let refs = store.repository(url, interrupt)?.list(scope, network, interrupt)?;
+    Ok(Refs { url: url.clone(), refs })
+}
+
+/// Resolves one request. See [`resolve_many`] for many: it asks each repository once.
+pub fn resolve(
+    store: &Store,
+    url: &SourceUrl,
+    requested: &str,
+    network: &Network,
+    interrupt: &AtomicBool,
+) -> Result<Resolution> {
+    let request = Request::read(requested);
+    let repository = store.repository(url, interrupt)?;
+    if let Request::Commit(commit) = &request {
+        return full_commit(&repository, commit);
+    }
+    let refs = repository.list(request.scope(), network, interrupt)?;
+    Refs { url: url.clone(), refs }.find(&request, Some(&repository))
+}
+
+/// Resolves many requests: each repository is listed once, `jobs` at a time. The answers come in the order of the
+/// requests; a repository that cannot be reached fails its own requests only.
+pub fn resolve_many(
+    store: &Store,
+    requests: &[(SourceUrl, String)],
+    jobs: usize,
+    network: &Network,
+    interrupt: &AtomicBool,
+) -> Vec<Result<Resolution>> {
+    let mut by_repository: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+    for (index, (url, _)) in requests.iter().enumerate() {
+        by_repository.entry(url.canonical()).or_default().push(index);
+    }
+    let groups: Vec<Vec<usize>> = by_repository.into_values().collect();
+    let answers: Vec<Mutex<Option<Result<Resolution>>>> = requests.iter().map(|_| Mutex::new(None)).collect();
+    let next = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..jobs.clamp(1, groups.len().max(1)) {
+            scope.spawn(|| {
+                while let Some(group) = groups.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    resolve_group(store, requests, group, network, interrupt, &answers);
+                }
+            });
+        }
+    });
+    answers
+        .into_iter()
+        .map(|answer| answer.into_inner().unwrap_or_else(PoisonError::into_inner).unwrap_or(Err(Error::Interrupted)))
+        .collect()
+}
+
+fn resolve_group(
+    store: &Store,
+    requests: &[(SourceUrl, String)],
+    group: &[usize],
+    network: &Network,
+    interrupt: &AtomicBool,
+    answers: &[Mutex<Option<Result<Resolution>>>],
+) {
+    let answer = |index: usize, answer: Result<Resolution>| {
+        *answers[index].lock().unwrap_or_else(PoisonError::into_inner) = Some(answer);
+    };
+    let read: Vec<(usize, Request)> = group.iter().map(|index| (*index, Request::read(&requests[*index].1))).collect();
+    // The widest of what they need; none when all are full commits.
+    let scope = read.iter().filter(|(_, request)| !matches!(request, Request::Commit(_))).map(|(_, r)| r.scope()).max();
+    let url = &requests[group[0]].0;
+    let listed = store.repository(url, interrupt).and_then(|repository| {
+        let refs = scope.map(|scope| repository.list(scope, network, interrupt)).transpose()?;
+        Ok((repository, refs.map(|refs| Refs { url: url.clone(), refs })))
+    });
+    for (index, request) in read {
+        answer(
+            index,
+            match (&listed, &request) {
+                (Err(error), _) => Err(again(error)),
+                (Ok((repository, _)), Request::Commit(commit)) => full_commit(repository, commit),
+                (Ok((repository, Some(refs))), _) => refs.find(&request, Some(repository)),
+                (Ok((_, None)), _) => Err(Error::Interrupted),
+            },
+        );
+    }
+}
+
+/// The error of a repository, once for each workspace in it.
+fn again(error: &Error) -> Error {
+    let hint = error.hint().unwrap_or_default();
+    match error {
+        Error::Interrupted => Error::Interrupted,
+        Error::Usage { what, .. } => Error::usage(what, hint),
+        other => Error::network(other.to_string(), hint),
+    }
+}
+
+/// A full commit is taken as it is; a local repository can tell at once whether it has it.
+fn full_commit(repository: &Repository, commit: &str) -> Result<Resolution> {
+    if repository.url().local_path().is_some() && repository.tree(commit)?.is_none() {
+        return Err(Error::usage(
+            format!("the repository `{}` has no commit `{commit}`", repository.url()),
+            "fetch it there (`git fetch`), or name another commit",
+        ));
+    }
+    Ok(Resolution { commit: commit.to_owned(), name: None, warning: None })
+}
+
+/// What a `repo-ref` can be, told by its looks alone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Request {
+    Default,
+    /// 40 hexadecimal digits, in lower case: always a commit, as for git.
+    Commit(String),
+    /// `refs/…`
+    Full(String),
+    /// A branch or tag, or the beginning of a commit.
+    Name(String),
+}
+
+impl Request {
+    fn read(requested: &str) -> Self {
+        let requested = requested.trim();
+        let is_hex = !requested.is_empty() && requested.bytes().all(|byte| byte.is_ascii_hexdigit());
+        match requested {
+            "" | "HEAD" => Self::Default,
+            commit if is_hex && commit.len() == 40 => Self::Commit(commit.to_ascii_lowercase()),
+            full if full.starts_with("refs/") => Self::Full(full.to_owned()),
+            name => Self::Name(name.to_owned()),
+        }
+    }
+
+    fn prefix(&self) -> Option<String> {
+        match self {
+            Self::Name(name)
+                if (SHORTEST..40).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_hexdigit()) =>
+            {
+                Some(name.to_ascii_lowercase())
+            }
+            _ => None,
+        }
+    }
+
+    fn scope(&self) -> Scope {
+        match self {
+            Self::Full(name) if !name.starts_with("refs/heads/") && !name.starts_with("refs/tags/") => Scope::All,
+            _ if self.prefix().is_some() => Scope::All,
+            _ => Scope::Usual,
+        }
+    }
+}
+
+impl Refs {
+    /// The default branch's full name (none when `HEAD` is detached) and commit; `None` for an empty repository.
+    pub fn head(&self) -> Option<(Option<&str>, &str)> {
+        let head = self.refs.iter().find(|found| found.name == "HEAD")?;
+        Some((head.symbolic.as_deref(), commit_of(head)))
+    }
+
+    /// All refs, in the order the repository gave them.
+    pub fn all(&self) -> &[Advertised] {
+        &self.refs
+    }
+
+    /// The commit that `requested` stands for: nothing or `HEAD` (the default branch), a branch, a tag, `refs/…`, a full
+    /// commit, or at least 7 digits of one that some ref points to.
+    ///
+    /// A name that is both branch and tag is the branch, as for `git clone --branch` and `git checkout`, and the
+    /// resolution says so.
+    pub fn resolve(&self, requested: &str) -> Result<Resolution> {
+        self.find(&Request::read(requested), None)
+    }
+
+    fn find(&self, request: &Request, repository: Option<&Repository>) -> Result<Resolution> {
+        if self.refs.is_empty() && !matches!(request, Request::Commit(_)) {
+            return Err(Error::usage(format!("the repository `{}` is empty", self.url), "push a commit to it first"));
+        }
+        let found = |name: &str| self.refs.iter().find(|found| found.name == name);
+        let resolved = |found: &Advertised, warning: Option<String>| Resolution {
+            commit: commit_of(found).to_owned(),
+            name: Some(found.symbolic.clone().unwrap_or_else(|| found.name.clone())),
+            warning,
+        };
+        match request {
+            Request::Commit(commit) => Ok(Resolution { commit: commit.clone(), name: None, warning: None }),
+            Request::Default => found("HEAD").map(|head| resolved(head, None)).ok_or_else(|| {
+                Error::usage(
+                    format!("the repository `{}` has no default branch", self.url),
+                    format!("name a branch, a tag or a commit; it has {}", list(&self.nearest("main"))),
+                )
+            }),
+            Request::Full(name) => found(name).map(|found| resolved(found, None)).ok_or_else(|| self.unknown(name)),
+            Request::Name(name) => {
+                let branch = found(&format!("refs/heads/{name}"));
+                let tag = found(&format!("refs/tags/{name}"));
+                match (branch, tag) {
+                    (Some(branch), Some(tag)) if commit_of(branch) != commit_of(tag) => Ok(resolved(
+                        branch,
+                        Some(format!(
+                            "`{name}` is a branch and a tag of `{}`; the branch is used: write `refs/tags/{name}` for the tag",
+                            self.url
+                        )),
+                    )),
+                    (Some(found), _) | (None, Some(found)) => Ok(resolved(found, None)),
+                    // `heads/main` and `tags/v1`, as git reads them.
+                    (None, None) => match found(&format!("refs/{name}")) {
+                        Some(found) => Ok(resolved(found, None)),
+                        None => self.find_short(request, name, repository),
+                    },
+                }
+            }
+        }
+    }
+
+    fn find_short(&self, request: &Request, name: &str, repository: Option<&Repository>) -> Result<Resolution> {
+        let Some(prefix) = request.prefix() else { return Err(self.unknown(name)) };
+        let mut commits: Vec<String> = match repository {
+            Some(repository) if self.url.local_path().is_some() => repository.commits_with_prefix(&prefix)?,
+            _ => self
+                .refs
+                .iter()
+                .map(commit_of)
+                .filter(|commit| commit.starts_with(&prefix))
+                .map(str::to_owned)
+                .collect(),
+        };
+        commits.sort_unstable();
+        commits.dedup();
+        match &commits[..] {
+            [commit] => Ok(Resolution { commit: commit.clone(), name: None, warning: None }),
+            [] if self.url.local_path().is_none() => Err(Error::usage(
+                format!("no branch, tag or advertised commit of `{}` is or begins with `{name}`", self.url),
+                "give all 40 digits of the commit: finding it by fewer would take the whole history",
+            )),
+            [] => Err(self.unknown(name)),
+            many => Err(Error::usage(
+                format!("`{name}` stands for {} commits of `{}`: {}", many.len(), self.url, list(many)),
+                "give more digits of the commit",
+            )),
+        }
+    }
+
+    fn unknown(&self, name: &str) -> Error {
+        let nearest = self.nearest(name);
+        Error::usage(
+            format!("the repository `{}` has no branch, tag or commit `{name}`", self.url),
+            if nearest.is_empty() {
+                "give a branch, a tag or a full commit".to_owned()
+            } else {
+                format!("the nearest it has: {}", list(&nearest))
+            },
+        )
+    }
+
+    /// Up to three branches and tags whose names are closest to `name`, the closest first.
+    fn nearest(&self, name: &str) -> Vec<String> {
+        let bare = |full: &str| -> Option<String> {
+            full.strip_prefix("refs/heads/").or_else(|| full.strip_prefix("refs/tags/")).map(str::to_owned)
+        };
+        let name = bare(name).unwrap_or_else(|| name.to_owned());
+        let name = name.strip_prefix("origin/").unwrap_or(&name);
+        let mut near: Vec<(usize, String)> = self
+            .refs
+            .iter()
+            .filter_map(|found| bare(&found.name))
+            .map(|other| (distance(name, &other), other))
+            .collect();
+        near.sort_unstable();
+        near.dedup();
+        near.into_iter().take(SUGGESTIONS).map(|(_, name)| name).collect()
+    }
+}
+
+fn commit_of(found: &Advertised) -> &str {
+    found.peeled.as_deref().unwrap_or(&found.target)
+}
+
+fn list(names: &[String]) -> String {
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}
+
+/// How far two names are apart: the optimal string alignment distance without regard to case; a name that contains the
+/// other is near.
+fn distance(a: &str, b: &str) -> usize {
+    let a: Vec<char> = a.to_lowercase().chars().take(200).collect();
+    let b: Vec<char> = b.to_lowercase().chars().take(200).collect();
+    let (short, long) = if a.len() < b.len() { (&a, &b) } else { (&b, &a) };
+    if !short.is_empty() && long.windows(short.len()).any(|part| part == &short[..]) {
+        return 1.min(long.len() - short.len());
+    }
+    let mut before: Vec<usize> = Vec::new();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for i in 1..=a.len() {
+        let mut next = vec![i];
+        for j in 1..=b.len() {
+            let mut best = (row[j] + 1).min(next[j - 1] + 1).min(row[j - 1] + usize::from(a[i - 1] != b[j - 1]));
+            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
+                best = best.min(before[j - 2] + 1);
+            }
+            next.push(best);
+        }
+        before = std::mem::replace(&mut row, next);
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    fn id(digit: char) -> String {
+        digit.to_string().repeat(40)
+    }
+
+    fn found(name: &str, digit: char) -> Advertised {
+        Advertised { name: name.to_owned(), target: id(digit), peeled: None, symbolic: None }
+    }
+
+    fn refs() -> Refs {
+        Refs {
+            url: SourceUrl::parse("https://example.com/a/b", Path::new("/")).unwrap(),
+            refs: vec![
+                Advertised { symbolic: Some("refs/heads/main".to_owned()), ..found("HEAD", '1') },
+                found("refs/heads/main", '1'),
+                found("refs/heads/release-1.9", '2'),
+                found("refs/heads/both", '3'),
+                Advertised { peeled: Some(id('4')), ..found("refs/tags/v6.13.0", '5') },
+                found("refs/tags/v6.13.1", '6'),
+                found("refs/tags/both", '7'),
+                found("refs/pull/12/head", '8'),
+                found("refs/heads/abcdef1", '9'),
+            ],
+        }
+    }
+
+    #[track_caller]
+    fn resolved(requested: &str) -> (String, Option<String>) {
+        let resolution = refs().resolve(requested).unwrap();
+        assert_eq!(resolution.warning, None);
+        (resolution.commit, resolution.name)
+    }
+
+    #[test]
+    fn each_kind_of_request() {
+        let named = |digit, name: &str| (id(digit), Some(name.to_owned()));
+        assert_eq!(resolved(""), named('1', "refs/heads/main"));
+        assert_eq!(resolved("HEAD"), named('1', "refs/heads/main"));
+        assert_eq!(resolved("release-1.9"), named('2', "refs/heads/release-1.9"));
+        assert_eq!(resolved("v6.13.0"), named('4', "refs/tags/v6.13.0"), "an annotated tag is its commit");
+        assert_eq!(resolved("tags/both"), named('7', "refs/tags/both"));
+        assert_eq!(resolved("refs/pull/12/head"), named('8', "refs/pull/12/head"));
+        assert_eq!(resolved("abcdef1"), named('9', "refs/heads/abcdef1"), "a branch wins over a short commit");
+        assert_eq!(resolved(&id('A')), (id('a'), None));
+        assert_eq!(resolved("88888888"), (id('8'), None));
+    }
+
+    #[test]
+    fn a_branch_and_tag_of_one_name_is_the_branch_with_a_warning() {
+        let both = refs().resolve("both").unwrap();
+        assert_eq!(both.commit, id('3'));
+        assert_eq!(
+            both.warning.unwrap(),
+            "`both` is a branch and a tag of `https://example.com/a/b`; the branch is used: write `refs/tags/both` for the tag"
+        );
+    }
+
+    #[test]
+    fn an_unknown_ref_names_the_nearest() {
+        let error = refs().resolve("v6.31.0").unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "the repository `https://example.com/a/b` has no branch, tag or commit `v6.31.0`"
+        );
+        assert_eq!(error.hint().unwrap(), "the nearest it has: `v6.13.0`, `v6.13.1`, `abcdef1`");
+        let near = |name: &str| refs().resolve(name).unwrap_err().hint().unwrap();
+        assert!(near("origin/main").starts_with("the nearest it has: `main`"), "{}", near("origin/main"));
+        assert!(near("6.13.0").starts_with("the nearest it has: `v6.13.0`"));
+        assert!(near("refs/heads/mian").starts_with("the nearest it has: `main`"));
+    }
+
+    #[test]
+    fn short_commits_must_be_advertised_and_one() {
+        let error = refs().resolve("0123456").unwrap_err();
+        assert_eq!(
+            error.hint().unwrap(),
+            "give all 40 digits of the commit: finding it by fewer would take the whole history"
+        );
+        let mut two = refs();
+        two.refs.push(Advertised { target: format!("{}0", "8".repeat(39)), ..found("refs/pull/13/head", '8') });
+        let error = two.resolve("8888888").unwrap_err().to_string();
+        assert!(error.starts_with("`8888888` stands for 2 commits of `https://example.com/a/b`: "), "{error}");
+    }
+
+    #[test]
+    fn an_empty_repository_says_so() {
+        let empty = Refs { refs: Vec::new(), ..refs() };
+        for requested in ["", "main"] {
+            assert_eq!(
+                empty.resolve(requested).unwrap_err().to_string(),
+                "the repository `https://example.com/a/b` is empty"
+            );
+        }
+    }
+
+    #[test]
+    fn distances() {
+        assert_eq!(distance("main", "main"), 0);
+        assert_eq!(distance("mian", "main"), 1);
+        assert_eq!(distance("1.9", "release-1.9"), 1);
+        assert_eq!(distance("kitten", "sitting"), 3);
+        assert_eq!(distance("", "abc"), 3);
+    }
+}

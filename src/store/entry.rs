@@ -1,0 +1,156 @@
+//! Entries: content under a key that appears whole or not at all, filled by one process while others wait for it.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+use std::time::SystemTime;
+
+use super::lock::{self, LockGuard, Share};
+use super::{Kind, Store, file_name};
+use crate::{Error, Result};
+
+/// An entry in use: it is not pruned while this value lives.
+#[derive(Debug)]
+pub struct Entry {
+    path: PathBuf,
+    fresh: bool,
+    _use: LockGuard,
+}
+
+impl Entry {
+    /// The folder. Treat it as read-only: other processes use it too.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// True when this call filled it, false when it was there.
+    pub fn is_fresh(&self) -> bool {
+        self.fresh
+    }
+}
+
+impl Store {
+    /// The entry `key` of a kind, filled by `fill` where it is missing.
+    ///
+    /// `fill` gets an empty folder on the same file system; its content gets the entry's name only when `fill` returns
+    /// `Ok`. When two processes want the same entry, one fills and the other waits; when the filler fails or dies, the
+    /// other fills.
+    pub fn entry(
+        &self,
+        kind: Kind,
+        key: &str,
+        interrupt: &AtomicBool,
+        fill: impl FnOnce(&Path) -> Result<()>,
+    ) -> Result<Entry> {
+        if let Some(entry) = self.find_entry(kind, key, interrupt)? {
+            return Ok(entry);
+        }
+        let name = entry_lock_name(kind, key);
+        let filling = self.lock(&format!("{name}.fill"), interrupt)?;
+        if let Some(entry) = self.find_entry(kind, key, interrupt)? {
+            return Ok(entry);
+        }
+        let path = self.entry_path(kind, key);
+        let used = lock::acquire(&self.lock_file(&name), Share::Shared, interrupt)?;
+        let scratch = self.scratch()?;
+        fill(scratch.path())?;
+        let fresh = scratch.place(&path)?;
+        drop(filling);
+        Ok(Entry { path, fresh, _use: used })
+    }
+
+    /// The entry `key` of a kind if it is there.
+    pub fn find_entry(&self, kind: Kind, key: &str, interrupt: &AtomicBool) -> Result<Option<Entry>> {
+        let path = self.entry_path(kind, key);
+        let used = lock::acquire(&self.lock_file(&entry_lock_name(kind, key)), Share::Shared, interrupt)?;
+        if !path.is_dir() {
+            return Ok(None);
+        }
+        touch(&path);
+        Ok(Some(Entry { path, fresh: false, _use: used }))
+    }
+
+    /// Removes the entry `key` of a kind, for instance one whose content turned out to be damaged; false when it was
+    /// not there. Waits for those who use it.
+    pub fn remove_entry(&self, kind: Kind, key: &str, interrupt: &AtomicBool) -> Result<bool> {
+        let path = self.entry_path(kind, key);
+        let _alone = self.lock(&entry_lock_name(kind, key), interrupt)?;
+        if !path.exists() {
+            return Ok(false);
+        }
+        // Renamed first: a run that dies while it deletes leaves no half entry.
+        let grave = self.scratch()?;
+        fs::rename(&path, grave.path().join("x")).map_err(Error::io("remove", &path))?;
+        Ok(true)
+    }
+
+    fn entry_path(&self, kind: Kind, key: &str) -> PathBuf {
+        self.kind_dir(kind).join(file_name(key))
+    }
+}
+
+/// The lock that users of an entry share and its remover holds alone.
+pub(super) fn entry_lock_name(kind: Kind, key: &str) -> String {
+    format!("{}-{}", kind.as_str(), file_name(key))
+}
+
+/// A folder's modification time is the last time it was used; [`super::prune`] goes by it.
+pub(super) fn touch(path: &Path) {
+    let _ = File::open(path).and_then(|dir| dir.set_modified(SystemTime::now()));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::thread;
+
+    static GO: AtomicBool = AtomicBool::new(false);
+
+    #[test]
+    fn many_want_it_one_fills_it() {
+        let root = tempfile::tempdir().unwrap();
+        let fills = AtomicUsize::new(0);
+        thread::scope(|scope| {
+            for _ in 0..8 {
+                // A store of its own each: what threads of one process do, processes do.
+                scope.spawn(|| {
+                    let store = Store::open(root.path()).unwrap();
+                    let entry = store
+                        .entry(Kind::Tools, "node-22", &GO, |dir| {
+                            fills.fetch_add(1, Ordering::SeqCst);
+                            fs::write(dir.join("a"), "1").unwrap();
+                            thread::yield_now();
+                            fs::write(dir.join("b"), "2").unwrap();
+                            Ok(())
+                        })
+                        .unwrap();
+                    assert_eq!(fs::read(entry.path().join("b")).unwrap(), b"2");
+                });
+            }
+        });
+        assert_eq!(fills.load(Ordering::SeqCst), 1);
+        assert_eq!(fs::read_dir(root.path().join("tmp")).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_failed_fill_leaves_nothing_and_the_next_one_fills() {
+        let root = tempfile::tempdir().unwrap();
+        let store = Store::open(root.path()).unwrap();
+        let failed = store.entry(Kind::Tools, "x", &GO, |dir| {
+            fs::write(dir.join("half"), "").unwrap();
+            Err(Error::Interrupted)
+        });
+        assert!(matches!(failed, Err(Error::Interrupted)));
+        assert!(store.find_entry(Kind::Tools, "x", &GO).unwrap().is_none());
+        assert_eq!(fs::read_dir(store.kind_dir(Kind::Tools)).unwrap().count(), 0);
+
+        let entry = store.entry(Kind::Tools, "x", &GO, |_| Ok(())).unwrap();
+        assert!(entry.is_fresh());
+        assert!(!store.entry(Kind::Tools, "x", &GO, |_| unreachable!()).unwrap().is_fresh());
+        drop(entry);
+        assert!(store.remove_entry(Kind::Tools, "x", &GO).unwrap());
+        assert!(!store.remove_entry(Kind::Tools, "x", &GO).unwrap());
+        assert!(store.find_entry(Kind::Tools, "x", &GO).unwrap().is_none());
+    }
+}

@@ -1,0 +1,193 @@
+//! Getting refs and commits: look first, lock, try, try again, give up in time.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use gix::ObjectId;
+
+use super::failure::{Failure, with_retries};
+use super::repository::{parse_id, ref_name};
+use super::{Advertised, Repository, Scope, Tree, program, remote};
+use crate::{Error, Result};
+
+/// How hard to try.
+#[derive(Clone, Debug)]
+pub struct Network {
+    /// Attempts in all, when a failure may go away by itself (name lookup, connection, 429, 5xx).
+    pub attempts: u32,
+    /// The pause before the second attempt; each further one is twice as long.
+    pub pause: Duration,
+    /// The longest that one attempt may take.
+    pub timeout: Duration,
+    /// Uses the `git` program: it knows `.netrc`, `http.proxy`, `http.sslCAInfo` and what else its configuration says.
+    pub git_program: bool,
+}
+
+impl Default for Network {
+    fn default() -> Self {
+        Self { attempts: 4, pause: Duration::from_millis(500), timeout: Duration::from_secs(600), git_program: false }
+    }
+}
+
+impl Repository {
+    /// The refs of the repository, local or remote. An empty repository has none.
+    pub fn list(&self, scope: Scope, network: &Network, interrupt: &AtomicBool) -> Result<Vec<Advertised>> {
+        if !self.is_remote() {
+            return self.list_local();
+        }
+        let what = format!("listing the refs of `{}`", self.url);
+        with_retries(network.attempts, network.pause, interrupt, &what, || {
+            let repository = self.clone();
+            let by_program = network.git_program;
+            attempt(network.timeout, interrupt, move |stop| {
+                if by_program {
+                    program::list(&repository, scope, stop)
+                } else {
+                    remote::list(&repository, scope).map_err(|error| Failure::from_gix(&error))
+                }
+            })
+        })
+        .map_err(|failure| failure.into_error("list the refs of", &self.url, &self.dir))
+    }
+
+    /// The tree of `commit` (40 hexadecimal digits). Where it is not in the cache, exactly that commit is fetched, at
+    /// depth 1; one process fetches while others that want the same repository wait.
+    pub fn fetch(&self, commit: &str, network: &Network, interrupt: &AtomicBool) -> Result<Tree> {
+        let id = parse_id(commit)?;
+        if let Some(tree) = self.tree(commit)? {
+            return Ok(tree);
+        }
+        if !self.is_remote() {
+            return Err(Error::usage(
+                format!("the repository `{}` has no commit `{commit}`", self.url),
+                "fetch it there (`git fetch`), or resolve again",
+            ));
+        }
+        let folder = self.dir.file_name().and_then(|name| name.to_str()).unwrap_or("git");
+        let alone = Arc::new(self.store.lock(&format!("git-{folder}.fill"), interrupt)?);
+        if let Some(tree) = self.tree(commit)? {
+            return Ok(tree);
+        }
+        let what = format!("fetching `{commit}` from `{}`", self.url);
+        with_retries(network.attempts, network.pause, interrupt, &what, || {
+            remove_leftovers(&self.dir, id);
+            let repository = self.clone();
+            let by_program = network.git_program;
+            // An attempt that was given up may still write for a moment: the lock stays with it.
+            let alone = Arc::clone(&alone);
+            attempt(network.timeout, interrupt, move |stop| {
+                let _alone = alone;
+                if by_program {
+                    program::fetch(&repository, id, stop)
+                } else {
+                    remote::fetch(&repository, id, stop).map_err(|error| Failure::from_gix(&error))
+                }
+            })
+        })
+        .map_err(|failure| failure.into_error(&format!("fetch commit `{commit}` from"), &self.url, &self.dir))?;
+        self.tree(commit)?
+            .ok_or_else(|| Failure::NoCommit.into_error(&format!("fetch commit `{commit}` from"), &self.url, &self.dir))
+    }
+
+    fn list_local(&self) -> Result<Vec<Advertised>> {
+        let repo = self.open_isolated()?;
+        let read = || -> gix::Result<Vec<Advertised>> {
+            let mut refs = Vec::new();
+            let head = repo.head()?;
+            if let Some(id) = head.id() {
+                refs.push(Advertised {
+                    name: "HEAD".to_owned(),
+                    target: id.to_string(),
+                    peeled: None,
+                    symbolic: head.referent_name().map(|name| name.as_bstr().to_string()),
+                });
+            }
+            for found in repo.references()?.all()? {
+                // A ref to an object that is gone does not stop the others.
+                let Ok(mut found) = found else { continue };
+                let name = found.name().as_bstr().to_string();
+                let symbolic = found.target().try_name().map(|name| name.as_bstr().to_string());
+                let Some(target) = direct_target(&mut found) else { continue };
+                let Ok(peeled) = found.peel_to_id() else { continue };
+                let peeled = Some(peeled.detach()).filter(|peeled| *peeled != target);
+                refs.push(Advertised {
+                    name,
+                    target: target.to_string(),
+                    peeled: peeled.map(|id| id.to_string()),
+                    symbolic,
+                });
+            }
+            Ok(refs)
+        };
+        read().map_err(|error| super::failure::damaged(&self.url, &error))
+    }
+}
+
+/// What a ref points to after following symbolic refs, but not through tag objects.
+fn direct_target(found: &mut gix::Reference<'_>) -> Option<ObjectId> {
+    if let Some(id) = found.try_id() {
+        return Some(id.detach());
+    }
+    let mut next = found.follow()?.ok()?;
+    for _ in 0..5 {
+        if let Some(id) = next.try_id() {
+            return Some(id.detach());
+        }
+        next = next.follow()?.ok()?;
+    }
+    None
+}
+
+/// Runs `work` on a thread of its own and waits for it, for Ctrl-C, or for the time to be up. A read that blocks in the
+/// kernel or in the ssh program cannot be woken, so the thread is left to notice `stop` by itself.
+fn attempt<T: Send + 'static>(
+    timeout: Duration,
+    interrupt: &AtomicBool,
+    work: impl FnOnce(&AtomicBool) -> Result<T, Failure> + Send + 'static,
+) -> Result<T, Failure> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let (done, outcome) = mpsc::channel();
+    let worker = {
+        let stop = Arc::clone(&stop);
+        thread::Builder::new().name("git".to_owned()).spawn(move || {
+            let _ = done.send(work(&stop));
+        })
+    };
+    if let Err(error) = worker {
+        return Err(Failure::Other(format!("cannot start a thread: {error}")));
+    }
+    let start = Instant::now();
+    let given_up = loop {
+        match outcome.recv_timeout(Duration::from_millis(20)) {
+            Ok(outcome) => return outcome,
+            Err(RecvTimeoutError::Disconnected) => return Err(Failure::Other("the transport broke down".to_owned())),
+            Err(RecvTimeoutError::Timeout) if interrupt.load(Ordering::Relaxed) => break Failure::Interrupted,
+            Err(RecvTimeoutError::Timeout) if start.elapsed() >= timeout => break Failure::Timeout(timeout),
+            Err(RecvTimeoutError::Timeout) => {}
+        }
+    };
+    stop.store(true, Ordering::Relaxed);
+    Err(given_up)
+}
+
+/// Removes what a killed fetch left in a bare repository of ours. Only with the repository's lock held.
+fn remove_leftovers(dir: &Path, commit: ObjectId) {
+    for folder in ["", "refs/factory", "objects/pack"] {
+        for entry in fs::read_dir(dir.join(folder)).into_iter().flatten().flatten() {
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            let is_pack = name.starts_with("pack-") && (name.ends_with(".pack") || name.ends_with(".idx"));
+            let left = name.ends_with(".lock") || (folder.ends_with("pack") && !is_pack);
+            if left && entry.file_type().is_ok_and(|kind| kind.is_file()) {
+                let _ = fs::remove_file(entry.path());
+            }
+        }
+    }
+    // A mark without its commit: the machine went down before the objects reached the disk.
+    let _ = fs::remove_file(dir.join(ref_name(commit)));
+}

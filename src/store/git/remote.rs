@@ -1,0 +1,218 @@
+//! Talking to a remote with gix: which refs it has, and one commit of it.
+
+use std::num::NonZeroU32;
+use std::sync::atomic::AtomicBool;
+
+use base64::Engine as _;
+use gix::ObjectId;
+use gix::bstr::ByteSlice;
+use gix::credentials::helper::Action;
+use gix::credentials::protocol::Outcome;
+use gix::progress::Discard;
+use gix::protocol::handshake::Ref as GixRef;
+use gix::protocol::transport::client::blocking_io::{Transport, http};
+use gix::remote::fetch::{Shallow, Tags};
+use gix::remote::{Connection, Direction, ref_map};
+use gix::url::Scheme;
+
+use super::repository::ref_name;
+use super::url::{Account, Place};
+use super::{Repository, SourceUrl};
+
+/// One ref of a repository.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Advertised {
+    /// The full name: `HEAD`, `refs/heads/main`, `refs/tags/v1`.
+    pub name: String,
+    /// What it points to: 40 hexadecimal digits.
+    pub target: String,
+    /// For an annotated tag, the object behind the tag object.
+    pub peeled: Option<String>,
+    /// For a symbolic ref, the name of the ref it stands for.
+    pub symbolic: Option<String>,
+}
+
+/// Which refs are asked for. Servers of big projects hold a ref per pull request: tens of thousands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Scope {
+    /// `HEAD`, branches and tags.
+    Usual,
+    /// All of them.
+    All,
+}
+
+const USUAL: [&str; 3] = ["HEAD", "+refs/heads/*:refs/factory/heads/*", "+refs/tags/*:refs/factory/tags/*"];
+const ALL: [&str; 1] = ["+refs/*:refs/factory/all/*"];
+
+/// `ssh` without questions on the terminal, and not forever.
+const SSH: [&str; 2] = [
+    "core.sshCommand=ssh -oBatchMode=yes -oConnectTimeout=20 -oServerAliveInterval=15 -oServerAliveCountMax=4",
+    "ssh.variant=ssh",
+];
+
+type AnyTransport = Box<dyn Transport + Send>;
+
+/// The refs of the remote, in its order. An empty repository has none.
+pub(super) fn list(repository: &Repository, scope: Scope) -> gix::Result<Vec<Advertised>> {
+    let repo = open(repository)?;
+    let specs: &[&str] = if scope == Scope::All { &ALL } else { &USUAL };
+    let remote = remote(&repo, repository)?.with_refspecs(specs.iter().copied(), Direction::Fetch)?;
+    let options =
+        ref_map::Options { prefix_from_spec_as_filter_on_remote: scope == Scope::Usual, ..Default::default() };
+    let (map, _) = connect(&remote, &repo, &repository.url)?.ref_map(Discard, options)?;
+    Ok(map.remote_refs.iter().filter_map(advertised).collect())
+}
+
+fn advertised(found: &GixRef) -> Option<Advertised> {
+    let (name, target, peeled) = found.unpack();
+    let symbolic = match found {
+        GixRef::Symbolic { target, .. } => Some(target.to_str().ok()?.to_owned()),
+        _ => None,
+    };
+    Some(Advertised {
+        name: name.to_str().ok()?.to_owned(),
+        target: target?.to_string(),
+        peeled: peeled.map(|id| id.to_string()),
+        symbolic,
+    })
+}
+
+/// Fetches exactly `commit`, without its history, into the bare repository, and marks it with a ref.
+pub(super) fn fetch(repository: &Repository, commit: ObjectId, interrupt: &AtomicBool) -> gix::Result<()> {
+    let repo = open(repository)?;
+    let spec = format!("+{commit}:{}", ref_name(commit));
+    // A spec that is only an object id makes gix ask for every ref there is; the second one, which matches nothing,
+    // narrows that down to nothing.
+    let nothing = gix::refspec::parse("refs/factory/none".into(), gix::refspec::parse::Operation::Fetch)?.to_owned();
+    let remote = remote(&repo, repository)?.with_refspecs([spec.as_str()], Direction::Fetch)?;
+    let options = ref_map::Options { extra_refspecs: vec![nothing], ..Default::default() };
+    connect(&remote, &repo, &repository.url)?
+        .prepare_fetch(Discard, options)?
+        .with_shallow(Shallow::DepthAtRemote(NonZeroU32::MIN))
+        .receive(Discard, interrupt)?;
+    Ok(())
+}
+
+/// Opens the bare repository with the user's configuration (credential helpers, `insteadOf`, extra headers), but never
+/// with the environment of a git hook that may have started us, and never with a prompt on the terminal.
+fn open(repository: &Repository) -> gix::Result<gix::Repository> {
+    let options = |overrides: &[&str]| {
+        let mut permissions = gix::open::Permissions::all();
+        permissions.env.objects = gix::sec::Permission::Deny;
+        let fixed = ["gitoxide.credentials.terminalPrompt=false", "core.useReplaceRefs=false"];
+        gix::open::Options::default()
+            .permissions(permissions)
+            .open_path_as_is(true)
+            .config_overrides(fixed.iter().chain(overrides).copied())
+    };
+    let repo = gix::open_opts(&repository.dir, options(&[]))?;
+    let is_set = |key: &str| repo.config_snapshot().string(key).is_some();
+    if is_set("core.sshCommand") || is_set("gitoxide.ssh.commandWithoutShellFallback") {
+        return Ok(repo);
+    }
+    gix::open_opts(&repository.dir, options(&SSH))
+}
+
+fn remote<'repo>(repo: &'repo gix::Repository, repository: &Repository) -> gix::Result<gix::Remote<'repo>> {
+    let url = match repository.url.place() {
+        Place::Remote { url, .. } => url.clone(),
+        Place::Local(path) => gix::url::parse(path.to_string_lossy().as_ref())?,
+    };
+    Ok(repo.remote_at(url)?.with_fetch_tags(Tags::None))
+}
+
+fn connect<'a, 'repo>(
+    remote: &'a gix::Remote<'repo>,
+    repo: &gix::Repository,
+    source: &SourceUrl,
+) -> gix::Result<Connection<'a, 'static, 'repo, AnyTransport>> {
+    let (url, _) = remote.sanitized_url_and_version(Direction::Fetch)?;
+    let mut connection = remote.connect(Direction::Fetch)?;
+    let account = match source.place() {
+        // Not for a host that the user's `insteadOf` leads to.
+        Place::Remote { url: own, account: Some(account) } if own.host() == url.host() => Some(account.clone()),
+        _ => None,
+    };
+    if let Some(header) = account.as_ref().and_then(basic_header)
+        && url.scheme == Scheme::Http
+        && let Some(mut options) = repo.transport_options(url.to_bstring().as_bstr(), None)?
+        && let Some(http) = options.downcast_mut::<http::Options>()
+    {
+        // gix gives no credentials to plain http. The user wrote them into the URL, and git would send them.
+        http.extra_headers.push(header);
+        connection.set_transport_options(options);
+    }
+    connection.set_credentials(credentials(repo.clone(), url.host().unwrap_or_default().to_owned(), account));
+    Ok(connection)
+}
+
+/// Answers a server that wants credentials: those of the URL, else git's credential helpers, else the askpass program.
+/// Never the terminal.
+fn credentials(
+    repo: gix::Repository,
+    host: String,
+    account: Option<Account>,
+) -> impl FnMut(Action) -> gix::Result<Option<Outcome>> {
+    let mut helpers = None;
+    move |mut action| {
+        let Some(context) = action.context_mut() else {
+            // Accepted or rejected: only those who gave the credentials want to know.
+            return match &mut helpers {
+                Some((cascade, options)) => {
+                    let cascade: &mut gix::credentials::helper::Cascade = cascade;
+                    let options: &gix::prompt::Options = options;
+                    cascade.invoke(action, options.clone())
+                }
+                None => Ok(None),
+            };
+        };
+        let mut url = gix::url::parse(context.url.clone().unwrap_or_default().as_bstr())?;
+        let account = account.as_ref().filter(|_| url.host() == Some(host.as_str()));
+        if let Some(Account { user, password: Some(password) }) = account {
+            return Ok(Some(identity(context.clone(), user.clone(), password.clone())));
+        }
+        if let Some(Account { user, password: None }) = account {
+            url.set_user(Some(user.clone()));
+            context.url = Some(url.to_bstring());
+        }
+        let (mut cascade, prepared, options) = repo.config_snapshot().credential_helpers(url.clone())?;
+        let options = gix::prompt::Options { mode: gix::prompt::Mode::Disable, ..options };
+        let mut known = prepared.context().cloned().unwrap_or_default();
+        known.destructure_url_in_place(cascade.use_http_path)?;
+        match cascade.invoke(action, options.clone()) {
+            Ok(Some(outcome)) => {
+                helpers = Some((cascade, options));
+                return Ok(Some(outcome));
+            }
+            Err(error) if error.is_cancelled() || options.askpass.is_none() => return Err(error),
+            Ok(None) | Err(_) => {}
+        }
+        let ask = |what: &str| gix::prompt::ask(&known.to_prompt(what), &options);
+        let user = match known.username.clone() {
+            Some(user) => user,
+            None => ask("Username")?,
+        };
+        known.username = Some(user.clone());
+        let password = gix::prompt::ask(&known.to_prompt("Password"), &options)?;
+        let outcome = identity(known.clone(), user, password);
+        helpers = Some((cascade, options));
+        Ok(Some(outcome))
+    }
+}
+
+fn identity(mut context: gix::credentials::protocol::Context, username: String, password: String) -> Outcome {
+    context.url = None;
+    context.username = Some(username.clone());
+    context.password = Some(password.clone());
+    Outcome {
+        identity: gix::sec::identity::Account { username, password, oauth_refresh_token: None },
+        next: context.into(),
+    }
+}
+
+/// The header that carries the account of an http URL.
+pub(super) fn basic_header(account: &Account) -> Option<String> {
+    let password = account.password.as_ref()?;
+    let token = base64::engine::general_purpose::STANDARD.encode(format!("{}:{password}", account.user));
+    Some(format!("Authorization: Basic {token}"))
+}

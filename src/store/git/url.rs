@@ -1,0 +1,329 @@
+//! Where a source lives, as users write it: a URL or a path.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use gix::bstr::ByteSlice;
+use gix::url::Scheme;
+
+use crate::{Error, Result};
+
+/// The location of a git repository. Neither its `Display` nor its `Debug` shows a password.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SourceUrl {
+    shown: String,
+    place: Place,
+}
+
+#[derive(Clone, PartialEq, Eq)]
+pub(super) enum Place {
+    /// A repository on this machine: the folder to open (a work tree or a bare repository).
+    Local(PathBuf),
+    /// A repository elsewhere: the URL without secrets, and the secrets.
+    Remote { url: gix::Url, account: Option<Account> },
+}
+
+/// What stood before the `@` of an http URL.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct Account {
+    pub(super) user: String,
+    pub(super) password: Option<String>,
+}
+
+impl SourceUrl {
+    /// Reads `repo` as source.json and `--source-repo` give it: `https://`, `http://`, `ssh://` and `file://` URLs,
+    /// `user@host:path`, or a path, relative to `base` (the folder of source.json).
+    ///
+    /// A path has to be a repository: a work tree, a linked work tree, a bare repository. A folder inside one is an
+    /// error that says which folder is the repository.
+    pub fn parse(repo: &str, base: &Path) -> Result<Self> {
+        let repo = repo.trim();
+        if repo.is_empty() {
+            return Err(Error::usage("the repository's URL is empty", HINT));
+        }
+        if repo.starts_with('-') || repo.chars().any(char::is_control) {
+            return Err(Error::usage(format!("`{}` is not a repository URL", without_secrets(repo)), HINT));
+        }
+        if !is_remote(repo) {
+            return Self::local(repo, &base.join(repo));
+        }
+        let shown = without_secrets(repo);
+        let unusable = |why: &str| Error::usage(format!("cannot use the repository `{shown}`: {why}"), HINT);
+        let url = gix::url::parse(repo)
+            .map_err(|error| unusable(&without_secrets(&error.probable_cause().to_string().replace(repo, &shown))))?;
+        match &url.scheme {
+            Scheme::File => {
+                if url.host().is_some_and(|host| !host.is_empty() && host != "localhost") {
+                    return Err(unusable("a `file://` URL names no host, as in `file:///srv/git/repo.git`"));
+                }
+                let path = url.path.to_path().map_err(|_| unusable("the path is not UTF-8"))?.to_path_buf();
+                Self::local(repo, &path)
+            }
+            Scheme::Http | Scheme::Https | Scheme::Ssh => Self::remote(url, &unusable),
+            Scheme::Git => Err(unusable("`git://` neither encrypts nor authenticates")),
+            _ => Err(unusable("its scheme is none of `https`, `http`, `ssh` and `file`")),
+        }
+    }
+
+    fn remote(mut url: gix::Url, unusable: &dyn Fn(&str) -> Error) -> Result<Self> {
+        let dash = |part: Option<&str>| part.is_some_and(|part| part.starts_with('-'));
+        // These would reach the ssh program as options.
+        if dash(url.host()) || dash(url.user()) || url.path.starts_with(b"-") {
+            return Err(unusable("a part of it begins with `-`"));
+        }
+        if url.host().is_none_or(str::is_empty) {
+            return Err(unusable("it names no host"));
+        }
+        let password = url.set_password(None);
+        let account = if url.scheme == Scheme::Ssh {
+            // The user of an ssh URL (`git@`) is an address, not a secret; a password in one is of no use to ssh.
+            None
+        } else {
+            url.set_user(None).map(|user| Account { user, password })
+        };
+        let shown = url.to_bstring().to_str_lossy().into_owned();
+        Ok(Self { shown, place: Place::Remote { url, account } })
+    }
+
+    fn local(written: &str, path: &Path) -> Result<Self> {
+        let path = path
+            .canonicalize()
+            .map_err(|error| Error::usage(format!("cannot use the repository `{written}`: {error}"), HINT))?;
+        if looks_like_repository(&path) {
+            return Ok(Self { shown: written.to_owned(), place: Place::Local(path) });
+        }
+        let inside = path.ancestors().skip(1).find(|folder| looks_like_repository(folder));
+        Err(match inside {
+            Some(repository) => Error::usage(
+                format!("`{written}` is a folder inside the repository `{}`", repository.display()),
+                format!(
+                    "name the repository itself and set the workspace path to `{}`",
+                    path.strip_prefix(repository).unwrap_or(&path).display()
+                ),
+            ),
+            None => Error::usage(
+                format!("`{written}` is not a git repository (looked in `{}`)", path.display()),
+                "name a folder with a `.git`, or a bare repository; `--use-local` builds a plain folder",
+            ),
+        })
+    }
+
+    /// The text for the lock and for messages: as written, but without the user name and password of an http URL and
+    /// without the password of an ssh URL.
+    pub fn without_userinfo(&self) -> &str {
+        &self.shown
+    }
+
+    /// One text for all spellings of one repository (`.git`, trailing slash, case of the host, default port, symlinks):
+    /// repositories with equal texts are listed and fetched once.
+    pub fn canonical(&self) -> String {
+        match &self.place {
+            Place::Local(path) => format!("file://{}", path.display()),
+            Place::Remote { url, .. } => {
+                let path = url.path.to_str_lossy();
+                let path = path.trim_end_matches('/');
+                let path = path.strip_suffix(".git").unwrap_or(path).trim_end_matches('/');
+                let user = url.user().map(|user| format!("{user}@")).unwrap_or_default();
+                let host = url.host().unwrap_or_default().to_ascii_lowercase();
+                let port = match (&url.scheme, url.port) {
+                    (Scheme::Https, Some(443)) | (Scheme::Http, Some(80)) | (Scheme::Ssh, Some(22)) | (_, None) => {
+                        String::new()
+                    }
+                    (_, Some(port)) => format!(":{port}"),
+                };
+                // An ssh path without a leading slash is relative to the user's home.
+                let slash = if path.starts_with('/') || path.is_empty() { "" } else { "/./" };
+                format!("{}://{user}{host}{port}{slash}{path}", url.scheme.as_str())
+            }
+        }
+    }
+
+    /// The folder of a local repository: its work tree, or the bare repository.
+    pub fn local_path(&self) -> Option<&Path> {
+        match &self.place {
+            Place::Local(path) => Some(path),
+            Place::Remote { .. } => None,
+        }
+    }
+
+    /// The name people know the repository by: the last segment of its path, without `.git`.
+    pub fn name(&self) -> String {
+        let canonical = self.canonical();
+        let name = canonical.rsplit('/').next().unwrap_or_default();
+        name.strip_suffix(".git").unwrap_or(name).to_owned()
+    }
+
+    pub(super) fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// `text` without this URL's secrets, and without what looks like the secrets of any other.
+    pub(super) fn redact(&self, text: &str) -> String {
+        let mut text = without_secrets(text);
+        if let Place::Remote { account: Some(account), .. } = &self.place {
+            for secret in account.password.iter().chain([&account.user]).filter(|secret| secret.len() > 3) {
+                text = text.replace(secret.as_str(), "***");
+            }
+        }
+        text
+    }
+}
+
+impl fmt::Display for SourceUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.shown)
+    }
+}
+
+impl fmt::Debug for SourceUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SourceUrl({})", self.shown)
+    }
+}
+
+const HINT: &str = "give an https, http, ssh or file URL, `user@host:path`, or the path of a local repository";
+
+/// git's own rule: a `scheme://`, a `helper::`, or a colon before the first slash.
+fn is_remote(repo: &str) -> bool {
+    repo.find(':').is_some_and(|colon| !repo[..colon].contains('/'))
+}
+
+/// A work tree, a linked work tree or a submodule (`.git` is a file there), or a bare repository.
+fn looks_like_repository(path: &Path) -> bool {
+    path.join(".git").exists() || (path.join("HEAD").is_file() && path.join("objects").is_dir())
+}
+
+/// `text` with `***` for everything between `://` and the `@` of the same authority.
+pub(super) fn without_secrets(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(start) = rest.find("://") {
+        let (before, after) = rest.split_at(start + 3);
+        out.push_str(before);
+        let end = after.find(|c: char| c == '/' || c.is_whitespace() || c == '"' || c == '`').unwrap_or(after.len());
+        let authority = &after[..end];
+        rest = match authority.rfind('@') {
+            Some(at) if &authority[..at] == "git" => after,
+            Some(at) => {
+                out.push_str("***");
+                &after[at..]
+            }
+            None => after,
+        };
+    }
+    out.push_str(rest);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    fn parse(repo: &str) -> Result<SourceUrl> {
+        SourceUrl::parse(repo, Path::new("/nowhere"))
+    }
+
+    fn message(repo: &str) -> String {
+        parse(repo).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn remote_urls_lose_their_secrets_but_not_the_ssh_user() {
+        for (written, shown) in [
+            ("https://github.com/backstage/community-plugins", "https://github.com/backstage/community-plugins"),
+            ("https://user:s3cret@example.com/a/b.git", "https://example.com/a/b.git"),
+            ("https://s3cret@example.com/a/b", "https://example.com/a/b"),
+            ("http://user:s3cret@example.com:8080/a/b", "http://example.com:8080/a/b"),
+            ("ssh://git:s3cret@example.com:2222/a/b", "ssh://git@example.com:2222/a/b"),
+            ("git@github.com:a/b.git", "git@github.com:a/b.git"),
+            ("  https://example.com/a ", "https://example.com/a"),
+        ] {
+            let url = parse(written).unwrap();
+            assert_eq!(url.without_userinfo(), shown);
+            assert_eq!(format!("{url}"), shown);
+            assert!(!format!("{url:?}").contains("s3cret"));
+            assert!(!url.canonical().contains("s3cret"));
+            assert_eq!(url.local_path(), None);
+        }
+    }
+
+    #[test]
+    fn spellings_of_one_repository_are_one() {
+        let same = |a: &str, b: &str| assert_eq!(parse(a).unwrap().canonical(), parse(b).unwrap().canonical());
+        same("https://github.com/a/b", "https://github.com/a/b.git");
+        same("https://github.com/a/b", "https://GitHub.com:443/a/b/");
+        same("https://github.com/a/b", "https://user:pw@github.com/a/b.git/");
+        same("ssh://git@example.com/a/b", "ssh://git@example.com:22/a/b.git");
+        let differ = |a: &str, b: &str| assert_ne!(parse(a).unwrap().canonical(), parse(b).unwrap().canonical());
+        differ("https://github.com/a/b", "https://github.com/a/c");
+        differ("https://github.com/a/b", "http://github.com/a/b");
+        // Relative to the home folder, and absolute.
+        differ("git@example.com:a/b", "ssh://git@example.com/a/b");
+    }
+
+    #[test]
+    fn other_schemes_and_options_are_refused() {
+        assert_eq!(message(""), "the repository's URL is empty");
+        assert_eq!(message("-uploadpack=touch /tmp/x"), "`-uploadpack=touch /tmp/x` is not a repository URL");
+        assert_eq!(
+            message("ext::sh -c evil"),
+            "cannot use the repository `ext::sh -c evil`: its scheme is none of `https`, `http`, `ssh` and `file`"
+        );
+        for bad in
+            ["fd::3", "ftp://example.com/a", "foo://example.com/a", "git://example.com/a", "ssh://-oProxyCommand=x/a"]
+        {
+            let error = parse(bad).unwrap_err();
+            assert!(error.to_string().starts_with(&format!("cannot use the repository `{bad}`: ")), "{error}");
+            assert_eq!(error.hint().as_deref(), Some(HINT));
+            assert_eq!(error.exit_code(), 2);
+        }
+        for bad in ["https://", "https:///a/b", "git@-x:a", "-x@host:a", "host:-a", "https://a/\nb", "file://server/a"]
+        {
+            assert!(parse(bad).is_err(), "{bad}");
+        }
+        assert!(!message("ftp://me:s3cret@example.com/a").contains("s3cret"));
+        assert!(!message("https://me:s3cret@:99999/a").contains("s3cret"));
+    }
+
+    #[test]
+    fn paths_are_relative_to_the_configuration_and_must_be_repositories() {
+        let root = tempfile::tempdir().unwrap();
+        let root = root.path().canonicalize().unwrap();
+        fs::create_dir_all(root.join("clone/.git")).unwrap();
+        fs::create_dir_all(root.join("clone/config/todo")).unwrap();
+        fs::create_dir_all(root.join("bare.git/objects")).unwrap();
+        fs::write(root.join("bare.git/HEAD"), "ref: refs/heads/main\n").unwrap();
+        fs::create_dir_all(root.join("plain")).unwrap();
+        let base = root.join("clone/config/todo");
+
+        let up = SourceUrl::parse("../..", &base).unwrap();
+        assert_eq!(up.without_userinfo(), "../..");
+        assert_eq!(up.local_path(), Some(root.join("clone").as_path()));
+        let url = format!("file://{}", root.join("clone").display());
+        assert_eq!(SourceUrl::parse(&url, &base).unwrap().canonical(), up.canonical());
+        assert_eq!(SourceUrl::parse("../../../bare.git", &base).unwrap().name(), "bare");
+
+        let inside = SourceUrl::parse("..", &base).unwrap_err();
+        assert_eq!(
+            inside.to_string(),
+            format!("`..` is a folder inside the repository `{}`", root.join("clone").display())
+        );
+        assert_eq!(inside.hint().unwrap(), "name the repository itself and set the workspace path to `config`");
+        let missing = SourceUrl::parse("../nope", &base).unwrap_err().to_string();
+        assert!(missing.starts_with("cannot use the repository `../nope`: "), "{missing}");
+        let plain = SourceUrl::parse("../../../plain", &base).unwrap_err().to_string();
+        assert!(plain.starts_with("`../../../plain` is not a git repository"), "{plain}");
+    }
+
+    #[test]
+    fn secrets_are_found_in_foreign_text() {
+        assert_eq!(
+            without_secrets("fatal: unable to access 'https://me:pw@host/a/': no, see http://host/@x"),
+            "fatal: unable to access 'https://***@host/a/': no, see http://host/@x"
+        );
+        assert_eq!(without_secrets("ssh://git@host/a"), "ssh://git@host/a");
+        let url = parse("https://me:pw@d@host/a").unwrap();
+        assert_eq!(url.redact("bad password pw@d"), "bad password ***");
+    }
+}

@@ -1,0 +1,162 @@
+//! What the cache weighs, and how it gets lighter.
+
+use std::collections::HashSet;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use super::entry::entry_lock_name;
+use super::lock::{self, Share};
+use super::{Kind, Store, scratch};
+use crate::{Error, Result};
+
+/// The weight of one kind of content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Size {
+    /// The kind.
+    pub kind: Kind,
+    /// How many entries or repositories.
+    pub entries: usize,
+    /// Bytes on disk; hard-linked files count once.
+    pub bytes: u64,
+}
+
+/// What to remove.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum What {
+    /// Everything nobody uses right now.
+    All,
+    /// What was not used for this long.
+    OlderThan(Duration),
+}
+
+/// What was removed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pruned {
+    /// How many entries and repositories are gone.
+    pub entries: usize,
+    /// Bytes that became free.
+    pub bytes: u64,
+    /// How many were kept because another process uses them.
+    pub busy: usize,
+}
+
+impl Store {
+    /// The weight of each kind of content, and of nothing else (locks and work in progress are left out).
+    pub fn size(&self) -> Result<Vec<Size>> {
+        let mut seen = HashSet::new();
+        Kind::ALL
+            .into_iter()
+            .map(|kind| {
+                let dir = self.kind_dir(kind);
+                let entries = fs::read_dir(&dir).map_err(Error::io("read", &dir))?.count();
+                Ok(Size { kind, entries, bytes: weigh(&dir, &mut seen) })
+            })
+            .collect()
+    }
+
+    /// Removes content. What another process uses stays and is counted as busy.
+    pub fn prune(&self, what: What) -> Result<Pruned> {
+        let mut pruned = Pruned::default();
+        let mut seen = HashSet::new();
+        for kind in Kind::ALL {
+            let dir = self.kind_dir(kind);
+            for item in fs::read_dir(&dir).map_err(Error::io("read", &dir))?.flatten() {
+                let path = item.path();
+                if !is_old(&path, what) {
+                    continue;
+                }
+                let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
+                let lock_file = self.lock_file(&entry_lock_name(kind, name));
+                let Some(_alone) = lock::attempt(&lock_file, Share::Exclusive)? else {
+                    pruned.busy += 1;
+                    continue;
+                };
+                if !is_old(&path, what) {
+                    continue;
+                }
+                pruned.bytes += weigh(&path, &mut seen);
+                let grave = self.scratch()?;
+                fs::rename(&path, grave.path().join("x")).map_err(Error::io("remove", &path))?;
+                pruned.entries += 1;
+                let _ = fs::remove_file(&lock_file);
+            }
+        }
+        scratch::sweep(&self.tmp());
+        Ok(pruned)
+    }
+}
+
+fn is_old(path: &Path, what: What) -> bool {
+    match what {
+        What::All => true,
+        What::OlderThan(age) => fs::symlink_metadata(path)
+            .and_then(|found| found.modified())
+            .is_ok_and(|used| SystemTime::now().duration_since(used).is_ok_and(|unused| unused >= age)),
+    }
+}
+
+/// Bytes on disk below `path`, itself included; what cannot be read weighs nothing.
+fn weigh(path: &Path, seen: &mut HashSet<(u64, u64)>) -> u64 {
+    let Ok(found) = fs::symlink_metadata(path) else { return 0 };
+    if found.nlink() > 1 && !found.is_dir() && !seen.insert((found.dev(), found.ino())) {
+        return 0;
+    }
+    let mut bytes = found.blocks() * 512;
+    if found.is_dir() {
+        for entry in fs::read_dir(path).into_iter().flatten().flatten() {
+            bytes += weigh(&entry.path(), seen);
+        }
+    }
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::File;
+    use std::sync::atomic::AtomicBool;
+
+    static GO: AtomicBool = AtomicBool::new(false);
+
+    fn fill(store: &Store, key: &str) -> super::super::Entry {
+        store
+            .entry(Kind::Tools, key, &GO, |dir| {
+                fs::write(dir.join("data"), vec![7; 100_000]).map_err(Error::io("write", dir))
+            })
+            .unwrap()
+    }
+
+    #[test]
+    fn weighs_and_prunes_what_nobody_uses() {
+        let root = tempfile::tempdir().unwrap();
+        let store = Store::open(root.path()).unwrap();
+        let used = fill(&store, "used");
+        let idle = fill(&store, "idle").path().to_path_buf();
+        let tools = store.size().unwrap().into_iter().find(|size| size.kind == Kind::Tools).unwrap();
+        assert_eq!(tools.entries, 2);
+        assert!(tools.bytes >= 200_000, "{}", tools.bytes);
+
+        let pruned = store.prune(What::All).unwrap();
+        assert_eq!((pruned.entries, pruned.busy), (1, 1));
+        assert!(pruned.bytes >= 100_000);
+        assert!(!idle.exists());
+        assert!(used.path().join("data").exists());
+    }
+
+    #[test]
+    fn age_counts_from_the_last_use() {
+        let root = tempfile::tempdir().unwrap();
+        let store = Store::open(root.path()).unwrap();
+        let age = Duration::from_secs(86_400);
+        for key in ["old", "used-again"] {
+            let path = fill(&store, key).path().to_path_buf();
+            File::open(path).unwrap().set_modified(SystemTime::now() - 2 * age).unwrap();
+        }
+        drop(fill(&store, "used-again"));
+        assert_eq!(store.prune(What::OlderThan(age)).unwrap().entries, 1);
+        assert!(store.find_entry(Kind::Tools, "used-again", &GO).unwrap().is_some());
+        assert!(store.find_entry(Kind::Tools, "old", &GO).unwrap().is_none());
+    }
+}
