@@ -5,14 +5,19 @@
 //! lock, [`wanted`] the configuration in the lock's terms.
 
 pub mod arguments;
+pub mod build_args;
 pub mod commits;
 pub mod discover;
+pub mod graph;
+pub mod host;
+pub mod npm_range;
 pub mod refs;
 pub mod source;
 pub mod tools;
 pub mod wanted;
 pub mod workspace;
 pub mod yarn;
+pub mod yarn_lock;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;

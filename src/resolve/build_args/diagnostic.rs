@@ -1,0 +1,243 @@
+//! What is known to go wrong, as values; all wording is here.
+
+use std::fmt;
+
+use super::natives::Marker;
+
+/// An error or warning about a plugin's export.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// Whether the export will fail.
+    pub severity: Severity,
+    /// What it is about. Its [`Display`](fmt::Display) is the message, [`Kind::hint`] the next step.
+    pub kind: Kind,
+}
+
+/// How bad it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// Worth a look; the export may well work.
+    Warning,
+    /// The export or the plugin's start will fail.
+    Error,
+}
+
+/// What a diagnostic is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the fields are the words of the variant's message")]
+pub enum Kind {
+    /// An embedded package is depended on through `npm:other@…`, which rhdh-cli takes for a range.
+    NpmAlias { parent: String, name: String, range: String },
+    /// A `patch:` range: rhdh-cli cannot read it, and the patch is not in the exported folder.
+    PatchedDependency { parent: String, name: String, range: String, embedded: bool },
+    /// An embedded package has a version that its dependent's range does not allow.
+    OutsideRange { parent: String, name: String, range: String, version: String },
+    /// An embedded package of the registry does not let out its `package.json`.
+    HiddenPackageJson { name: String, version: String },
+    /// `bundled: true`.
+    Bundled { name: String },
+    /// Embedded packages want a host package in versions that exclude each other.
+    VersionConflict { name: String, one: String, other: String, parent: String },
+    /// Nothing provides a peer dependency.
+    MissingPeer { parent: String, name: String, range: String },
+    /// A workspace that rhdh-cli installs from the registry, not from the checkout.
+    WorkspaceFromRegistry { name: String, path: String, version: String, is_private: bool },
+    /// Packages are not unpacked into `node_modules`.
+    NotNodeModules { linker: String },
+    /// Packages of one platform are in the export.
+    PlatformPackages { names: Vec<String> },
+    /// A native package that the plugin loads, and the host does not have.
+    MandatoryNative { name: String, marker: Marker, path: Vec<String> },
+    /// The plugin itself, or an embedded package, is native.
+    NativeEmbedded { name: String, marker: Marker },
+    /// Only the registry knows whether a package is native, and it was not asked or did not answer.
+    NativeUnknown { name: String, version: String },
+    /// A package to embed is an optional dependency, where rhdh-cli does not look.
+    OptionalEmbedded { parent: String, name: String },
+    /// A package of the host is an optional dependency, which rhdh-cli does not leave to the host.
+    OptionalShared { parent: String, name: String },
+    /// A package is embedded in several versions, of which only one counts.
+    SeveralVersions { name: String, versions: Vec<String> },
+
+    /// A listed flag that rhdh-cli does not know.
+    MisspeltFlag { word: String, flag: String },
+    /// A listed word that belongs to no flag.
+    StrayWord { word: String },
+    /// A listed flag without a value.
+    NoValue { flag: String },
+    /// A listed value that is there twice.
+    Doubled { arg: String },
+    /// A computed argument that is not listed.
+    Missing { arg: String, reason: String },
+    /// A listed argument that does nothing, and why.
+    Useless { arg: String, reason: String },
+    /// A listed package that is not part of the export.
+    NotADependency { arg: String, suggestion: Option<String> },
+    /// A listed stub for a package that the plugin loads.
+    SuppressedMandatory { name: String, path: Vec<String> },
+}
+
+impl Diagnostic {
+    /// An error.
+    pub(super) fn error(kind: Kind) -> Self {
+        Self { severity: Severity::Error, kind }
+    }
+
+    /// A warning.
+    pub(super) fn warning(kind: Kind) -> Self {
+        Self { severity: Severity::Warning, kind }
+    }
+}
+
+impl fmt::Display for Diagnostic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.kind.fmt(f)
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NpmAlias { parent, name, range } => {
+                write!(
+                    f,
+                    "`{name}` is to be embedded, but `{parent}` depends on it as `{range}`: rhdh-cli cannot follow an npm alias"
+                )
+            }
+            Self::PatchedDependency { parent, name, range, embedded: true } => {
+                write!(
+                    f,
+                    "`{name}` is to be embedded, but `{parent}` depends on it as `{range}`: rhdh-cli cannot read a patch range"
+                )
+            }
+            Self::PatchedDependency { parent, name, range, embedded: false } => {
+                write!(
+                    f,
+                    "`{parent}` depends on `{name}` as `{range}`: the patch is not in the exported folder, whose install will fail"
+                )
+            }
+            Self::OutsideRange { parent, name, range, version } => write!(
+                f,
+                "`{name}` is to be embedded in version {version}, which is outside the range `{range}` of `{parent}`"
+            ),
+            Self::HiddenPackageJson { name, version } => write!(
+                f,
+                "`{name}` {version} is to be embedded, but its `exports` leave out `./package.json`, where rhdh-cli looks for it"
+            ),
+            Self::Bundled { name } => write!(f, "`{name}` has `bundled: true`, which rhdh-cli refuses"),
+            Self::VersionConflict { name, one, other, parent } => write!(
+                f,
+                "the embedded packages want `{name}` in versions that exclude each other: `{one}`, and `{other}` for `{parent}`"
+            ),
+            Self::MissingPeer { parent, name, range } => {
+                write!(f, "`{parent}` wants `{name}@{range}` from its host, which does not have it")
+            }
+            Self::WorkspaceFromRegistry { name, path, is_private: true, .. } => write!(
+                f,
+                "`{name}` ({path}) is private: rhdh-cli would install it from the registry, where it is not published"
+            ),
+            Self::WorkspaceFromRegistry { name, path, version, is_private: false } => {
+                write!(f, "`{name}` ({path}) comes from the registry in version {version}, not from the checkout")
+            }
+            Self::NotNodeModules { linker } => {
+                write!(f, "yarn's `nodeLinker` is `{linker}`: rhdh-cli finds packages in `node_modules` only")
+            }
+            Self::PlatformPackages { names } => {
+                write!(f, "the export is for one platform only: it contains {}", list(names))
+            }
+            Self::MandatoryNative { name, marker, path } => write!(
+                f,
+                "`{name}` is native ({marker}), cannot be left out ({}), and the host does not have it",
+                path.join(" → ")
+            ),
+            Self::NativeEmbedded { name, marker } => {
+                write!(f, "`{name}` itself is native ({marker}), and is part of the plugin")
+            }
+            Self::NativeUnknown { name, version } => {
+                write!(f, "`{name}` {version} may be native: only its manifest in the registry says so")
+            }
+            Self::OptionalEmbedded { parent, name } => write!(
+                f,
+                "`{name}` is to be embedded, but is an optional dependency of `{parent}`, where rhdh-cli does not look"
+            ),
+            Self::OptionalShared { parent, name } => write!(
+                f,
+                "`{name}` is an optional dependency of `{parent}`: rhdh-cli leaves only required ones to the host, and fails on it"
+            ),
+            Self::SeveralVersions { name, versions } => write!(
+                f,
+                "`{name}` is embedded in versions {}, of which the plugin gets only one",
+                versions.join(" and ")
+            ),
+            Self::MisspeltFlag { word, flag } => write!(f, "`{word}` is no flag of rhdh-cli: `{flag}` is"),
+            Self::StrayWord { word } => write!(f, "`{word}` belongs to no flag"),
+            Self::NoValue { flag } => write!(f, "`{flag}` has no value"),
+            Self::Doubled { arg } => write!(f, "`{arg}` is listed twice"),
+            Self::Missing { arg, reason } => write!(f, "`{arg}` is missing: {reason}"),
+            Self::Useless { arg, reason } => write!(f, "`{arg}` does nothing: {reason}"),
+            Self::NotADependency { arg, suggestion: Some(suggestion) } => {
+                write!(f, "`{arg}` names no package of the export; `{suggestion}` is one")
+            }
+            Self::NotADependency { arg, suggestion: None } => write!(f, "`{arg}` names no package of the export"),
+            Self::SuppressedMandatory { name, path } => {
+                write!(f, "`--suppress-native-package {name}` takes away what the plugin needs: {}", path.join(" → "))
+            }
+        }
+    }
+}
+
+impl Kind {
+    /// The next step, if there is one worth saying.
+    pub fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::NpmAlias { .. } => {
+                "depend on the package by its own name; a patch of `package.json` and `yarn.lock` can do it"
+            }
+            Self::PatchedDependency { .. } => {
+                "move the patch to `resolutions` of the root `package.json`, or patch the dependency away"
+            }
+            Self::OutsideRange { .. } => {
+                "make the range and `resolutions` of the root `package.json` agree with a patch"
+            }
+            Self::HiddenPackageJson { .. } => "patch the dependency away, or depend on a version that exports it",
+            Self::Bundled { .. } => "remove the field with a patch",
+            Self::VersionConflict { name, .. } => {
+                return Some(format!("list the plugin's arguments with `--ignore-version-check {name}` among them"));
+            }
+            Self::MissingPeer { name, .. } => {
+                return Some(format!(
+                    "add `{name}` to the plugin's dependencies with a patch, if it is needed at run time"
+                ));
+            }
+            Self::WorkspaceFromRegistry { name, .. } => {
+                return Some(format!(
+                    "list the plugin's arguments with `--embed-package {name}` among them to build it from the checkout"
+                ));
+            }
+            Self::NotNodeModules { .. } => "set `nodeLinker: node-modules` in `.yarnrc.yml` with a patch",
+            Self::MandatoryNative { name, .. } => {
+                return Some(format!(
+                    "list the plugin's arguments with one of `--allow-native-package {name}` (packs it, for one platform), `--shared-package {name}` (if the host's image has it) or `--suppress-native-package {name}` (if it is never loaded)"
+                ));
+            }
+            Self::NativeEmbedded { name, .. } => {
+                return Some(format!("list the plugin's arguments with `--allow-native-package {name}` among them"));
+            }
+            Self::NativeUnknown { .. } => "run `factory resolve` again with the registry in reach",
+            Self::OptionalEmbedded { .. } | Self::OptionalShared { .. } => {
+                "move it to `dependencies` with a patch, or patch it away"
+            }
+            _ => return None,
+        };
+        Some(hint.to_owned())
+    }
+}
+
+fn list(names: &[String]) -> String {
+    const SHOWN: usize = 5;
+    let mut out = names.iter().take(SHOWN).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    if names.len() > SHOWN {
+        out.push_str(&format!(" and {} more", names.len() - SHOWN));
+    }
+    out
+}

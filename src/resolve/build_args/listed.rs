@@ -1,0 +1,246 @@
+//! Arguments a user wrote, held against the computed ones. They stay as they are: all that comes out is warnings.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Computed, Diagnostic, Fate, Flag, Kind, Reason, Severity};
+
+/// Flags of `plugin export` that take any number of values.
+const VARIADIC: [&str; 5] = [
+    "--embed-package",
+    "--shared-package",
+    "--suppress-native-package",
+    "--allow-native-package",
+    "--ignore-version-check",
+];
+
+/// Flags that take one value.
+const SINGLE: [&str; 2] = ["--dynamic-plugins-root", "--scalprum-config"];
+
+/// Flags without a value.
+const SWITCHES: [&str; 10] = [
+    "--minify",
+    "--no-install",
+    "--no-build",
+    "--clean",
+    "--dev",
+    "--track-dynamic-manifest-and-lock-file",
+    "--generate-scalprum-assets",
+    "--no-generate-scalprum-assets",
+    "--generate-module-federation-assets",
+    "--no-generate-module-federation-assets",
+];
+
+/// The values of each variadic flag.
+#[derive(Default)]
+struct Listed<'l> {
+    values: BTreeMap<&'static str, BTreeSet<&'l str>>,
+}
+
+impl Listed<'_> {
+    fn has(&self, flag: &str, value: &str) -> bool {
+        self.values.get(flag).is_some_and(|values| values.contains(value))
+    }
+
+    /// True when a native package is taken care of, one way or the other.
+    fn settles_native(&self, name: &str) -> bool {
+        ["--allow-native-package", "--shared-package", "--suppress-native-package"]
+            .into_iter()
+            .any(|flag| self.has(flag, name))
+    }
+}
+
+/// Warnings about the arguments listed for a plugin, already split into words: misspelt flags, doubled, missing and
+/// useless values, and those of the computed diagnostics that the list leaves standing.
+///
+/// Everything is a warning: a user may know better. A package a user embeds or shares on purpose is left alone
+/// wherever it does something.
+pub fn check_listed(words: &[String], computed: &Computed) -> Vec<Diagnostic> {
+    let mut out = Vec::new();
+    let listed = read(words, &mut out);
+    if computed.is_backend {
+        for (flag, values) in &listed.values {
+            for value in values {
+                out.extend(judge(flag, value, computed));
+            }
+        }
+        out.extend(missing(&listed, computed));
+        out.extend(computed.diagnostics.iter().filter(|diagnostic| stands(&diagnostic.kind, &listed)).cloned());
+    } else {
+        for (flag, values) in &listed.values {
+            out.extend(values.iter().map(|value| useless(flag, value, "a frontend plugin bundles what it needs")));
+        }
+    }
+    for diagnostic in &mut out {
+        diagnostic.severity = Severity::Warning;
+    }
+    out
+}
+
+fn read<'l>(words: &'l [String], out: &mut Vec<Diagnostic>) -> Listed<'l> {
+    let mut listed = Listed::default();
+    let mut warn = |kind| out.push(Diagnostic::warning(kind));
+    let mut words = words.iter().map(String::as_str).peekable();
+    while let Some(word) = words.next() {
+        if !word.starts_with('-') {
+            warn(Kind::StrayWord { word: word.to_owned() });
+            continue;
+        }
+        let (name, inline) = word.split_once('=').map_or((word, None), |(name, value)| (name, Some(value)));
+        let Some(flag) = known(name) else {
+            // Another version of rhdh-cli may have flags not known here: only what looks like a slip is one.
+            if let Some(flag) = closest(name, VARIADIC.into_iter().chain(SINGLE).chain(SWITCHES)) {
+                warn(Kind::MisspeltFlag { word: name.to_owned(), flag: flag.to_owned() });
+                // The values are counted as if it were right: one slip, one warning.
+                if let Some(flag) = VARIADIC.into_iter().find(|variadic| *variadic == flag) {
+                    let values = listed.values.entry(flag).or_default();
+                    values.extend(inline);
+                    while let Some(value) = words.next_if(|word| !word.starts_with('-')) {
+                        values.insert(value);
+                    }
+                    continue;
+                }
+            }
+            while words.next_if(|word| !word.starts_with('-')).is_some() {}
+            continue;
+        };
+        if SINGLE.contains(&flag) {
+            if inline.is_none() && words.next_if(|word| !word.starts_with('-')).is_none() {
+                warn(Kind::NoValue { flag: flag.to_owned() });
+            }
+        } else if VARIADIC.contains(&flag) {
+            let values = listed.values.entry(flag).or_default();
+            let mut count = 0;
+            let following = std::iter::from_fn(|| words.next_if(|word| inline.is_none() && !word.starts_with('-')));
+            for value in inline.into_iter().chain(following) {
+                count += 1;
+                if !values.insert(value) {
+                    warn(Kind::Doubled { arg: format!("{flag} {value}") });
+                }
+            }
+            if count == 0 {
+                warn(Kind::NoValue { flag: flag.to_owned() });
+            }
+        }
+    }
+    listed
+}
+
+fn known(name: &str) -> Option<&'static str> {
+    VARIADIC.into_iter().chain(SINGLE).chain(SWITCHES).find(|flag| *flag == name)
+}
+
+/// What is odd about a listed value, if anything.
+fn judge(flag: &str, value: &str, computed: &Computed) -> Option<Diagnostic> {
+    let name = value.strip_prefix('!').unwrap_or(value);
+    let is_computed = || computed.args.iter().any(|arg| arg.flag.as_str() == flag && arg.value == value);
+    // `--shared-package` takes regular expressions between slashes as well.
+    if flag == "--ignore-version-check" || name.starts_with('/') || is_computed() {
+        return None;
+    }
+    let Some(fate) = computed.packages.get(name) else {
+        return Some(Diagnostic::warning(Kind::NotADependency {
+            arg: format!("{flag} {value}"),
+            suggestion: closest(name, computed.packages.keys().map(String::as_str)).map(str::to_owned),
+        }));
+    };
+    match (flag, fate) {
+        ("--embed-package", Fate::Sibling) => {
+            Some(useless(flag, value, "rhdh-cli embeds the `-common` and `-node` of a plugin by itself"))
+        }
+        ("--embed-package", Fate::Shared) => Some(Diagnostic::warning(Kind::Useless {
+            arg: format!("{flag} {value}"),
+            reason: "the host provides the package".to_owned(),
+        })),
+        ("--shared-package", Fate::Shared) if value == name && name.starts_with("@backstage/") => {
+            Some(useless(flag, value, "`@backstage` packages are shared anyway"))
+        }
+        ("--suppress-native-package", Fate::Native) => {
+            let path = computed.diagnostics.iter().find_map(|diagnostic| match &diagnostic.kind {
+                Kind::MandatoryNative { name: native, path, .. } if native == name => Some(path.clone()),
+                _ => None,
+            })?;
+            Some(Diagnostic::warning(Kind::SuppressedMandatory { name: name.to_owned(), path }))
+        }
+        ("--suppress-native-package", Fate::Shared) => {
+            let path = computed.args.iter().find_map(|arg| match &arg.reason {
+                Reason::HostNative { path, .. } if arg.value == name => Some(path.clone()),
+                _ => None,
+            })?;
+            Some(Diagnostic::warning(Kind::SuppressedMandatory { name: name.to_owned(), path }))
+        }
+        ("--suppress-native-package" | "--allow-native-package", Fate::Private { .. })
+            if !computed.wanted.iter().any(|wanted| wanted.name == name) =>
+        {
+            Some(useless(flag, value, "the package is not native"))
+        }
+        _ => None,
+    }
+}
+
+/// The computed arguments that the list lacks and does not replace.
+fn missing<'c>(listed: &Listed<'_>, computed: &'c Computed) -> impl Iterator<Item = Diagnostic> + use<'c> {
+    let is_missing = |arg: &super::Arg| {
+        let value = arg.value.as_str();
+        match (&arg.reason, arg.flag) {
+            _ if listed.has(arg.flag.as_str(), value) => false,
+            // What is embedded is not shared, with or without `!`: rhdh-cli sees to it.
+            (_, Flag::Share) if value.starts_with('!') => false,
+            (Reason::NeedsHostNative { native, .. }, _) => {
+                !listed.has("--allow-native-package", native) && !listed.has("--suppress-native-package", native)
+            }
+            (_, Flag::Embed) => !listed.has("--shared-package", value),
+            (_, Flag::Share | Flag::Suppress) => !listed.settles_native(value),
+        }
+    };
+    let missing: Vec<_> = computed
+        .args
+        .iter()
+        .filter(|arg| is_missing(arg))
+        .map(|arg| Diagnostic::warning(Kind::Missing { arg: arg.to_string(), reason: arg.reason.to_string() }))
+        .collect();
+    missing.into_iter()
+}
+
+/// True when the list does not settle what a computed diagnostic is about.
+fn stands(kind: &Kind, listed: &Listed<'_>) -> bool {
+    match kind {
+        Kind::MandatoryNative { name, .. } | Kind::NativeUnknown { name, .. } => !listed.settles_native(name),
+        Kind::NativeEmbedded { name, .. } => !listed.has("--allow-native-package", name),
+        Kind::VersionConflict { name, .. } => !listed.has("--ignore-version-check", name),
+        Kind::WorkspaceFromRegistry { name, .. } => !listed.has("--embed-package", name),
+        _ => true,
+    }
+}
+
+fn useless(flag: &str, value: &str, reason: &str) -> Diagnostic {
+    Diagnostic::warning(Kind::Useless { arg: format!("{flag} {value}"), reason: reason.to_owned() })
+}
+
+/// The name that differs from `word` by a slip: at most two letters of many.
+fn closest<'n>(word: &str, names: impl Iterator<Item = &'n str>) -> Option<&'n str> {
+    const SLIPS: usize = 2;
+    if word.len() < 2 * SLIPS || word.len() > 214 {
+        return None;
+    }
+    names
+        .filter(|name| name.len().abs_diff(word.len()) <= SLIPS)
+        .map(|name| (distance(word, name), name))
+        .filter(|(distance, _)| *distance <= SLIPS)
+        .min()
+        .map(|(_, name)| name)
+}
+
+/// Levenshtein's distance in bytes.
+fn distance(one: &str, other: &str) -> usize {
+    let mut row: Vec<usize> = (0..=other.len()).collect();
+    for (index, byte) in one.bytes().enumerate() {
+        let mut above_left = row[0];
+        row[0] = index + 1;
+        for (column, other) in other.bytes().enumerate() {
+            let above = row[column + 1];
+            row[column + 1] = (above_left + usize::from(byte != other)).min(above + 1).min(row[column] + 1);
+            above_left = above;
+        }
+    }
+    row[other.len()]
+}

@@ -1,0 +1,73 @@
+//! Native packages: rhdh-cli fails on them, and a stub that throws takes the place of a suppressed one.
+
+use std::fmt;
+
+use crate::resolve::graph::{Node, PackageJson};
+
+/// What says that a package is native: the rules of `is-native-module`, which rhdh-cli goes by.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Marker {
+    /// A dependency that only native packages have.
+    Dependency(&'static str),
+    /// A field of its `package.json`.
+    Field(&'static str),
+}
+
+impl fmt::Display for Marker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Dependency(name) => write!(f, "marker `{name}`"),
+            Self::Field(name) => write!(f, "field `{name}`"),
+        }
+    }
+}
+
+const MARKERS: [&str; 5] = ["bindings", "prebuild", "nan", "node-pre-gyp", "node-gyp-build"];
+
+/// Dependencies of packages that may be native by a field: 0 or 1 a workspace in real repositories. `node-gyp` is
+/// there as well because yarn adds it to what has an install script that calls it.
+const SIGNS: [&str; 9] = [
+    "prebuild-install",
+    "node-addon-api",
+    "napi-macros",
+    "node-gyp",
+    "node-gyp-build-optional-packages",
+    "@mapbox/node-pre-gyp",
+    "cmake-js",
+    "install-artifact-from-github",
+    "detect-libc",
+];
+
+/// Packages with such a field and no such dependency.
+const NAMES: [&str; 2] = ["napi-build-utils", "isolated-vm"];
+
+/// Whether a package is native, as far as is known here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Native {
+    Yes(Marker),
+    No,
+    /// The registry's manifest would tell.
+    Unknown,
+}
+
+impl Native {
+    /// Judges a package; `answer` is its manifest from the registry, if that was asked.
+    pub fn of(node: &Node<'_>, answer: Option<&PackageJson>) -> Self {
+        // A marker counts among `dependencies` only, not among the optional ones.
+        let required = || node.edges.iter().filter(|edge| !edge.optional).map(|edge| edge.name);
+        if let Some(marker) = MARKERS.into_iter().find(|marker| required().any(|name| name == *marker)) {
+            return Self::Yes(Marker::Dependency(marker));
+        }
+        match answer.or(node.workspace.map(|(_, manifest)| manifest)) {
+            Some(manifest) if manifest.gypfile => Self::Yes(Marker::Field("gypfile")),
+            Some(manifest) if manifest.binary => Self::Yes(Marker::Field("binary")),
+            Some(_) => Self::No,
+            None => {
+                let is_candidate =
+                    NAMES.contains(&node.name) || node.edges.iter().any(|edge| SIGNS.contains(&edge.name));
+                let is_known = node.entry.is_some_and(|entry| entry.is_from_registry());
+                if is_candidate && is_known { Self::Unknown } else { Self::No }
+            }
+        }
+    }
+}

@@ -1,0 +1,446 @@
+//! The walk from a plugin through what is embedded, and from there through what is private.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
+use std::rc::Rc;
+
+use super::natives::{Marker, Native};
+use super::siblings::siblings;
+use super::{Answers, Arg, Computed, Fate, Flag, Purpose, Reason, Wanted};
+use crate::error::Result;
+use crate::resolve::graph::{Edge, Graph, Node, Target};
+use crate::resolve::host::HostLock;
+
+/// The scope the host shares with plugins.
+const BACKSTAGE: &str = "@backstage/";
+
+/// What becomes of a dependency of the plugin or of an embedded package.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Class {
+    /// rhdh-cli embeds it by itself.
+    Sibling(usize),
+    /// An argument embeds it.
+    Embedded(usize),
+    /// The host has it.
+    Shared,
+    /// Installed below the plugin.
+    Private(usize),
+    /// Not for this platform, or optional and not in the lock.
+    Absent,
+}
+
+/// The plugin or a package embedded in it.
+#[derive(Debug)]
+pub(super) struct Embedded<'a> {
+    pub node: usize,
+    /// The package whose dependency it is, and that dependency; `None` for the plugin.
+    pub from: Option<(usize, Edge<'a>)>,
+    /// One per edge of the node.
+    pub classes: Vec<Class>,
+}
+
+/// A native package of the private closure.
+#[derive(Debug)]
+pub(super) struct Found {
+    pub marker: Marker,
+    /// From the plugin's dependency to the package.
+    pub path: Vec<String>,
+    pub mandatory: bool,
+}
+
+/// The walk's state. What is in `embed` and `shared` only grows: a round is repeated until it adds nothing, since
+/// an argument counts wherever its package is met.
+pub(super) struct Walk<'w, 'a> {
+    pub graph: &'w Graph<'a>,
+    pub host: &'w HostLock,
+    pub answers: &'w Answers,
+    pub plugin: usize,
+    /// By node: true when some `@backstage` package is below it.
+    reaches: Vec<bool>,
+    pub embed: BTreeMap<&'a str, Reason>,
+    pub unshare: BTreeMap<&'a str, Reason>,
+    pub shared: BTreeMap<&'a str, Reason>,
+    /// In rhdh-cli's order, the plugin first.
+    pub embedded: Vec<Embedded<'a>>,
+    /// Nodes of the private closure, natives not included.
+    pub private: BTreeSet<usize>,
+    /// By the name they are depended on by.
+    pub natives: BTreeMap<&'a str, Found>,
+    pub wanted: BTreeSet<Wanted>,
+}
+
+impl<'w, 'a> Walk<'w, 'a> {
+    pub fn new(graph: &'w Graph<'a>, host: &'w HostLock, answers: &'w Answers, plugin: usize) -> Self {
+        Self {
+            graph,
+            host,
+            answers,
+            plugin,
+            reaches: reaches(graph),
+            embed: BTreeMap::new(),
+            unshare: BTreeMap::new(),
+            shared: BTreeMap::new(),
+            embedded: Vec::new(),
+            private: BTreeSet::new(),
+            natives: BTreeMap::new(),
+            wanted: BTreeSet::new(),
+        }
+    }
+
+    /// Walks until a round finds nothing new to embed or share.
+    pub fn run(mut self) -> Result<Self> {
+        loop {
+            let known = (self.embed.len(), self.shared.len());
+            self.walk_embedded()?;
+            self.walk_private()?;
+            self.share_natives();
+            if known == (self.embed.len(), self.shared.len()) {
+                return Ok(self);
+            }
+        }
+    }
+
+    pub fn node(&self, node: usize) -> &'w Node<'a> {
+        &self.graph.nodes[node]
+    }
+
+    pub fn answer(&self, node: usize) -> Option<&'w super::PackageJson> {
+        let node = self.node(node);
+        self.answers.get(&(node.name.to_owned(), node.version.to_owned()))
+    }
+
+    /// The manifest of a workspace, or the registry's if it was asked.
+    pub fn manifest(&self, node: usize) -> Option<&'w super::PackageJson> {
+        self.node(node).workspace.map(|(_, manifest)| manifest).or_else(|| self.answer(node))
+    }
+
+    fn want(&mut self, node: usize, purpose: Purpose) {
+        let node = self.node(node);
+        self.wanted.insert(Wanted {
+            name: node.name.to_owned(),
+            version: node.version.to_owned(),
+            purpose,
+            integrity: node.entry.and_then(|entry| entry.integrity.as_deref()).map(str::to_owned),
+        });
+    }
+
+    /// From the plugin down through embedded packages, in the order of rhdh-cli's own search: depth first, each
+    /// package once.
+    fn walk_embedded(&mut self) -> Result<()> {
+        self.embedded.clear();
+        let mut seen = HashSet::new();
+        let mut stack = vec![(self.plugin, None, Rc::new(Siblings::default()))];
+        while let Some((node, from, inherited)) = stack.pop() {
+            if !seen.insert(node) {
+                continue;
+            }
+            let mut auto = Siblings::clone(&inherited);
+            match self.node(node).workspace {
+                Some(_) => auto.sure.extend(siblings(self.node(node))),
+                None => auto.likely.extend(siblings(self.node(node))),
+            }
+            let auto = Rc::new(auto);
+            let mut classes = Vec::with_capacity(self.node(node).edges.len());
+            let mut below = Vec::new();
+            for edge in &self.node(node).edges {
+                let class = self.classify(node, edge, &auto)?;
+                if let Class::Sibling(target) | Class::Embedded(target) = class {
+                    below.push((target, Some((node, edge.clone())), Rc::clone(&auto)));
+                }
+                classes.push(class);
+            }
+            stack.extend(below.into_iter().rev());
+            self.embedded.push(Embedded { node, from, classes });
+        }
+        Ok(())
+    }
+
+    fn classify(&mut self, node: usize, edge: &Edge<'a>, auto: &Siblings) -> Result<Class> {
+        let name = edge.name;
+        let is_backstage = name.starts_with(BACKSTAGE);
+        let is_sure = auto.sure.contains(name);
+        let is_likely = auto.likely.contains(name);
+        let is_shared =
+            (is_backstage && self.host.has(name) && !self.embed.contains_key(name)) || self.shared.contains_key(name);
+        let target = match edge.target {
+            Target::Package(target) => target,
+            _ if is_shared => return Ok(Class::Shared),
+            Target::Missing if !edge.optional => return Err(self.graph.out_of_date(node, edge)),
+            Target::Missing | Target::Elsewhere => return Ok(Class::Absent),
+        };
+        if is_sure || (is_likely && is_shared) {
+            return Ok(Class::Sibling(target));
+        }
+        if is_shared {
+            return Ok(Class::Shared);
+        }
+        if is_backstage {
+            if !self.embed.contains_key(name) {
+                let reason = Reason::NotInHost { name: name.to_owned(), host: self.host.label.clone() };
+                self.embed.insert(name, reason.clone());
+                self.unshare.insert(name, reason);
+            }
+            return Ok(Class::Embedded(target));
+        }
+        if self.reaches[target] && !self.embed.contains_key(name) {
+            let path = self.path_to_backstage(name, target);
+            self.embed.insert(name, Reason::ReachesBackstage { path });
+        }
+        Ok(if self.embed.contains_key(name) {
+            Class::Embedded(target)
+        } else if is_likely {
+            Class::Sibling(target)
+        } else {
+            Class::Private(target)
+        })
+    }
+
+    /// The shortest way from a package to an `@backstage` one.
+    fn path_to_backstage(&self, name: &str, from: usize) -> Vec<String> {
+        let mut parents: HashMap<usize, (usize, &str)> = HashMap::new();
+        let mut queue = VecDeque::from([from]);
+        while let Some(node) = queue.pop_front() {
+            for edge in &self.node(node).edges {
+                if edge.name.starts_with(BACKSTAGE) {
+                    let mut path = vec![edge.name.to_owned()];
+                    let mut at = node;
+                    while let Some((parent, name)) = parents.get(&at).filter(|_| at != from) {
+                        path.push((*name).to_owned());
+                        at = *parent;
+                    }
+                    path.push(name.to_owned());
+                    path.reverse();
+                    return path;
+                }
+                if let Target::Package(target) = edge.target
+                    && target != from
+                    && self.reaches[target]
+                    && !parents.contains_key(&target)
+                {
+                    parents.insert(target, (node, edge.name));
+                    queue.push_back(target);
+                }
+            }
+        }
+        vec![name.to_owned()]
+    }
+
+    /// Through the private closure: twice, first without optional dependencies, to tell apart the natives that the
+    /// plugin cannot do without.
+    fn walk_private(&mut self) -> Result<()> {
+        self.natives.clear();
+        self.wanted.clear();
+        let mandatory = self.breadth_first(false)?;
+        let all = self.breadth_first(true)?;
+        self.private = all.private;
+        for node in all.unknown {
+            self.want(node, Purpose::Native);
+        }
+        for node in self.embedded.iter().skip(1).map(|embedded| embedded.node).collect::<Vec<_>>() {
+            let is_from_registry = self.node(node).entry.is_some_and(|entry| entry.is_from_registry());
+            if is_from_registry && self.answer(node).is_none() {
+                self.want(node, Purpose::Embedded);
+            }
+        }
+        for (name, (marker, path)) in all.natives {
+            self.natives.insert(name, Found { marker, path, mandatory: false });
+        }
+        for (name, (marker, path)) in mandatory.natives {
+            self.natives.insert(name, Found { marker, path, mandatory: true });
+        }
+        Ok(())
+    }
+
+    fn breadth_first(&self, through_optional: bool) -> Result<Closure<'a>> {
+        let classes: HashMap<usize, &[Class]> =
+            self.embedded.iter().map(|embedded| (embedded.node, embedded.classes.as_slice())).collect();
+        let names: HashSet<&str> =
+            self.embedded.iter().filter_map(|embedded| Some(embedded.from.as_ref()?.1.name)).collect();
+        let mut closure = Closure::default();
+        let mut parents: HashMap<usize, (usize, &str)> = HashMap::new();
+        let mut seen = HashSet::from([self.plugin]);
+        let mut queue = VecDeque::from([self.plugin]);
+        while let Some(node) = queue.pop_front() {
+            let classes = classes.get(&node);
+            for (index, edge) in self.node(node).edges.iter().enumerate() {
+                if edge.optional && !through_optional {
+                    continue;
+                }
+                let (target, is_embedded) = match (classes.and_then(|classes| classes.get(index)), edge.target) {
+                    (Some(Class::Sibling(target) | Class::Embedded(target)), _) => (*target, true),
+                    (Some(Class::Private(target)), _) => (*target, false),
+                    (Some(Class::Shared | Class::Absent), _) => continue,
+                    // Below a private package an embedded one is the same embedded one, and was walked.
+                    (None, _) if names.contains(edge.name) || self.shared.contains_key(edge.name) => continue,
+                    (None, Target::Package(target)) => (target, false),
+                    (None, Target::Missing) if !edge.optional => return Err(self.graph.out_of_date(node, edge)),
+                    (None, Target::Missing | Target::Elsewhere) => continue,
+                };
+                if !is_embedded {
+                    match Native::of(self.node(target), self.answer(target)) {
+                        Native::Yes(marker) => {
+                            let path = || path(&parents, self.plugin, node, edge.name);
+                            closure.natives.entry(edge.name).or_insert_with(|| (marker, path()));
+                            continue;
+                        }
+                        Native::Unknown => {
+                            closure.unknown.insert(target);
+                        }
+                        Native::No => {}
+                    }
+                    closure.private.insert(target);
+                }
+                if seen.insert(target) {
+                    parents.insert(target, (node, edge.name));
+                    queue.push_back(target);
+                }
+            }
+        }
+        Ok(closure)
+    }
+
+    /// The mandatory-native rule: a native the host has is shared, and every private package from which it is
+    /// reached is embedded, since only embedded packages can leave a dependency to the host.
+    fn share_natives(&mut self) {
+        let wanted: Vec<&'a str> = self
+            .natives
+            .iter()
+            .filter(|(name, native)| native.mandatory && self.host.has(name))
+            .map(|(name, _)| *name)
+            .collect();
+        for native in wanted {
+            let Some(found) = self.natives.remove(native) else { continue };
+            let host = self.host.label.clone();
+            self.shared
+                .insert(native, Reason::HostNative { marker: found.marker, path: found.path, host: host.clone() });
+            let mut above = HashSet::new();
+            loop {
+                let before = above.len();
+                for &node in &self.private {
+                    let reaches = self.node(node).edges.iter().any(|edge| {
+                        edge.name == native || matches!(edge.target, Target::Package(target) if above.contains(&target))
+                    });
+                    if reaches {
+                        above.insert(node);
+                    }
+                }
+                if above.len() == before {
+                    break;
+                }
+            }
+            let names = self.names_of(&above);
+            for name in names {
+                self.embed.entry(name).or_insert_with(|| Reason::NeedsHostNative {
+                    name: name.to_owned(),
+                    native: native.to_owned(),
+                    host: host.clone(),
+                });
+            }
+        }
+    }
+
+    /// The names by which private packages are depended on.
+    fn names_of(&self, nodes: &HashSet<usize>) -> BTreeSet<&'a str> {
+        let dependents = self.embedded.iter().map(|embedded| embedded.node).chain(self.private.iter().copied());
+        dependents
+            .flat_map(|node| &self.node(node).edges)
+            .filter(|edge| matches!(edge.target, Target::Package(target) if nodes.contains(&target)))
+            .map(|edge| edge.name)
+            .collect()
+    }
+
+    /// The result, once nothing changes any more.
+    pub fn finish(mut self) -> Computed {
+        let diagnostics = self.check();
+        let packages = self.packages();
+        let mut args = Vec::new();
+        let arg = |flag, value: String, reason| Arg { flag, value, reason };
+        args.extend(self.embed.iter().map(|(name, reason)| arg(Flag::Embed, (*name).to_owned(), reason.clone())));
+        args.extend(self.unshare.iter().map(|(name, reason)| arg(Flag::Share, format!("!{name}"), reason.clone())));
+        args.extend(self.shared.iter().map(|(name, reason)| arg(Flag::Share, (*name).to_owned(), reason.clone())));
+        args.extend(self.natives.iter().filter(|(_, native)| !native.mandatory).map(|(name, native)| {
+            let reason = Reason::OptionalNative { marker: native.marker.clone(), path: native.path.clone() };
+            arg(Flag::Suppress, (*name).to_owned(), reason)
+        }));
+        Computed {
+            args,
+            diagnostics,
+            wanted: std::mem::take(&mut self.wanted).into_iter().collect(),
+            packages,
+            is_backend: true,
+        }
+    }
+
+    fn packages(&self) -> BTreeMap<String, Fate> {
+        let mut out = BTreeMap::new();
+        for &node in &self.private {
+            out.insert(self.node(node).name.to_owned(), Fate::Private { direct: false });
+        }
+        for embedded in self.embedded.iter().rev() {
+            for (edge, class) in self.node(embedded.node).edges.iter().zip(&embedded.classes) {
+                let fate = match class {
+                    Class::Sibling(_) => Fate::Sibling,
+                    Class::Embedded(_) => Fate::Embedded,
+                    Class::Shared => Fate::Shared,
+                    Class::Private(_) => Fate::Private { direct: true },
+                    Class::Absent => continue,
+                };
+                out.insert(edge.name.to_owned(), fate);
+            }
+        }
+        out.extend(self.natives.keys().map(|name| ((*name).to_owned(), Fate::Native)));
+        out
+    }
+}
+
+/// Names rhdh-cli embeds by itself; those of registry packages are a guess from the name.
+#[derive(Clone, Default)]
+struct Siblings {
+    sure: BTreeSet<String>,
+    likely: BTreeSet<String>,
+}
+
+#[derive(Default)]
+struct Closure<'a> {
+    private: BTreeSet<usize>,
+    natives: BTreeMap<&'a str, (Marker, Vec<String>)>,
+    unknown: BTreeSet<usize>,
+}
+
+/// The names from the plugin's dependency down to `last`, a dependency of `node`.
+fn path(parents: &HashMap<usize, (usize, &str)>, plugin: usize, node: usize, last: &str) -> Vec<String> {
+    let mut path = vec![last.to_owned()];
+    let mut at = node;
+    while let Some((parent, name)) = parents.get(&at).filter(|_| at != plugin) {
+        path.push((*name).to_owned());
+        at = *parent;
+    }
+    path.reverse();
+    path
+}
+
+/// By node: true when some `@backstage` package is among its production dependencies, at any depth.
+fn reaches(graph: &Graph<'_>) -> Vec<bool> {
+    let mut dependents = vec![Vec::new(); graph.nodes.len()];
+    let mut reaches = vec![false; graph.nodes.len()];
+    let mut queue = Vec::new();
+    for (node, package) in graph.nodes.iter().enumerate() {
+        for edge in &package.edges {
+            if let Target::Package(target) = edge.target {
+                dependents[target].push(node);
+            }
+            if edge.name.starts_with(BACKSTAGE) && edge.target != Target::Elsewhere && !reaches[node] {
+                reaches[node] = true;
+                queue.push(node);
+            }
+        }
+    }
+    while let Some(node) = queue.pop() {
+        for &dependent in &dependents[node] {
+            if !reaches[dependent] {
+                reaches[dependent] = true;
+                queue.push(dependent);
+            }
+        }
+    }
+    reaches
+}

@@ -1,0 +1,307 @@
+//! The dependency graph of a workspace root, as its lock resolves it: every dependent gets the very package its own
+//! range is locked to. Nothing here asks where a package would sit in `node_modules`.
+
+mod manifests;
+mod resolutions;
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
+
+use super::npm_range::satisfies;
+use super::yarn_lock::{Entry, LockKind, Platform, YarnLock, split_name};
+use crate::error::{Error, Place};
+
+pub use manifests::{Manifests, PackageJson};
+use resolutions::Resolutions;
+
+/// The graph; borrows from the lock and the manifests.
+#[derive(Clone, Debug)]
+pub struct Graph<'a> {
+    /// The lock, for messages.
+    pub lock_path: PathBuf,
+    /// Packages and workspaces. An index into this is what [`Target::Package`] holds.
+    pub nodes: Vec<Node<'a>>,
+    workspaces: BTreeMap<&'a str, usize>,
+}
+
+/// A package or workspace.
+#[derive(Clone, Debug)]
+pub struct Node<'a> {
+    /// Its own name, not an alias.
+    pub name: &'a str,
+    /// Its version; a workspace's from its `package.json`, `0.0.0` when it has none.
+    pub version: &'a str,
+    /// The folder and manifest of a workspace.
+    pub workspace: Option<(&'a str, &'a PackageJson)>,
+    /// The lock's entry; absent for a workspace of a v1 lock.
+    pub entry: Option<&'a Entry<'a>>,
+    /// Production dependencies: the required and the optional ones.
+    pub edges: Vec<Edge<'a>>,
+    /// Peer dependencies.
+    pub peers: Vec<Edge<'a>>,
+}
+
+/// A dependency of a node.
+#[derive(Clone, Debug)]
+pub struct Edge<'a> {
+    /// The name it is depended on by.
+    pub name: &'a str,
+    /// The range as rhdh-cli reads it: from `package.json` for a workspace, else from the lock.
+    pub range: &'a str,
+    /// True when it may fail to install or, for a peer, be absent.
+    pub optional: bool,
+    /// What it resolves to; for a peer always [`Target::Missing`].
+    pub target: Target,
+}
+
+/// What a dependency resolves to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// Index of a node.
+    Package(usize),
+    /// A package for other platforms only.
+    Elsewhere,
+    /// Nothing in the lock: it is out of date.
+    Missing,
+}
+
+impl<'a> Graph<'a> {
+    /// Resolves every production dependency of every package, leaving out what `platform` does not install.
+    pub fn new(lock: &'a YarnLock<'a>, manifests: &'a Manifests, platform: &Platform) -> Self {
+        let mut nodes = Vec::with_capacity(lock.entries.len());
+        let mut workspaces = BTreeMap::new();
+        let mut elsewhere = Vec::with_capacity(lock.entries.len());
+        for entry in &lock.entries {
+            let path = entry.workspace_path();
+            let workspace = path.and_then(|path| Some((path, manifests.get(path)?)));
+            if let Some((path, _)) = workspace {
+                workspaces.insert(path, nodes.len());
+            }
+            elsewhere.push(entry.conditions.as_deref().is_some_and(|conditions| !platform.allows(conditions)));
+            nodes.push(Node {
+                name: entry.name(),
+                version: match workspace {
+                    Some((_, manifest)) => manifest.version.as_deref().unwrap_or("0.0.0"),
+                    None => &entry.version,
+                },
+                workspace,
+                entry: Some(entry),
+                edges: Vec::new(),
+                peers: Vec::new(),
+            });
+        }
+        if lock.kind == LockKind::V1 {
+            for (path, manifest) in manifests.iter() {
+                workspaces.insert(path, nodes.len());
+                elsewhere.push(false);
+                nodes.push(Node {
+                    name: manifest.name.as_deref().unwrap_or_default(),
+                    version: manifest.version.as_deref().unwrap_or("0.0.0"),
+                    workspace: Some((path, manifest)),
+                    entry: None,
+                    edges: Vec::new(),
+                    peers: Vec::new(),
+                });
+            }
+        }
+        let root = manifests.get(".");
+        let resolver = Resolver {
+            kind: lock.kind,
+            index: index(lock),
+            resolutions: root.map(|root| Resolutions::new(&root.resolutions)).unwrap_or_default(),
+            workspaces: &workspaces,
+            workspaces_by_name: workspaces.values().map(|&node| (nodes[node].name, node)).collect(),
+            nodes: &nodes,
+        };
+        let resolved: Vec<_> = nodes
+            .iter()
+            .map(|node| {
+                let mut edges = edges(node);
+                for (edge, locked) in &mut edges {
+                    edge.target = match resolver.resolve(node, edge.name, locked) {
+                        Some(target) if elsewhere[target] => Target::Elsewhere,
+                        Some(target) => Target::Package(target),
+                        None => Target::Missing,
+                    };
+                }
+                (edges.into_iter().map(|(edge, _)| edge).collect::<Vec<_>>(), peers(node))
+            })
+            .collect();
+        for (node, (edges, peers)) in nodes.iter_mut().zip(resolved) {
+            (node.edges, node.peers) = (edges, peers);
+        }
+        Self { lock_path: lock.path.clone(), nodes, workspaces }
+    }
+
+    /// The node of a workspace by its folder (`.` for the root).
+    pub fn workspace(&self, path: &str) -> Option<usize> {
+        self.workspaces.get(path).copied()
+    }
+
+    /// The workspaces by folder, sorted.
+    pub fn workspaces(&self) -> impl Iterator<Item = (&'a str, usize)> {
+        self.workspaces.iter().map(|(path, node)| (*path, *node))
+    }
+
+    /// The error for a dependency that the lock does not resolve.
+    pub fn out_of_date(&self, node: usize, edge: &Edge<'_>) -> Error {
+        Error::config(
+            Place::file(&self.lock_path),
+            format!(
+                "lock out of date: `{}@{}`, a dependency of `{}`, is not in it",
+                edge.name, edge.range, self.nodes[node].name
+            ),
+            "run `yarn install` in the repository and commit its yarn.lock, or pin a commit whose lock is whole",
+        )
+    }
+}
+
+/// The production dependencies of a node, each with the range that its lock resolves.
+fn edges<'a>(node: &Node<'a>) -> Vec<(Edge<'a>, &'a str)> {
+    let locked = node.entry.map(|entry| entry.dependencies.as_slice()).unwrap_or_default();
+    let edge = |name, range, optional| Edge { name, range, optional, target: Target::Missing };
+    match node.workspace {
+        // A workspace's block mixes in its dev dependencies: the names come from the manifest. Its range is the
+        // lock's, which has only the dev one of a package listed twice.
+        Some((_, manifest)) => manifest
+            .production()
+            .map(|(name, range, optional)| {
+                let found = locked.iter().find(|dependency| dependency.name == name);
+                let optional = optional || found.is_some_and(|dependency| dependency.optional);
+                (edge(name, range, optional), found.map_or(range, |dependency| dependency.range.as_ref()))
+            })
+            .collect(),
+        None => locked
+            .iter()
+            .map(|dependency| {
+                (edge(&dependency.name, &dependency.range, dependency.optional), dependency.range.as_ref())
+            })
+            .collect(),
+    }
+}
+
+fn peers<'a>(node: &Node<'a>) -> Vec<Edge<'a>> {
+    let edge = |name, range, optional| Edge { name, range, optional, target: Target::Missing };
+    match (node.workspace, node.entry) {
+        (Some((_, manifest)), _) => manifest
+            .peer_dependencies
+            .iter()
+            .map(|(name, range)| {
+                let optional = manifest.peer_dependencies_meta.get(name).is_some_and(|meta| meta.optional);
+                edge(name.as_str(), range.as_str(), optional)
+            })
+            .collect(),
+        (None, Some(entry)) => {
+            entry.peers.iter().map(|peer| edge(peer.name.as_ref(), peer.range.as_ref(), peer.optional)).collect()
+        }
+        (None, None) => Vec::new(),
+    }
+}
+
+/// Range and entry of every descriptor, by name.
+type Index<'a> = HashMap<&'a str, Vec<(&'a str, usize)>>;
+
+fn index<'a>(lock: &'a YarnLock<'a>) -> Index<'a> {
+    let mut index = Index::with_capacity(lock.entries.len());
+    for (number, entry) in lock.entries.iter().enumerate() {
+        for descriptor in &entry.descriptors {
+            index.entry(&descriptor.name).or_default().push((&descriptor.range, number));
+        }
+    }
+    index
+}
+
+struct Resolver<'g, 'a> {
+    kind: LockKind,
+    index: Index<'a>,
+    resolutions: Resolutions<'a>,
+    workspaces: &'g BTreeMap<&'a str, usize>,
+    workspaces_by_name: HashMap<&'a str, usize>,
+    nodes: &'g [Node<'a>],
+}
+
+impl Resolver<'_, '_> {
+    fn resolve(&self, parent: &Node<'_>, name: &str, range: &str) -> Option<usize> {
+        let replaced = self
+            .resolutions
+            .replace((parent.name, parent.version), name, range)
+            .and_then(|replaced| self.locked(parent, name, replaced));
+        replaced.or_else(|| self.locked(parent, name, range)).or_else(|| {
+            // What is left is a range that yarn rewrote in a way not known here: no choice, no doubt.
+            match self.index.get(name)?.as_slice() {
+                [(_, only)] => Some(*only),
+                several => {
+                    let (_, first) = several.first()?;
+                    several.iter().all(|(_, entry)| entry == first).then_some(*first)
+                }
+            }
+        })
+    }
+
+    /// The entry whose descriptor is `name@range`, in any of the forms that yarn gives it.
+    fn locked(&self, parent: &Node<'_>, name: &str, range: &str) -> Option<usize> {
+        if self.kind == LockKind::V1 {
+            if let Some(&workspace) = self.workspaces_by_name.get(name)
+                && (range == "*" || satisfies(self.nodes[workspace].version, range))
+            {
+                return Some(workspace);
+            }
+        }
+        let known = self.index.get(name).map(Vec::as_slice).unwrap_or_default();
+        let find = |test: &dyn Fn(&str) -> bool| known.iter().find(|(key, _)| test(key)).map(|(_, entry)| *entry);
+        // Locks before version 8 leave `npm:` out of the ranges, not out of the keys.
+        if let Some(entry) = find(&|key| key == range).or_else(|| find(&|key| key.strip_prefix("npm:") == Some(range)))
+        {
+            return Some(entry);
+        }
+        if let Some(wanted) = range.strip_prefix("workspace:") {
+            let by_path = self.workspaces.get(wanted).filter(|node| self.nodes[**node].name == name);
+            return by_path.or_else(|| self.workspaces_by_name.get(name)).copied();
+        }
+        let bound = |key: &str| key.strip_prefix(range).is_some_and(|rest| rest.starts_with("::"));
+        if ["file:", "link:", "portal:"].into_iter().any(|protocol| range.starts_with(protocol)) {
+            let own = parent.entry.map_or("", |entry| entry.resolution.as_ref());
+            return find(&|key| bound(key) && locator(key).as_deref() == Some(own)).or_else(|| find(&bound));
+        }
+        if ["backstage:", "patch:"].into_iter().any(|protocol| range.starts_with(protocol)) {
+            return find(&bound);
+        }
+        let bare = range.strip_prefix("npm:").unwrap_or(range);
+        find(&|key| {
+            key.strip_prefix("patch:").and_then(split_name).is_some_and(|(patched, rest)| {
+                let source = rest.split('#').next().unwrap_or_default();
+                let source = source.strip_prefix("npm%3A").or(source.strip_prefix("npm:")).unwrap_or(source);
+                patched == name && unescaped(source) == bare
+            })
+        })
+    }
+}
+
+/// The `locator=` of a bound descriptor, unescaped.
+fn locator(key: &str) -> Option<String> {
+    let (_, bindings) = key.rsplit_once("::")?;
+    bindings.split('&').find_map(|binding| binding.strip_prefix("locator=")).map(unescaped)
+}
+
+/// Undoes `encodeURIComponent`.
+fn unescaped(text: &str) -> String {
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&byte, after)) = rest.split_first() {
+        let code = after.get(..2).filter(|_| byte == b'%').and_then(|code| str::from_utf8(code).ok());
+        match code.and_then(|code| u8::from_str_radix(code, 16).ok()) {
+            Some(code) => {
+                out.push(code);
+                rest = &after[2..];
+            }
+            None => {
+                out.push(byte);
+                rest = after;
+            }
+        }
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+#[cfg(test)]
+mod tests;
