@@ -222,8 +222,6 @@ impl Npm<'_> {
 pub fn npm_settings(env: &mut Env, cache: &Path, registry: &str) {
     env.set("npm_config_registry", registry)
         .set("npm_config_cache", cache)
-        .set("npm_config_userconfig", "/dev/null")
-        .set("npm_config_globalconfig", "/dev/null")
         .set("npm_config_update_notifier", "false")
         .set("npm_config_audit", "false")
         .set("npm_config_fund", "false")

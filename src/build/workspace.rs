@@ -333,6 +333,7 @@ async fn plugin_build(
         tokio::task::block_in_place(|| artefact::write(shared, workspace, plugin, &prepared.tree, &exported))?;
     step.done(format!("{} {}", artefact.output.image, short(&artefact.output.digest.to_string())));
     seconds.insert("pack".into(), started.elapsed().as_secs_f64());
+    artefact::hold(shared, workspace, plugin, &artefact)?;
     Ok(artefact)
 }
 

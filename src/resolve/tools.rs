@@ -1,6 +1,9 @@
 //! Which node, npm and rhdh-cli: what was asked for → exact versions with integrity, and the CLI's whole tree.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+
+use serde_json::Value;
 
 use crate::build::child::Log;
 use crate::build::tools::{CLI_PACKAGE, Npm, Provider, cli_manifest, tree_folder, yarn_package};
@@ -67,7 +70,7 @@ pub async fn resolve(
 
 /// Whether a package-lock is one of this very CLI.
 fn names_version(bytes: &[u8], cli: &Cli) -> bool {
-    let Ok(lock) = serde_json::from_slice::<serde_json::Value>(bytes) else { return false };
+    let Ok(lock) = serde_json::from_slice::<Value>(bytes) else { return false };
     let package = &lock["packages"][format!("node_modules/{CLI_PACKAGE}")];
     package["version"] == cli.version.as_str() && package["integrity"] == cli.integrity.to_string().as_str()
 }
@@ -158,23 +161,46 @@ async fn tree(provider: &Provider<'_>, registry: &Registry, tools: &Tools) -> Re
     run.run(&args, scratch.path(), &log, "resolving the dependencies of rhdh-cli failed").await?;
     let path = scratch.path().join("package-lock.json");
     let bytes = std::fs::read(&path).map_err(Error::io("read", &path))?;
-    let bytes = without_hosts(&bytes).unwrap_or(bytes);
+    let bytes = portable(&bytes).unwrap_or(bytes);
     step.done("");
     Ok(bytes)
 }
 
-/// Takes `resolved` out: the same tree comes from any registry, held to its integrity.
-fn without_hosts(bytes: &[u8]) -> Option<Vec<u8>> {
-    let mut lock: serde_json::Value = serde_json::from_slice(bytes).ok()?;
-    for package in lock.get_mut("packages")?.as_object_mut()?.values_mut() {
+/// A lock that any registry can install: `resolved` goes (the integrity says what is wanted), and so do optional
+/// dependencies that the registry does not have, which `npm ci` would miss.
+fn portable(bytes: &[u8]) -> Option<Vec<u8>> {
+    let mut lock: Value = serde_json::from_slice(bytes).ok()?;
+    let packages = lock.get_mut("packages")?.as_object_mut()?;
+    let known: BTreeSet<String> = packages.keys().cloned().collect();
+    for (path, package) in packages.iter_mut() {
         let package = package.as_object_mut()?;
-        if package.get("integrity").is_some() {
+        if package.contains_key("integrity") {
             package.shift_remove("resolved");
+        }
+        if let Some(optional) = package.get_mut("optionalDependencies").and_then(Value::as_object_mut) {
+            optional.retain(|name, _| is_installed(&known, path, name));
         }
     }
     let mut text = serde_json::to_vec_pretty(&lock).ok()?;
     text.push(b'\n');
     Some(text)
+}
+
+/// Whether the package at `path` finds `name`: in its own `node_modules`, or in one further out, as Node.js looks.
+fn is_installed(known: &BTreeSet<String>, path: &str, name: &str) -> bool {
+    let mut at = Some(path);
+    while let Some(folder) = at {
+        let separator = if folder.is_empty() { "" } else { "/" };
+        if known.contains(&format!("{folder}{separator}node_modules/{name}")) {
+            return true;
+        }
+        at = match folder.rfind("node_modules/") {
+            Some(start) => Some(folder[..start].trim_end_matches('/')),
+            None if folder.is_empty() => None,
+            None => Some(""),
+        };
+    }
+    false
 }
 
 #[cfg(test)]
@@ -212,9 +238,18 @@ mod tests {
     }
 
     #[test]
+    fn a_tree_names_no_optional_package_that_is_not_in_it() {
+        let lock =
+            br#"{"packages": {"": {}, "node_modules/a": {"optionalDependencies": {"b": "1", "c": "1", "d": "1"}},
+            "node_modules/a/node_modules/b": {}, "node_modules/c": {}}}"#;
+        let text: Value = serde_json::from_slice(&portable(lock).unwrap()).unwrap();
+        assert_eq!(text["packages"]["node_modules/a"]["optionalDependencies"], serde_json::json!({"b": "1", "c": "1"}));
+    }
+
+    #[test]
     fn a_tree_names_no_registry() {
         let lock = br#"{"packages": {"": {}, "node_modules/a": {"version": "1.0.0", "resolved": "https://r/a.tgz", "integrity": "sha512-x"}}}"#;
-        let text = String::from_utf8(without_hosts(lock).unwrap()).unwrap();
+        let text = String::from_utf8(portable(lock).unwrap()).unwrap();
         assert!(!text.contains("https://r"), "{text}");
         assert!(text.contains("sha512-x"));
     }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use crate::{Error, Result};
 
 /// Writes `bytes` to `path`, replacing what is there. A reader, or a run after a crash, sees the old bytes or the new
-/// ones. The mode is 0666 under the umask; a symlink at `path` is followed, so that it stays one.
+/// ones. Its folder is made first where it is missing. The mode is 0666 under the umask; a symlink at `path` is followed, so that it stays one.
 pub fn atomic_file(path: &Path, bytes: &[u8]) -> Result<()> {
     let target = match fs::symlink_metadata(path) {
         Ok(found) if found.is_symlink() => fs::canonicalize(path).map_err(Error::io("write", path))?,
@@ -17,6 +17,7 @@ pub fn atomic_file(path: &Path, bytes: &[u8]) -> Result<()> {
     };
     let write = || -> io::Result<()> {
         let parent = parent(&target);
+        fs::create_dir_all(parent)?;
         let mut file = tempfile::Builder::new()
             .prefix(&temporary_prefix(&target))
             .suffix(".tmp")
