@@ -41,6 +41,9 @@ const SIGNS: [&str; 9] = [
 /// Packages with such a field and no such dependency.
 const NAMES: [&str; 2] = ["napi-build-utils", "isolated-vm"];
 
+/// Header files only: never native, though yarn sees a script that calls `node-gyp`.
+const HEADERS: &str = "nan";
+
 /// Whether a package is native, as far as is known here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Native {
@@ -63,8 +66,8 @@ impl Native {
             Some(manifest) if manifest.binary => Self::Yes(Marker::Field("binary")),
             Some(_) => Self::No,
             None => {
-                let is_candidate =
-                    NAMES.contains(&node.name) || node.edges.iter().any(|edge| SIGNS.contains(&edge.name));
+                let has_sign = || node.edges.iter().any(|edge| SIGNS.contains(&edge.name));
+                let is_candidate = node.name != HEADERS && (NAMES.contains(&node.name) || has_sign());
                 let is_known = node.entry.is_some_and(|entry| entry.is_from_registry());
                 if is_candidate && is_known { Self::Unknown } else { Self::No }
             }

@@ -54,8 +54,8 @@ pub(super) struct Walk<'w, 'a> {
     pub host: &'w HostLock,
     pub answers: &'w Answers,
     pub plugin: usize,
-    /// By node: true when some `@backstage` package is below it.
-    reaches: Vec<bool>,
+    /// By node: the edge that leads to the nearest `@backstage` package below it, if there is one.
+    towards: Vec<Option<usize>>,
     pub embed: BTreeMap<&'a str, Reason>,
     pub unshare: BTreeMap<&'a str, Reason>,
     pub shared: BTreeMap<&'a str, Reason>,
@@ -75,7 +75,7 @@ impl<'w, 'a> Walk<'w, 'a> {
             host,
             answers,
             plugin,
-            reaches: reaches(graph),
+            towards: towards_backstage(graph),
             embed: BTreeMap::new(),
             unshare: BTreeMap::new(),
             shared: BTreeMap::new(),
@@ -104,6 +104,9 @@ impl<'w, 'a> Walk<'w, 'a> {
     }
 
     pub fn answer(&self, node: usize) -> Option<&'w super::PackageJson> {
+        if self.answers.is_empty() {
+            return None;
+        }
         let node = self.node(node);
         self.answers.get(&(node.name.to_owned(), node.version.to_owned()))
     }
@@ -133,12 +136,7 @@ impl<'w, 'a> Walk<'w, 'a> {
             if !seen.insert(node) {
                 continue;
             }
-            let mut auto = Siblings::clone(&inherited);
-            match self.node(node).workspace {
-                Some(_) => auto.sure.extend(siblings(self.node(node))),
-                None => auto.likely.extend(siblings(self.node(node))),
-            }
-            let auto = Rc::new(auto);
+            let auto = Siblings::below(&inherited, self.node(node));
             let mut classes = Vec::with_capacity(self.node(node).edges.len());
             let mut below = Vec::new();
             for edge in &self.node(node).edges {
@@ -181,7 +179,7 @@ impl<'w, 'a> Walk<'w, 'a> {
             }
             return Ok(Class::Embedded(target));
         }
-        if self.reaches[target] && !self.embed.contains_key(name) {
+        if self.towards[target].is_some() && !self.embed.contains_key(name) {
             let path = self.path_to_backstage(name, target);
             self.embed.insert(name, Reason::ReachesBackstage { path });
         }
@@ -196,32 +194,16 @@ impl<'w, 'a> Walk<'w, 'a> {
 
     /// The shortest way from a package to an `@backstage` one.
     fn path_to_backstage(&self, name: &str, from: usize) -> Vec<String> {
-        let mut parents: HashMap<usize, (usize, &str)> = HashMap::new();
-        let mut queue = VecDeque::from([from]);
-        while let Some(node) = queue.pop_front() {
-            for edge in &self.node(node).edges {
-                if edge.name.starts_with(BACKSTAGE) {
-                    let mut path = vec![edge.name.to_owned()];
-                    let mut at = node;
-                    while let Some((parent, name)) = parents.get(&at).filter(|_| at != from) {
-                        path.push((*name).to_owned());
-                        at = *parent;
-                    }
-                    path.push(name.to_owned());
-                    path.reverse();
-                    return path;
-                }
-                if let Target::Package(target) = edge.target
-                    && target != from
-                    && self.reaches[target]
-                    && !parents.contains_key(&target)
-                {
-                    parents.insert(target, (node, edge.name));
-                    queue.push_back(target);
-                }
+        let mut path = vec![name.to_owned()];
+        let mut at = from;
+        while let Some(edge) = self.towards[at].and_then(|edge| self.node(at).edges.get(edge)) {
+            path.push(edge.name.to_owned());
+            match edge.target {
+                Target::Package(target) if !edge.name.starts_with(BACKSTAGE) => at = target,
+                _ => break,
             }
         }
-        vec![name.to_owned()]
+        path
     }
 
     /// Through the private closure: twice, first without optional dependencies, to tell apart the natives that the
@@ -275,6 +257,9 @@ impl<'w, 'a> Walk<'w, 'a> {
                     (None, Target::Missing) if !edge.optional => return Err(self.graph.out_of_date(node, edge)),
                     (None, Target::Missing | Target::Elsewhere) => continue,
                 };
+                if seen.contains(&target) {
+                    continue;
+                }
                 if !is_embedded {
                     match Native::of(self.node(target), self.answer(target)) {
                         Native::Yes(marker) => {
@@ -289,10 +274,9 @@ impl<'w, 'a> Walk<'w, 'a> {
                     }
                     closure.private.insert(target);
                 }
-                if seen.insert(target) {
-                    parents.insert(target, (node, edge.name));
-                    queue.push_back(target);
-                }
+                seen.insert(target);
+                parents.insert(target, (node, edge.name));
+                queue.push_back(target);
             }
         }
         Ok(closure)
@@ -399,6 +383,23 @@ struct Siblings {
     likely: BTreeSet<String>,
 }
 
+impl Siblings {
+    /// Those that count for the dependencies of `node`: what it inherits and its own.
+    fn below(inherited: &Rc<Self>, node: &Node<'_>) -> Rc<Self> {
+        let own = siblings(node);
+        if own.is_empty() {
+            return Rc::clone(inherited);
+        }
+        let mut all = Self::clone(inherited);
+        if node.workspace.is_some() {
+            all.sure.extend(own)
+        } else {
+            all.likely.extend(own)
+        }
+        Rc::new(all)
+    }
+}
+
 #[derive(Default)]
 struct Closure<'a> {
     private: BTreeSet<usize>,
@@ -418,29 +419,29 @@ fn path(parents: &HashMap<usize, (usize, &str)>, plugin: usize, node: usize, las
     path
 }
 
-/// By node: true when some `@backstage` package is among its production dependencies, at any depth.
-fn reaches(graph: &Graph<'_>) -> Vec<bool> {
+/// By node: the edge towards the nearest `@backstage` package among its production dependencies, at any depth.
+fn towards_backstage(graph: &Graph<'_>) -> Vec<Option<usize>> {
     let mut dependents = vec![Vec::new(); graph.nodes.len()];
-    let mut reaches = vec![false; graph.nodes.len()];
-    let mut queue = Vec::new();
+    let mut towards = vec![None; graph.nodes.len()];
+    let mut queue = VecDeque::new();
     for (node, package) in graph.nodes.iter().enumerate() {
-        for edge in &package.edges {
+        for (index, edge) in package.edges.iter().enumerate() {
             if let Target::Package(target) = edge.target {
-                dependents[target].push(node);
+                dependents[target].push((node, index));
             }
-            if edge.name.starts_with(BACKSTAGE) && edge.target != Target::Elsewhere && !reaches[node] {
-                reaches[node] = true;
-                queue.push(node);
-            }
-        }
-    }
-    while let Some(node) = queue.pop() {
-        for &dependent in &dependents[node] {
-            if !reaches[dependent] {
-                reaches[dependent] = true;
-                queue.push(dependent);
+            if edge.name.starts_with(BACKSTAGE) && edge.target != Target::Elsewhere && towards[node].is_none() {
+                towards[node] = Some(index);
+                queue.push_back(node);
             }
         }
     }
-    reaches
+    while let Some(node) = queue.pop_front() {
+        for &(dependent, index) in &dependents[node] {
+            if towards[dependent].is_none() {
+                towards[dependent] = Some(index);
+                queue.push_back(dependent);
+            }
+        }
+    }
+    towards
 }

@@ -311,7 +311,7 @@ mod tests {
 
         let broken = b"{\n  \"dependencies\": { \"a\": 1 }\n}";
         let error = PackageJson::parse(broken, Path::new("plugins/x/package.json")).unwrap_err();
-        assert_eq!(error.to_string(), "plugins/x/package.json:2:27: invalid type: integer `1`, expected a string");
+        assert_eq!(error.to_string(), "plugins/x/package.json:2:26: invalid type: integer `1`, expected a string");
     }
 
     #[test]
