@@ -3,6 +3,8 @@
 //! The lock is made up here, in the shape of real ones: 3,400 packages in layers, each with up to six
 //! dependencies on the layer below; some of the upper ones are `@backstage`.
 
+#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a bench talks to its developer")]
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;

@@ -113,7 +113,7 @@ impl<'a> Graph<'a> {
             workspaces_by_name: workspaces.values().map(|&node| (nodes[node].name, node)).collect(),
             nodes: &nodes,
         };
-        let resolved: Vec<_> = nodes
+        let found: Vec<_> = nodes
             .iter()
             .map(|node| {
                 let mut edges = edges(node);
@@ -127,7 +127,7 @@ impl<'a> Graph<'a> {
                 (edges.into_iter().map(|(edge, _)| edge).collect::<Vec<_>>(), peers(node))
             })
             .collect();
-        for (node, (edges, peers)) in nodes.iter_mut().zip(resolved) {
+        for (node, (edges, peers)) in nodes.iter_mut().zip(found) {
             (node.edges, node.peers) = (edges, peers);
         }
         Self { lock_path: lock.path.clone(), nodes, workspaces }
@@ -240,12 +240,11 @@ impl Resolver<'_, '_> {
 
     /// The entry whose descriptor is `name@range`, in any of the forms that yarn gives it.
     fn locked(&self, parent: &Node<'_>, name: &str, range: &str) -> Option<usize> {
-        if self.kind == LockKind::V1 {
-            if let Some(&workspace) = self.workspaces_by_name.get(name)
-                && (range == "*" || satisfies(self.nodes[workspace].version, range))
-            {
-                return Some(workspace);
-            }
+        if self.kind == LockKind::V1
+            && let Some(&workspace) = self.workspaces_by_name.get(name)
+            && (range == "*" || satisfies(self.nodes[workspace].version, range))
+        {
+            return Some(workspace);
         }
         let known = self.index.get(name).map(Vec::as_slice).unwrap_or_default();
         let find = |test: &dyn Fn(&str) -> bool| known.iter().find(|(key, _)| test(key)).map(|(_, entry)| *entry);
@@ -289,16 +288,9 @@ fn unescaped(text: &str) -> String {
     let mut rest = text.as_bytes();
     while let Some((&byte, after)) = rest.split_first() {
         let code = after.get(..2).filter(|_| byte == b'%').and_then(|code| str::from_utf8(code).ok());
-        match code.and_then(|code| u8::from_str_radix(code, 16).ok()) {
-            Some(code) => {
-                out.push(code);
-                rest = &after[2..];
-            }
-            None => {
-                out.push(byte);
-                rest = after;
-            }
-        }
+        let code = code.and_then(|code| u8::from_str_radix(code, 16).ok());
+        out.push(code.unwrap_or(byte));
+        rest = if code.is_some() { &after[2..] } else { after };
     }
     String::from_utf8_lossy(&out).into_owned()
 }

@@ -261,7 +261,10 @@ pub fn check_linker(kind: LockKind, yarnrc: &[(&std::path::Path, &[u8])]) -> Res
             let place = error
                 .location()
                 .map_or_else(|| Place::file(*path), |location| Place::at(*path, location.line(), location.column()));
-            Error::config(place, error.to_string(), "fix the file in the repository, or pin another commit")
+            // The parser says the place once more at the end of its message.
+            let what = error.to_string();
+            let what = what.split(" at line ").next().unwrap_or_default();
+            Error::config(place, what, "fix the file in the repository, or pin another commit")
         })?;
         if let Some(found) = parsed.and_then(|yarnrc| yarnrc.node_linker) {
             linker = found;

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::resolve::graph::{Node, PackageJson};
+use crate::resolve::yarn_lock::Entry;
 
 /// What says that a package is native: the rules of `is-native-module`, which rhdh-cli goes by.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -68,7 +69,7 @@ impl Native {
             None => {
                 let has_sign = || node.edges.iter().any(|edge| SIGNS.contains(&edge.name));
                 let is_candidate = node.name != HEADERS && (NAMES.contains(&node.name) || has_sign());
-                let is_known = node.entry.is_some_and(|entry| entry.is_from_registry());
+                let is_known = node.entry.is_some_and(Entry::is_from_registry);
                 if is_candidate && is_known { Self::Unknown } else { Self::No }
             }
         }

@@ -5,20 +5,16 @@ use crate::resolve::graph::Node;
 /// The siblings of a package, by its role. Of a registry package the role is not in the lock; its name, which
 /// follows the role, stands in for it.
 pub(super) fn siblings(node: &Node<'_>) -> Vec<String> {
-    let base = match node.workspace {
-        Some((_, manifest)) => match manifest.backstage.role.as_deref() {
-            Some("backend-plugin") => node.name.strip_suffix("-backend"),
-            Some("backend-plugin-module") => before_module(node.name),
-            Some("node-library") => node.name.strip_suffix("-node"),
-            _ => None,
-        },
-        None => {
-            let name = node.name;
-            name.strip_suffix("-backend").or_else(|| before_module(name)).or_else(|| name.strip_suffix("-node"))
-        }
+    let name = node.name;
+    let base = match node.workspace.map(|(_, manifest)| manifest.backstage.role.as_deref()) {
+        Some(Some("backend-plugin")) => name.strip_suffix("-backend"),
+        Some(Some("backend-plugin-module")) => before_module(name),
+        Some(Some("node-library")) => name.strip_suffix("-node"),
+        Some(_) => None,
+        None => name.strip_suffix("-backend").or_else(|| before_module(name)).or_else(|| name.strip_suffix("-node")),
     };
     let Some(base) = base else { return Vec::new() };
-    ["-common", "-node"].into_iter().map(|end| format!("{base}{end}")).filter(|name| name != node.name).collect()
+    ["-common", "-node"].into_iter().map(|end| format!("{base}{end}")).filter(|sibling| sibling != name).collect()
 }
 
 /// rhdh-cli's `/-backend-module-.+$/`.

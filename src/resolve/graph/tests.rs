@@ -1,3 +1,4 @@
+use std::fmt::Write as _;
 use std::path::Path;
 
 use super::*;
@@ -6,7 +7,7 @@ use super::*;
 fn berry(version: u32, entries: &[(&str, &str, &str)]) -> String {
     let mut text = format!("__metadata:\n  version: {version}\n");
     for (key, resolution, fields) in entries {
-        text.push_str(&format!("\n\"{key}\":\n  version: 1.0.0\n  resolution: \"{resolution}\"\n{fields}"));
+        write!(text, "\n\"{key}\":\n  version: 1.0.0\n  resolution: \"{resolution}\"\n{fields}").unwrap();
     }
     text
 }

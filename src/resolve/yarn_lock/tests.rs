@@ -1,4 +1,5 @@
 use proptest::prelude::*;
+use std::fmt::Write as _;
 
 use super::*;
 
@@ -276,13 +277,15 @@ proptest! {
         let mut text = String::from("__metadata:\n  version: 8\n");
         for (name, (version, dependencies)) in &packages {
             let key = format!("\"{name}@npm:^{version}, {name}@npm:{version}\"");
-            text.push_str(&if long { format!("\n? {key}\n:\n") } else { format!("\n{key}:\n") });
-            text.push_str(&format!("  version: {version}\n  resolution: \"{name}@npm:{version}\"\n"));
+            text.push_str(if long { "\n? " } else { "\n" });
+            text.push_str(&key);
+            text.push_str(if long { "\n:\n" } else { ":\n" });
+            write!(text, "  version: {version}\n  resolution: \"{name}@npm:{version}\"\n").unwrap();
             if !dependencies.is_empty() {
                 text.push_str("  dependencies:\n");
             }
             for (dependency, range) in dependencies {
-                text.push_str(&format!("    {dependency}: \"npm:{range}\"\n"));
+                writeln!(text, "    {dependency}: \"npm:{range}\"").unwrap();
             }
         }
         let (_, entries) = parse(text.as_bytes()).map_err(|fault| TestCaseError::fail(format!("{fault:?}")))?;
