@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 
 use super::natives::{Marker, Native};
-use super::walk::{Class, Found, Walk};
+use super::walk::{Class, Found, Walk, shortened};
 use super::{Purpose, Reason, Wanted};
 use crate::error::Result;
 use crate::resolve::graph::Target;
@@ -106,21 +106,7 @@ impl<'a> Walk<'_, 'a> {
             let host = self.host.label.clone();
             self.shared
                 .insert(native, Reason::HostNative { marker: found.marker, path: found.path, host: host.clone() });
-            let mut above = HashSet::new();
-            loop {
-                let before = above.len();
-                for &node in &self.private {
-                    let reaches = self.node(node).edges.iter().any(|edge| {
-                        edge.name == native || matches!(edge.target, Target::Package(target) if above.contains(&target))
-                    });
-                    if reaches {
-                        above.insert(node);
-                    }
-                }
-                if above.len() == before {
-                    break;
-                }
-            }
+            let above = self.above(native);
             let names = self.names_of(&above);
             for name in names {
                 self.embed.entry(name).or_insert_with(|| Reason::NeedsHostNative {
@@ -130,6 +116,31 @@ impl<'a> Walk<'_, 'a> {
                 });
             }
         }
+    }
+
+    /// The private packages from which a native one is reached.
+    fn above(&self, native: &str) -> HashSet<usize> {
+        let mut dependents: HashMap<usize, Vec<usize>> = HashMap::new();
+        let mut above = HashSet::new();
+        let mut queue = Vec::new();
+        for &node in &self.private {
+            for edge in &self.node(node).edges {
+                if edge.name == native && above.insert(node) {
+                    queue.push(node);
+                }
+                if let Target::Package(target) = edge.target {
+                    dependents.entry(target).or_default().push(node);
+                }
+            }
+        }
+        while let Some(node) = queue.pop() {
+            for &dependent in dependents.get(&node).into_iter().flatten() {
+                if above.insert(dependent) {
+                    queue.push(dependent);
+                }
+            }
+        }
+        above
     }
 
     /// The names by which private packages are depended on.
@@ -155,12 +166,12 @@ impl<'a> Walk<'_, 'a> {
 
 /// The names from the plugin's dependency down to `last`, a dependency of `node`.
 fn path(parents: &HashMap<usize, (usize, &str)>, plugin: usize, node: usize, last: &str) -> Vec<String> {
-    let mut path = vec![last.to_owned()];
+    let mut path = vec![last];
     let mut at = node;
     while let Some((parent, name)) = parents.get(&at).filter(|_| at != plugin) {
-        path.push((*name).to_owned());
+        path.push(name);
         at = *parent;
     }
     path.reverse();
-    path
+    shortened(&path)
 }

@@ -1,10 +1,9 @@
 //! The walk from a plugin through what is embedded, and from there through what is private.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
-use std::rc::Rc;
 
 use super::natives::Marker;
-use super::siblings::siblings;
+use super::siblings::{Sibling, Siblings};
 use super::{Answers, Arg, Computed, Fate, Flag, Reason, Wanted};
 use crate::error::Result;
 use crate::resolve::graph::{Edge, Graph, Node, Target};
@@ -121,18 +120,19 @@ impl<'w, 'a> Walk<'w, 'a> {
     fn walk_embedded(&mut self) -> Result<()> {
         self.embedded.clear();
         let mut seen = HashSet::new();
-        let mut stack = vec![(self.plugin, None, Rc::new(Siblings::default()))];
+        let mut siblings = Siblings::default();
+        let mut stack = vec![(self.plugin, None, None)];
         while let Some((node, from, inherited)) = stack.pop() {
             if !seen.insert(node) {
                 continue;
             }
-            let auto = Siblings::below(&inherited, self.node(node));
+            let scope = siblings.below(inherited, self.node(node));
             let mut classes = Vec::with_capacity(self.node(node).edges.len());
             let mut below = Vec::new();
             for edge in &self.node(node).edges {
-                let class = self.classify(node, edge, &auto)?;
+                let class = self.classify(node, edge, siblings.find(scope, edge.name))?;
                 if let Class::Sibling(target) | Class::Embedded(target) = class {
-                    below.push((target, Some((node, edge.clone())), Rc::clone(&auto)));
+                    below.push((target, Some((node, edge.clone())), scope));
                 }
                 classes.push(class);
             }
@@ -142,11 +142,11 @@ impl<'w, 'a> Walk<'w, 'a> {
         Ok(())
     }
 
-    fn classify(&mut self, node: usize, edge: &Edge<'a>, auto: &Siblings) -> Result<Class> {
+    fn classify(&mut self, node: usize, edge: &Edge<'a>, sibling: Option<Sibling>) -> Result<Class> {
         let name = edge.name;
         let is_backstage = name.starts_with(BACKSTAGE);
-        let is_sure = auto.sure.contains(name);
-        let is_likely = auto.likely.contains(name);
+        let is_sure = sibling == Some(Sibling::Sure);
+        let is_likely = sibling == Some(Sibling::Likely);
         let is_shared =
             (is_backstage && self.host.has(name) && !self.embed.contains_key(name)) || self.shared.contains_key(name);
         let target = match edge.target {
@@ -184,16 +184,16 @@ impl<'w, 'a> Walk<'w, 'a> {
 
     /// The shortest way from a package to an `@backstage` one.
     fn path_to_backstage(&self, name: &str, from: usize) -> Vec<String> {
-        let mut path = vec![name.to_owned()];
+        let mut path = vec![name];
         let mut at = from;
         while let Some(edge) = self.towards[at].and_then(|edge| self.node(at).edges.get(edge)) {
-            path.push(edge.name.to_owned());
+            path.push(edge.name);
             match edge.target {
                 Target::Package(target) if !edge.name.starts_with(BACKSTAGE) => at = target,
                 _ => break,
             }
         }
-        path
+        shortened(&path)
     }
 
     /// The result, once nothing changes any more.
@@ -240,28 +240,14 @@ impl<'w, 'a> Walk<'w, 'a> {
     }
 }
 
-/// Names rhdh-cli embeds by itself; those of registry packages are a guess from the name.
-#[derive(Clone, Default)]
-struct Siblings {
-    sure: BTreeSet<String>,
-    likely: BTreeSet<String>,
-}
-
-impl Siblings {
-    /// Those that count for the dependencies of `node`: what it inherits and its own.
-    fn below(inherited: &Rc<Self>, node: &Node<'_>) -> Rc<Self> {
-        let own = siblings(node);
-        if own.is_empty() {
-            return Rc::clone(inherited);
-        }
-        let mut all = Self::clone(inherited);
-        if node.workspace.is_some() {
-            all.sure.extend(own);
-        } else {
-            all.likely.extend(own);
-        }
-        Rc::new(all)
+/// Names as messages show them: the middle of a very long path is left out.
+pub(super) fn shortened(path: &[&str]) -> Vec<String> {
+    const ENDS: usize = 8;
+    let own = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+    if path.len() <= 2 * ENDS {
+        return own(path);
     }
+    [own(&path[..ENDS]), vec!["…".to_owned()], own(&path[path.len() - ENDS..])].concat()
 }
 
 /// By node: the edge towards the nearest `@backstage` package among its production dependencies, at any depth.
