@@ -1,8 +1,10 @@
 //! The vectors of `tests/data/build-args`: made-up repositories and the arguments their plugin needs.
 
+#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "tests; a skipped one says so")]
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use factory::resolve::build_args::{Answers, Computed, Kind, Severity, compute};
 use factory::resolve::graph::{Graph, Manifests};
@@ -217,4 +219,68 @@ fn computes_the_same_from_a_v1_lock() {
         count += 1;
     }
     assert_eq!(count, 21);
+}
+
+/// A folder of data that only some machines have: `$name`, or a neighbour of the repository.
+fn folder(name: &str, neighbour: &str) -> Option<PathBuf> {
+    let neighbour = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(neighbour);
+    let folder = std::env::var_os(name).map_or(neighbour, PathBuf::from);
+    if !folder.is_dir() {
+        eprintln!("skipped: no folder `{}` (set {name})", folder.display());
+        return None;
+    }
+    Some(folder)
+}
+
+#[test]
+fn reads_the_locks_of_rhdh_releases() {
+    let Some(data) = folder("FACTORY_SHARED_DATA", "shared/data") else { return };
+    for (file, names, sqlite) in [
+        ("rhdh-1.8.7.yarn.lock", 2_883, "12.2.0"),
+        ("rhdh-1.9.8.yarn.lock", 2_903, "12.2.0"),
+        ("rhdh-1.10.yarn.lock", 2_932, "12.6.2"),
+        ("rhdh-f81f3f06.yarn.lock", 2_931, "12.6.2"),
+    ] {
+        let path = data.join("host").join(file);
+        let host = HostLock::parse(&std::fs::read(&path).unwrap(), &path, "the host lockfile").unwrap();
+        assert_eq!(host.versions.len(), names, "{file}");
+        assert_eq!(host.versions["better-sqlite3"], [sqlite], "{file}");
+        assert!(host.has("@backstage/backend-plugin-api") && !host.has("@backstage/backend-common"), "{file}");
+    }
+}
+
+/// The `package.json` files below a checkout, by folder.
+fn manifests(root: &Path, folder: &str, out: &mut BTreeMap<String, Vec<u8>>) {
+    for entry in std::fs::read_dir(root.join(folder)).unwrap() {
+        let entry = entry.unwrap();
+        let name = entry.file_name().into_string().unwrap();
+        if name == "package.json" {
+            out.insert(folder.to_owned(), std::fs::read(entry.path()).unwrap());
+        } else if entry.file_type().unwrap().is_dir() && name != "node_modules" && !name.starts_with('.') {
+            let below = if folder == "." { name } else { format!("{folder}/{name}") };
+            manifests(root, &below, out);
+        }
+    }
+}
+
+/// Needs a checkout of github.com/awslabs/backstage-plugins-for-aws at 3a5efbf.
+#[test]
+fn reproduces_the_known_line_of_a_public_repository() {
+    let Some(data) = folder("FACTORY_SHARED_DATA", "shared/data") else { return };
+    let Some(root) = folder("FACTORY_AWS_CHECKOUT", "backstage-plugins-for-aws") else { return };
+    let path = data.join("host/rhdh-f81f3f06.yarn.lock");
+    let host = HostLock::parse(&std::fs::read(&path).unwrap(), &path, "the host lockfile").unwrap();
+    let text = std::fs::read(root.join("yarn.lock")).unwrap();
+    let lock = YarnLock::parse(&text, Path::new("yarn.lock")).unwrap();
+    let mut files = BTreeMap::new();
+    manifests(&root, ".", &mut files);
+    let manifests = Manifests::parse(&lock, &files).unwrap();
+    let graph = Graph::new(&lock, &manifests, &Platform::default());
+    let computed = compute(&graph, "plugins/ecs/backend", &host, &Answers::new()).unwrap();
+    assert_eq!(
+        line(&computed),
+        "--embed-package @aws/aws-core-plugin-for-backstage-common --embed-package @aws/aws-core-plugin-for-backstage-node \
+         --embed-package @backstage/backend-common --shared-package !@backstage/backend-common --suppress-native-package cpu-features"
+    );
+    assert_eq!(computed.diagnostics, []);
 }

@@ -5,6 +5,7 @@
 //! and asks again with them in [`Answers`].
 
 mod checks;
+mod closure;
 mod diagnostic;
 mod listed;
 mod natives;

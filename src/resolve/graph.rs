@@ -1,6 +1,7 @@
 //! The dependency graph of a workspace root, as its lock resolves it: every dependent gets the very package its own
 //! range is locked to. Nothing here asks where a package would sit in `node_modules`.
 
+mod index;
 mod manifests;
 mod resolutions;
 
@@ -8,9 +9,10 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 
 use super::npm_range::satisfies;
-use super::yarn_lock::{Entry, LockKind, Platform, YarnLock, split_name};
+use super::yarn_lock::{Entry, LockKind, Platform, YarnLock};
 use crate::error::{Error, Place};
 
+use index::Index;
 pub use manifests::{Manifests, PackageJson};
 use resolutions::Resolutions;
 
@@ -107,13 +109,13 @@ impl<'a> Graph<'a> {
         let root = manifests.get(".");
         let resolver = Resolver {
             kind: lock.kind,
-            index: index(lock),
+            index: Index::new(lock),
             resolutions: root.map(|root| Resolutions::new(&root.resolutions)).unwrap_or_default(),
             workspaces: &workspaces,
             workspaces_by_name: workspaces.values().map(|&node| (nodes[node].name, node)).collect(),
             nodes: &nodes,
         };
-        let resolved: Vec<_> = nodes
+        let found: Vec<_> = nodes
             .iter()
             .map(|node| {
                 let mut edges = edges(node);
@@ -127,7 +129,7 @@ impl<'a> Graph<'a> {
                 (edges.into_iter().map(|(edge, _)| edge).collect::<Vec<_>>(), peers(node))
             })
             .collect();
-        for (node, (edges, peers)) in nodes.iter_mut().zip(resolved) {
+        for (node, (edges, peers)) in nodes.iter_mut().zip(found) {
             (node.edges, node.peers) = (edges, peers);
         }
         Self { lock_path: lock.path.clone(), nodes, workspaces }
@@ -198,19 +200,6 @@ fn peers<'a>(node: &Node<'a>) -> Vec<Edge<'a>> {
     }
 }
 
-/// Range and entry of every descriptor, by name.
-type Index<'a> = HashMap<&'a str, Vec<(&'a str, usize)>>;
-
-fn index<'a>(lock: &'a YarnLock<'a>) -> Index<'a> {
-    let mut index = Index::with_capacity(lock.entries.len());
-    for (number, entry) in lock.entries.iter().enumerate() {
-        for descriptor in &entry.descriptors {
-            index.entry(&descriptor.name).or_default().push((&descriptor.range, number));
-        }
-    }
-    index
-}
-
 struct Resolver<'g, 'a> {
     kind: LockKind,
     index: Index<'a>,
@@ -226,81 +215,28 @@ impl Resolver<'_, '_> {
             .resolutions
             .replace((parent.name, parent.version), name, range)
             .and_then(|replaced| self.locked(parent, name, replaced));
-        replaced.or_else(|| self.locked(parent, name, range)).or_else(|| {
-            // What is left is a range that yarn rewrote in a way not known here: no choice, no doubt.
-            match self.index.get(name)?.as_slice() {
-                [(_, only)] => Some(*only),
-                several => {
-                    let (_, first) = several.first()?;
-                    several.iter().all(|(_, entry)| entry == first).then_some(*first)
-                }
-            }
-        })
+        // What is left is a range that yarn rewrote in a way not known here: no choice, no doubt.
+        replaced.or_else(|| self.locked(parent, name, range)).or_else(|| self.index.only(name))
     }
 
     /// The entry whose descriptor is `name@range`, in any of the forms that yarn gives it.
     fn locked(&self, parent: &Node<'_>, name: &str, range: &str) -> Option<usize> {
-        if self.kind == LockKind::V1 {
-            if let Some(&workspace) = self.workspaces_by_name.get(name)
-                && (range == "*" || satisfies(self.nodes[workspace].version, range))
-            {
-                return Some(workspace);
-            }
-        }
-        let known = self.index.get(name).map(Vec::as_slice).unwrap_or_default();
-        let find = |test: &dyn Fn(&str) -> bool| known.iter().find(|(key, _)| test(key)).map(|(_, entry)| *entry);
-        // Locks before version 8 leave `npm:` out of the ranges, not out of the keys.
-        if let Some(entry) = find(&|key| key == range).or_else(|| find(&|key| key.strip_prefix("npm:") == Some(range)))
+        if self.kind == LockKind::V1
+            && let Some(&workspace) = self.workspaces_by_name.get(name)
+            && (range == "*" || satisfies(self.nodes[workspace].version, range))
         {
+            return Some(workspace);
+        }
+        if let Some(entry) = self.index.exact(name, range) {
             return Some(entry);
         }
         if let Some(wanted) = range.strip_prefix("workspace:") {
             let by_path = self.workspaces.get(wanted).filter(|node| self.nodes[**node].name == name);
             return by_path.or_else(|| self.workspaces_by_name.get(name)).copied();
         }
-        let bound = |key: &str| key.strip_prefix(range).is_some_and(|rest| rest.starts_with("::"));
-        if ["file:", "link:", "portal:"].into_iter().any(|protocol| range.starts_with(protocol)) {
-            let own = parent.entry.map_or("", |entry| entry.resolution.as_ref());
-            return find(&|key| bound(key) && locator(key).as_deref() == Some(own)).or_else(|| find(&bound));
-        }
-        if ["backstage:", "patch:"].into_iter().any(|protocol| range.starts_with(protocol)) {
-            return find(&bound);
-        }
-        let bare = range.strip_prefix("npm:").unwrap_or(range);
-        find(&|key| {
-            key.strip_prefix("patch:").and_then(split_name).is_some_and(|(patched, rest)| {
-                let source = rest.split('#').next().unwrap_or_default();
-                let source = source.strip_prefix("npm%3A").or(source.strip_prefix("npm:")).unwrap_or(source);
-                patched == name && unescaped(source) == bare
-            })
-        })
+        let own = parent.entry.map_or("", |entry| entry.resolution.as_ref());
+        self.index.bound(name, range, own).or_else(|| self.index.patched(name, range))
     }
-}
-
-/// The `locator=` of a bound descriptor, unescaped.
-fn locator(key: &str) -> Option<String> {
-    let (_, bindings) = key.rsplit_once("::")?;
-    bindings.split('&').find_map(|binding| binding.strip_prefix("locator=")).map(unescaped)
-}
-
-/// Undoes `encodeURIComponent`.
-fn unescaped(text: &str) -> String {
-    let mut out = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&byte, after)) = rest.split_first() {
-        let code = after.get(..2).filter(|_| byte == b'%').and_then(|code| str::from_utf8(code).ok());
-        match code.and_then(|code| u8::from_str_radix(code, 16).ok()) {
-            Some(code) => {
-                out.push(code);
-                rest = &after[2..];
-            }
-            None => {
-                out.push(byte);
-                rest = after;
-            }
-        }
-    }
-    String::from_utf8_lossy(&out).into_owned()
 }
 
 #[cfg(test)]

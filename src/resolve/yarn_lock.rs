@@ -172,7 +172,7 @@ fn is_v1(text: &str) -> bool {
 }
 
 /// Splits a descriptor out of a key, keeping the borrow where there is one.
-fn descriptor<'t>(text: Cow<'t, str>) -> Option<Descriptor<'t>> {
+fn descriptor(text: Cow<'_, str>) -> Option<Descriptor<'_>> {
     match text {
         Cow::Borrowed(text) => {
             let (name, range) = split_name(text)?;

@@ -1,6 +1,6 @@
 //! What rhdh-cli would fail on after minutes of install and build, found in the graph.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use indexmap::IndexMap;
 use serde::Deserialize;
@@ -17,10 +17,12 @@ impl Walk<'_, '_> {
     /// Everything that is wrong with the export, the plugin's own faults first.
     pub fn check(&self) -> Vec<Diagnostic> {
         let mut out = Vec::new();
+        let nodes = self.embedded.iter().map(|embedded| embedded.node).chain(self.private.iter().copied());
+        let names: HashSet<&str> = nodes.map(|node| self.node(node).name).collect();
         for embedded in &self.embedded {
             self.check_package(embedded, &mut out);
             self.check_dependencies(embedded, &mut out);
-            self.check_peers(embedded.node, &mut out);
+            self.check_peers(embedded.node, &names, &mut out);
         }
         self.check_versions(&mut out);
         self.check_conflicts(&mut out);
@@ -116,13 +118,10 @@ impl Walk<'_, '_> {
         }
     }
 
-    fn check_peers(&self, node: usize, out: &mut Vec<Diagnostic>) {
+    /// Peers that neither the host has nor the export, by the names in it.
+    fn check_peers(&self, node: usize, names: &HashSet<&str>, out: &mut Vec<Diagnostic>) {
         for peer in self.node(node).peers.iter().filter(|peer| !peer.optional && !peer.name.starts_with("@types/")) {
-            let is_in_export = || {
-                let private = self.private.iter().any(|node| self.node(*node).name == peer.name);
-                private || self.embedded.iter().any(|embedded| self.node(embedded.node).name == peer.name)
-            };
-            if !self.host.has(peer.name) && !is_in_export() {
+            if !self.host.has(peer.name) && !names.contains(peer.name) {
                 let (name, range) = (peer.name.to_owned(), peer.range.to_owned());
                 out.push(Diagnostic::warning(Kind::MissingPeer { parent: self.name(node), name, range }));
             }
@@ -261,7 +260,10 @@ pub fn check_linker(kind: LockKind, yarnrc: &[(&std::path::Path, &[u8])]) -> Res
             let place = error
                 .location()
                 .map_or_else(|| Place::file(*path), |location| Place::at(*path, location.line(), location.column()));
-            Error::config(place, error.to_string(), "fix the file in the repository, or pin another commit")
+            // The parser says the place once more at the end of its message.
+            let what = error.to_string();
+            let what = what.split(" at line ").next().unwrap_or_default();
+            Error::config(place, what, "fix the file in the repository, or pin another commit")
         })?;
         if let Some(found) = parsed.and_then(|yarnrc| yarnrc.node_linker) {
             linker = found;

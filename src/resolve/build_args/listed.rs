@@ -64,7 +64,9 @@ pub fn check_listed(words: &[String], computed: &Computed) -> Vec<Diagnostic> {
             }
         }
         out.extend(missing(&listed, computed));
-        out.extend(computed.diagnostics.iter().filter(|diagnostic| stands(&diagnostic.kind, &listed)).cloned());
+        out.extend(
+            computed.diagnostics.iter().filter(|diagnostic| stands(&diagnostic.kind, &listed, computed)).cloned(),
+        );
     } else {
         for (flag, values) in &listed.values {
             out.extend(values.iter().map(|value| useless(flag, value, "a frontend plugin bundles what it needs")));
@@ -178,7 +180,7 @@ fn judge(flag: &str, value: &str, computed: &Computed) -> Option<Diagnostic> {
 }
 
 /// The computed arguments that the list lacks and does not replace.
-fn missing<'c>(listed: &Listed<'_>, computed: &'c Computed) -> impl Iterator<Item = Diagnostic> + use<'c> {
+fn missing(listed: &Listed<'_>, computed: &Computed) -> Vec<Diagnostic> {
     let is_missing = |arg: &super::Arg| {
         let value = arg.value.as_str();
         match (&arg.reason, arg.flag) {
@@ -192,22 +194,38 @@ fn missing<'c>(listed: &Listed<'_>, computed: &'c Computed) -> impl Iterator<Ite
             (_, Flag::Share | Flag::Suppress) => !listed.settles_native(value),
         }
     };
-    let missing: Vec<_> = computed
+    computed
         .args
         .iter()
         .filter(|arg| is_missing(arg))
         .map(|arg| Diagnostic::warning(Kind::Missing { arg: arg.to_string(), reason: arg.reason.to_string() }))
-        .collect();
-    missing.into_iter()
+        .collect()
 }
 
-/// True when the list does not settle what a computed diagnostic is about.
-fn stands(kind: &Kind, listed: &Listed<'_>) -> bool {
+/// True when a computed diagnostic holds for the list too: it is not settled by it, nor about a package that would
+/// be embedded, and is not.
+fn stands(kind: &Kind, listed: &Listed<'_>, computed: &Computed) -> bool {
+    let is_embedded = |name: &String| {
+        let is_computed = computed.args.iter().any(|arg| arg.flag == Flag::Embed && arg.value == *name);
+        !is_computed || listed.has("--embed-package", name)
+    };
     match kind {
         Kind::MandatoryNative { name, .. } | Kind::NativeUnknown { name, .. } => !listed.settles_native(name),
-        Kind::NativeEmbedded { name, .. } => !listed.has("--allow-native-package", name),
-        Kind::VersionConflict { name, .. } => !listed.has("--ignore-version-check", name),
+        Kind::NativeEmbedded { name, .. } => is_embedded(name) && !listed.has("--allow-native-package", name),
+        Kind::VersionConflict { name, parent, .. } => {
+            is_embedded(parent) && !listed.has("--ignore-version-check", name)
+        }
         Kind::WorkspaceFromRegistry { name, .. } => !listed.has("--embed-package", name),
+        Kind::NpmAlias { name, .. }
+        | Kind::PatchedDependency { name, embedded: true, .. }
+        | Kind::OutsideRange { name, .. }
+        | Kind::HiddenPackageJson { name, .. }
+        | Kind::Bundled { name }
+        | Kind::OptionalEmbedded { name, .. }
+        | Kind::SeveralVersions { name, .. } => is_embedded(name),
+        Kind::PatchedDependency { parent, embedded: false, .. }
+        | Kind::MissingPeer { parent, .. }
+        | Kind::OptionalShared { parent, .. } => is_embedded(parent),
         _ => true,
     }
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::resolve::graph::{Node, PackageJson};
+use crate::resolve::yarn_lock::Entry;
 
 /// What says that a package is native: the rules of `is-native-module`, which rhdh-cli goes by.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -41,6 +42,9 @@ const SIGNS: [&str; 9] = [
 /// Packages with such a field and no such dependency.
 const NAMES: [&str; 2] = ["napi-build-utils", "isolated-vm"];
 
+/// Header files only: never native, though yarn sees a script that calls `node-gyp`.
+const HEADERS: &str = "nan";
+
 /// Whether a package is native, as far as is known here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Native {
@@ -63,9 +67,9 @@ impl Native {
             Some(manifest) if manifest.binary => Self::Yes(Marker::Field("binary")),
             Some(_) => Self::No,
             None => {
-                let is_candidate =
-                    NAMES.contains(&node.name) || node.edges.iter().any(|edge| SIGNS.contains(&edge.name));
-                let is_known = node.entry.is_some_and(|entry| entry.is_from_registry());
+                let has_sign = || node.edges.iter().any(|edge| SIGNS.contains(&edge.name));
+                let is_candidate = node.name != HEADERS && (NAMES.contains(&node.name) || has_sign());
+                let is_known = node.entry.is_some_and(Entry::is_from_registry);
                 if is_candidate && is_known { Self::Unknown } else { Self::No }
             }
         }

@@ -1,1 +1,469 @@
+use std::fmt::Write as _;
+use std::path::Path;
 
+use serde_json::{Value, json};
+
+use super::*;
+use crate::resolve::graph::Manifests;
+use crate::resolve::yarn_lock::{LockKind, Platform, YarnLock};
+
+/// A made-up repository: the workspaces' manifests, and the registry packages as `name version` with the rest of
+/// their entry. The lock follows from both.
+struct Repository {
+    workspaces: Vec<(&'static str, Value)>,
+    packages: Vec<(&'static str, &'static str)>,
+    host: Vec<&'static str>,
+    answers: Vec<(&'static str, Value)>,
+}
+
+/// A plugin `@s/x-backend` in `plugins/x` with these dependencies.
+fn plugin(dependencies: &Value) -> Value {
+    json!({
+        "name": "@s/x-backend",
+        "version": "1.0.0",
+        "backstage": { "role": "backend-plugin" },
+        "dependencies": dependencies,
+    })
+}
+
+fn repository(plugin: Value, packages: &[(&'static str, &'static str)]) -> Repository {
+    Repository {
+        workspaces: vec![("plugins/x", plugin)],
+        packages: packages.to_vec(),
+        host: vec!["@backstage/config", "@backstage/errors", "sqlite"],
+        answers: Vec::new(),
+    }
+}
+
+impl Repository {
+    fn workspace(mut self, path: &'static str, manifest: Value) -> Self {
+        self.workspaces.push((path, manifest));
+        self
+    }
+
+    fn answer(mut self, package: &'static str, manifest: Value) -> Self {
+        self.answers.push((package, manifest));
+        self
+    }
+
+    fn lock(&self) -> String {
+        let mut text = String::from("__metadata:\n  version: 8\n");
+        for (path, manifest) in &self.workspaces {
+            let name = manifest["name"].as_str().unwrap();
+            write!(text, "\n\"{name}@workspace:^, {name}@workspace:{path}\":\n  version: 0.0.0-use.local\n").unwrap();
+            writeln!(text, "  resolution: \"{name}@workspace:{path}\"").unwrap();
+        }
+        for (package, rest) in &self.packages {
+            let (name, version) = package.rsplit_once(' ').unwrap();
+            let major = version.split('.').next().unwrap();
+            write!(text, "\n\"{name}@npm:^{major}, {name}@npm:^{version}\":\n  version: {version}\n").unwrap();
+            write!(text, "  resolution: \"{name}@npm:{version}\"\n{rest}").unwrap();
+        }
+        text
+    }
+
+    fn try_compute(&self, path: &str) -> Result<Computed> {
+        let text = self.lock();
+        let lock = YarnLock::parse(text.as_bytes(), Path::new("yarn.lock")).unwrap();
+        let files = self
+            .workspaces
+            .iter()
+            .map(|(path, manifest)| ((*path).to_owned(), manifest.to_string().into_bytes()))
+            .collect();
+        let manifests = Manifests::parse(&lock, &files).unwrap();
+        let graph = Graph::new(&lock, &manifests, &Platform::default());
+        let host = HostLock {
+            label: "the host lockfile".to_owned(),
+            versions: self.host.iter().map(|name| ((*name).to_owned(), vec!["1.0.0".to_owned()])).collect(),
+        };
+        let answers = self
+            .answers
+            .iter()
+            .map(|(package, manifest)| {
+                let (name, version) = package.rsplit_once(' ').unwrap();
+                let manifest = PackageJson::parse(manifest.to_string().as_bytes(), Path::new("package.json")).unwrap();
+                ((name.to_owned(), version.to_owned()), manifest)
+            })
+            .collect();
+        compute(&graph, path, &host, &answers)
+    }
+
+    fn compute(&self) -> Computed {
+        self.try_compute("plugins/x").unwrap()
+    }
+}
+
+fn args(computed: &Computed) -> Vec<String> {
+    computed.args.iter().map(ToString::to_string).collect()
+}
+
+fn lines(diagnostics: &[Diagnostic]) -> Vec<String> {
+    diagnostics
+        .iter()
+        .map(|one| format!("{}: {one}", if one.severity == Severity::Error { "error" } else { "warning" }))
+        .collect()
+}
+
+/// `dependencies:` of a lock's entry.
+const CONFIG: &str = "  dependencies:\n    \"@backstage/config\": \"npm:^1\"\n";
+const NATIVE: &str = "  dependencies:\n    bindings: \"npm:^1\"\n";
+const SQLITE: &str = "  dependencies:\n    sqlite: \"npm:^1\"\n";
+const OPTIONAL_SQLITE: &str =
+    "  dependencies:\n    sqlite: \"npm:^1\"\n  dependenciesMeta:\n    sqlite:\n      optional: true\n";
+
+#[test]
+fn siblings_are_embedded_without_being_told() {
+    let node = json!({
+        "name": "@s/x-node", "version": "1.0.0", "backstage": { "role": "node-library" },
+        "dependencies": { "@s/x-common": "workspace:^", "lib": "^1" },
+    });
+    let common = json!({ "name": "@s/x-common", "version": "1.0.0", "dependencies": { "@backstage/config": "^1" } });
+    let repository = repository(
+        plugin(&json!({ "@s/x-node": "workspace:^" })),
+        &[("@backstage/config 1.0.0", ""), ("lib 1.0.0", CONFIG)],
+    )
+    .workspace("plugins/n", node)
+    .workspace("plugins/c", common);
+    let computed = repository.compute();
+    assert_eq!(args(&computed), ["--embed-package lib"]);
+    assert_eq!(computed.packages["@s/x-node"], Fate::Sibling);
+    assert_eq!(computed.packages["@s/x-common"], Fate::Sibling);
+    assert_eq!(computed.packages["@backstage/config"], Fate::Shared);
+    assert_eq!(lines(&computed.diagnostics), [""; 0]);
+}
+
+/// Its role is not in the lock: if the name says "sibling" and the role would not, rhdh-cli must be told.
+#[test]
+fn a_sibling_of_a_registry_package_is_named() {
+    let needs_node = "  dependencies:\n    \"@backstage/plugin-y-node\": \"npm:^1\"\n";
+    let computed = repository(
+        plugin(&json!({ "@backstage/plugin-y-backend": "^1" })),
+        &[
+            ("@backstage/plugin-y-backend 1.0.0", needs_node),
+            ("@backstage/plugin-y-node 1.0.0", CONFIG),
+            ("@backstage/config 1.0.0", ""),
+        ],
+    )
+    .compute();
+    assert_eq!(
+        args(&computed),
+        [
+            "--embed-package @backstage/plugin-y-backend",
+            "--embed-package @backstage/plugin-y-node",
+            "--shared-package !@backstage/plugin-y-backend",
+            "--shared-package !@backstage/plugin-y-node",
+        ]
+    );
+}
+
+#[test]
+fn only_the_manifest_tells_some_natives() {
+    let needs = "  dependencies:\n    maybe: \"npm:^1\"\n  dependenciesMeta:\n    maybe:\n      optional: true\n";
+    let sign = "  dependencies:\n    node-addon-api: \"npm:^1\"\n";
+    let packages = [("lib 1.0.0", needs), ("maybe 1.2.0", sign), ("node-addon-api 1.0.0", "")];
+    let ask = || repository(plugin(&json!({ "lib": "^1" })), &packages);
+
+    let unasked = ask().compute();
+    assert_eq!(args(&unasked), [""; 0]);
+    let wanted: Vec<_> =
+        unasked.wanted.iter().map(|one| (one.name.as_str(), one.version.as_str(), one.purpose)).collect();
+    assert_eq!(wanted, [("maybe", "1.2.0", Purpose::Native)]);
+    assert_eq!(
+        lines(&unasked.diagnostics),
+        ["warning: `maybe` 1.2.0 may be native: only its manifest in the registry says so"]
+    );
+
+    let native = ask().answer("maybe 1.2.0", json!({ "name": "maybe", "binary": { "napi_versions": [3] } })).compute();
+    assert_eq!(args(&native), ["--suppress-native-package maybe"]);
+    assert_eq!(native.args[0].reason.to_string(), "maybe has the field `binary`, reached by lib → maybe, optional");
+    assert_eq!((native.wanted.len(), native.diagnostics.len()), (0, 0));
+
+    let harmless = ask().answer("maybe 1.2.0", json!({ "name": "maybe", "gypfile": false })).compute();
+    assert_eq!((harmless.args.len(), harmless.wanted.len(), harmless.diagnostics.len()), (0, 0, 0));
+}
+
+#[test]
+fn every_parent_of_a_native_of_the_host_is_embedded() {
+    let needs = |name: &str| format!("  dependencies:\n    {name}: \"npm:^1\"\n").leak() as &'static str;
+    let computed = repository(
+        plugin(&json!({ "a": "^1", "d": "^1" })),
+        &[
+            ("a 1.0.0", needs("b")),
+            ("b 1.0.0", SQLITE),
+            ("d 1.0.0", OPTIONAL_SQLITE),
+            ("sqlite 1.0.0", NATIVE),
+            ("bindings 1.0.0", ""),
+        ],
+    )
+    .compute();
+    assert_eq!(
+        args(&computed),
+        ["--embed-package a", "--embed-package b", "--embed-package d", "--shared-package sqlite",]
+    );
+    assert_eq!(
+        computed.args[3].reason.to_string(),
+        "sqlite has the marker `bindings`, reached by a → b → sqlite, and is in the host lockfile"
+    );
+    // rhdh-cli leaves a dependency to the host only where it is a required one.
+    assert_eq!(
+        lines(&computed.diagnostics),
+        [
+            "error: `sqlite` is an optional dependency of `d`: rhdh-cli leaves only required ones to the host, and fails on it"
+        ]
+    );
+}
+
+#[test]
+fn a_native_that_is_optional_everywhere_is_suppressed_though_the_host_has_it() {
+    let computed = repository(
+        plugin(&json!({ "d": "^1" })),
+        &[("d 1.0.0", OPTIONAL_SQLITE), ("sqlite 1.0.0", NATIVE), ("bindings 1.0.0", "")],
+    )
+    .compute();
+    assert_eq!(args(&computed), ["--suppress-native-package sqlite"]);
+}
+
+#[test]
+fn says_what_rhdh_cli_would_fail_on() {
+    let aliased = "  dependencies:\n    \"@backstage/config\": \"npm:^1\"\n    short: \"npm:lib@^1\"\n";
+    let optional = "  dependencies:\n    lib: \"npm:^1\"\n  dependenciesMeta:\n    lib:\n      optional: true\n";
+    let peers = "  dependencies:\n    \"@backstage/config\": \"npm:^1\"\n  peerDependencies:\n    \"@backstage/errors\": ^1.2.0\n    \"@types/react\": \"*\"\n    react: ^18\n    vue: ^3\n  peerDependenciesMeta:\n    vue:\n      optional: true\n";
+    let other_errors = "  dependencies:\n    \"@backstage/errors\": \"npm:^2.0.0\"\n";
+    let native = "  dependencies:\n    \"@backstage/config\": \"npm:^1\"\n    nan: \"npm:^1\"\n";
+    let config = ("@backstage/config 1.0.0", "");
+    let lib = ("lib 1.0.0", CONFIG);
+    let cases: Vec<(Repository, &[&str])> = vec![
+        (
+            repository(plugin(&json!({ "a": "^1" })), &[("a 1.0.0", aliased), ("short 1.0.0", CONFIG), lib, config]),
+            &[
+                "error: `short` is to be embedded, but `a` depends on it as `npm:lib@^1`: rhdh-cli cannot follow an npm alias",
+            ],
+        ),
+        (
+            repository(plugin(&json!({ "lib": "^2" })), &[lib, config]),
+            &["error: `lib` is to be embedded in version 1.0.0, which is outside the range `^2` of `@s/x-backend`"],
+        ),
+        (
+            repository(plugin(&json!({ "lib": "latest" })), &[lib, config]),
+            &["error: `lib` is to be embedded in version 1.0.0, which is outside the range `latest` of `@s/x-backend`"],
+        ),
+        (
+            repository(plugin(&json!({ "lib": "^1" })), &[lib, config])
+                .answer("lib 1.0.0", json!({ "exports": { ".": "./index.js" }, "bundled": true })),
+            &[
+                "error: `lib` has `bundled: true`, which rhdh-cli refuses",
+                "error: `lib` 1.0.0 is to be embedded, but its `exports` leave out `./package.json`, where rhdh-cli looks for it",
+            ],
+        ),
+        (
+            repository(plugin(&json!({ "a": "^1" })), &[("a 1.0.0", optional), lib, config]),
+            &["error: `lib` is to be embedded, but is an optional dependency of `a`, where rhdh-cli does not look"],
+        ),
+        (
+            repository(
+                plugin(&json!({ "a": "^1", "b": "^1" })),
+                &[("a 1.0.0", peers), ("b 1.0.0", other_errors), ("@backstage/errors 2.0.0", ""), config],
+            ),
+            &[
+                "warning: `a` wants `react@^18` from its host, which does not have it",
+                "error: the embedded packages want `@backstage/errors` in versions that exclude each other: `^1.2.0`, and `^2.0.0` for `b`",
+            ],
+        ),
+        (
+            repository(plugin(&json!({ "a": "^1" })), &[("a 1.0.0", native), ("nan 1.0.0", ""), config]),
+            &["error: `a` itself is native (marker `nan`), and is part of the plugin"],
+        ),
+        (
+            repository(
+                plugin(&json!({ "lib": "^1", "b": "^1" })),
+                &[lib, ("lib 2.0.0", CONFIG), ("b 1.0.0", "  dependencies:\n    lib: \"npm:^2\"\n"), config],
+            ),
+            &["warning: `lib` is embedded in versions 1.0.0 and 2.0.0, of which the plugin gets only one"],
+        ),
+        (
+            repository(
+                plugin(&json!({ "a": "^1", "b": "^1" })),
+                &[("a 1.0.0", "  conditions: os=linux & cpu=x64\n"), ("b 1.0.0", "  conditions: os=darwin\n")],
+            ),
+            &["warning: the export is for one platform only: it contains `a`"],
+        ),
+        (
+            repository(plugin(&json!({ "@s/util": "workspace:^" })), &[])
+                .workspace("packages/util", json!({ "name": "@s/util", "version": "0.3.0" })),
+            &["warning: `@s/util` (packages/util) comes from the registry in version 0.3.0, not from the checkout"],
+        ),
+        (
+            repository(plugin(&json!({ "p": "patch:p@npm%3A^1#~/p.patch" })), &[("p 1.0.0", "")]),
+            &[
+                "warning: `@s/x-backend` depends on `p` as `patch:p@npm%3A^1#~/p.patch`: the patch is not in the exported folder, whose install will fail",
+            ],
+        ),
+        (
+            repository(
+                json!({ "name": "@s/x-backend", "backstage": { "role": "backend-plugin" }, "bundled": true }),
+                &[],
+            ),
+            &["error: `@s/x-backend` has `bundled: true`, which rhdh-cli refuses"],
+        ),
+    ];
+    for (repository, expected) in cases {
+        assert_eq!(lines(&repository.compute().diagnostics), expected);
+    }
+}
+
+#[test]
+fn what_is_not_in_the_lock_is_an_error() {
+    let two = [("a 1.0.0", "  dependencies:\n    gone: \"npm:^1\"\n")];
+    let error = repository(plugin(&json!({ "a": "^1" })), &two).try_compute("plugins/x").unwrap_err();
+    assert_eq!(error.to_string(), "yarn.lock: lock out of date: `gone@npm:^1`, a dependency of `a`, is not in it");
+    let error = repository(plugin(&json!({})), &[]).try_compute("plugins/y").unwrap_err();
+    assert_eq!(error.to_string(), "yarn.lock: the plugin folder `plugins/y` is not a workspace of this lock");
+}
+
+#[test]
+fn a_frontend_plugin_needs_no_arguments() {
+    let manifest = json!({
+        "name": "@s/x", "backstage": { "role": "frontend-plugin" }, "dependencies": { "lib": "^1" },
+    });
+    let computed = repository(manifest, &[("lib 1.0.0", CONFIG)]).try_compute("./plugins/x/").unwrap();
+    assert_eq!(computed, Computed::default());
+    let listed = ["--embed-package", "lib", "--no-generate-module-federation-assets"].map(str::to_owned);
+    assert_eq!(
+        lines(&check_listed(&listed, &computed)),
+        ["warning: `--embed-package lib` does nothing: a frontend plugin bundles what it needs"]
+    );
+}
+
+#[test]
+fn only_node_modules_will_do() {
+    let yarnrc = |text: &'static str| (Path::new(".yarnrc.yml"), text.as_bytes());
+    let found = |files: &[(&Path, &[u8])]| check_linker(LockKind::Berry(8), files).unwrap().is_some();
+    assert!(!found(&[yarnrc("nodeLinker: node-modules\n")]));
+    assert!(!found(&[yarnrc("enableScripts: false\n"), yarnrc("nodeLinker: node-modules\n")]));
+    assert!(found(&[yarnrc("nodeLinker: pnp\n"), yarnrc("nodeLinker: node-modules\n")]));
+    assert!(found(&[yarnrc("")]));
+    assert!(found(&[]));
+    assert!(check_linker(LockKind::V1, &[]).unwrap().is_none());
+    let error = check_linker(LockKind::Berry(8), &[yarnrc("a: b\nnodeLinker: [x]\n")]).unwrap_err().to_string();
+    assert_eq!(error, ".yarnrc.yml:2:13: nodeLinker: invalid type: sequence, expected a string");
+}
+
+/// The plugin of the listed arguments: `lib` to be embedded, `@backstage/new` not in the host, `cpu` to be
+/// suppressed, `sqlite` mandatory and in the host, `must` mandatory and not.
+fn listed_plugin(with_must: bool) -> Computed {
+    let mut dependencies = json!({ "lib": "^1", "@backstage/new": "^1", "@backstage/config": "^1", "ssh": "^1", "db": "^1", "plain": "^1", "@s/x-common": "workspace:^" });
+    if with_must {
+        dependencies["must"] = "^1".into();
+    }
+    let cpu =
+        "  dependencies:\n    cpu-features: \"npm:^1\"\n  dependenciesMeta:\n    cpu-features:\n      optional: true\n";
+    repository(
+        plugin(&dependencies),
+        &[
+            ("lib 1.0.0", CONFIG),
+            ("@backstage/new 1.0.0", ""),
+            ("@backstage/config 1.0.0", ""),
+            ("ssh 1.0.0", cpu),
+            ("cpu-features 1.0.0", NATIVE),
+            ("db 1.0.0", SQLITE),
+            ("sqlite 1.0.0", NATIVE),
+            ("must 1.0.0", NATIVE),
+            ("bindings 1.0.0", ""),
+            ("plain 1.0.0", ""),
+        ],
+    )
+    .workspace("plugins/c", json!({ "name": "@s/x-common", "version": "1.0.0" }))
+    .compute()
+}
+
+#[test]
+fn listed_arguments_are_held_against_the_computed_ones() {
+    const RIGHT: &str =
+        "--embed-package @backstage/new db lib --shared-package sqlite --suppress-native-package cpu-features";
+    let computed = listed_plugin(false);
+    assert_eq!(lines(&computed.diagnostics), [""; 0]);
+    let cases: &[(&str, &[&str])] = &[
+        (RIGHT, &[]),
+        (&args(&computed).join(" "), &[]),
+        (
+            "",
+            &[
+                "`--embed-package @backstage/new` is missing: @backstage/new is not in the host lockfile",
+                "`--embed-package db` is missing: db depends on the native package sqlite, which is in the host lockfile",
+                "`--embed-package lib` is missing: lib depends on @backstage/config",
+                "`--shared-package sqlite` is missing: sqlite has the marker `bindings`, reached by db → sqlite, and is in the host lockfile",
+                "`--suppress-native-package cpu-features` is missing: cpu-features has the marker `bindings`, reached by ssh → cpu-features, optional",
+            ],
+        ),
+        (
+            "-embed-package @backstage/new db lib lib --shared-package sqlite --supress-native-package cpu-features",
+            &[
+                "`-embed-package` is no flag of rhdh-cli: `--embed-package` is",
+                "`--supress-native-package` is no flag of rhdh-cli: `--suppress-native-package` is",
+            ],
+        ),
+        (
+            &format!("{RIGHT} --embed-package lib lib"),
+            &["`--embed-package lib` is listed twice", "`--embed-package lib` is listed twice"],
+        ),
+        (&format!("stray {RIGHT} --embed-package"), &["`stray` belongs to no flag", "`--embed-package` has no value"]),
+        (
+            &format!("{RIGHT} --embed-package @backstage/config @s/x-common plain libb"),
+            &[
+                "`--embed-package @backstage/config` does nothing: the host provides the package",
+                "`--embed-package @s/x-common` does nothing: rhdh-cli embeds the `-common` and `-node` of a plugin by itself",
+                "`--embed-package libb` names no package of the export; `lib` is one",
+            ],
+        ),
+        (
+            &format!(
+                "{RIGHT} --suppress-native-package plain cpu-feature --shared-package @backstage/config /regex/ !/other/"
+            ),
+            &[
+                "`--shared-package @backstage/config` does nothing: `@backstage` packages are shared anyway",
+                "`--suppress-native-package cpu-feature` names no package of the export; `cpu-features` is one",
+                "`--suppress-native-package plain` does nothing: the package is not native",
+            ],
+        ),
+        // Other ways of dealing with a native.
+        ("--embed-package @backstage/new lib --allow-native-package sqlite cpu-features", &[]),
+        (
+            "--embed-package @backstage/new lib --suppress-native-package sqlite cpu-features",
+            &["`--suppress-native-package sqlite` takes away what the plugin needs: db → sqlite"],
+        ),
+        (&format!("{RIGHT} --some-new-flag value --minify --ignore-version-check @backstage/config"), &[]),
+        (
+            &format!(
+                "{} --scalprum-config x.json",
+                RIGHT.replace("--shared-package sqlite", "--shared-package=sqlite")
+            ),
+            &[],
+        ),
+    ];
+    for (listed, expected) in cases {
+        let words: Vec<_> = listed.split_whitespace().map(str::to_owned).collect();
+        let found = check_listed(&words, &computed);
+        assert!(found.iter().all(|one| one.severity == Severity::Warning));
+        let found: Vec<_> = found.iter().map(ToString::to_string).collect();
+        assert_eq!(found, *expected, "{listed}");
+    }
+}
+
+#[test]
+fn a_listed_choice_settles_a_mandatory_native() {
+    const REST: &str =
+        "--embed-package @backstage/new db lib --shared-package sqlite --suppress-native-package cpu-features";
+    let computed = listed_plugin(true);
+    let error = "`must` is native (marker `bindings`), cannot be left out (must), and the host does not have it";
+    assert_eq!(lines(&computed.diagnostics), [format!("error: {error}")]);
+    let check = |listed: &str| {
+        let words: Vec<_> = listed.split_whitespace().map(str::to_owned).collect();
+        check_listed(&words, &computed).iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    assert_eq!(check(REST), [error]);
+    assert_eq!(check(&format!("{REST} --allow-native-package must")), [""; 0]);
+    assert_eq!(
+        check(&format!("{REST} --suppress-native-package must")),
+        ["`--suppress-native-package must` takes away what the plugin needs: must"]
+    );
+}

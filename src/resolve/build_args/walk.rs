@@ -1,11 +1,10 @@
 //! The walk from a plugin through what is embedded, and from there through what is private.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
-use std::rc::Rc;
+use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 
-use super::natives::{Marker, Native};
-use super::siblings::siblings;
-use super::{Answers, Arg, Computed, Fate, Flag, Purpose, Reason, Wanted};
+use super::natives::Marker;
+use super::siblings::{Sibling, Siblings};
+use super::{Answers, Arg, Computed, Fate, Flag, Reason, Wanted};
 use crate::error::Result;
 use crate::resolve::graph::{Edge, Graph, Node, Target};
 use crate::resolve::host::HostLock;
@@ -54,8 +53,8 @@ pub(super) struct Walk<'w, 'a> {
     pub host: &'w HostLock,
     pub answers: &'w Answers,
     pub plugin: usize,
-    /// By node: true when some `@backstage` package is below it.
-    reaches: Vec<bool>,
+    /// By node: the edge that leads to the nearest `@backstage` package below it, if there is one.
+    towards: Vec<Option<usize>>,
     pub embed: BTreeMap<&'a str, Reason>,
     pub unshare: BTreeMap<&'a str, Reason>,
     pub shared: BTreeMap<&'a str, Reason>,
@@ -75,7 +74,7 @@ impl<'w, 'a> Walk<'w, 'a> {
             host,
             answers,
             plugin,
-            reaches: reaches(graph),
+            towards: towards_backstage(graph),
             embed: BTreeMap::new(),
             unshare: BTreeMap::new(),
             shared: BTreeMap::new(),
@@ -104,6 +103,9 @@ impl<'w, 'a> Walk<'w, 'a> {
     }
 
     pub fn answer(&self, node: usize) -> Option<&'w super::PackageJson> {
+        if self.answers.is_empty() {
+            return None;
+        }
         let node = self.node(node);
         self.answers.get(&(node.name.to_owned(), node.version.to_owned()))
     }
@@ -113,38 +115,24 @@ impl<'w, 'a> Walk<'w, 'a> {
         self.node(node).workspace.map(|(_, manifest)| manifest).or_else(|| self.answer(node))
     }
 
-    fn want(&mut self, node: usize, purpose: Purpose) {
-        let node = self.node(node);
-        self.wanted.insert(Wanted {
-            name: node.name.to_owned(),
-            version: node.version.to_owned(),
-            purpose,
-            integrity: node.entry.and_then(|entry| entry.integrity.as_deref()).map(str::to_owned),
-        });
-    }
-
     /// From the plugin down through embedded packages, in the order of rhdh-cli's own search: depth first, each
     /// package once.
     fn walk_embedded(&mut self) -> Result<()> {
         self.embedded.clear();
         let mut seen = HashSet::new();
-        let mut stack = vec![(self.plugin, None, Rc::new(Siblings::default()))];
+        let mut siblings = Siblings::default();
+        let mut stack = vec![(self.plugin, None, None)];
         while let Some((node, from, inherited)) = stack.pop() {
             if !seen.insert(node) {
                 continue;
             }
-            let mut auto = Siblings::clone(&inherited);
-            match self.node(node).workspace {
-                Some(_) => auto.sure.extend(siblings(self.node(node))),
-                None => auto.likely.extend(siblings(self.node(node))),
-            }
-            let auto = Rc::new(auto);
+            let scope = siblings.below(inherited, self.node(node));
             let mut classes = Vec::with_capacity(self.node(node).edges.len());
             let mut below = Vec::new();
             for edge in &self.node(node).edges {
-                let class = self.classify(node, edge, &auto)?;
+                let class = self.classify(node, edge, siblings.find(scope, edge.name))?;
                 if let Class::Sibling(target) | Class::Embedded(target) = class {
-                    below.push((target, Some((node, edge.clone())), Rc::clone(&auto)));
+                    below.push((target, Some((node, edge.clone())), scope));
                 }
                 classes.push(class);
             }
@@ -154,11 +142,11 @@ impl<'w, 'a> Walk<'w, 'a> {
         Ok(())
     }
 
-    fn classify(&mut self, node: usize, edge: &Edge<'a>, auto: &Siblings) -> Result<Class> {
+    fn classify(&mut self, node: usize, edge: &Edge<'a>, sibling: Option<Sibling>) -> Result<Class> {
         let name = edge.name;
         let is_backstage = name.starts_with(BACKSTAGE);
-        let is_sure = auto.sure.contains(name);
-        let is_likely = auto.likely.contains(name);
+        let is_sure = sibling == Some(Sibling::Sure);
+        let is_likely = sibling == Some(Sibling::Likely);
         let is_shared =
             (is_backstage && self.host.has(name) && !self.embed.contains_key(name)) || self.shared.contains_key(name);
         let target = match edge.target {
@@ -181,7 +169,7 @@ impl<'w, 'a> Walk<'w, 'a> {
             }
             return Ok(Class::Embedded(target));
         }
-        if self.reaches[target] && !self.embed.contains_key(name) {
+        if self.towards[target].is_some() && !self.embed.contains_key(name) {
             let path = self.path_to_backstage(name, target);
             self.embed.insert(name, Reason::ReachesBackstage { path });
         }
@@ -196,156 +184,16 @@ impl<'w, 'a> Walk<'w, 'a> {
 
     /// The shortest way from a package to an `@backstage` one.
     fn path_to_backstage(&self, name: &str, from: usize) -> Vec<String> {
-        let mut parents: HashMap<usize, (usize, &str)> = HashMap::new();
-        let mut queue = VecDeque::from([from]);
-        while let Some(node) = queue.pop_front() {
-            for edge in &self.node(node).edges {
-                if edge.name.starts_with(BACKSTAGE) {
-                    let mut path = vec![edge.name.to_owned()];
-                    let mut at = node;
-                    while let Some((parent, name)) = parents.get(&at).filter(|_| at != from) {
-                        path.push((*name).to_owned());
-                        at = *parent;
-                    }
-                    path.push(name.to_owned());
-                    path.reverse();
-                    return path;
-                }
-                if let Target::Package(target) = edge.target
-                    && target != from
-                    && self.reaches[target]
-                    && !parents.contains_key(&target)
-                {
-                    parents.insert(target, (node, edge.name));
-                    queue.push_back(target);
-                }
+        let mut path = vec![name];
+        let mut at = from;
+        while let Some(edge) = self.towards[at].and_then(|edge| self.node(at).edges.get(edge)) {
+            path.push(edge.name);
+            match edge.target {
+                Target::Package(target) if !edge.name.starts_with(BACKSTAGE) => at = target,
+                _ => break,
             }
         }
-        vec![name.to_owned()]
-    }
-
-    /// Through the private closure: twice, first without optional dependencies, to tell apart the natives that the
-    /// plugin cannot do without.
-    fn walk_private(&mut self) -> Result<()> {
-        self.natives.clear();
-        self.wanted.clear();
-        let mandatory = self.breadth_first(false)?;
-        let all = self.breadth_first(true)?;
-        self.private = all.private;
-        for node in all.unknown {
-            self.want(node, Purpose::Native);
-        }
-        for node in self.embedded.iter().skip(1).map(|embedded| embedded.node).collect::<Vec<_>>() {
-            let is_from_registry = self.node(node).entry.is_some_and(|entry| entry.is_from_registry());
-            if is_from_registry && self.answer(node).is_none() {
-                self.want(node, Purpose::Embedded);
-            }
-        }
-        for (name, (marker, path)) in all.natives {
-            self.natives.insert(name, Found { marker, path, mandatory: false });
-        }
-        for (name, (marker, path)) in mandatory.natives {
-            self.natives.insert(name, Found { marker, path, mandatory: true });
-        }
-        Ok(())
-    }
-
-    fn breadth_first(&self, through_optional: bool) -> Result<Closure<'a>> {
-        let classes: HashMap<usize, &[Class]> =
-            self.embedded.iter().map(|embedded| (embedded.node, embedded.classes.as_slice())).collect();
-        let names: HashSet<&str> =
-            self.embedded.iter().filter_map(|embedded| Some(embedded.from.as_ref()?.1.name)).collect();
-        let mut closure = Closure::default();
-        let mut parents: HashMap<usize, (usize, &str)> = HashMap::new();
-        let mut seen = HashSet::from([self.plugin]);
-        let mut queue = VecDeque::from([self.plugin]);
-        while let Some(node) = queue.pop_front() {
-            let classes = classes.get(&node);
-            for (index, edge) in self.node(node).edges.iter().enumerate() {
-                if edge.optional && !through_optional {
-                    continue;
-                }
-                let (target, is_embedded) = match (classes.and_then(|classes| classes.get(index)), edge.target) {
-                    (Some(Class::Sibling(target) | Class::Embedded(target)), _) => (*target, true),
-                    (Some(Class::Private(target)), _) => (*target, false),
-                    (Some(Class::Shared | Class::Absent), _) => continue,
-                    // Below a private package an embedded one is the same embedded one, and was walked.
-                    (None, _) if names.contains(edge.name) || self.shared.contains_key(edge.name) => continue,
-                    (None, Target::Package(target)) => (target, false),
-                    (None, Target::Missing) if !edge.optional => return Err(self.graph.out_of_date(node, edge)),
-                    (None, Target::Missing | Target::Elsewhere) => continue,
-                };
-                if !is_embedded {
-                    match Native::of(self.node(target), self.answer(target)) {
-                        Native::Yes(marker) => {
-                            let path = || path(&parents, self.plugin, node, edge.name);
-                            closure.natives.entry(edge.name).or_insert_with(|| (marker, path()));
-                            continue;
-                        }
-                        Native::Unknown => {
-                            closure.unknown.insert(target);
-                        }
-                        Native::No => {}
-                    }
-                    closure.private.insert(target);
-                }
-                if seen.insert(target) {
-                    parents.insert(target, (node, edge.name));
-                    queue.push_back(target);
-                }
-            }
-        }
-        Ok(closure)
-    }
-
-    /// The mandatory-native rule: a native the host has is shared, and every private package from which it is
-    /// reached is embedded, since only embedded packages can leave a dependency to the host.
-    fn share_natives(&mut self) {
-        let wanted: Vec<&'a str> = self
-            .natives
-            .iter()
-            .filter(|(name, native)| native.mandatory && self.host.has(name))
-            .map(|(name, _)| *name)
-            .collect();
-        for native in wanted {
-            let Some(found) = self.natives.remove(native) else { continue };
-            let host = self.host.label.clone();
-            self.shared
-                .insert(native, Reason::HostNative { marker: found.marker, path: found.path, host: host.clone() });
-            let mut above = HashSet::new();
-            loop {
-                let before = above.len();
-                for &node in &self.private {
-                    let reaches = self.node(node).edges.iter().any(|edge| {
-                        edge.name == native || matches!(edge.target, Target::Package(target) if above.contains(&target))
-                    });
-                    if reaches {
-                        above.insert(node);
-                    }
-                }
-                if above.len() == before {
-                    break;
-                }
-            }
-            let names = self.names_of(&above);
-            for name in names {
-                self.embed.entry(name).or_insert_with(|| Reason::NeedsHostNative {
-                    name: name.to_owned(),
-                    native: native.to_owned(),
-                    host: host.clone(),
-                });
-            }
-        }
-    }
-
-    /// The names by which private packages are depended on.
-    fn names_of(&self, nodes: &HashSet<usize>) -> BTreeSet<&'a str> {
-        let dependents = self.embedded.iter().map(|embedded| embedded.node).chain(self.private.iter().copied());
-        dependents
-            .flat_map(|node| &self.node(node).edges)
-            .filter(|edge| matches!(edge.target, Target::Package(target) if nodes.contains(&target)))
-            .map(|edge| edge.name)
-            .collect()
+        shortened(&path)
     }
 
     /// The result, once nothing changes any more.
@@ -392,55 +240,39 @@ impl<'w, 'a> Walk<'w, 'a> {
     }
 }
 
-/// Names rhdh-cli embeds by itself; those of registry packages are a guess from the name.
-#[derive(Clone, Default)]
-struct Siblings {
-    sure: BTreeSet<String>,
-    likely: BTreeSet<String>,
-}
-
-#[derive(Default)]
-struct Closure<'a> {
-    private: BTreeSet<usize>,
-    natives: BTreeMap<&'a str, (Marker, Vec<String>)>,
-    unknown: BTreeSet<usize>,
-}
-
-/// The names from the plugin's dependency down to `last`, a dependency of `node`.
-fn path(parents: &HashMap<usize, (usize, &str)>, plugin: usize, node: usize, last: &str) -> Vec<String> {
-    let mut path = vec![last.to_owned()];
-    let mut at = node;
-    while let Some((parent, name)) = parents.get(&at).filter(|_| at != plugin) {
-        path.push((*name).to_owned());
-        at = *parent;
+/// Names as messages show them: the middle of a very long path is left out.
+pub(super) fn shortened(path: &[&str]) -> Vec<String> {
+    const ENDS: usize = 8;
+    let own = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+    if path.len() <= 2 * ENDS {
+        return own(path);
     }
-    path.reverse();
-    path
+    [own(&path[..ENDS]), vec!["…".to_owned()], own(&path[path.len() - ENDS..])].concat()
 }
 
-/// By node: true when some `@backstage` package is among its production dependencies, at any depth.
-fn reaches(graph: &Graph<'_>) -> Vec<bool> {
+/// By node: the edge towards the nearest `@backstage` package among its production dependencies, at any depth.
+fn towards_backstage(graph: &Graph<'_>) -> Vec<Option<usize>> {
     let mut dependents = vec![Vec::new(); graph.nodes.len()];
-    let mut reaches = vec![false; graph.nodes.len()];
-    let mut queue = Vec::new();
+    let mut towards = vec![None; graph.nodes.len()];
+    let mut queue = VecDeque::new();
     for (node, package) in graph.nodes.iter().enumerate() {
-        for edge in &package.edges {
+        for (index, edge) in package.edges.iter().enumerate() {
             if let Target::Package(target) = edge.target {
-                dependents[target].push(node);
+                dependents[target].push((node, index));
             }
-            if edge.name.starts_with(BACKSTAGE) && edge.target != Target::Elsewhere && !reaches[node] {
-                reaches[node] = true;
-                queue.push(node);
-            }
-        }
-    }
-    while let Some(node) = queue.pop() {
-        for &dependent in &dependents[node] {
-            if !reaches[dependent] {
-                reaches[dependent] = true;
-                queue.push(dependent);
+            if edge.name.starts_with(BACKSTAGE) && edge.target != Target::Elsewhere && towards[node].is_none() {
+                towards[node] = Some(index);
+                queue.push_back(node);
             }
         }
     }
-    reaches
+    while let Some(node) = queue.pop_front() {
+        for &(dependent, index) in &dependents[node] {
+            if towards[dependent].is_none() {
+                towards[dependent] = Some(index);
+                queue.push_back(dependent);
+            }
+        }
+    }
+    towards
 }

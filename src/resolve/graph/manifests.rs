@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use indexmap::IndexMap;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
@@ -15,6 +15,7 @@ use crate::resolve::yarn_lock::YarnLock;
 /// What build arguments depend on in a `package.json`. Unknown fields are passed over.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
+#[allow(clippy::struct_excessive_bools, reason = "the file has them")]
 pub struct PackageJson {
     /// The name, if any.
     pub name: Option<String>,
@@ -166,7 +167,7 @@ impl Manifests {
     }
 }
 
-fn display(path: &PathBuf) -> String {
+fn display(path: &Path) -> String {
     format!("`{}`", path.display())
 }
 
@@ -311,7 +312,7 @@ mod tests {
 
         let broken = b"{\n  \"dependencies\": { \"a\": 1 }\n}";
         let error = PackageJson::parse(broken, Path::new("plugins/x/package.json")).unwrap_err();
-        assert_eq!(error.to_string(), "plugins/x/package.json:2:27: invalid type: integer `1`, expected a string");
+        assert_eq!(error.to_string(), "plugins/x/package.json:2:26: invalid type: integer `1`, expected a string");
     }
 
     #[test]

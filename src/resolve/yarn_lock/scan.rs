@@ -25,10 +25,10 @@ pub(super) fn utf8(bytes: &[u8]) -> Result<&str, Fault> {
         Ok(text) => Ok(text.strip_prefix('\u{feff}').unwrap_or(text)),
         Err(error) => {
             let valid = bytes.get(..error.valid_up_to()).unwrap_or_default();
-            let line = valid.iter().filter(|byte| **byte == b'\n').count() + 1;
-            let start = valid.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
-            let column = String::from_utf8_lossy(valid.get(start..).unwrap_or_default()).chars().count() + 1;
-            Err(Fault { line, column, what: "not UTF-8".into() })
+            let valid = String::from_utf8_lossy(valid);
+            let last = valid.rsplit('\n').next().unwrap_or_default();
+            let line = valid.matches('\n').count() + 1;
+            Err(Fault { line, column: last.chars().count() + 1, what: "not UTF-8".into() })
         }
     }
 }

@@ -104,7 +104,7 @@ fn entry<'t>(lines: &mut Lines<'t>, at: Line<'t>, descriptors: Vec<Descriptor<'t
         line: at.number,
         descriptors,
         version: version.ok_or_else(|| at.fault(at.text, "this entry has no `version`"))?,
-        resolution: resolution.unwrap_or_default(),
+        resolution: resolution.unwrap_or(Cow::Borrowed("")),
         integrity,
         dependencies,
         peers: Vec::new(),
