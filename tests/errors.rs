@@ -11,7 +11,7 @@ use std::fs;
 use std::process::Command;
 
 use factory_program::{Test, names, text};
-use registry::{Registry, package_lock};
+use registry::Registry;
 use repository::Repository;
 
 const LIST: &str = "plugins/todo:\nplugins/todo-backend: --embed-package @x/todo-common\n";
@@ -38,9 +38,8 @@ fn workspace() -> Test {
 /// The same, with a registry that has all tools.
 fn resolvable() -> Test {
     let mut test = workspace();
-    let (path, lock) = package_lock();
-    test.config(&path, lock);
-    test.env("NPM_CONFIG_REGISTRY", Registry::start(b"not what was locked".to_vec()).address());
+    Registry::lay_tree(&test.path("config"));
+    test.env("NPM_CONFIG_REGISTRY", Registry::start().url);
     test
 }
 
@@ -112,6 +111,7 @@ fn a_lock_that_is_too_new_or_broken() {
 #[test]
 fn a_machine_without_npm_or_registry() {
     let mut test = workspace();
+    test.env("PATH", "/nonexistent");
     test.run(&["resolve"]).fails(2, "");
     test.env("NPM_CONFIG_REGISTRY", "http://user:s3cret@127.0.0.1:1/");
     test.run(&["resolve"]).fails(5, "");
@@ -130,8 +130,9 @@ fn a_tool_whose_bytes_are_not_the_locked_ones() {
 #[test]
 fn nothing_is_half_written_on_a_full_disk() {
     let test = resolvable();
+    test.run(&["resolve"]).success();
     // A file system of one page for the lock, in a mount namespace that ends with the test.
-    let script = "mount -t tmpfs -o size=4k tmpfs full && echo old >full/factory.lock && \"$@\"; code=$?; ls -A full; cat full/factory.lock; exit $code";
+    let script = "mount -t tmpfs -o size=4k tmpfs full && cp config/factory.lock full && head -c 1000 /dev/zero >>full/fill; \"$@\"; code=$?; ls -A full; cat full/factory.lock; exit $code";
     fs::create_dir(test.path("full")).unwrap();
     let mut command = Command::new("unshare");
     test.prepare(&mut command);
@@ -153,14 +154,14 @@ fn a_bare_command_line_is_run_and_options_stand_behind_their_command() {
 
 #[test]
 fn a_pipe_gets_plain_lines_and_a_terminal_colour_unless_refused() {
-    let mut test = workspace();
-    let piped = test.run(&["resolve"]);
+    let mut test = resolvable();
+    let piped = test.run(&["resolve"]).success();
     assert!(!piped.stderr.contains(['\u{1b}', '\r']), "{:?}", piped.stderr);
     test.env("TERM", "xterm-256color").env("SHELL", "/bin/sh");
     let terminal = |test: &Test| {
         let mut command = Command::new("/usr/bin/script");
         test.prepare(&mut command);
-        let inner = format!("{} build", env!("CARGO_BIN_EXE_factory"));
+        let inner = format!("{} build --lock-file none", env!("CARGO_BIN_EXE_factory"));
         test.outcome(command.args(["--quiet", "--return", "--command", &inner, "/dev/null"]).output().unwrap())
             .exits(3)
             .stdout

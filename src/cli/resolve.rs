@@ -1,6 +1,6 @@
 //! `factory resolve`
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
@@ -13,7 +13,7 @@ use crate::config::Config;
 use crate::error::{Error, Place, Result, exit_code};
 use crate::lock::Lock;
 use crate::lock::stale::{self, Reason};
-use crate::resolve::{self, Moves, Request, Resolved, wanted};
+use crate::resolve::{self, Moves, Request, Resolved, rhdh, wanted};
 use crate::store::atomic_file;
 use crate::store::npm::Registry;
 use crate::ui::{self, count};
@@ -34,15 +34,24 @@ pub struct ResolveArgs {
     #[arg(long)]
     pub dry_run: bool,
     #[command(flatten)]
-    pub source: SourceArgs,
+    pub(super) source: SourceArgs,
     #[command(flatten)]
-    pub options: ResolveOptions,
+    pub(super) options: ResolveOptions,
 }
 
 /// How pins are found.
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Resolve options")]
 pub struct ResolveOptions {
+    /// RHDH release the plugins are for: `1.9`, `1.9.8`, a commit [env: `RHDH_VERSION`] [default: the newest release]
+    #[arg(long, value_name = "VERSION")]
+    pub rhdh_version: Option<String>,
+    /// RHDH's yarn.lock as a file, instead of looking it up
+    #[arg(long, env = "FACTORY_HOST_LOCKFILE", value_name = "FILE")]
+    pub host_lockfile: Option<PathBuf>,
+    /// Compute the arguments of listed plugins too, and rewrite plugins-list.yaml with them
+    #[arg(long, env = "FACTORY_GENERATE_BUILD_ARGS")]
+    pub generate_build_args: bool,
     /// Do not write a plugins-list.yaml where there was none: keep the found plugins in the lock only
     #[arg(long, env = "FACTORY_NO_WRITE_PLUGINS_LIST")]
     pub no_write_plugins_list: bool,
@@ -52,12 +61,17 @@ pub struct ResolveOptions {
 }
 
 pub(super) async fn run(session: &Session<'_>, args: &ResolveArgs) -> Result<()> {
-    let config = args.source.config(session)?.select(&args.workspaces)?;
+    let config = args.source.config(session)?;
+    config.check_names(&args.workspaces)?;
     let lock_file = paths::lock_file(session.global);
     let old = read_lock(&lock_file)?;
     let moves = if args.keep { Moves::Missing } else { Moves::All };
-    let resolved =
+    let mut resolved =
         resolve_now(session, &config, &args.workspaces, moves, old.as_ref(), &args.source, &args.options).await?;
+    resolved.failed.extend(broken(config, &args.workspaces));
+    if resolved.lock.workspace.is_empty() && !resolved.failed.is_empty() {
+        return failures(session, resolved.failed, 0);
+    }
     let text = resolved.lock.to_text();
     let before = old.as_ref().map(Lock::to_text).unwrap_or_default();
     if args.check || args.dry_run {
@@ -73,6 +87,12 @@ pub(super) async fn run(session: &Session<'_>, args: &ResolveArgs) -> Result<()>
 
 fn plugins(lock: &Lock) -> usize {
     lock.workspace.iter().map(|workspace| workspace.plugin.len()).sum()
+}
+
+/// The errors of workspaces whose configuration cannot be read.
+pub(super) fn broken(config: Config, names: &[String]) -> impl Iterator<Item = (String, Error)> {
+    let wanted = |name: &String| names.is_empty() || names.contains(name);
+    config.broken.into_iter().filter(move |broken| wanted(&broken.name)).map(|broken| (broken.name, broken.error))
 }
 
 /// `--check` and `--dry-run`.
@@ -95,17 +115,16 @@ fn unwritten(
             hint: "see how with `factory resolve --dry-run`".into(),
         });
     }
-    if let None = resolved.failed.first() {
-        Ok(())
-    } else {
-        for (_, error) in &resolved.failed {
-            session.ui.error(error);
-        }
-        Err(Error::Failed {
-            what: format!("{} could not be resolved", count(resolved.failed.len(), "workspace")),
-            code: code_of(resolved.failed.iter().map(|(_, error)| error)),
-        })
+    if resolved.failed.is_empty() {
+        return Ok(());
     }
+    for (_, error) in &resolved.failed {
+        session.ui.error(error);
+    }
+    Err(Error::Failed {
+        what: format!("{} could not be resolved", count(resolved.failed.len(), "workspace")),
+        code: code_of(resolved.failed.iter().map(|(_, error)| error)),
+    })
 }
 
 /// Resolves with this machine's registry.
@@ -138,6 +157,12 @@ pub(super) async fn resolve_now(
         lock_dir: &lock_dir,
         jobs: std::thread::available_parallelism().map_or(2, std::num::NonZero::get),
         network: source.network(),
+        host: rhdh::Asked {
+            file: options.host_lockfile.clone(),
+            version: options.rhdh_version.clone().or_else(|| config.env.given("RHDH_VERSION").map(str::to_owned)),
+            repository: config.env.given("RHDH_REPO").map(str::to_owned),
+        },
+        generate: options.generate_build_args,
     };
     resolve::resolve(&provider, &registry, &request).await
 }
@@ -170,10 +195,20 @@ pub(super) fn write(
     }
     if !options.no_write_plugins_list {
         for (path, bytes) in &resolved.lists {
+            let after = String::from_utf8_lossy(bytes);
+            match std::fs::read_to_string(path) {
+                Ok(before) if before == after => continue,
+                Ok(before) => {
+                    let changes = similar::TextDiff::from_lines(before.as_str(), &after);
+                    let changes = changes.unified_diff().context_radius(0).to_string();
+                    session.ui.note(format!("{} rewritten:\n{}", path.display(), changes.trim_end()));
+                }
+                Err(_) => session.ui.note(format!(
+                    "{} written: no list was there, all plugins of the workspace are in it",
+                    path.display()
+                )),
+            }
             atomic_file(path, bytes)?;
-            session
-                .ui
-                .note(format!("{} written: no list was there, all plugins of the workspace are in it", path.display()));
         }
     }
     write_lock(lock_file, &resolved.lock)
@@ -195,7 +230,8 @@ pub(super) fn read_lock(path: &Path) -> Result<Option<Lock>> {
             let text = String::from_utf8(bytes).map_err(|_| Error::Lock {
                 place: Place::file(path),
                 what: "is not UTF-8".into(),
-                hint: "restore the file from version control, or run `factory resolve` to write it anew".into(),
+                hint: "restore the file from version control, or remove it and run `factory resolve` to write it anew"
+                    .into(),
             })?;
             Lock::from_text(&text, path).map(Some)
         }
@@ -207,7 +243,9 @@ pub(super) fn read_lock(path: &Path) -> Result<Option<Lock>> {
 /// Why the lock is stale; workspaces that cannot be read are reported on their own.
 pub(super) fn stale_reasons(config: &Config, lock: &Lock, names: &[String]) -> Vec<Reason> {
     let all = names.is_empty() && config.broken.is_empty();
-    stale::reasons(lock, &wanted::of(config), all)
+    let mut wanted = wanted::of(config);
+    wanted.workspaces.retain(|workspace| names.is_empty() || names.contains(&workspace.name));
+    stale::reasons(lock, &wanted, all)
 }
 
 /// The error of a resolve in which some workspaces failed; each is said first.

@@ -4,7 +4,7 @@ use clap::Args;
 
 use super::build::{BuildOptions, build_now};
 use super::paths;
-use super::resolve::{ResolveOptions, failures, read_lock, resolve_now, stale_reasons, write};
+use super::resolve::{ResolveOptions, broken, failures, read_lock, resolve_now, stale_reasons, write};
 use super::session::Session;
 use super::source::SourceArgs;
 use crate::error::Result;
@@ -17,15 +17,16 @@ pub struct RunArgs {
     #[arg(value_name = "WORKSPACE")]
     pub workspaces: Vec<String>,
     #[command(flatten)]
-    pub source: SourceArgs,
+    pub(super) source: SourceArgs,
     #[command(flatten)]
-    pub resolve: ResolveOptions,
+    pub(super) resolve: ResolveOptions,
     #[command(flatten)]
-    pub build: BuildOptions,
+    pub(super) build: BuildOptions,
 }
 
 pub(super) async fn run(session: &Session<'_>, args: &RunArgs) -> Result<()> {
-    let config = args.source.config(session)?.select(&args.workspaces)?;
+    let config = args.source.config(session)?;
+    config.check_names(&args.workspaces)?;
     let lock_file = paths::lock_file(session.global);
     let old = read_lock(&lock_file)?;
     let fresh = old.as_ref().is_some_and(|lock| stale_reasons(&config, lock, &args.workspaces).is_empty());
@@ -43,12 +44,15 @@ pub(super) async fn run(session: &Session<'_>, args: &RunArgs) -> Result<()> {
                 &args.resolve,
             )
             .await?;
-            write(session, &lock_file, &resolved, &args.resolve)?;
-            session.ui.note(format!("{} written", lock_file.display()));
+            if !resolved.lock.workspace.is_empty() {
+                write(session, &lock_file, &resolved, &args.resolve)?;
+                session.ui.note(format!("{} written", lock_file.display()));
+            }
             failed = resolved.failed;
             resolved.lock
         }
     };
+    failed.extend(broken(config, &args.workspaces));
     if lock.workspace.is_empty() {
         return failures(session, failed, 0);
     }
