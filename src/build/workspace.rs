@@ -169,6 +169,10 @@ async fn prepare(
     if is_berry(workspace) {
         env.unset("YARN_CACHE_FOLDER");
     }
+    if node.path().join("include/node").is_dir() {
+        // Else node-gyp downloads the headers from a place that nothing pins.
+        env.set("npm_config_nodedir", root.inside(node.path()));
+    }
     let registry = shared.registry.as_ref().map(crate::store::npm::Registry::address).unwrap_or_default();
     npm_settings(&mut env, &root.inside(&npm_cache), &registry);
     env.set("YARN_NPM_REGISTRY_SERVER", &registry).set("YARN_REGISTRY", &registry);

@@ -55,12 +55,23 @@ impl Test {
         self.outcome(self.command(args).output().unwrap())
     }
 
-    /// What came out, with this test's folder shown as `[DIR]`.
+    /// What came out, with this test's folder shown as `[DIR]` and the times of steps as `[TIME]`.
     pub fn outcome(&self, output: Output) -> Outcome {
         let folder = self.dir.path().to_str().unwrap();
-        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap().replace(folder, "[DIR]");
+        let text = |bytes: Vec<u8>| without_times(&String::from_utf8(bytes).unwrap().replace(folder, "[DIR]"));
         Outcome { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
     }
+}
+
+/// The last word of a finished step's line is the time it took.
+fn without_times(text: &str) -> String {
+    let line = |line: &str| match line.rsplit_once(' ') {
+        Some((step, _)) if line.starts_with('✓') => {
+            format!("{step} [TIME]{}", if line.ends_with('\n') { "\n" } else { "" })
+        }
+        _ => line.to_owned(),
+    };
+    text.split_inclusive('\n').map(line).collect()
 }
 
 /// Text and exit code of a run.
