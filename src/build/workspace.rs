@@ -98,7 +98,12 @@ async fn prepare(
 
     let guard = wait_for(shared, &workspace.name).await?;
     let work = store.dir().join("work").join(&workspace.name);
-    remove_tree(&work)?;
+    if work.exists() {
+        // Hundreds of thousands of files: on a slow disk this takes minutes.
+        let step = ui.step(&workspace.name, "remove the last build's tree");
+        tokio::task::block_in_place(|| remove_tree(&work))?;
+        step.done("");
+    }
     let (source, home, bin) = (work.join("source"), work.join("home"), work.join("bin"));
     for folder in [&source, &home, &bin, &work.join("root"), &work.join("tmp")] {
         fs::create_dir_all(folder).map_err(Error::io("create", folder))?;

@@ -1,5 +1,6 @@
 //! An npm registry on loopback that knows just what resolving asks for: node, npm, yarn and rhdh-cli, as documents.
 //! The real one serves the `real_…` tests; this one serves versions that must never move.
+#![allow(dead_code, reason = "each test binary uses a part of it")]
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Write as _};
