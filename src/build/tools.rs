@@ -129,7 +129,7 @@ pub fn yarn_package(version: &str) -> &'static str {
 fn missing_offline(what: &str) -> Error {
     Error::network(
         format!("`{what}` is not in the cache, and `--offline` allows no network"),
-        "run the same command once without `--offline`: it fills the cache",
+        "run `factory fetch` with a network first",
     )
 }
 
