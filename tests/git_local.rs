@@ -316,3 +316,50 @@ fn many_workspaces_in_few_repositories_and_one_that_is_gone() {
     assert_eq!(text[3], "the repository `a` has no branch, tag or commit `mian`");
     assert_ne!(commit, other);
 }
+
+#[test]
+fn uncommitted_changes_are_told() {
+    let fixture = Fixture::new();
+    let repository = Repository::init(&fixture.path("r"));
+    repository.write(".gitignore", "node_modules\n").write("w/a", "1").write("w/b", "1").write("w/c", "1");
+    let first = repository.write("other/x", "1").commit("first");
+    let opened = fixture.store.repository(&fixture.url("r"), &GO).unwrap();
+    assert_eq!(opened.uncommitted(&first, "."), [""; 0]);
+
+    repository.write("w/a", "2").write("w/new/n", "1").write("w/node_modules/m", "1").write("other/x", "2");
+    repository.write("w/staged", "1").git(&["add", "w/staged"]);
+    fs::remove_file(repository.dir.join("w/b")).unwrap();
+    assert_eq!(opened.uncommitted(&first, "w"), ["w/a", "w/b", "w/new", "w/staged"]);
+    assert_eq!(opened.uncommitted(&first, "./other/"), ["other/x"]);
+    assert_eq!(opened.uncommitted(&first, ".").len(), 5);
+    assert_eq!(opened.uncommitted(&first, "w["), [""; 0]);
+
+    let second = repository.commit("second");
+    repository.write("w/a", "3");
+    assert_eq!(opened.uncommitted(&first, "."), [""; 0], "another commit is checked out");
+    assert_eq!(opened.uncommitted(&second, "."), ["w/a"]);
+}
+
+/// Containers see a mounted clone as somebody else's: `git` refuses such a repository, factory does not need to.
+#[test]
+fn a_clone_that_belongs_to_somebody_else() {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("skipped: only root can give files away");
+        return;
+    }
+    let fixture = Fixture::new();
+    let repository = Repository::init(&fixture.path("r"));
+    let commit = repository.write("a", "1").commit("first");
+    let chown = std::process::Command::new("chown").args(["-R", "65534:65534"]).arg(&repository.dir).status().unwrap();
+    assert!(chown.success());
+    let refused = repository::git(&repository.dir).args(["rev-parse", "HEAD"]).output().unwrap();
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("dubious ownership"));
+
+    assert_eq!(fixture.commit_of("r", "main"), commit);
+    let out = fixture.path("out");
+    checkout(&fixture.tree("r", &commit), ".", &out, &GO).unwrap();
+    assert_eq!(fs::read(out.join("a")).unwrap(), b"1");
+    repository.write("a", "2");
+    let opened = fixture.store.repository(&fixture.url("r"), &GO).unwrap();
+    assert_eq!(opened.uncommitted(&commit, "."), ["a"]);
+}

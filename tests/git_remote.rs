@@ -123,6 +123,11 @@ fn one_commit_over_http_without_its_history_and_then_from_the_cache() {
     assert_eq!(resolved("").unwrap().commit, fixture.second);
     assert_eq!(resolved("v1").unwrap().commit, fixture.first);
     assert_eq!(resolved(&fixture.second[..8]).unwrap().commit, fixture.second);
+    let unadvertised = resolved("0123456").unwrap_err();
+    assert_eq!(
+        unadvertised.to_string(),
+        format!("no branch, tag or advertised commit of `{url}` is or begins with `0123456`")
+    );
     let error = resolved("v2").unwrap_err();
     assert_eq!(error.hint().unwrap(), "the nearest it has: `v1`, `main`");
 
@@ -213,6 +218,17 @@ fn the_git_program_knows_netrc() {
     assert!(fixture.child(&url, "main").run().starts_with("5 cannot list the refs of "));
     assert_eq!(fixture.child(&url, "main").env("CHILD_PROGRAM", "1").run(), expected);
     assert_eq!(fixture.child(&url, "v1").env("CHILD_PROGRAM", "1").run(), format!("{} one", fixture.first));
+
+    // A commit that no ref points to, by a few of its digits: only with the history, which gix does not fetch.
+    repository::git(&fixture.path("r")).args(["tag", "-d", "v1"]).output().unwrap();
+    repository::git(&fixture.path("r")).args(["config", "uploadpack.allowFilter", "true"]).output().unwrap();
+    let short = &fixture.first[..7];
+    assert_eq!(fixture.child(&url, short).env("CHILD_PROGRAM", "1").run(), format!("{} one", fixture.first));
+    let unknown = fixture.child(&url, "0123456").env("CHILD_PROGRAM", "1").run();
+    assert!(
+        unknown.starts_with(&format!("2 the repository `{url}` has no branch, tag or commit `0123456` | ")),
+        "{unknown}"
+    );
 
     fs::remove_file(fixture.path("home/.netrc")).unwrap();
     fs::remove_dir_all(fixture.path("cache")).unwrap();

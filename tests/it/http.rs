@@ -1,6 +1,8 @@
 //! A small web server on the loopback interface that serves repositories with `git http-backend`, and misbehaves when
 //! told to.
 
+#![allow(dead_code, reason = "each test binary uses a part of it")]
+
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
