@@ -333,6 +333,18 @@ fn ssh_through_the_ssh_program() {
     );
     assert_eq!(over(&url).run(), denied);
     assert_eq!(over(&url).env("CHILD_PROGRAM", "1").run(), denied);
+    for (said, understood) in [
+        ("ERROR: Repository not found.", "there is no such repository"),
+        ("Host key verification failed.", "ssh does not know the host's key"),
+        ("kex_exchange_identification: read: no", "kex_exchange_identification: read: no"),
+    ] {
+        script(&ssh, &format!("echo '{said}' >&2; exit 255"));
+        let ended = over(&url).run();
+        let expected = format!("5 cannot list the refs of `{url}`: the ssh program ended without an answer | see what");
+        assert!(ended.starts_with(&expected), "{ended}");
+        let ended = over(&url).env("CHILD_PROGRAM", "1").run();
+        assert!(ended.starts_with(&format!("5 cannot list the refs of `{url}`: {understood} | ")), "{ended}");
+    }
     script(&ssh, "echo 'ssh: connect to host host.invalid port 22: Connection refused' >&2; exit 255");
     let unreachable = over(&url).run();
     assert!(unreachable.starts_with(&format!("5 cannot list the refs of `{url}`: ")), "{unreachable}");

@@ -50,7 +50,7 @@ impl Repository {
                 if by_program {
                     program::list(&repository, scope, stop)
                 } else {
-                    remote::list(&repository, scope).map_err(|error| Failure::from_gix(&error))
+                    remote::list(&repository, scope).map_err(|error| Failure::from_gix(&error, &repository.url))
                 }
             })
         })
@@ -87,7 +87,7 @@ impl Repository {
                 if by_program {
                     program::fetch(&repository, id, stop)
                 } else {
-                    remote::fetch(&repository, id, stop).map_err(|error| Failure::from_gix(&error))
+                    remote::fetch(&repository, id, stop).map_err(|error| Failure::from_gix(&error, &repository.url))
                 }
             })
         })

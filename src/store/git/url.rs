@@ -153,6 +153,10 @@ impl SourceUrl {
         name.strip_suffix(".git").unwrap_or(name).to_owned()
     }
 
+    pub(super) fn is_ssh(&self) -> bool {
+        matches!(&self.place, Place::Remote { url, .. } if url.scheme == Scheme::Ssh)
+    }
+
     pub(super) fn place(&self) -> &Place {
         &self.place
     }
