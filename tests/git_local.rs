@@ -249,6 +249,53 @@ fn hostile_trees_are_refused_by_name_and_leave_nothing() {
 }
 
 #[test]
+fn garbage_depth_and_bombs_are_errors() {
+    let fixture = Fixture::new();
+    let repository = Repository::init(&fixture.path("r"));
+    let said = |commit: &str| {
+        let out = fixture.path("out");
+        let error = checkout(&fixture.tree("r", commit), ".", &out, &GO).unwrap_err().to_string();
+        assert_eq!(fs::read_dir(&out).unwrap().count(), 0);
+        error
+    };
+    let garbage = repository.hash_object("tree", b"100644 a\0short");
+    let commit = repository.git(&["commit-tree", &garbage, "-m", "garbage"]);
+    let error = said(&commit);
+    assert!(error.starts_with("cannot read from the repository `r`: "), "{error}");
+    assert_eq!(fixture.tree("r", &commit).walk(".", |_, _| true).unwrap_err().to_string(), error);
+
+    let tree = |entries: &[u8]| hex::decode(repository.hash_object("tree", entries)).unwrap();
+    let nest = |inner: Vec<u8>, names: &[String]| {
+        let mut entries = Vec::new();
+        for name in names {
+            entries.extend_from_slice(format!("40000 {name}\0").as_bytes());
+            entries.extend_from_slice(&inner);
+        }
+        tree(&entries)
+    };
+    let empty = tree(b"");
+    let deep = (0..30).fold(empty.clone(), |inner, _| nest(inner, &["d".repeat(200)]));
+    let commit = repository.git(&["commit-tree", &hex::encode(deep), "-m", "deep"]);
+    assert_eq!(said(&commit), format!("commit `{commit}` of `r` has a path that is too long"));
+
+    let names: Vec<String> = (100..200).map(|n| n.to_string()).collect();
+    let bomb = (0..8).fold(empty, |inner, _| nest(inner, &names));
+    let commit = repository.git(&["commit-tree", &hex::encode(bomb), "-m", "bomb"]);
+    assert_eq!(said(&commit), format!("commit `{commit}` of `r` has too many files"));
+}
+
+#[test]
+fn a_repository_of_another_hash_is_an_error() {
+    let fixture = Fixture::new();
+    let dir = fixture.path("sha256");
+    fs::create_dir(&dir).unwrap();
+    let made = repository::git(&dir).args(["init", "--quiet", "--object-format=sha256"]).status().unwrap();
+    assert!(made.success());
+    let error = fixture.resolve("sha256", "").unwrap_err().to_string();
+    assert!(error.starts_with("cannot open the repository `sha256`: "), "{error}");
+}
+
+#[test]
 fn submodules_are_left_out_with_a_warning() {
     let fixture = Fixture::new();
     let repository = Repository::init(&fixture.path("r"));

@@ -233,10 +233,7 @@ impl Refs {
         match request {
             Request::Commit(commit) => Ok(Resolution { commit: commit.clone(), name: None, warning: None }),
             Request::Default => found("HEAD").map(|head| resolved(head, None)).ok_or_else(|| {
-                Error::usage(
-                    format!("the repository `{}` has no default branch", self.url),
-                    format!("name a branch, a tag or a commit; it has {}", list(&self.nearest("main"))),
-                )
+                Error::usage(format!("the repository `{}` has no default branch", self.url), self.suggestion("main"))
             }),
             Request::Full(name) => found(name).map(|found| resolved(found, None)).ok_or_else(|| self.unknown(name)),
             Request::Name(name) => {
@@ -291,15 +288,18 @@ impl Refs {
     }
 
     fn unknown(&self, name: &str) -> Error {
-        let nearest = self.nearest(name);
         Error::usage(
             format!("the repository `{}` has no branch, tag or commit `{name}`", self.url),
-            if nearest.is_empty() {
-                "give a branch, a tag or a full commit".to_owned()
-            } else {
-                format!("the nearest it has: {}", list(&nearest))
-            },
+            self.suggestion(name),
         )
+    }
+
+    fn suggestion(&self, name: &str) -> String {
+        let nearest = self.nearest(name);
+        if nearest.is_empty() {
+            return "give a branch, a tag or a full commit".to_owned();
+        }
+        format!("the nearest it has: {}", list(&nearest))
     }
 
     /// Up to three branches and tags whose names are closest to `name`, the closest first.

@@ -24,7 +24,8 @@ pub struct Network {
     pub attempts: u32,
     /// The pause before the second attempt; each further one is twice as long.
     pub pause: Duration,
-    /// The longest that one attempt may take.
+    /// The longest that one attempt may take. A connection that stands still ends sooner: after half a minute over http,
+    /// after a minute over ssh.
     pub timeout: Duration,
     /// Uses the `git` program: it knows `.netrc`, `http.proxy`, `http.sslCAInfo` and what else its configuration says.
     pub git_program: bool,
@@ -32,7 +33,7 @@ pub struct Network {
 
 impl Default for Network {
     fn default() -> Self {
-        Self { attempts: 4, pause: Duration::from_millis(500), timeout: Duration::from_secs(600), git_program: false }
+        Self { attempts: 4, pause: Duration::from_millis(500), timeout: Duration::from_secs(1800), git_program: false }
     }
 }
 
