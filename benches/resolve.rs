@@ -5,9 +5,9 @@
 
 #[path = "it/lockfile.rs"]
 mod lockfile;
-#[path = "../tests/it/registry.rs"]
+#[path = "../tests/it/npm_registry.rs"]
 #[allow(dead_code, reason = "written for tests")]
-mod registry;
+mod npm_registry;
 #[path = "../tests/it/repository.rs"]
 mod repository;
 
@@ -16,7 +16,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use registry::Registry;
+use npm_registry::Registry;
 use repository::Repository;
 
 const REPOSITORIES: usize = 10;
