@@ -143,6 +143,7 @@ pub fn choose(lock: &Lock, names: &[String]) -> Result<Vec<Workspace>> {
 /// Finds out once what this machine grants.
 pub async fn probe(store: &Store, choice: root::IsolationChoice) -> Result<(Isolation, Option<String>)> {
     if choice == root::IsolationChoice::Off {
+        build_umask();
         return Ok((Isolation::None, None));
     }
     let mut why = String::new();
@@ -163,7 +164,13 @@ pub async fn probe(store: &Store, choice: root::IsolationChoice) -> Result<(Isol
             "allow user namespaces (sysctl `kernel.unprivileged_userns_clone`, a container's security profile), or use `--isolation auto`",
         ));
     }
+    build_umask();
     Ok((Isolation::None, Some(why)))
+}
+
+/// A build root sets the umask of its children; without one they inherit factory's own.
+fn build_umask() {
+    nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o022));
 }
 
 async fn try_isolation(store: &Store, isolation: Isolation) -> Result<(), String> {
@@ -176,14 +183,17 @@ async fn try_isolation(store: &Store, isolation: Isolation) -> Result<(), String
     root.show(&tmp, "tmp", true);
     let env = env::Env::base(0);
     let entered = root.command(std::path::Path::new("/usr/bin/true"), &[], &tmp, &env, false);
-    let output = tokio::process::Command::new(&entered.program)
+    let mut child = tokio::process::Command::new(&entered.program)
         .args(&entered.args)
         .env_clear()
         .envs(env.iter())
-        .stdin(std::process::Stdio::null())
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::piped())
         .kill_on_drop(true)
-        .output()
-        .await
+        .spawn()
         .map_err(|e| e.to_string())?;
+    let _lifeline = child.stdin.take();
+    let output = child.wait_with_output().await.map_err(|e| e.to_string())?;
     if output.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&output.stderr).trim().to_owned()) }
 }
