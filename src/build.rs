@@ -12,6 +12,8 @@ pub mod enter;
 pub mod env;
 pub mod export;
 pub mod inputs;
+pub mod install;
+pub mod packages;
 pub mod plugins_yaml;
 pub mod report;
 pub mod root;
@@ -52,6 +54,8 @@ pub struct Options {
     pub isolation: Isolation,
     /// Use no network at all.
     pub offline: bool,
+    /// Only fill the cache with what a build without network needs.
+    pub fetch_only: bool,
     /// Hold the build to a sealed lock.
     pub frozen: bool,
     /// How repositories are reached.

@@ -104,21 +104,7 @@ impl Export<'_> {
 
     /// Puts the sealed closure where the CLI finds it: then it installs exactly that (`--immutable`).
     fn lay_closure(&self, out: &Path) -> Result<()> {
-        let Some(digest) = self.plugin.sealed.as_ref().and_then(|sealed| sealed.closure) else { return Ok(()) };
-        let path = closure_path(self.lock_dir, &self.workspace.name, &self.plugin.path);
-        let broken = |what: String| Error::Lock {
-            place: Place::file(&path),
-            what,
-            hint: format!(
-                "restore it from version control, or run `factory resolve {}` and build again to seal anew",
-                self.workspace.name
-            ),
-        };
-        let bytes = std::fs::read(&path).map_err(|e| broken(format!("cannot be read ({e}); the lock needs it")))?;
-        let found = Sha256::of(&bytes);
-        if found != digest {
-            return Err(broken(format!("has the checksum {found}, but the lock says {digest}")));
-        }
+        let Some(bytes) = sealed_closure(self.lock_dir, &self.workspace.name, self.plugin)? else { return Ok(()) };
         std::fs::create_dir_all(out).map_err(Error::io("create", out))?;
         let target = out.join("yarn.lock");
         std::fs::write(&target, bytes).map_err(Error::io("write", &target))
@@ -174,6 +160,25 @@ impl Export<'_> {
         .await
         .map_err(|failure| failure.into_error(what, self.log, hint))
     }
+}
+
+/// The sealed closure of a plugin, held to the lock; none before it is sealed.
+pub fn sealed_closure(lock_dir: &Path, workspace: &str, plugin: &Plugin) -> Result<Option<Vec<u8>>> {
+    let Some(digest) = plugin.sealed.as_ref().and_then(|sealed| sealed.closure) else { return Ok(None) };
+    let path = closure_path(lock_dir, workspace, &plugin.path);
+    let broken = |what: String| Error::Lock {
+        place: Place::file(&path),
+        what,
+        hint: format!(
+            "restore it from version control, or run `factory resolve {workspace}` and build again to seal anew"
+        ),
+    };
+    let bytes = std::fs::read(&path).map_err(|e| broken(format!("cannot be read ({e}); the lock needs it")))?;
+    let found = Sha256::of(&bytes);
+    if found != digest {
+        return Err(broken(format!("has the checksum {found}, but the lock says {digest}")));
+    }
+    Ok(Some(bytes))
 }
 
 /// Where a plugin's closure is kept: `factory.lock.d/<workspace>/<plugin path>/yarn.lock`.

@@ -239,8 +239,10 @@ impl Npm<'_> {
 
 /// npm's settings: the registry the machine uses, and nothing of the user's.
 pub fn npm_settings(env: &mut Env, cache: &Path, registry: &str) {
-    env.set("npm_config_registry", registry)
-        .set("npm_config_cache", cache)
+    if !registry.is_empty() {
+        env.set("npm_config_registry", registry);
+    }
+    env.set("npm_config_cache", cache)
         .set("npm_config_update_notifier", "false")
         .set("npm_config_audit", "false")
         .set("npm_config_fund", "false")
