@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::resolve::{code_of, probe, read_lock, stale_reasons, write_lock};
+use super::resolve::{broken, code_of, failures, probe, read_lock, stale_reasons, write_lock};
 use super::session::Session;
 use super::source::SourceArgs;
 use super::{paths, session};
@@ -69,7 +69,8 @@ pub(super) async fn run(session: &Session<'_>, args: &BuildArgs) -> Result<()> {
         what: "there is no lock".into(),
         hint: "run `factory resolve` first, or `factory run` for both".into(),
     })?;
-    let config = args.source.config(session)?.select(&args.workspaces)?;
+    let config = args.source.config(session)?;
+    config.check_names(&args.workspaces)?;
     let reasons = stale_reasons(&config, &lock, &args.workspaces);
     if !reasons.is_empty() {
         return Err(Error::Stale {
@@ -77,7 +78,9 @@ pub(super) async fn run(session: &Session<'_>, args: &BuildArgs) -> Result<()> {
             hint: format!("run `factory resolve{}`", only_one(&reasons)),
         });
     }
-    build_now(session, lock, &lock_file, &args.workspaces, &args.source, &args.options).await
+    let failed = broken(config, &args.workspaces).collect();
+    let built = build_now(session, lock, &lock_file, &args.workspaces, &args.source, &args.options).await;
+    failures(session, failed, 1).and(built)
 }
 
 /// ` todo` when all reasons are about `todo`.

@@ -4,7 +4,7 @@ use clap::Args;
 
 use super::build::{BuildOptions, build_now};
 use super::paths;
-use super::resolve::{ResolveOptions, failures, read_lock, resolve_now, stale_reasons, write};
+use super::resolve::{ResolveOptions, broken, failures, read_lock, resolve_now, stale_reasons, write};
 use super::session::Session;
 use super::source::SourceArgs;
 use crate::error::Result;
@@ -25,7 +25,8 @@ pub struct RunArgs {
 }
 
 pub(super) async fn run(session: &Session<'_>, args: &RunArgs) -> Result<()> {
-    let config = args.source.config(session)?.select(&args.workspaces)?;
+    let config = args.source.config(session)?;
+    config.check_names(&args.workspaces)?;
     let lock_file = paths::lock_file(session.global);
     let old = read_lock(&lock_file)?;
     let fresh = old.as_ref().is_some_and(|lock| stale_reasons(&config, lock, &args.workspaces).is_empty());
@@ -49,6 +50,7 @@ pub(super) async fn run(session: &Session<'_>, args: &RunArgs) -> Result<()> {
             resolved.lock
         }
     };
+    failed.extend(broken(config, &args.workspaces));
     if lock.workspace.is_empty() {
         return failures(session, failed, 0);
     }
