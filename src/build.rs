@@ -21,6 +21,7 @@ pub mod seal;
 pub mod source;
 pub mod tools;
 pub mod tree;
+pub mod verdict;
 pub mod workspace;
 
 use std::path::PathBuf;
@@ -58,6 +59,8 @@ pub struct Options {
     pub fetch_only: bool,
     /// Hold the build to a sealed lock.
     pub frozen: bool,
+    /// Give what was made to the caller's own judgement, whatever the lock has sealed.
+    pub judge: bool,
     /// How repositories are reached.
     pub network: crate::store::git::Network,
     /// The local tree of workspaces that are not pinned.

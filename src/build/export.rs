@@ -18,6 +18,12 @@ use crate::lock::{Plugin, Sha256, Workspace};
 /// The folder that the CLI fills, below the plugin.
 pub const EXPORTED: &str = "dist-dynamic";
 
+/// Lines of yarn's output that are shown with an error.
+const MOST_LINES: usize = 15;
+/// What yarn's "The lockfile would have been modified by this install" means here.
+const YN0028: &str = "the sealed closure no longer fits the plugin: a package it embeds was not rebuilt identically, or its \
+                      dependencies changed; if that is meant, run `factory resolve` for the workspace to seal anew";
+
 /// The pinned programs as the build's children see them.
 #[derive(Clone, Debug)]
 pub struct Programs {
@@ -127,6 +133,20 @@ impl Export<'_> {
         )
         .await
         .map(drop)
+        .map_err(|error| self.with_install_log(error, &folder.join(EXPORTED)))
+    }
+
+    /// The CLI sends what its `yarn install` says to a file: without it, nobody knows why that failed.
+    fn with_install_log(&self, error: Error, out: &Path) -> Error {
+        let Error::Build { what, mut tail, hint } = error else { return error };
+        let said = read_small(&out.join("yarn-install.log")).unwrap_or_default();
+        for line in said.lines() {
+            self.log.line(line);
+        }
+        let errors = said.lines().filter(|line| !line.contains("YN0000") && !line.trim().is_empty());
+        tail.extend(errors.take(MOST_LINES).map(str::to_owned));
+        let hint = if said.contains("YN0028") { format!("{YN0028}; {hint}") } else { hint };
+        Error::Build { what, tail, hint }
     }
 
     /// The files that `npm pack` takes, with their executable bit.
@@ -160,6 +180,13 @@ impl Export<'_> {
         .await
         .map_err(|failure| failure.into_error(what, self.log, hint))
     }
+}
+
+/// The text of a regular file of up to 1 MiB.
+fn read_small(path: &Path) -> Option<String> {
+    let meta = path.symlink_metadata().ok()?;
+    let is_small = meta.is_file() && meta.len() <= 1 << 20;
+    is_small.then(|| std::fs::read(path).ok()).flatten().map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// The sealed closure of a plugin, held to the lock; none before it is sealed.

@@ -55,7 +55,9 @@ pub fn gather(
     let what = match (copied.damaged.as_slice(), copied.missing.as_slice()) {
         ([], []) => return Ok(own),
         ([], missing) => format!("packages of workspace `{name}` are not in the cache: {}", some(missing)),
-        (damaged, _) => format!("packages of workspace `{name}` in the cache were damaged and are removed: {}", some(damaged)),
+        (damaged, _) => {
+            format!("packages of workspace `{name}` in the cache were damaged and are removed: {}", some(damaged))
+        }
     };
     Err(Error::network(
         format!("{what}; `--offline` allows no network"),

@@ -66,7 +66,8 @@ pub fn of_lock(text: &str) -> Vec<Package> {
     let cache_key = text.lines().find_map(|line| line.strip_prefix("  cacheKey: ")).unwrap_or_default();
     for block in text.split("\n\n") {
         let field = |name: &str| {
-            let line = block.lines().find_map(|line| line.strip_prefix("  ")?.strip_prefix(name)?.strip_prefix(": "))?;
+            let line =
+                block.lines().find_map(|line| line.strip_prefix("  ")?.strip_prefix(name)?.strip_prefix(": "))?;
             Some(line.trim().trim_matches('"'))
         };
         let Some(locator) = field("resolution") else { continue };

@@ -70,7 +70,9 @@ impl InstallScripts {
     pub fn of_yarn(said: &str) -> Self {
         let mut scripts = Self::default();
         for line in said.lines() {
-            let Some((code, rest)) = line.split_once("YN").and_then(|(_, rest)| rest.split_once(": ")) else { continue };
+            let Some((code, rest)) = line.split_once("YN").and_then(|(_, rest)| rest.split_once(": ")) else {
+                continue;
+            };
             let list = match code {
                 "0007" => &mut scripts.ran,
                 "0004" | "0005" => &mut scripts.turned_off,

@@ -10,13 +10,13 @@ use futures_util::future::join_all;
 use super::artefact::{self, Artefact};
 use super::child::Log;
 use super::env::Env;
-use super::export::{Export, Programs};
+use super::export::{Export, Exported, Programs};
 use super::packages::{self, Packages};
 use super::report::{InstallScripts, PluginReport, WorkspaceReport};
 use super::root::Root;
 use super::tools::{Provider, npm_settings};
 use super::tree::Dressing;
-use super::{BuiltWorkspace, Shared, inputs, install};
+use super::{BuiltWorkspace, Shared, inputs, install, verdict};
 use crate::error::{Error, Result};
 use crate::lock::{Plugin, Workspace};
 use crate::store::{Entry, LockGuard};
@@ -27,14 +27,23 @@ pub async fn build(shared: &Shared, workspace: &Workspace) -> BuiltWorkspace {
     let logs = artefact::folder(&shared.options.output_dir, workspace).join("logs");
     let log_path = logs.join("workspace.log");
     let mut install_scripts = InstallScripts::default();
-    let (error, plugins) = match prepare(shared, workspace, &log_path, &mut seconds).await {
-        Ok((prepared, scripts, exports)) => {
+    let prepared = prepare(shared, workspace, &log_path, &mut seconds).await;
+    let outcome = match prepared {
+        Ok((prepared, scripts)) => {
             install_scripts = scripts;
-            let built = if exports { plugins(shared, workspace, &prepared, &logs).await } else { Vec::new() };
-            // The shared cache has it all; twice is once too often.
+            let outcome = if shared.options.fetch_only {
+                fetch_closures(shared, workspace, &prepared, &logs, &mut seconds).await.map(|()| Vec::new())
+            } else {
+                Ok(plugins(shared, workspace, &prepared, &logs).await)
+            };
+            // The shared cache has it all.
             let _ = remove_tree(&prepared.work.join("yarn"));
-            (None, built)
+            outcome
         }
+        Err(error) => Err(error),
+    };
+    let (error, plugins) = match outcome {
+        Ok(plugins) => (None, plugins),
         Err(error) => {
             if !matches!(error, Error::Interrupted) {
                 shared.ui.error(&error);
@@ -91,7 +100,7 @@ async fn prepare(
     workspace: &Workspace,
     log_path: &Path,
     seconds: &mut BTreeMap<String, f64>,
-) -> Result<(Prepared, InstallScripts, bool)> {
+) -> Result<(Prepared, InstallScripts)> {
     let options = &shared.options;
     let store = &shared.store;
     let (interrupt, ui) = (&shared.interrupt, &*shared.ui);
@@ -205,15 +214,14 @@ async fn prepare(
     if exports {
         install::types(shared, workspace, &prepared, &log, seconds).await?;
     }
-    Ok((prepared, scripts, exports))
+    Ok((prepared, scripts))
 }
 
-/// Whether a backend's dependencies are known only by exporting it, or known and not in the cache.
+/// Whether a backend must be exported to get its dependencies into the cache.
 fn to_fetch(shared: &Shared, workspace: &Workspace, packages: &Packages<'_>) -> Result<bool> {
-    for plugin in workspace.plugin.iter().filter(|plugin| plugin.role.is_backend()) {
-        match install::closure(shared, workspace, plugin)? {
-            Some(closure) if install::is_berry(workspace) && packages.missing(&closure)? == 0 => {}
-            _ => return Ok(true),
+    for plugin in &workspace.plugin {
+        if needs_network(shared, workspace, plugin, packages)? {
+            return Ok(true);
         }
     }
     Ok(false)
@@ -279,8 +287,47 @@ async fn plugin_build(
     seconds: &mut BTreeMap<String, f64>,
 ) -> Result<Artefact> {
     let _slot = shared.slots.acquire().await.map_err(|_| Error::Interrupted)?;
+    let exported = export(shared, workspace, plugin, index, prepared, logs, seconds).await?;
+    let started = Instant::now();
+    let step = shared.ui.step(format!("{} {}", workspace.name, plugin.path), "pack");
+    let artefact =
+        tokio::task::block_in_place(|| artefact::write(shared, workspace, plugin, &prepared.tree, &exported))?;
+    step.done(format!("{} {}", artefact.output.image, short(&artefact.output.digest.to_string())));
+    seconds.insert("pack".into(), started.elapsed().as_secs_f64());
+    if !shared.options.judge {
+        verdict::hold(&shared.options, workspace, plugin, &artefact)?;
+    }
+    Ok(artefact)
+}
+
+/// Exports the backends whose dependencies are not in the cache yet, so that they get there.
+async fn fetch_closures(
+    shared: &Shared,
+    workspace: &Workspace,
+    prepared: &Prepared,
+    logs: &Path,
+    seconds: &mut BTreeMap<String, f64>,
+) -> Result<()> {
+    let packages = Packages::new(&shared.store, &prepared.work.join("yarn"), &workspace.source.repo)?;
+    for (index, plugin) in workspace.plugin.iter().enumerate() {
+        if needs_network(shared, workspace, plugin, &packages)? {
+            let _slot = shared.slots.acquire().await.map_err(|_| Error::Interrupted)?;
+            export(shared, workspace, plugin, index, prepared, logs, seconds).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn export(
+    shared: &Shared,
+    workspace: &Workspace,
+    plugin: &Plugin,
+    index: usize,
+    prepared: &Prepared,
+    logs: &Path,
+    seconds: &mut BTreeMap<String, f64>,
+) -> Result<Exported> {
     shared.interrupt.check()?;
-    let scope = format!("{} {}", workspace.name, plugin.path);
     let log = Log::create(plugin_log(logs, plugin))?;
     let (tmp, mount) = (prepared.work.join(format!("tmp-{index}")), prepared.work.join(format!("root-{index}")));
     for folder in [&tmp, &mount] {
@@ -288,11 +335,10 @@ async fn plugin_build(
     }
     let root = prepared.root.with_tmp(&prepared.work.join("tmp"), &tmp, mount);
     let env = prepared.env.clone().with("TMPDIR", root.inside(&tmp));
-
     let packages = Packages::new(&shared.store, &prepared.work.join("yarn"), &workspace.source.repo)?;
     let network = !shared.options.offline && needs_network(shared, workspace, plugin, &packages)?;
     let started = Instant::now();
-    let step = shared.ui.step(&scope, "export");
+    let step = shared.ui.step(format!("{} {}", workspace.name, plugin.path), "export");
     let export = Export {
         workspace,
         plugin,
@@ -313,28 +359,12 @@ async fn plugin_build(
         let closure = packages::of_lock(&String::from_utf8_lossy(closure));
         tokio::task::block_in_place(|| packages.take_back(&closure))?;
     }
-
-    if shared.options.fetch_only {
-        return Err(Error::Interrupted);
-    }
-    let started = Instant::now();
-    let step = shared.ui.step(&scope, "pack");
-    let artefact =
-        tokio::task::block_in_place(|| artefact::write(shared, workspace, plugin, &prepared.tree, &exported))?;
-    step.done(format!("{} {}", artefact.output.image, short(&artefact.output.digest.to_string())));
-    seconds.insert("pack".into(), started.elapsed().as_secs_f64());
-    artefact::hold(shared, workspace, plugin, &artefact)?;
-    Ok(artefact)
+    Ok(exported)
 }
 
 /// A backend's export asks the registry for its dependencies until they are sealed and in the cache. A frontend's
 /// bundle is made of what is installed already.
-fn needs_network(
-    shared: &Shared,
-    workspace: &Workspace,
-    plugin: &Plugin,
-    packages: &Packages<'_>,
-) -> Result<bool> {
+fn needs_network(shared: &Shared, workspace: &Workspace, plugin: &Plugin, packages: &Packages<'_>) -> Result<bool> {
     if !plugin.role.is_backend() {
         return Ok(false);
     }
