@@ -11,6 +11,7 @@
 //!
 //! Nothing here is a record: deleting the folder costs time, never a pin.
 
+use std::collections::HashSet;
 use std::fs;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -26,9 +27,10 @@ mod lock;
 pub mod npm;
 mod prune;
 mod scratch;
+mod sums;
 
 pub use atomic::{atomic_dir, atomic_file};
-pub use entry::Entry;
+pub use entry::{Entry, Found};
 pub use lock::{LockGuard, Share};
 pub use prune::{Pruned, Size, What};
 pub use scratch::Scratch;
@@ -79,6 +81,8 @@ impl Kind {
 pub struct Store {
     dir: PathBuf,
     session: Arc<Mutex<Option<Arc<scratch::Session>>>>,
+    /// Entries that this process has held against their lists.
+    sound: Arc<Mutex<HashSet<PathBuf>>>,
 }
 
 impl Store {
@@ -100,7 +104,7 @@ impl Store {
         if !tag.exists() {
             atomic_file(&tag, CACHEDIR_TAG.as_bytes())?;
         }
-        let store = Self { dir, session: Arc::default() };
+        let store = Self { dir, session: Arc::default(), sound: Arc::default() };
         scratch::sweep(&store.tmp());
         Ok(store)
     }

@@ -94,6 +94,7 @@ impl Tree {
         let (root, epoch) = {
             let read = || -> gix::Result<(ObjectId, i64)> {
                 let commit = repo.find_commit(commit)?;
+                gix::objs::compute_hash(commit.id.kind(), gix::objs::Kind::Commit, &commit.data)?.verify(&commit.id)?;
                 let time = commit.time()?;
                 Ok((commit.tree_id()?.detach(), time.seconds))
             };
@@ -216,6 +217,7 @@ impl Tree {
     fn children(&self, tree: ObjectId) -> Result<Vec<(BString, EntryKind, ObjectId)>> {
         let read = || -> gix::Result<_> {
             let tree = self.repo.find_tree(tree)?;
+            gix::objs::compute_hash(tree.id.kind(), gix::objs::Kind::Tree, &tree.data)?.verify(&tree.id)?;
             tree.iter()
                 .map(|entry| {
                     let entry = entry?;
