@@ -1,11 +1,13 @@
 //! The command line: one small file per command. Every flag has its `FACTORY_` variable.
 
 mod build;
+mod fetch;
 mod paths;
 mod resolve;
 mod run;
 mod session;
 mod source;
+mod verify;
 
 use clap::parser::ValueSource;
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
@@ -14,8 +16,10 @@ use crate::error::{Error, Result, exit_code};
 use crate::ui::{LogLevel, Ui};
 
 pub use build::BuildArgs;
+pub use fetch::FetchArgs;
 pub use resolve::ResolveArgs;
 pub use run::RunArgs;
+pub use verify::{VerifyArgs, VerifyReport};
 
 /// Pin, build, publish and audit RHDH dynamic plugins, reproducibly
 ///
@@ -41,6 +45,10 @@ enum Command {
     Resolve(ResolveArgs),
     /// Replay factory.lock: build the plugins, their archives and images
     Build(BuildArgs),
+    /// Fill the cache with all that `factory build --offline` needs
+    Fetch(FetchArgs),
+    /// Build again from scratch and compare with what the lock has sealed
+    Verify(VerifyArgs),
     /// Resolve what is not locked yet, then build: the original's one command
     Run(RunArgs),
 }
@@ -134,6 +142,8 @@ fn dispatch(matches: &clap::ArgMatches, cli: Cli, ui: Ui) -> Result<(), Reported
             session::enter(&cli.global, &ui, async |session| match &command {
                 Command::Resolve(args) => resolve::run(session, args).await,
                 Command::Build(args) => build::run(session, args).await,
+                Command::Fetch(args) => fetch::run(session, args).await,
+                Command::Verify(args) => verify::run(session, args).await,
                 Command::Run(args) => run::run(session, args).await,
             })
         }),

@@ -2,7 +2,7 @@
 
 #[path = "it/factory.rs"]
 mod factory_program;
-#[path = "it/registry.rs"]
+#[path = "it/npm_registry.rs"]
 mod registry;
 #[path = "it/repository.rs"]
 mod repository;

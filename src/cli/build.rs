@@ -16,8 +16,8 @@ use crate::build::{self, BuiltWorkspace, Options, Shared, inputs, plugins_yaml, 
 use crate::error::{Error, Place, Result, exit_code};
 use crate::image::Compression;
 use crate::lock::Lock;
-use crate::store::atomic_file;
 use crate::store::npm::Registry;
+use crate::store::{Store, atomic_file};
 use crate::ui::count;
 
 /// Options of `factory build`.
@@ -48,6 +48,9 @@ pub struct BuildOptions {
     /// Use no network: everything must be in the cache
     #[arg(long, env = "FACTORY_OFFLINE")]
     pub offline: bool,
+    /// Only fill the cache with what `--offline` needs, as `factory fetch` does
+    #[arg(long, env = "FACTORY_FETCH_ONLY", conflicts_with = "offline")]
+    pub fetch_only: bool,
     /// Seconds that one install or export may take
     #[arg(long, env = "FACTORY_TIMEOUT", value_name = "SECONDS", default_value = "3600")]
     pub timeout: u64,
@@ -64,23 +67,33 @@ pub struct BuildOptions {
 
 pub(super) async fn run(session: &Session<'_>, args: &BuildArgs) -> Result<()> {
     let lock_file = paths::lock_file(session.global);
-    let lock = read_lock(&lock_file)?.ok_or_else(|| Error::Lock {
-        place: Place::file(&lock_file),
+    let (lock, failed) = fresh_lock(session, &lock_file, &args.source, &args.workspaces)?;
+    let built = build_now(session, lock, &lock_file, &args.workspaces, &args.source, &args.options).await;
+    failures(session, failed, 1).and(built)
+}
+
+/// The lock, which must be there and fit the configuration, and what is broken in the configuration.
+pub(super) fn fresh_lock(
+    session: &Session<'_>,
+    lock_file: &Path,
+    source: &SourceArgs,
+    names: &[String],
+) -> Result<(Lock, Vec<(String, Error)>)> {
+    let lock = read_lock(lock_file)?.ok_or_else(|| Error::Lock {
+        place: Place::file(lock_file),
         what: "there is no lock".into(),
         hint: "run `factory resolve` first, or `factory run` for both".into(),
     })?;
-    let config = args.source.config(session)?;
-    config.check_names(&args.workspaces)?;
-    let reasons = stale_reasons(&config, &lock, &args.workspaces);
+    let config = source.config(session)?;
+    config.check_names(names)?;
+    let reasons = stale_reasons(&config, &lock, names);
     if !reasons.is_empty() {
         return Err(Error::Stale {
             reasons: reasons.iter().map(ToString::to_string).collect(),
             hint: format!("run `factory resolve{}`", only_one(&reasons)),
         });
     }
-    let failed = broken(config, &args.workspaces).collect();
-    let built = build_now(session, lock, &lock_file, &args.workspaces, &args.source, &args.options).await;
-    failures(session, failed, 1).and(built)
+    Ok((lock, broken(config, names).collect()))
 }
 
 /// ` todo` when all reasons are about `todo`.
@@ -99,21 +112,49 @@ pub(super) async fn build_now(
     args: &BuildOptions,
 ) -> Result<()> {
     let store = session.store()?;
+    let output_dir =
+        if args.fetch_only { store.dir().join("logs/fetch") } else { paths::output_dir(args.output_dir.as_deref()) };
+    let shared = share(session, lock, lock_file, store, &output_dir, source, args, false).await?;
+    let output_dir = &shared.options.output_dir;
+    let built = build::build(shared.clone(), names).await?;
+    if args.fetch_only {
+        return fetched(session, &built);
+    }
+    write_results(&shared, &built, output_dir)?;
+    if !args.frozen {
+        seal_lock(&shared, &built, lock_file)?;
+    }
+    conclude(session, &built, output_dir)
+}
+
+/// What all workspaces of a build share, from the command line.
+#[allow(clippy::too_many_arguments)]
+pub(super) async fn share(
+    session: &Session<'_>,
+    lock: Lock,
+    lock_file: &Path,
+    store: Store,
+    output_dir: &Path,
+    source: &SourceArgs,
+    args: &BuildOptions,
+    judge: bool,
+) -> Result<Arc<Shared>> {
     let isolation = probe(session, &store, args.isolation).await?;
     let registry = if args.offline { None } else { Some(Registry::of_machine()?) };
-    let output_dir = paths::output_dir(args.output_dir.as_deref());
-    std::fs::create_dir_all(&output_dir).map_err(Error::io("create", &output_dir))?;
-    let output_dir = output_dir.canonicalize().map_err(Error::io("open", &output_dir))?;
+    std::fs::create_dir_all(output_dir).map_err(Error::io("create", output_dir))?;
+    let output_dir = output_dir.canonicalize().map_err(Error::io("open", output_dir))?;
     let jobs = args.jobs.map_or_else(session::jobs, usize::from);
-    let shared = Arc::new(Shared {
+    Ok(Arc::new(Shared {
         options: Options {
             config_dir: paths::config_dir(session.global),
             lock_dir: paths::folder_of(lock_file),
-            output_dir: output_dir.clone(),
+            output_dir,
             jobs,
             isolation,
             offline: args.offline,
+            fetch_only: args.fetch_only,
             frozen: args.frozen,
+            judge,
             timeout: Duration::from_secs(args.timeout),
             install_scripts: !args.no_install_scripts,
             tag_prefix: args.tag_prefix.clone(),
@@ -127,13 +168,20 @@ pub(super) async fn build_now(
         ui: session.ui.clone(),
         interrupt: session.interrupt.clone(),
         slots: tokio::sync::Semaphore::new(jobs),
-    });
-    let built = build::build(shared.clone(), names).await?;
-    write_results(&shared, &built, &output_dir)?;
-    if !args.frozen {
-        seal_lock(&shared, &built, lock_file)?;
+    }))
+}
+
+/// The summary of `factory fetch`.
+fn fetched(session: &Session<'_>, built: &[BuiltWorkspace]) -> Result<()> {
+    let errors: Vec<&Error> = built.iter().flat_map(BuiltWorkspace::errors).collect();
+    let good = built.iter().filter(|workspace| workspace.error.is_none()).count();
+    let what = format!("{} ready for `factory build --offline`", count(good, "workspace"));
+    if errors.is_empty() {
+        session.ui.note(what);
+        return Ok(());
     }
-    conclude(session, &built, &output_dir)
+    let failed: Vec<_> = built.iter().filter(|w| w.error.is_some()).map(|w| format!("`{}`", w.name)).collect();
+    Err(Error::Failed { what: format!("{what}, failed: {}", failed.join(", ")), code: code_of(errors.into_iter()) })
 }
 
 /// `build-report.json` and `dynamic-plugins.yaml`.
