@@ -13,6 +13,7 @@ pub mod env;
 pub mod export;
 pub mod inputs;
 pub mod install;
+mod masked;
 pub mod packages;
 pub mod plugins_yaml;
 pub mod report;
