@@ -1,7 +1,9 @@
 //! The command line: one small file per command. Every flag has its `FACTORY_` variable.
 
 mod build;
+mod dry_run;
 mod paths;
+mod repo_path;
 mod resolve;
 mod run;
 mod session;

@@ -102,6 +102,23 @@ impl Ui {
         }
     }
 
+    /// Asks a question that is answered with y or n; none when nobody is there to answer.
+    pub fn ask(&self, question: &str) -> Option<bool> {
+        if !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
+            return None;
+        }
+        let ask = || {
+            let _ = write!(anstream::stderr(), "{} [y/N] ", clean(question));
+            let mut answer = String::new();
+            io::stdin().read_line(&mut answer).ok().filter(|read| *read > 0)?;
+            Some(matches!(answer.trim(), "y" | "Y" | "yes"))
+        };
+        match &self.live {
+            Some(live) => live.suspend(ask),
+            None => ask(),
+        }
+    }
+
     /// The warnings of this run, for its report.
     pub fn warnings(&self) -> Vec<String> {
         self.warnings.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()

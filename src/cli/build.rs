@@ -1,5 +1,6 @@
 //! `factory build`
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,11 +9,13 @@ use clap::Args;
 
 use super::resolve::{code_of, probe, read_lock, stale_reasons, write_lock};
 use super::session::Session;
+use super::repo_path::{self, Sources};
 use super::source::SourceArgs;
 use super::{paths, session};
 use crate::build::report::{self, Report};
 use crate::build::root::{Isolation, IsolationChoice};
 use crate::build::{self, BuiltWorkspace, Options, Shared, inputs, plugins_yaml, seal};
+use crate::config::{Config, TagPrefix, Workspace};
 use crate::error::{Error, Place, Result, exit_code};
 use crate::image::Compression;
 use crate::lock::Lock;
@@ -57,9 +60,47 @@ pub struct BuildOptions {
     /// Hold the build to a sealed lock, and write nothing into it
     #[arg(long, env = "FACTORY_FROZEN")]
     pub frozen: bool,
-    /// Put before the version in image tags
-    #[arg(long, env = "FACTORY_TAG_PREFIX", value_name = "PREFIX", default_value = "")]
-    pub tag_prefix: String,
+    /// Put before the version in image tags; `auto` is `bs_<version>__` or `next__` where versions.json says a
+    /// Backstage version, as RHDH's export repository does, and nothing elsewhere
+    #[arg(long, env = "FACTORY_TAG_PREFIX", value_name = "PREFIX", default_value = "auto")]
+    pub tag_prefix: TagPrefix,
+    /// Empty --repo-path without asking before a copy of the patched source is left there; no effect with --use-local
+    #[arg(long, env = "FACTORY_CLEAN")]
+    pub clean: bool,
+}
+
+impl BuildOptions {
+    /// How a build gets at its sources; asks before it empties `--repo-path`.
+    pub fn sources(
+        &self,
+        session: &Session<'_>,
+        config: &Config,
+        names: &[String],
+        args: &SourceArgs,
+    ) -> Result<Sources> {
+        let output_dir = paths::output_dir(self.output_dir.as_deref());
+        repo_path::prepare(session, config, names, args, &output_dir, self.clean)
+    }
+
+    /// The prefix of a workspace's image tags. `own` is the Backstage version that its source says it is for, which
+    /// counts when its configuration says none.
+    pub fn prefix(&self, config: &Config, workspace: &Workspace, own: Option<&str>) -> String {
+        let release = config.versions.as_ref().and_then(|versions| versions.backstage.as_deref());
+        let configured = workspace.supported_versions.as_deref().or(workspace.source.backstage_version.as_deref());
+        self.tag_prefix.of(release, configured.or(own))
+    }
+
+    fn prefixes(&self, config: &Config, lock: &Lock) -> BTreeMap<String, String> {
+        let locked = |name: &str| lock.workspace.iter().find(|locked| locked.name == name);
+        config
+            .workspaces
+            .iter()
+            .map(|workspace| {
+                let own = locked(&workspace.name).and_then(|locked| locked.source.backstage.as_deref());
+                (workspace.name.clone(), self.prefix(config, workspace, own))
+            })
+            .collect()
+    }
 }
 
 pub(super) async fn run(session: &Session<'_>, args: &BuildArgs) -> Result<()> {
@@ -77,7 +118,8 @@ pub(super) async fn run(session: &Session<'_>, args: &BuildArgs) -> Result<()> {
             hint: format!("run `factory resolve{}`", only_one(&reasons)),
         });
     }
-    build_now(session, lock, &lock_file, &args.workspaces, &args.source, &args.options).await
+    let sources = args.options.sources(session, &config, &args.workspaces, &args.source)?;
+    build_now(session, &config, lock, &lock_file, &args.workspaces, sources, &args.options).await
 }
 
 /// ` todo` when all reasons are about `todo`.
@@ -89,10 +131,11 @@ fn only_one(reasons: &[crate::lock::stale::Reason]) -> String {
 /// Replays a lock that is not stale.
 pub(super) async fn build_now(
     session: &Session<'_>,
+    config: &Config,
     lock: Lock,
     lock_file: &Path,
     names: &[String],
-    source: &SourceArgs,
+    sources: Sources,
     args: &BuildOptions,
 ) -> Result<()> {
     let store = session.store()?;
@@ -113,10 +156,11 @@ pub(super) async fn build_now(
             frozen: args.frozen,
             timeout: Duration::from_secs(args.timeout),
             install_scripts: !args.no_install_scripts,
-            tag_prefix: args.tag_prefix.clone(),
+            tag_prefixes: args.prefixes(config, &lock),
             compression: Compression::default(),
-            network: source.network(),
-            local: source.use_local.then(|| source.repo_path.clone().unwrap_or_else(|| "/source".into())),
+            network: sources.network,
+            local: sources.local,
+            laid: sources.laid,
         },
         lock,
         store,

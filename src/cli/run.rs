@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::build::{BuildOptions, build_now};
-use super::paths;
+use super::{dry_run, paths};
 use super::resolve::{ResolveOptions, failures, read_lock, resolve_now, stale_reasons, write};
 use super::session::Session;
 use super::source::SourceArgs;
@@ -16,6 +16,9 @@ pub struct RunArgs {
     /// Only these workspaces
     #[arg(value_name = "WORKSPACE")]
     pub workspaces: Vec<String>,
+    /// Resolve nothing and build nothing: list the workspaces and plugins that would be built
+    #[arg(long)]
+    pub dry_run: bool,
     #[command(flatten)]
     pub source: SourceArgs,
     #[command(flatten)]
@@ -28,6 +31,10 @@ pub(super) async fn run(session: &Session<'_>, args: &RunArgs) -> Result<()> {
     let config = args.source.config(session)?.select(&args.workspaces)?;
     let lock_file = paths::lock_file(session.global);
     let old = read_lock(&lock_file)?;
+    if args.dry_run {
+        return dry_run::list(session, config, old.as_ref(), &args.workspaces, &args.build);
+    }
+    let sources = args.build.sources(session, &config, &args.workspaces, &args.source)?;
     let fresh = old.as_ref().is_some_and(|lock| stale_reasons(&config, lock, &args.workspaces).is_empty());
     let mut failed = Vec::new();
     let lock = match old {
@@ -52,6 +59,6 @@ pub(super) async fn run(session: &Session<'_>, args: &RunArgs) -> Result<()> {
     if lock.workspace.is_empty() {
         return failures(session, failed, 0);
     }
-    let built = build_now(session, lock, &lock_file, &args.workspaces, &args.source, &args.build).await;
+    let built = build_now(session, &config, lock, &lock_file, &args.workspaces, sources, &args.build).await;
     failures(session, failed, 1).and(built)
 }
