@@ -26,6 +26,7 @@ pub fn lay(shared: &Shared, workspace: &Workspace, to: &Path) -> Result<()> {
         shared.ui.warn(format!("{}: built from a local tree, which is not a pin", workspace.name));
         return copy(shared, &from, to, &NOT_COPIED);
     };
+    tracing::debug!("{}: check out {commit} of `{}`", workspace.name, workspace.source.repo);
     let base = options.config_dir.join(&workspace.dir);
     let url = SourceUrl::parse(&workspace.source.repo, &base)?;
     let interrupt = shared.interrupt.flag();

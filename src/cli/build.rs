@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use clap::Args;
 
+use super::repo_path::{self, Sources};
 use super::resolve::{code_of, probe, read_lock, stale_reasons, write_lock};
 use super::session::Session;
-use super::repo_path::{self, Sources};
 use super::source::SourceArgs;
 use super::{paths, session};
 use crate::build::report::{self, Report};
@@ -67,6 +67,11 @@ pub struct BuildOptions {
     /// Empty --repo-path without asking before a copy of the patched source is left there; no effect with --use-local
     #[arg(long, env = "FACTORY_CLEAN")]
     pub clean: bool,
+}
+
+/// The output folder that a build would be given by its variable.
+pub(super) fn output_dir_of_environment() -> Option<PathBuf> {
+    std::env::var_os("FACTORY_OUTPUT_DIR").filter(|dir| !dir.is_empty()).map(PathBuf::from)
 }
 
 impl BuildOptions {

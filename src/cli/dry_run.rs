@@ -13,7 +13,13 @@ use crate::resolve::tools::Requests;
 use crate::ui::{self, count};
 
 /// Prints each workspace with its source and state, and its plugins with their arguments.
-pub fn list(session: &Session<'_>, config: Config, lock: Option<&Lock>, names: &[String], options: &BuildOptions) -> Result<()> {
+pub fn list(
+    session: &Session<'_>,
+    config: Config,
+    lock: Option<&Lock>,
+    names: &[String],
+    options: &BuildOptions,
+) -> Result<()> {
     let reasons = lock.map(|lock| stale_reasons(&config, lock, names)).unwrap_or_default();
     let mut text = String::new();
     let (mut plugins, mut unknown, mut unlocked) = (0, 0, 0);
@@ -83,9 +89,7 @@ fn list_of(workspace: &Workspace, locked: Option<&[Plugin]>) -> Option<Vec<Strin
     };
     match (locked, &workspace.list) {
         (Some(locked), _) => Some(locked.iter().map(|plugin| entry(&plugin.path, &plugin.args)).collect()),
-        (None, Some(list)) => {
-            Some(list.entries.iter().map(|one| entry(&one.path, &elements(&one.args))).collect())
-        }
+        (None, Some(list)) => Some(list.entries.iter().map(|one| entry(&one.path, &elements(&one.args))).collect()),
         (None, None) => None,
     }
 }

@@ -77,7 +77,10 @@ fn make_room(session: &Session<'_>, folder: &Path, output_dir: &Path, clean: boo
             }
             None => {
                 return Err(Error::usage(
-                    format!("`{}` is not empty, and there is nobody to ask whether it may be emptied", folder.display()),
+                    format!(
+                        "`{}` is not empty, and there is nobody to ask whether it may be emptied",
+                        folder.display()
+                    ),
                     "give `--clean` to empty it, another `--repo-path`, or `--use-local` to build the code that is in it",
                 ));
             }
@@ -113,6 +116,8 @@ fn held(global: &GlobalArgs, folder: &Path, output_dir: &Path) -> Result<Option<
     ];
     Ok(own
         .into_iter()
-        .find(|(_, path)| path.as_ref().and_then(|path| path.canonicalize().ok()).is_some_and(|p| p.starts_with(&folder)))
+        .find(|(_, path)| {
+            path.as_ref().and_then(|path| path.canonicalize().ok()).is_some_and(|p| p.starts_with(&folder))
+        })
         .map(|(what, _)| what))
 }

@@ -3,10 +3,10 @@
 use clap::Args;
 
 use super::build::{BuildOptions, build_now};
-use super::{dry_run, paths};
 use super::resolve::{ResolveOptions, failures, read_lock, resolve_now, stale_reasons, write};
 use super::session::Session;
 use super::source::SourceArgs;
+use super::{dry_run, paths};
 use crate::error::Result;
 use crate::resolve::Moves;
 

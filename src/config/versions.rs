@@ -54,7 +54,8 @@ impl Versions {
     /// Forgets the CLI's version when it is one of another program than factory exports with.
     pub(super) fn refuse_other_cli(&mut self) -> Option<Warning> {
         let package = self.cli_package.as_deref().filter(|package| *package != CLI_PACKAGE)?;
-        let what = format!("`cliPackage` is `{package}`, but plugins are exported with `{CLI_PACKAGE}`: `cli` is not used");
+        let what =
+            format!("`cliPackage` is `{package}`, but plugins are exported with `{CLI_PACKAGE}`: `cli` is not used");
         self.cli = None;
         Some(Warning::new(Place::file(&self.path), what))
     }
