@@ -116,8 +116,8 @@ pub fn main() -> u8 {
     let mut args = std::env::args();
     let _ = args.next();
     match args.next().as_deref() {
-        Some("__enter") => return inside(crate::build::enter::enter, args.collect()),
-        Some("__init") => return inside(crate::build::enter::init, args.collect()),
+        Some("__enter") => return inside(crate::build::enter::enter, &args.collect::<Vec<_>>()),
+        Some("__init") => return inside(crate::build::enter::init, &args.collect::<Vec<_>>()),
         _ => {}
     }
     let matches = command().get_matches();
@@ -137,7 +137,7 @@ pub fn main() -> u8 {
 }
 
 /// What runs as a stage of a build root: see [`crate::build::enter`].
-fn inside(stage: fn(&str, &[String]) -> Result<u8, String>, args: Vec<String>) -> u8 {
+fn inside(stage: fn(&str, &[String]) -> Result<u8, String>, args: &[String]) -> u8 {
     let (first, rest) = args.split_first().map_or(("", &[][..]), |(first, rest)| (first.as_str(), rest));
     stage(first, rest).unwrap_or_else(|why| {
         crate::ui::complain(&why);

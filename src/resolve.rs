@@ -1,17 +1,20 @@
 //! Configuration → pins. The only stage that asks "what is newest?".
 //!
 //! In the order of the data: [`commits`] turns refs into commits and fetches them, [`workspace`] reads what those
-//! commits say ([`source`], [`discover`], [`yarn`](mod@yarn)), [`tools`] pins the programs; [`arguments`] is how arguments stand in the
-//! lock, [`wanted`] the configuration in the lock's terms.
+//! commits say ([`source`], [`discover`], [`yarn`](mod@yarn)), [`compute`] finds the arguments of its plugins
+//! ([`yarn_lock`] → [`graph`] → [`build_args`], against the [`rhdh`] host) and [`tools`] pins the programs; [`arguments`]
+//! is how arguments stand in the lock, [`wanted`] the configuration in the lock's terms.
 
 pub mod arguments;
 pub mod build_args;
 pub mod commits;
+pub mod compute;
 pub mod discover;
 pub mod graph;
 pub mod host;
 pub mod npm_range;
 pub mod refs;
+pub mod rhdh;
 pub mod source;
 pub mod tools;
 pub mod wanted;
@@ -32,6 +35,7 @@ use crate::lock::text::{REVISION, VERSION};
 use crate::lock::{Lock, Tools, Workspace};
 use crate::store::git::Network;
 use crate::store::npm::Registry;
+use rhdh::Host;
 use tools::{Companion, Requests};
 
 /// How much moves.
@@ -62,6 +66,10 @@ pub struct Request<'a> {
     pub jobs: usize,
     /// How repositories are reached.
     pub network: Network,
+    /// The RHDH host that is asked for.
+    pub host: rhdh::Asked,
+    /// Compute the arguments of listed plugins too.
+    pub generate: bool,
 }
 
 /// A lock, with the files that belong beside it.
@@ -72,7 +80,7 @@ pub struct Resolved {
     pub companions: Vec<Companion>,
     /// Generated lists of plugins, to be written into the configuration.
     pub lists: Vec<Companion>,
-    /// Workspaces that could not be resolved; the lock keeps what it had of them.
+    /// Workspaces that could not be resolved, of which the lock keeps what it had; and plugins that cannot be exported.
     pub failed: Vec<(String, Error)>,
 }
 
@@ -136,23 +144,31 @@ pub async fn resolve(provider: &Provider<'_>, registry: &Registry, request: &Req
         }
     }
 
+    let host = host_of(provider, request, &chosen)?;
     let mut failed = Vec::new();
     let mut lists = Vec::new();
     let mut read = Vec::new();
     let kept = request.old.filter(|_| request.moves == Moves::Missing);
-    let outcomes = commits::read(provider, &chosen, kept, request.jobs, &request.network);
+    let how = commits::How { kept, host: host.as_ref(), generate: request.generate, network: &request.network };
+    let outcomes = commits::read(provider, &chosen, &how, request.jobs);
     for (config, outcome) in chosen.iter().zip(outcomes) {
         match outcome {
-            Ok(one) => read.push((*config, one)),
+            Ok(mut one) => {
+                for warning in &one.warnings {
+                    provider.ui.warn(warning);
+                }
+                failed.extend(one.errors.drain(..).map(|error| (config.name.clone(), error)));
+                read.push((*config, one));
+            }
             Err(error) => failed.push((config.name.clone(), error)),
         }
     }
 
-    let (tools, by_request, companions) = tools_of(provider, registry, request, &chosen).await?;
+    let (tools, by_request, companions) = tools_of(provider, registry, request, host.as_ref(), &chosen).await?;
     let mut resolved = Vec::new();
     for (config, one) in read {
         let name = config.name.clone();
-        match finish(registry, &tools, &by_request, request, config, one).await {
+        match finish(registry, &tools, &by_request, request, host.as_ref(), config, one).await {
             Ok((workspace, list)) => {
                 resolved.push(workspace);
                 lists.extend(list);
@@ -160,11 +176,30 @@ pub async fn resolve(provider: &Provider<'_>, registry: &Registry, request: &Req
             Err(error) => failed.push((name, error)),
         }
     }
-    let mut lock = Lock { version: VERSION, revision: REVISION, rhdh: None, tools, workspace: resolved };
+    let mut lock =
+        Lock { version: VERSION, revision: REVISION, rhdh: host.map(|host| host.pin), tools, workspace: resolved };
     keep_others(&mut lock, request);
     keep_seals(&mut lock, request.old);
     lock.workspace.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(Resolved { lock, companions, lists, failed })
+}
+
+/// The host, when something must be computed against it: arguments of discovered plugins, or of all that are listed
+/// when it is asked for.
+fn host_of(provider: &Provider<'_>, request: &Request<'_>, chosen: &[&config::Workspace]) -> Result<Option<Host>> {
+    let given = request.host.file.is_some() || request.host.version.is_some();
+    let needed = chosen.iter().any(|workspace| workspace.list.is_none() || request.generate);
+    if !(given || needed) || chosen.is_empty() {
+        return Ok(None);
+    }
+    tokio::task::block_in_place(|| rhdh::find(provider, &request.host, &request.network)).map(Some)
+}
+
+/// The tools of a workspace: those asked for, else the Node.js that the host runs, else the defaults.
+fn wanted_tools(request: &Request<'_>, host: Option<&Host>, workspace: &config::Workspace) -> Requests {
+    let mut asked = requests(request.config, workspace);
+    asked.node = asked.node.or_else(|| host.and_then(|host| host.node.clone()));
+    Requests::from(asked)
 }
 
 type ByRequest = BTreeMap<Requests, Tools>;
@@ -174,9 +209,10 @@ async fn tools_of(
     provider: &Provider<'_>,
     registry: &Registry,
     request: &Request<'_>,
+    host: Option<&Host>,
     chosen: &[&config::Workspace],
 ) -> Result<(Tools, ByRequest, Vec<Companion>)> {
-    let asked = |workspace: &config::Workspace| Requests::from(requests(request.config, workspace));
+    let asked = |workspace: &config::Workspace| wanted_tools(request, host, workspace);
     let mut wanted: BTreeMap<Requests, usize> = BTreeMap::new();
     for workspace in chosen {
         *wanted.entry(asked(workspace)).or_default() += 1;
@@ -227,6 +263,7 @@ async fn finish(
     tools: &Tools,
     by_request: &ByRequest,
     request: &Request<'_>,
+    host: Option<&Host>,
     config: &config::Workspace,
     read: workspace::Read,
 ) -> Result<(Workspace, Option<Companion>)> {
@@ -236,7 +273,7 @@ async fn finish(
         workspace.source.yarn.version = version;
         workspace.source.yarn.integrity = Some(integrity);
     }
-    let own = &by_request[&Requests::from(requests(request.config, config))];
+    let own = &by_request[&wanted_tools(request, host, config)];
     workspace.tools = (own != tools).then(|| own.clone());
     Ok((workspace, list))
 }

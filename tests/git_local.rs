@@ -1,5 +1,7 @@
 //! Sources on this machine: refs, reading, checkout.
 
+#![allow(clippy::unwrap_used, reason = "tests")]
+
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;

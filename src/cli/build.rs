@@ -30,9 +30,9 @@ pub struct BuildArgs {
     #[arg(value_name = "WORKSPACE")]
     pub workspaces: Vec<String>,
     #[command(flatten)]
-    pub source: SourceArgs,
+    pub(super) source: SourceArgs,
     #[command(flatten)]
-    pub options: BuildOptions,
+    pub(super) options: BuildOptions,
 }
 
 /// How a build is done.
@@ -253,7 +253,7 @@ fn conclude(session: &Session<'_>, built: &[BuiltWorkspace], output_dir: &Path) 
         .iter()
         .filter(|workspace| workspace.errors().next().is_some())
         .map(|workspace| {
-            if let Some(_) = &workspace.error {
+            if workspace.error.is_some() {
                 format!("`{}`", workspace.name)
             } else {
                 let bad: Vec<_> = workspace

@@ -1,6 +1,6 @@
 //! `factory resolve`
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
@@ -13,7 +13,7 @@ use crate::config::Config;
 use crate::error::{Error, Place, Result, exit_code};
 use crate::lock::Lock;
 use crate::lock::stale::{self, Reason};
-use crate::resolve::{self, Moves, Request, Resolved, wanted};
+use crate::resolve::{self, Moves, Request, Resolved, rhdh, wanted};
 use crate::store::atomic_file;
 use crate::store::npm::Registry;
 use crate::ui::{self, count};
@@ -34,15 +34,24 @@ pub struct ResolveArgs {
     #[arg(long)]
     pub dry_run: bool,
     #[command(flatten)]
-    pub source: SourceArgs,
+    pub(super) source: SourceArgs,
     #[command(flatten)]
-    pub options: ResolveOptions,
+    pub(super) options: ResolveOptions,
 }
 
 /// How pins are found.
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Resolve options")]
 pub struct ResolveOptions {
+    /// RHDH release the plugins are for: `1.9`, `1.9.8`, a commit [env: `RHDH_VERSION`] [default: the newest release]
+    #[arg(long, value_name = "VERSION")]
+    pub rhdh_version: Option<String>,
+    /// RHDH's yarn.lock as a file, instead of looking it up
+    #[arg(long, env = "FACTORY_HOST_LOCKFILE", value_name = "FILE")]
+    pub host_lockfile: Option<PathBuf>,
+    /// Compute the arguments of listed plugins too, and rewrite plugins-list.yaml with them
+    #[arg(long, env = "FACTORY_GENERATE_BUILD_ARGS")]
+    pub generate_build_args: bool,
     /// Do not write a plugins-list.yaml where there was none: keep the found plugins in the lock only
     #[arg(long, env = "FACTORY_NO_WRITE_PLUGINS_LIST")]
     pub no_write_plugins_list: bool,
@@ -95,17 +104,16 @@ fn unwritten(
             hint: "see how with `factory resolve --dry-run`".into(),
         });
     }
-    if let None = resolved.failed.first() {
-        Ok(())
-    } else {
-        for (_, error) in &resolved.failed {
-            session.ui.error(error);
-        }
-        Err(Error::Failed {
-            what: format!("{} could not be resolved", count(resolved.failed.len(), "workspace")),
-            code: code_of(resolved.failed.iter().map(|(_, error)| error)),
-        })
+    if resolved.failed.is_empty() {
+        return Ok(());
     }
+    for (_, error) in &resolved.failed {
+        session.ui.error(error);
+    }
+    Err(Error::Failed {
+        what: format!("{} could not be resolved", count(resolved.failed.len(), "workspace")),
+        code: code_of(resolved.failed.iter().map(|(_, error)| error)),
+    })
 }
 
 /// Resolves with this machine's registry.
@@ -138,6 +146,12 @@ pub(super) async fn resolve_now(
         lock_dir: &lock_dir,
         jobs: std::thread::available_parallelism().map_or(2, std::num::NonZero::get),
         network: source.network(),
+        host: rhdh::Asked {
+            file: options.host_lockfile.clone(),
+            version: options.rhdh_version.clone().or_else(|| config.env.given("RHDH_VERSION").map(str::to_owned)),
+            repository: config.env.given("RHDH_REPO").map(str::to_owned),
+        },
+        generate: options.generate_build_args,
     };
     resolve::resolve(&provider, &registry, &request).await
 }

@@ -20,11 +20,11 @@ pub struct RunArgs {
     #[arg(long)]
     pub dry_run: bool,
     #[command(flatten)]
-    pub source: SourceArgs,
+    pub(super) source: SourceArgs,
     #[command(flatten)]
-    pub resolve: ResolveOptions,
+    pub(super) resolve: ResolveOptions,
     #[command(flatten)]
-    pub build: BuildOptions,
+    pub(super) build: BuildOptions,
 }
 
 pub(super) async fn run(session: &Session<'_>, args: &RunArgs) -> Result<()> {

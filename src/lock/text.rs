@@ -268,15 +268,15 @@ mod tests {
         );
         assert_eq!(
             error_for("dir = \"acr\"", "dirs = \"acr\""),
-            r#"factory.lock:12:1: unknown field `dirs`, expected one of `name`, `dir`, `tools`, `source`, `input`, `plugin`"#
+            "factory.lock:12:1: unknown field `dirs`, expected one of `name`, `dir`, `tools`, `source`, `input`, `plugin`"
         );
         assert_eq!(
             error_for("version = 1", "version = 9"),
-            r#"factory.lock:2:11: lock format 9 is newer than the format 1 that factory 0.1.0 reads"#
+            "factory.lock:2:11: lock format 9 is newer than the format 1 that factory 0.1.0 reads"
         );
         assert_eq!(
             error_for("path = \"patches/1.patch\"", "path = \"../../etc/passwd\""),
-            r#"factory.lock:25: `../../etc/passwd` is not a relative path without `..` (`path`)"#
+            "factory.lock:25: `../../etc/passwd` is not a relative path without `..` (`path`)"
         );
         assert_eq!(error_for("[tools]", "[tools"), "factory.lock:5:7: unclosed table, expected `]`");
     }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use super::refs::{self, Resolution};
+use super::rhdh::Host;
 use super::source::Files;
 use super::workspace::{self, Read};
 use crate::build::tools::Provider;
@@ -14,18 +15,23 @@ use crate::error::{Error, Result};
 use crate::lock::Lock;
 use crate::store::git::{Network, SourceUrl};
 
-/// Resolves and reads workspaces, in their order. Workspaces of `kept` keep their commit when they
-/// still ask for the same ref.
-pub fn read(
-    provider: &Provider<'_>,
-    chosen: &[&config::Workspace],
-    kept: Option<&Lock>,
-    jobs: usize,
-    network: &Network,
-) -> Vec<Result<Read>> {
+/// How workspaces are read.
+pub struct How<'a> {
+    /// Workspaces of this lock keep their commit when they still ask for the same ref.
+    pub kept: Option<&'a Lock>,
+    /// What arguments are computed against.
+    pub host: Option<&'a Host>,
+    /// Compute the arguments of listed plugins too.
+    pub generate: bool,
+    /// How repositories are reached.
+    pub network: &'a Network,
+}
+
+/// Resolves and reads workspaces, in their order.
+pub fn read(provider: &Provider<'_>, chosen: &[&config::Workspace], how: &How<'_>, jobs: usize) -> Vec<Result<Read>> {
     let step = provider.ui.step("sources", format!("resolve {}", crate::ui::count(chosen.len(), "workspace")));
-    let kept: Vec<Option<String>> = chosen.iter().map(|config| kept_commit(config, kept?)).collect();
-    let all = tokio::task::block_in_place(|| read_all(provider, chosen, &kept, jobs, network));
+    let kept: Vec<Option<String>> = chosen.iter().map(|config| kept_commit(config, how.kept?)).collect();
+    let all = tokio::task::block_in_place(|| read_all(provider, chosen, &kept, how, jobs));
     step.done("");
     all
 }
@@ -42,9 +48,10 @@ fn read_all(
     provider: &Provider<'_>,
     chosen: &[&config::Workspace],
     kept: &[Option<String>],
+    how: &How<'_>,
     jobs: usize,
-    network: &Network,
 ) -> Vec<Result<Read>> {
+    let runtime = tokio::runtime::Handle::current();
     let interrupt = provider.interrupt.flag();
     let urls: Vec<Result<Option<SourceUrl>>> = chosen.iter().map(|config| url(config)).collect();
     let (indices, requests): (Vec<usize>, Vec<(SourceUrl, String)>) = chosen
@@ -58,7 +65,7 @@ fn read_all(
         })
         .unzip();
     let mut resolutions: Vec<Option<Result<Resolution>>> = chosen.iter().map(|_| None).collect();
-    let answers = refs::resolve_many(provider.store, &requests, jobs.max(8), network, interrupt);
+    let answers = refs::resolve_many(provider.store, &requests, jobs.max(8), how.network, interrupt);
     for (index, answer) in indices.into_iter().zip(answers) {
         resolutions[index] = Some(answer);
     }
@@ -73,7 +80,8 @@ fn read_all(
                     let index = next.fetch_add(1, Ordering::Relaxed);
                     let Some(config) = chosen.get(index) else { return };
                     let todo = todo[index].lock().unwrap_or_else(PoisonError::into_inner).take();
-                    let one = todo.map_or(Err(Error::Interrupted), |todo| read_one(provider, config, todo, network));
+                    let one =
+                        todo.map_or(Err(Error::Interrupted), |todo| read_one(provider, &runtime, config, todo, how));
                     *done[index].lock().unwrap_or_else(PoisonError::into_inner) = Some(one);
                 }
             });
@@ -89,23 +97,24 @@ type Todo = (Result<Option<SourceUrl>>, Option<Result<Resolution>>);
 
 fn read_one(
     provider: &Provider<'_>,
+    runtime: &tokio::runtime::Handle,
     config: &config::Workspace,
     (url, resolution): Todo,
-    network: &Network,
+    how: &How<'_>,
 ) -> Result<Read> {
     let interrupt = provider.interrupt.flag();
     provider.interrupt.check()?;
     let Some(url) = url? else {
         let local = config.source.local.clone().ok_or_else(|| no_source(config))?;
-        return workspace::read(config, None, &Files::Local(local));
+        return workspace::read(provider, runtime, config, None, &Files::Local(local), how);
     };
     let resolution = resolution.unwrap_or(Err(Error::Interrupted))?;
     if let Some(warning) = &resolution.warning {
         provider.ui.warn(format!("{}: {warning}", config.name));
     }
-    let tree = provider.store.repository(&url, interrupt)?.fetch(&resolution.commit, network, interrupt)?;
+    let tree = provider.store.repository(&url, interrupt)?.fetch(&resolution.commit, how.network, interrupt)?;
     let commit = tree.commit();
-    workspace::read(config, Some(&commit), &Files::Commit(Box::new(tree)))
+    workspace::read(provider, runtime, config, Some(&commit), &Files::Commit(Box::new(tree)), how)
 }
 
 /// The repository; none for a local tree.

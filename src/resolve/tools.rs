@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -63,7 +64,7 @@ pub async fn resolve(
         tools.rhdh_cli.tree = Sha256::of(&bytes);
         return Ok((tools, None));
     }
-    let bytes = tree(provider, registry, &tools).await?;
+    let bytes = recent_tree(provider, registry, &tools, renew).await?;
     tools.rhdh_cli.tree = Sha256::of(&bytes);
     Ok((tools, Some((path, bytes))))
 }
@@ -144,6 +145,33 @@ fn integrity_of(name: &str, packument: &Packument, version: &str) -> Result<Inte
             "choose another version, or another registry",
         )
     })
+}
+
+/// A tree that this machine resolved within the last day is good enough: asking for 2,000 packages takes a minute.
+const RECENT: Duration = Duration::from_secs(24 * 60 * 60);
+
+async fn recent_tree(provider: &Provider<'_>, registry: &Registry, tools: &Tools, renew: bool) -> Result<Vec<u8>> {
+    const FILE: &str = "package-lock.json";
+    let (store, interrupt) = (provider.store, provider.interrupt.flag());
+    let registry_key = &Sha256::of(registry.address()).hex()[..8];
+    let cli = &tools.rhdh_cli.integrity.hex()[..16];
+    let key = format!("rhdh-cli-tree-{}-{cli}-{registry_key}", tools.rhdh_cli.version);
+    let recent = |path: &Path| {
+        let made = path.join(FILE).metadata().and_then(|meta| meta.modified());
+        made.is_ok_and(|made| made.elapsed().is_ok_and(|age| age < RECENT))
+    };
+    if let Some(entry) = store.find_entry(Kind::Tools, &key, interrupt)? {
+        let path = entry.path().join(FILE);
+        if !renew && recent(entry.path()) {
+            return std::fs::read(&path).map_err(Error::io("read", &path));
+        }
+        drop(entry);
+        store.remove_entry(Kind::Tools, &key, interrupt)?;
+    }
+    let bytes = tree(provider, registry, tools).await?;
+    let fill = |to: &Path| std::fs::write(to.join(FILE), &bytes).map_err(Error::io("write", to));
+    store.entry(Kind::Tools, &key, interrupt, fill)?;
+    Ok(bytes)
 }
 
 /// Resolves the CLI's dependencies with the pinned npm: the package-lock, naming no registry.

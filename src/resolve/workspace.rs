@@ -1,13 +1,15 @@
 //! One workspace of the configuration → its block of the lock.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use super::arguments::elements;
+use super::commits::How;
+use super::compute::Computing;
 use super::discover::{self, Found};
 use super::source::{Files, at};
 use super::tools::Companion;
 use super::yarn::{self, Asked};
+use crate::build::tools::Provider;
 use crate::config::{self, plugins_list};
 use crate::error::{Error, Place, Result};
 use crate::lock::{ArgsFrom, Plugin, Sha256, Source, Workspace, Yarn};
@@ -18,24 +20,31 @@ pub struct Read {
     pub workspace: Workspace,
     /// What it asks for.
     pub yarn: Asked,
-    /// Its `yarn.lock`.
-    pub lockfile: Vec<u8>,
-    /// Its `package.json` files by folder.
-    pub manifests: BTreeMap<String, Vec<u8>>,
-    /// The list to be written beside source.json, when it was absent.
+    /// The list to be written beside source.json, when it was absent or its arguments are generated.
     pub list: Option<Companion>,
     /// What a person should look at.
     pub warnings: Vec<String>,
+    /// Plugins whose export is known to fail.
+    pub errors: Vec<Error>,
 }
 
-/// Reads a workspace. `commit` is none for a local tree.
-pub fn read(config: &config::Workspace, commit: Option<&str>, files: &Files) -> Result<Read> {
+/// Reads a workspace. `commit` is none for a local tree. What is large (its lockfile, its packages) is gone when this
+/// returns, so that the number of workspaces does not matter.
+pub fn read(
+    provider: &Provider<'_>,
+    runtime: &tokio::runtime::Handle,
+    config: &config::Workspace,
+    commit: Option<&str>,
+    files: &Files,
+    how: &How<'_>,
+) -> Result<Read> {
     let name = &config.name;
     let path = &config.source.workspace_path;
     let place = |file: &str| Place::file(format!("{name}: {}", at(path, file)));
     let mut warnings = Vec::new();
+    let mut errors = Vec::new();
 
-    let manifests: BTreeMap<String, Vec<u8>> = files.manifests(path)?.into_iter().collect();
+    let mut manifests: BTreeMap<String, Vec<u8>> = files.manifests(path)?.into_iter().collect();
     let root = manifests.get(".").ok_or_else(|| {
         Error::config(
             place("package.json"),
@@ -55,8 +64,8 @@ pub fn read(config: &config::Workspace, commit: Option<&str>, files: &Files) -> 
 
     let packages = manifests.iter().map(|(folder, bytes)| (folder.as_str(), bytes.as_slice()));
     let found = discover::discover(packages);
-    let (plugins, list) = if let Some(list) = &config.list {
-        (listed(config, list, &found.plugins, &manifests, commit)?, None)
+    let plugins = if let Some(list) = &config.list {
+        listed(config, list, &found.plugins, &manifests, commit)?
     } else {
         warnings.extend(found.warnings.iter().map(|warning| format!("{name}: {warning}")));
         if found.plugins.is_empty() {
@@ -66,9 +75,7 @@ pub fn read(config: &config::Workspace, commit: Option<&str>, files: &Files) -> 
                 "check `workspace-path`, or list the plugins in plugins-list.yaml",
             ));
         }
-        let text = plugins_list::generate(found.plugins.iter().map(|plugin| (plugin.path.as_str(), &[][..])));
-        let plugins = found.plugins.iter().map(|found| plugin(found, ArgsFrom::Computed, vec![])).collect();
-        (plugins, Some((config.list_path.clone(), text.into_bytes())))
+        found.plugins.iter().map(|found| plugin(found, ArgsFrom::Computed, vec![])).collect()
     };
 
     let backstage = match &config.source.backstage_version {
@@ -76,7 +83,7 @@ pub fn read(config: &config::Workspace, commit: Option<&str>, files: &Files) -> 
         None => files.read(&at(path, "backstage.json"))?.as_deref().and_then(backstage_version),
     };
     let repo = config.source.repo.as_ref().map(config::Repo::public).unwrap_or_default();
-    let workspace = Workspace {
+    let mut workspace = Workspace {
         name: name.clone(),
         dir: config.dir.clone(),
         tools: None,
@@ -94,7 +101,26 @@ pub fn read(config: &config::Workspace, commit: Option<&str>, files: &Files) -> 
         input: config.inputs.clone(),
         plugin: plugins,
     };
-    Ok(Read { workspace, yarn, lockfile, manifests, list, warnings })
+    if let Some(host) = how.host {
+        let mut computing = Computing {
+            provider,
+            runtime,
+            host: &host.lock,
+            files,
+            lockfile: &lockfile,
+            manifests: &mut manifests,
+            generate: how.generate,
+        };
+        let mut said = computing.run(&mut workspace)?;
+        warnings.append(&mut said.warnings);
+        errors = said.errors;
+    }
+    let list = match &config.list {
+        None => Some((config.list_path.clone(), list_text(&workspace))),
+        Some(list) if how.generate => Some((config.list_path.clone(), list.with_args(&split_args(&workspace)))),
+        Some(_) => None,
+    };
+    Ok(Read { workspace, yarn, list: list.map(|(path, text)| (path, text.into_bytes())), warnings, errors })
 }
 
 fn whence(config: &config::Workspace, commit: Option<&str>) -> String {
@@ -175,15 +201,12 @@ fn backstage_version(bytes: &[u8]) -> Option<String> {
 }
 
 /// The list of a workspace whose plugins were discovered, with the arguments of each.
-pub fn list_text(workspace: &Workspace, path: PathBuf) -> Companion {
-    let split: Vec<(String, Vec<String>)> = workspace
-        .plugin
-        .iter()
-        .map(|plugin| {
-            let words = plugin.args.iter().filter_map(|arg| shlex::split(arg)).flatten().collect();
-            (plugin.path.clone(), words)
-        })
-        .collect();
-    let text = plugins_list::generate(split.iter().map(|(path, args)| (path.as_str(), args.as_slice())));
-    (path, text.into_bytes())
+fn list_text(workspace: &Workspace) -> String {
+    let args = split_args(workspace);
+    plugins_list::generate(args.iter().map(|(path, args)| (path.as_str(), args.as_slice())))
+}
+
+fn split_args(workspace: &Workspace) -> BTreeMap<String, Vec<String>> {
+    let words = |args: &[String]| args.iter().filter_map(|arg| shlex::split(arg)).flatten().collect();
+    workspace.plugin.iter().map(|plugin| (plugin.path.clone(), words(&plugin.args))).collect()
 }

@@ -122,7 +122,7 @@ fn line_of(lockfile: &[u8]) -> &'static str {
 }
 
 /// The folder and its parents, the innermost first, `.` last.
-fn ancestors(folder: &str) -> Vec<String> {
+pub(super) fn ancestors(folder: &str) -> Vec<String> {
     let mut all = Vec::new();
     let mut at = folder;
     while at != "." && !at.is_empty() {

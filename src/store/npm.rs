@@ -126,6 +126,20 @@ impl Registry {
         })
     }
 
+    /// The registry's document of one version: its `package.json` with what the registry adds.
+    pub async fn manifest(&self, name: &str, version: &str) -> Result<Vec<u8>> {
+        let url = self.package_url(name)?;
+        let what = format!("npm package `{name}@{version}`");
+        let url = Url::parse(&format!("{url}/{version}"))
+            .map_err(|e| Error::usage(format!("bad version `{version}`: {e}"), ""))?;
+        (|| async { self.get(url.clone(), &what).await?.bytes().await.map_err(|e| torn(&what, &e)) })
+            .retry(backoff())
+            .when(|failure: &Failure| failure.again)
+            .await
+            .map(|bytes| bytes.to_vec())
+            .map_err(|failure| failure.error)
+    }
+
     /// Downloads a version's tarball to `to`; the bytes on disk have the integrity, or there are none.
     pub async fn tarball(&self, name: &str, version: &str, integrity: &Integrity, to: &Path) -> Result<()> {
         let what = format!("npm package `{name}@{version}`");

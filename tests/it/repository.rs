@@ -1,5 +1,7 @@
 //! Git repositories made at run time with the real `git`, cut off from the machine's configuration.
 
+#![allow(dead_code, reason = "each test binary uses a part of it")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;

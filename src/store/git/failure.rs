@@ -15,6 +15,8 @@ pub(super) enum Failure {
     Timeout(Duration),
     /// No credentials, or wrong ones (401, ssh's "Permission denied").
     Credentials(String),
+    /// There are credentials, but the connection is not encrypted.
+    ClearText,
     /// 403.
     Forbidden,
     /// 404, or no git repository behind the URL.
@@ -59,7 +61,9 @@ impl Failure {
                 _ => {}
             }
         }
-        if error.can_retry_lenient() { Self::Unreachable(bottom) } else { Self::Other(bottom) }
+        let torn = error.iter_errors().filter_map(|error| error.downcast_ref::<reqwest::Error>());
+        let torn = torn.filter(|error| !error.is_redirect() && !error.is_builder()).count() > 0;
+        if torn || error.can_retry_lenient() { Self::Unreachable(bottom) } else { Self::Other(bottom) }
     }
 
     /// Reads what the `git` program printed.
@@ -91,6 +95,9 @@ impl Failure {
             if has(part) {
                 return Some(Self::Certificate(line(part)));
             }
+        }
+        if has("credentials in clear text") {
+            return Some(Self::ClearText);
         }
         if status("403") {
             return Some(Self::Forbidden);
@@ -137,7 +144,7 @@ impl Failure {
         match self {
             Self::Interrupted => Error::Interrupted,
             Self::Timeout(limit) => Error::network(
-                format!("cannot {doing} `{url}`: no end after {} seconds", limit.as_secs()),
+                format!("cannot {doing} `{url}`: no end after {limit:?}"),
                 "check the connection and try again",
             ),
             Self::Credentials(why) => {
@@ -153,6 +160,10 @@ impl Failure {
                     },
                 )
             }
+            Self::ClearText => Error::network(
+                format!("cannot {doing} `{url}`: credentials are not sent over plain http"),
+                "use an https URL",
+            ),
             Self::Forbidden => Error::network(
                 format!("cannot {doing} `{url}`: the server forbids it (HTTP status 403)"),
                 "check that the account or token may read this repository",

@@ -169,6 +169,9 @@ fn credentials(
         let mut url = gix::url::parse(context.url.clone().unwrap_or_default().as_bstr())?;
         let account = account.as_ref().filter(|_| url.host() == Some(host.as_str()));
         if let Some(Account { user, password: Some(password) }) = account {
+            if url.scheme == Scheme::Http {
+                return Err(gix::error::unauthenticated("the account of the URL was sent and refused").into());
+            }
             return Ok(Some(identity(context.clone(), user.clone(), password.clone())));
         }
         if let Some(Account { user, password: None }) = account {
@@ -184,8 +187,14 @@ fn credentials(
                 helpers = Some((cascade, options));
                 return Ok(Some(outcome));
             }
-            Err(error) if error.is_cancelled() || options.askpass.is_none() => return Err(error),
-            Ok(None) | Err(_) => {}
+            Err(error) if error.is_cancelled() => return Err(error),
+            Ok(None) | Err(_) if options.askpass.is_some() => {}
+            // A token in place of the user, `https://token@host`.
+            Ok(None) | Err(_) if account.is_some() => {
+                let user = known.username.clone().unwrap_or_default();
+                return Ok(Some(identity(known.clone(), user, String::new())));
+            }
+            other => return other,
         }
         let ask = |what: &str| gix::prompt::ask(&known.to_prompt(what), &options);
         let user = match known.username.clone() {

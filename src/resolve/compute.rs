@@ -1,0 +1,162 @@
+//! A workspace's computed arguments: the lock graph is asked, the registry where only it knows, and the lock gets the
+//! answers with their reasons.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use super::build_args::{self, Answers, Computed, Diagnostic, Purpose, Severity, check_linker, check_listed, compute};
+use super::graph::{Graph, Manifests, PackageJson};
+use super::host::HostLock;
+use super::source::{Files, at};
+use super::yarn_lock::{Platform, YarnLock};
+use crate::build::tools::Provider;
+use crate::error::{Error, Place, Result};
+use crate::lock::{ArgsFrom, Integrity, Workspace};
+
+/// What there is to say about a workspace's arguments.
+#[derive(Default)]
+pub struct Said {
+    /// What a person should look at.
+    pub warnings: Vec<String>,
+    /// One per plugin whose export is known to fail; the other plugins are none the worse.
+    pub errors: Vec<Error>,
+}
+
+/// The inputs of a computation.
+pub struct Computing<'a> {
+    /// For the registry.
+    pub provider: &'a Provider<'a>,
+    /// The runtime that the registry is asked in.
+    pub runtime: &'a tokio::runtime::Handle,
+    /// What RHDH provides.
+    pub host: &'a HostLock,
+    /// The workspace's files.
+    pub files: &'a Files,
+    /// Its `yarn.lock`.
+    pub lockfile: &'a [u8],
+    /// Its `package.json` files by folder.
+    pub manifests: &'a mut BTreeMap<String, Vec<u8>>,
+    /// Replace the arguments of listed plugins too (`--generate-build-args`).
+    pub generate: bool,
+}
+
+impl Computing<'_> {
+    /// Sets the arguments of `workspace`, or checks those that are listed.
+    pub fn run(&mut self, workspace: &mut Workspace) -> Result<Said> {
+        let folder = &workspace.source.path;
+        let lock_path = PathBuf::from(format!("{}: {}", workspace.name, at(folder, "yarn.lock")));
+        let lock = YarnLock::parse(self.lockfile, &lock_path)?;
+        for path in lock.workspace_paths().into_iter().flatten() {
+            // Folders that hold no plugin (`.storybook`) may still be workspaces.
+            if !self.manifests.contains_key(path)
+                && let Some(bytes) = self.files.read(&at(folder, &at(path, "package.json")))?
+            {
+                self.manifests.insert(path.to_owned(), bytes);
+            }
+        }
+        let manifests = Manifests::parse(&lock, self.manifests)?;
+        let graph = Graph::new(&lock, &manifests, &Platform::default());
+        let mut out = Said::default();
+        if let Some(diagnostic) = self.linker(&lock, folder)? {
+            out.warnings.push(format!("{}: {diagnostic}", workspace.name));
+        }
+        let mut answers = Answers::new();
+        let name = workspace.name.clone();
+        for plugin in &mut workspace.plugin {
+            let computed = self.ask(&graph, &plugin.path, &mut answers)?;
+            let said = |diagnostic: &Diagnostic| format!("{name} {}: {diagnostic}", plugin.path);
+            let listed = plugin.args_from == ArgsFrom::PluginsList && !self.generate;
+            if listed {
+                let args: Vec<String> = computed.args.iter().map(ToString::to_string).collect();
+                if !args.is_empty() && args == plugin.args {
+                    set(plugin, &computed);
+                    continue;
+                }
+                let words: Vec<String> = plugin.args.iter().filter_map(|arg| shlex::split(arg)).flatten().collect();
+                out.warnings.extend(check_listed(&words, &computed).iter().map(said));
+                continue;
+            }
+            for diagnostic in &computed.diagnostics {
+                match diagnostic.severity {
+                    Severity::Warning => out.warnings.push(said(diagnostic)),
+                    Severity::Error => out.errors.push(Error::config(
+                        Place::file(&lock_path),
+                        format!("plugin `{}` cannot be exported: {diagnostic}", plugin.path),
+                        diagnostic.kind.hint().unwrap_or_default(),
+                    )),
+                }
+            }
+            set(plugin, &computed);
+        }
+        Ok(out)
+    }
+
+    /// Computes; where only the registry knows, asks it and computes again, until nothing new is asked.
+    fn ask(&self, graph: &Graph<'_>, plugin: &str, answers: &mut Answers) -> Result<Computed> {
+        let mut asked = std::collections::BTreeSet::new();
+        loop {
+            let computed = compute(graph, plugin, self.host, answers)?;
+            let new: Vec<&build_args::Wanted> = computed
+                .wanted
+                .iter()
+                .filter(|wanted| asked.insert((wanted.name.clone(), wanted.version.clone())))
+                .collect();
+            if new.is_empty() {
+                return Ok(computed);
+            }
+            let mut learned = false;
+            for wanted in new {
+                if let Some(manifest) = self.manifest(wanted) {
+                    answers.insert((wanted.name.clone(), wanted.version.clone()), manifest);
+                    learned = true;
+                }
+            }
+            if !learned {
+                return Ok(computed);
+            }
+        }
+    }
+
+    /// What the registry says of a package; none when it cannot be asked, which the diagnostics then say.
+    fn manifest(&self, wanted: &build_args::Wanted) -> Option<PackageJson> {
+        let registry = self.provider.registry?;
+        let what = PathBuf::from(format!("{}@{}/package.json", wanted.name, wanted.version));
+        let document = self.runtime.block_on(registry.manifest(&wanted.name, &wanted.version)).ok()?;
+        let manifest = PackageJson::parse(&document, &what).ok()?;
+        if wanted.purpose == Purpose::Embedded || !(manifest.gypfile || manifest.binary) {
+            return Some(manifest);
+        }
+        // The registry adds `gypfile` to its own documents: the tarball decides.
+        let locked: Option<Integrity> = wanted.integrity.as_deref().and_then(|text| text.parse().ok());
+        let integrity = match locked {
+            Some(integrity) => integrity,
+            None => published_integrity(&document)?,
+        };
+        let entry = self.runtime.block_on(self.provider.package(&wanted.name, &wanted.version, &integrity)).ok()?;
+        let bytes = std::fs::read(entry.path().join("package.json")).ok()?;
+        PackageJson::parse(&bytes, &what).ok()
+    }
+
+    fn linker(&self, lock: &YarnLock<'_>, folder: &str) -> Result<Option<Diagnostic>> {
+        let mut files = Vec::new();
+        for folder in super::yarn::ancestors(folder) {
+            let path = at(&folder, ".yarnrc.yml");
+            if let Some(bytes) = self.files.read(&path)? {
+                files.push((PathBuf::from(path), bytes));
+            }
+        }
+        let files: Vec<_> = files.iter().map(|(path, bytes)| (path.as_path(), bytes.as_slice())).collect();
+        check_linker(lock.kind, &files)
+    }
+}
+
+fn published_integrity(document: &[u8]) -> Option<Integrity> {
+    let document: serde_json::Value = serde_json::from_slice(document).ok()?;
+    document["dist"]["integrity"].as_str()?.parse().ok()
+}
+
+fn set(plugin: &mut crate::lock::Plugin, computed: &Computed) {
+    plugin.args = computed.args.iter().map(ToString::to_string).collect();
+    plugin.why = computed.args.iter().map(|arg| arg.reason.to_string()).collect();
+    plugin.args_from = ArgsFrom::Computed;
+}
