@@ -12,6 +12,7 @@ pub mod enter;
 pub mod env;
 pub mod export;
 pub mod inputs;
+pub mod native_log;
 pub mod plugins_yaml;
 pub mod report;
 pub mod root;

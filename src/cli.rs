@@ -10,6 +10,7 @@ mod resolve;
 mod run;
 mod session;
 mod source;
+mod summary;
 mod version;
 
 use clap::parser::ValueSource;

@@ -254,7 +254,16 @@ async fn yarn_step(
         interrupt: &shared.interrupt,
     })
     .await
-    .map_err(|failure| failure.into_error(&format!("`{what}` failed for workspace `{}`", workspace.name), log, hint))?;
+    .map_err(|failure| {
+        let error = failure.into_error(&format!("`{what}` failed for workspace `{}`", workspace.name), log, hint);
+        match error {
+            Error::Build { what, mut tail, hint } => {
+                tail.extend(super::native_log::collect(&prepared.work.join("tmp"), log));
+                Error::Build { what, tail, hint }
+            }
+            other => other,
+        }
+    })?;
     seconds.insert(what.to_owned(), step.done("").as_secs_f64());
     Ok(())
 }

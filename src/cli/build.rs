@@ -11,7 +11,7 @@ use super::repo_path::{self, Sources};
 use super::resolve::{code_of, probe, read_lock, stale_reasons, write_lock};
 use super::session::Session;
 use super::source::SourceArgs;
-use super::{paths, session};
+use super::{paths, session, summary};
 use crate::build::report::{self, Report};
 use crate::build::root::{Isolation, IsolationChoice};
 use crate::build::{self, BuiltWorkspace, Options, Shared, inputs, plugins_yaml, seal};
@@ -38,6 +38,7 @@ pub struct BuildArgs {
 /// How a build is done.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Build options")]
+#[allow(clippy::struct_excessive_bools)] // each is a flag of the command line
 pub struct BuildOptions {
     /// Where results go [default: /outputs where it exists, else ./outputs]
     #[arg(long, env = "FACTORY_OUTPUT_DIR", value_name = "DIR")]
@@ -243,6 +244,7 @@ fn seal_lock(shared: &Shared, built: &[BuiltWorkspace], lock_file: &Path) -> Res
 
 /// The summary.
 fn conclude(session: &Session<'_>, built: &[BuiltWorkspace], output_dir: &Path) -> Result<()> {
+    summary::say(&session.ui, built, output_dir);
     let good = built.iter().flat_map(|workspace| &workspace.plugins).filter(|plugin| plugin.is_ok()).count();
     let errors: Vec<&Error> = built.iter().flat_map(BuiltWorkspace::errors).collect();
     if errors.is_empty() {

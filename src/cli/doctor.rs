@@ -21,6 +21,7 @@ pub struct DoctorArgs {
     /// Ask no repository and no registry
     #[arg(long, env = "FACTORY_OFFLINE")]
     pub offline: bool,
+    /// What would be built.
     #[command(flatten)]
     pub source: SourceArgs,
 }

@@ -28,7 +28,7 @@ pub fn list(
         let stale = reasons.iter().any(|reason| reason.workspace() == workspace.name);
         let fresh = locked.filter(|_| !stale);
         unlocked += usize::from(fresh.is_none());
-        let state = match (locked, stale) {
+        let pinned = match (locked, stale) {
             (Some(_), true) => "locked, but stale".to_owned(),
             (Some(locked), false) => match &locked.source.commit {
                 Some(commit) => format!("locked at {}", &commit[..commit.len().min(12)]),
@@ -36,7 +36,7 @@ pub fn list(
             },
             (None, _) => "not locked yet".to_owned(),
         };
-        line(&mut text, &format!("{}: {} ({state})", workspace.name, source(workspace)));
+        line(&mut text, &format!("{}: {} ({pinned})", workspace.name, source(workspace)));
         let requests = Requests::from(crate::resolve::requests(&config, workspace));
         let own = locked.and_then(|locked| locked.source.backstage.as_deref());
         let prefix = options.prefix(&config, workspace, own);
