@@ -13,6 +13,7 @@ pub mod env;
 pub mod export;
 pub mod inputs;
 pub mod install;
+pub mod native_log;
 pub mod packages;
 pub mod plugins_yaml;
 pub mod report;
@@ -24,6 +25,7 @@ pub mod tree;
 pub mod verdict;
 pub mod workspace;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -65,12 +67,14 @@ pub struct Options {
     pub network: crate::store::git::Network,
     /// The local tree of workspaces that are not pinned.
     pub local: Option<PathBuf>,
+    /// Where a copy of each workspace's patched source is left for people to look at.
+    pub laid: Option<PathBuf>,
     /// How long one step may take.
     pub timeout: Duration,
     /// Run the install scripts of packages.
     pub install_scripts: bool,
-    /// Prefix of image tags.
-    pub tag_prefix: String,
+    /// Prefixes of image tags, by workspace; none where there is no entry.
+    pub tag_prefixes: BTreeMap<String, String>,
     /// The compression of image layers.
     pub compression: crate::image::Compression,
 }

@@ -52,8 +52,9 @@ pub fn write(
     let source = &workspace.source;
     let image_path = ImagePath::of_package(&exported.name)?;
     let name = ImageName::of_package(&plugin.name)?;
-    let tag = Tag::of_version(&options.tag_prefix, &plugin.version)?;
-    if let Some(change) = tag.change(&options.tag_prefix, &plugin.version) {
+    let prefix = options.tag_prefixes.get(&workspace.name).map_or("", String::as_str);
+    let tag = Tag::of_version(prefix, &plugin.version)?;
+    if let Some(change) = tag.change(prefix, &plugin.version) {
         shared.ui.warn(format!("{} {}: {change}", workspace.name, plugin.path));
     }
 
