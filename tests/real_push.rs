@@ -463,13 +463,11 @@ fn real_no_secret_is_in_any_log() {
     let login = [("REGISTRY_INSECURE", "true"), ("REGISTRY_USERNAME", USER), ("REGISTRY_PASSWORD", PASSWORD)];
     let log = Log::default();
     let writer = log.clone();
-    let subscriber =
-        tracing_subscriber::fmt().with_max_level(tracing::Level::DEBUG).with_writer(move || writer.clone()).finish();
-    tracing::subscriber::with_default(subscriber, || {
-        let registry = at(&proxy.address, &login);
-        check(&registry, &made).unwrap();
-        push(&registry, &made).unwrap();
-    });
+    // For the whole process: beside other tests' threads a subscriber of this thread alone misses events.
+    tracing_subscriber::fmt().with_max_level(tracing::Level::DEBUG).with_writer(move || writer.clone()).init();
+    let registry = at(&proxy.address, &login);
+    check(&registry, &made).unwrap();
+    push(&registry, &made).unwrap();
     let log = log.text();
     assert!(log.contains("you said *** *** ***; trying again in"), "{log}");
     assert!(log.contains(&format!("pushed `{}/{REPOSITORY}:1.2.3`", proxy.address)), "{log}");
