@@ -75,6 +75,8 @@ pub struct Options {
     pub install_scripts: bool,
     /// Prefixes of image tags, by workspace; none where there is no entry.
     pub tag_prefixes: BTreeMap<String, String>,
+    /// Let buildah make the images.
+    pub buildah: bool,
     /// The compression of image layers.
     pub compression: crate::image::Compression,
 }

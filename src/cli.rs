@@ -6,6 +6,7 @@ mod doctor;
 mod dry_run;
 mod fetch;
 mod paths;
+mod publish;
 mod repo_path;
 mod resolve;
 mod run;

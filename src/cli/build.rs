@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use clap::Args;
 
+use super::publish::{self, BuilderChoice, PublishArgs};
 use super::repo_path::{self, Sources};
 use super::resolve::{broken, code_of, failures, probe, read_lock, stale_reasons, write_lock};
 use super::session::Session;
@@ -71,6 +72,8 @@ pub struct BuildOptions {
     /// Empty --repo-path without asking before a copy of the patched source is left there; no effect with --use-local
     #[arg(long, env = "FACTORY_CLEAN")]
     pub clean: bool,
+    #[command(flatten)]
+    pub(super) publish: PublishArgs,
 }
 
 /// The output folder that a build would be given by its variable.
@@ -174,11 +177,16 @@ pub(super) async fn build_now(session: &Session<'_>, job: Job<'_>) -> Result<()>
     let store = session.store()?;
     let output_dir =
         if args.fetch_only { store.dir().join("logs/fetch") } else { paths::output_dir(args.output_dir.as_deref()) };
+    let config = job.config;
     let shared = share(session, job, store, &output_dir, false).await?;
     let output_dir = &shared.options.output_dir;
-    let built = build::build(shared.clone(), names).await?;
+    let publication = publish::prepare(session, config, &shared.lock, names, &args.publish, &shared.options).await?;
+    let mut built = build::build(shared.clone(), names).await?;
     if args.fetch_only {
         return fetched(session, &built);
+    }
+    if let Some(publication) = publication {
+        publication.push(session, &mut built).await?;
     }
     write_results(&shared, &built, output_dir)?;
     if !args.frozen {
@@ -215,7 +223,8 @@ pub(super) async fn share(
             timeout: Duration::from_secs(args.timeout),
             install_scripts: !args.no_install_scripts,
             tag_prefixes: args.prefixes(config, &lock),
-            compression: Compression::default(),
+            compression: args.publish.compression(),
+            buildah: args.publish.image_builder == BuilderChoice::Buildah,
             network: sources.network,
             local: sources.local,
             laid: sources.laid,
@@ -261,8 +270,11 @@ fn write_results(shared: &Shared, built: &[BuiltWorkspace], output_dir: &Path) -
     let artefacts = built.iter().flat_map(|workspace| workspace.plugins.iter().flatten());
     let entries: Vec<_> = artefacts
         .map(|artefact| plugins_yaml::Entry {
-            package: format!("./{}", artefact.output.tgz),
-            integrity: Some(artefact.output.integrity),
+            package: match &artefact.output.pushed {
+                Some(pinned) => format!("oci://{pinned}!{}", artefact.output.image_path),
+                None => format!("./{}", artefact.output.tgz),
+            },
+            integrity: artefact.output.pushed.is_none().then_some(artefact.output.integrity),
             disabled: false,
             plugin_config: artefact.config.clone(),
         })
@@ -276,7 +288,8 @@ fn seal_lock(shared: &Shared, built: &[BuiltWorkspace], lock_file: &Path) -> Res
     let mut new = 0;
     for workspace in &mut lock.workspace {
         let Some(built) = built.iter().find(|built| built.name == workspace.name) else { continue };
-        if workspace.source.local {
+        // A local tree is no pin, and buildah's digests are buildah's.
+        if workspace.source.local || shared.options.buildah || shared.options.compression != Compression::Gzip {
             continue;
         }
         for (plugin, result) in workspace.plugin.iter_mut().zip(&built.plugins) {

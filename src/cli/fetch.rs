@@ -4,6 +4,7 @@ use clap::Args;
 
 use super::build::{BuildOptions, Job, build_now, fresh_lock};
 use super::paths;
+use super::publish::PublishArgs;
 use super::repo_path::Sources;
 use super::resolve::{broken, failures};
 use super::session::Session;
@@ -60,6 +61,7 @@ impl StepArgs {
             no_install_scripts: self.no_install_scripts,
             frozen: true,
             clean: false,
+            publish: PublishArgs::unpublished(),
             tag_prefix: self.tag_prefix.clone(),
         }
     }
