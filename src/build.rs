@@ -20,6 +20,7 @@ pub mod report;
 pub mod root;
 pub mod seal;
 pub mod source;
+mod spawn;
 pub mod tools;
 pub mod tree;
 pub mod verdict;

@@ -51,8 +51,10 @@ pub(super) async fn run(session: &Session<'_>, args: &RunArgs) -> Result<()> {
                 &args.resolve,
             )
             .await?;
-            write(session, &lock_file, &resolved, &args.resolve)?;
-            session.ui.note(format!("{} written", lock_file.display()));
+            if !resolved.lock.workspace.is_empty() {
+                write(session, &lock_file, &resolved, &args.resolve)?;
+                session.ui.note(format!("{} written", lock_file.display()));
+            }
             failed = resolved.failed;
             resolved.lock
         }
