@@ -1,6 +1,7 @@
 //! The command line: one small file per command. Every flag has its `FACTORY_` variable.
 
 mod build;
+mod diff;
 mod paths;
 mod resolve;
 mod run;
@@ -14,6 +15,7 @@ use crate::error::{Error, Result, exit_code};
 use crate::ui::{LogLevel, Ui};
 
 pub use build::BuildArgs;
+pub use diff::DiffArgs;
 pub use resolve::ResolveArgs;
 pub use run::RunArgs;
 
@@ -43,6 +45,8 @@ enum Command {
     Build(BuildArgs),
     /// Resolve what is not locked yet, then build: the original's one command
     Run(RunArgs),
+    /// What changed between two releases, and why
+    Diff(DiffArgs),
 }
 
 /// Options of every command.
@@ -135,6 +139,7 @@ fn dispatch(matches: &clap::ArgMatches, cli: Cli, ui: Ui) -> Result<(), Reported
                 Command::Resolve(args) => resolve::run(session, args).await,
                 Command::Build(args) => build::run(session, args).await,
                 Command::Run(args) => run::run(session, args).await,
+                Command::Diff(args) => diff::run(session, args),
             })
         }),
     };

@@ -22,8 +22,8 @@ use crate::{Error, Result};
 pub mod atomic;
 mod entry;
 pub mod git;
-pub mod npm;
 mod lock;
+pub mod npm;
 mod prune;
 mod scratch;
 

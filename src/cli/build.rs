@@ -203,15 +203,19 @@ fn conclude(session: &Session<'_>, built: &[BuiltWorkspace], output_dir: &Path) 
     let failed: Vec<String> = built
         .iter()
         .filter(|workspace| workspace.errors().next().is_some())
-        .map(|workspace| if let Some(_) = &workspace.error { format!("`{}`", workspace.name) } else {
-            let bad: Vec<_> = workspace
-                .report
-                .plugins
-                .iter()
-                .filter(|plugin| plugin.error.is_some())
-                .map(|plugin| plugin.path.as_str())
-                .collect();
-            format!("`{}` ({})", workspace.name, bad.join(", "))
+        .map(|workspace| {
+            if let Some(_) = &workspace.error {
+                format!("`{}`", workspace.name)
+            } else {
+                let bad: Vec<_> = workspace
+                    .report
+                    .plugins
+                    .iter()
+                    .filter(|plugin| plugin.error.is_some())
+                    .map(|plugin| plugin.path.as_str())
+                    .collect();
+                format!("`{}` ({})", workspace.name, bad.join(", "))
+            }
         })
         .collect();
     let code = code_of(errors.into_iter());

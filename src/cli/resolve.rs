@@ -95,7 +95,9 @@ fn unwritten(
             hint: "see how with `factory resolve --dry-run`".into(),
         });
     }
-    if let None = resolved.failed.first() { Ok(()) } else {
+    if let None = resolved.failed.first() {
+        Ok(())
+    } else {
         for (_, error) in &resolved.failed {
             session.ui.error(error);
         }

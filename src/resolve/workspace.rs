@@ -55,7 +55,9 @@ pub fn read(config: &config::Workspace, commit: Option<&str>, files: &Files) -> 
 
     let packages = manifests.iter().map(|(folder, bytes)| (folder.as_str(), bytes.as_slice()));
     let found = discover::discover(packages);
-    let (plugins, list) = if let Some(list) = &config.list { (listed(config, list, &found.plugins, &manifests, commit)?, None) } else {
+    let (plugins, list) = if let Some(list) = &config.list {
+        (listed(config, list, &found.plugins, &manifests, commit)?, None)
+    } else {
         warnings.extend(found.warnings.iter().map(|warning| format!("{name}: {warning}")));
         if found.plugins.is_empty() {
             return Err(Error::config(
