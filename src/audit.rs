@@ -18,7 +18,9 @@ pub mod moves;
 pub mod phrase;
 pub mod release;
 pub mod revision;
+pub mod sbom;
 pub mod side;
+pub mod status;
 pub mod step;
 
 pub use change::{Change, Diff};

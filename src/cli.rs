@@ -5,8 +5,10 @@ mod diff;
 mod paths;
 mod resolve;
 mod run;
+mod sbom;
 mod session;
 mod source;
+mod status;
 
 use clap::parser::ValueSource;
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
@@ -18,6 +20,8 @@ pub use build::BuildArgs;
 pub use diff::DiffArgs;
 pub use resolve::ResolveArgs;
 pub use run::RunArgs;
+pub use sbom::SbomArgs;
+pub use status::StatusArgs;
 
 /// Pin, build, publish and audit RHDH dynamic plugins, reproducibly
 ///
@@ -47,6 +51,10 @@ enum Command {
     Run(RunArgs),
     /// What changed between two releases, and why
     Diff(DiffArgs),
+    /// What is pinned, what is stale and why, what is sealed and built
+    Status(StatusArgs),
+    /// What is in a release: CycloneDX, SPDX, SLSA provenance
+    Sbom(SbomArgs),
 }
 
 /// Options of every command.
@@ -140,6 +148,8 @@ fn dispatch(matches: &clap::ArgMatches, cli: Cli, ui: Ui) -> Result<(), Reported
                 Command::Build(args) => build::run(session, args).await,
                 Command::Run(args) => run::run(session, args).await,
                 Command::Diff(args) => diff::run(session, args),
+                Command::Status(args) => status::run(session, args),
+                Command::Sbom(args) => sbom::run(session, args),
             })
         }),
     };
