@@ -45,6 +45,7 @@ use root::Isolation;
 
 /// How a build is done; nothing here changes what comes out.
 #[derive(Clone, Debug)]
+#[allow(clippy::struct_excessive_bools)] // each is a flag of the command line
 pub struct Options {
     /// The configuration directory: patches and overlays lie in it.
     pub config_dir: PathBuf,
