@@ -90,7 +90,7 @@ pub(super) struct Prepared {
     pub(super) env: Env,
     pub(super) programs: Programs,
     /// The folder of everything of this build; other processes wait for it.
-    work: PathBuf,
+    pub(super) work: PathBuf,
     /// Keeps other processes from this work, and the cache from being pruned of what it uses.
     _held: (LockGuard, Vec<Entry>),
 }
@@ -133,7 +133,10 @@ async fn prepare(
     let tree = if workspace.source.path == "." { source.clone() } else { source.join(&workspace.source.path) };
     let dressing =
         Dressing { workspace, config: &options.config_dir.join(&workspace.dir), tree: &tree, log: &log, interrupt };
-    let (patches, overlays) = dressing.apply().await?;
+    let applied = dressing.apply().await;
+    // Also after a patch that failed: that is when people want to look at it.
+    tokio::task::block_in_place(|| super::source::leave(shared, workspace, &source))?;
+    let (patches, overlays) = applied?;
     let commit = workspace.source.commit.as_deref().map_or("local tree", |commit| &commit[..commit.len().min(12)]);
     step.done(format!(
         "{commit}, {}, {}",
