@@ -1,4 +1,4 @@
-//! What is in a release: bills of materials (CycloneDX 1.6, SPDX 2.3) and provenance (SLSA v1), from the lock and the
+//! What is in a release: bills of materials (`CycloneDX` 1.6, SPDX 2.3) and provenance (SLSA v1), from the lock and the
 //! closures beside it.
 //!
 //! Documents are reproducible: their times are those of commits, their identifiers are made of their content.
@@ -23,6 +23,7 @@ use crate::lock::{self, Lock, Sha256};
 use crate::resolve::yarn_lock::{Entry, YarnLock};
 
 /// A kind of document.
+#[allow(clippy::doc_markdown, reason = "the comments are shown as help")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
     /// CycloneDX 1.6, JSON
@@ -133,8 +134,9 @@ pub fn bill<'a>(lock: &'a Lock, companions: &Companions, names: &[String]) -> Re
     Ok(bill)
 }
 
-impl<'a> Bill<'a> {
+impl Bill<'_> {
     /// The same for one of the plugins.
+    #[must_use]
     pub fn of_plugin(&self, index: usize) -> Self {
         Self { plugins: self.plugins.get(index).cloned().into_iter().collect(), warnings: Vec::new(), ..*self }
     }
@@ -246,8 +248,7 @@ impl Graph {
             package.depends.extend(edges.targets(entry).map(&position).filter(|other| *other != at));
         }
         // Yarn v1 does not say who the root is: what nobody depends on is what the plugin asks for.
-        let roots: Vec<&Entry<'_>> =
-            closure.entries.iter().filter(|entry| entry.workspace_path().is_some()).collect();
+        let roots: Vec<&Entry<'_>> = closure.entries.iter().filter(|entry| entry.workspace_path().is_some()).collect();
         let direct = if roots.is_empty() {
             let needed: BTreeSet<usize> = packages.iter().flat_map(|package| package.depends.iter().copied()).collect();
             (0..packages.len()).filter(|at| !needed.contains(at)).collect()
@@ -285,7 +286,8 @@ impl<'e, 't> Edges<'e, 't> {
         entry.dependencies.iter().filter_map(|dependency| {
             let (name, range) = (dependency.name.as_ref(), dependency.range.as_ref());
             let npm = format!("npm:{range}");
-            let exact = self.by_descriptor.get(&(name, range)).or_else(|| self.by_descriptor.get(&(name, npm.as_str())));
+            let exact =
+                self.by_descriptor.get(&(name, range)).or_else(|| self.by_descriptor.get(&(name, npm.as_str())));
             exact.copied().or_else(|| match self.by_name.get(name).map(Vec::as_slice) {
                 Some([only]) => Some(*only),
                 _ => None,

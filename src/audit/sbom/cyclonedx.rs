@@ -1,4 +1,4 @@
-//! CycloneDX 1.6, JSON (ECMA-424).
+//! `CycloneDX` 1.6, JSON (ECMA-424).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,7 +23,7 @@ pub fn release(bill: &Bill<'_>) -> Value {
     });
     let depends: Vec<String> = bill.plugins.iter().map(plugin_ref).collect();
     inventory.depends.insert(format!("release:{}", bill.identity), depends.into_iter().collect());
-    document(bill, root, plugins, inventory)
+    document(bill, &root, plugins, inventory)
 }
 
 /// The bill of one plugin: the packages in it.
@@ -36,7 +36,7 @@ pub fn plugin(bill: &Bill<'_>) -> Value {
         }
         None => Value::Null,
     };
-    document(bill, root, Vec::new(), inventory)
+    document(bill, &root, Vec::new(), inventory)
 }
 
 /// The packages and edges of all plugins, each once.
@@ -55,7 +55,8 @@ impl Inventory {
         known.push(root.clone());
         let packages = plugin.packages.as_deref().unwrap_or_default();
         let refs: Vec<String> = packages.iter().map(|package| package_ref(&root, package)).collect();
-        let chosen = |positions: &BTreeSet<usize>| positions.iter().map(|at| refs[*at].clone()).collect::<BTreeSet<_>>();
+        let chosen =
+            |positions: &BTreeSet<usize>| positions.iter().map(|at| refs[*at].clone()).collect::<BTreeSet<_>>();
         self.depends.entry(root).or_default().extend(chosen(&plugin.direct));
         for (package, reference) in packages.iter().zip(&refs) {
             self.components.entry(reference.clone()).or_insert_with(|| component(package, reference));
@@ -64,7 +65,7 @@ impl Inventory {
     }
 }
 
-fn document(bill: &Bill<'_>, root: Value, plugins: Vec<Value>, inventory: Inventory) -> Value {
+fn document(bill: &Bill<'_>, root: &Value, plugins: Vec<Value>, inventory: Inventory) -> Value {
     let Inventory { components, depends, complete, unknown } = inventory;
     let dependencies: Vec<Value> =
         depends.into_iter().map(|(reference, on)| json!({ "ref": reference, "dependsOn": on })).collect();
@@ -160,7 +161,7 @@ fn component(package: &Package, reference: &str) -> Value {
     Value::Object(component)
 }
 
-/// npm's scope is CycloneDX's group.
+/// npm's scope is the group of `CycloneDX`.
 fn name(put: &mut impl FnMut(&str, Value) -> Option<Value>, name: &str) {
     match name.split_once('/') {
         Some((scope, name)) => {

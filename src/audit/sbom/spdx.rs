@@ -67,9 +67,7 @@ fn document(bill: &Bill<'_>, name: &str, root: &str, mut inventory: Inventory) -
     let relationships: Vec<Value> = inventory
         .relationships
         .into_iter()
-        .map(|(from, how, to)| {
-            json!({ "spdxElementId": from, "relationshipType": how, "relatedSpdxElement": to })
-        })
+        .map(|(from, how, to)| json!({ "spdxElementId": from, "relationshipType": how, "relatedSpdxElement": to }))
         .collect();
     let content = json!({
         "creationInfo": {
@@ -122,10 +120,7 @@ fn plugin_package(bill: &PluginBill<'_>, reference: &str) -> Value {
     package.insert("packageFileName".into(), tgz_name(plugin).into());
     package.insert("primaryPackagePurpose".into(), "LIBRARY".into());
     if let Some(sealed) = &plugin.sealed {
-        package.insert(
-            "checksums".into(),
-            json!([{ "algorithm": "SHA512", "checksumValue": sealed.tgz.hex() }]),
-        );
+        package.insert("checksums".into(), json!([{ "algorithm": "SHA512", "checksumValue": sealed.tgz.hex() }]));
     }
     let mut said = format!("workspace {}, folder {}, {}", workspace.name, plugin.path, plugin.role);
     if let Some(commit) = &workspace.source.commit {
