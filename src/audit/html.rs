@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use sha2::Digest as _;
 
 use super::change::{Change, Diff, Form, Mark, PackageChange, Side};
-use super::human::printable;
+use super::human::{printable, shortened};
 use super::phrase::{self, Line, Phrase, Span};
 
 const STYLE: &str = include_str!("html/page.css");
@@ -185,7 +185,9 @@ fn spans(spans: &[Span]) -> String {
         let _ = match span {
             Span::Text(text) => write!(out, "{}", escaped(text)),
             Span::Name(name) => write!(out, "<code>{}</code>", escaped(name)),
-            Span::Link(link) => write!(out, "<a href=\"{}\" rel=\"noreferrer\">{0}</a>", escaped(link)),
+            Span::Link(link) => {
+                write!(out, "<a href=\"{}\" rel=\"noreferrer\">{}</a>", escaped(link), escaped(&shortened(link)))
+            }
             Span::Loud(word) => write!(out, "<span class=\"loud\">{}</span>", escaped(word)),
         };
     }

@@ -282,7 +282,7 @@ fn words(spans: &[Span]) -> Vec<Word> {
 }
 
 /// An address with the commits in it cut to what their hosts still understand.
-fn shortened(link: &str) -> String {
+pub fn shortened(link: &str) -> String {
     let mut out = String::with_capacity(link.len());
     let mut digits = String::new();
     for c in link.chars().chain([' ']) {

@@ -375,12 +375,12 @@ fn argument_lines(argument: &Argument, mark: Option<Mark>, before: &str) -> Vec<
     let mut lines = vec![Line { mark, below: false, spans }];
     let removed = mark == Some(Mark::Removed);
     let why = match (&argument.because, &argument.why) {
-        (None, Some(why)) if removed => Some(format!("it was there because {why}")),
-        (Some(reason), _) | (None, Some(reason)) => Some(format!("because {reason}")),
+        (None, Some(why)) if removed => Some(("it was there because ", why)),
+        (Some(reason), _) | (None, Some(reason)) => Some(("because ", reason)),
         (None, None) => None,
     };
     // A reason quotes names from outside.
-    lines.extend(why.map(|why| Line { mark: None, below: true, spans: vec![name(why)] }));
+    lines.extend(why.map(|(word, why)| Line { mark: None, below: true, spans: vec![text(word), name(why.clone())] }));
     lines
 }
 
