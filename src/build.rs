@@ -12,7 +12,9 @@ pub mod enter;
 pub mod env;
 pub mod export;
 pub mod inputs;
+pub mod install;
 pub mod native_log;
+pub mod packages;
 pub mod plugins_yaml;
 pub mod report;
 pub mod root;
@@ -20,6 +22,7 @@ pub mod seal;
 pub mod source;
 pub mod tools;
 pub mod tree;
+pub mod verdict;
 pub mod workspace;
 
 use std::collections::BTreeMap;
@@ -54,8 +57,12 @@ pub struct Options {
     pub isolation: Isolation,
     /// Use no network at all.
     pub offline: bool,
+    /// Only fill the cache with what a build without network needs.
+    pub fetch_only: bool,
     /// Hold the build to a sealed lock.
     pub frozen: bool,
+    /// Give what was made to the caller's own judgement, whatever the lock has sealed.
+    pub judge: bool,
     /// How repositories are reached.
     pub network: crate::store::git::Network,
     /// The local tree of workspaces that are not pinned.
@@ -147,6 +154,7 @@ pub fn choose(lock: &Lock, names: &[String]) -> Result<Vec<Workspace>> {
 /// Finds out once what this machine grants.
 pub async fn probe(store: &Store, choice: root::IsolationChoice) -> Result<(Isolation, Option<String>)> {
     if choice == root::IsolationChoice::Off {
+        build_umask();
         return Ok((Isolation::None, None));
     }
     let mut why = String::new();
@@ -167,7 +175,13 @@ pub async fn probe(store: &Store, choice: root::IsolationChoice) -> Result<(Isol
             "allow user namespaces (sysctl `kernel.unprivileged_userns_clone`, a container's security profile), or use `--isolation auto`",
         ));
     }
+    build_umask();
     Ok((Isolation::None, Some(why)))
+}
+
+/// A build root sets the umask of its children; without one they inherit factory's own.
+fn build_umask() {
+    nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o022));
 }
 
 async fn try_isolation(store: &Store, isolation: Isolation) -> Result<(), String> {
@@ -180,14 +194,17 @@ async fn try_isolation(store: &Store, isolation: Isolation) -> Result<(), String
     root.show(&tmp, "tmp", true);
     let env = env::Env::base(0);
     let entered = root.command(std::path::Path::new("/usr/bin/true"), &[], &tmp, &env, false);
-    let output = tokio::process::Command::new(&entered.program)
+    let mut child = tokio::process::Command::new(&entered.program)
         .args(&entered.args)
         .env_clear()
         .envs(env.iter())
-        .stdin(std::process::Stdio::null())
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::piped())
         .kill_on_drop(true)
-        .output()
-        .await
+        .spawn()
         .map_err(|e| e.to_string())?;
+    let _lifeline = child.stdin.take();
+    let output = child.wait_with_output().await.map_err(|e| e.to_string())?;
     if output.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&output.stderr).trim().to_owned()) }
 }

@@ -4,6 +4,7 @@ mod build;
 mod cache;
 mod doctor;
 mod dry_run;
+mod fetch;
 mod paths;
 mod repo_path;
 mod resolve;
@@ -11,6 +12,7 @@ mod run;
 mod session;
 mod source;
 mod summary;
+mod verify;
 mod version;
 
 use clap::parser::ValueSource;
@@ -22,8 +24,10 @@ use crate::ui::{LogLevel, Ui};
 pub use build::BuildArgs;
 pub use cache::CacheArgs;
 pub use doctor::DoctorArgs;
+pub use fetch::FetchArgs;
 pub use resolve::ResolveArgs;
 pub use run::RunArgs;
+pub use verify::{VerifyArgs, VerifyReport};
 
 /// Pin, build, publish and audit RHDH dynamic plugins, reproducibly
 ///
@@ -54,6 +58,10 @@ enum Command {
     Resolve(ResolveArgs),
     /// Replay factory.lock: build the plugins, their archives and images
     Build(BuildArgs),
+    /// Fill the cache with all that `factory build --offline` needs
+    Fetch(FetchArgs),
+    /// Build again from scratch and compare with what the lock has sealed
+    Verify(VerifyArgs),
     /// Resolve what is not locked yet, then build: the original's one command
     Run(RunArgs),
     /// Check what builds need: tools, namespaces, disk, repositories, registries, credentials
@@ -175,6 +183,8 @@ fn dispatch(matches: &clap::ArgMatches, cli: Cli, ui: Ui) -> Result<(), Reported
             session::enter(&cli.global, &ui, async |session| match &command {
                 Command::Resolve(args) => resolve::run(session, args).await,
                 Command::Build(args) => build::run(session, args).await,
+                Command::Fetch(args) => fetch::run(session, args).await,
+                Command::Verify(args) => verify::run(session, args).await,
                 Command::Run(args) => run::run(session, args).await,
                 Command::Doctor(args) => doctor::run(session, args).await,
                 Command::Cache(args) => cache::run(session, args),

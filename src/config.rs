@@ -167,11 +167,8 @@ impl Config {
         Ok(config)
     }
 
-    /// Keeps the named workspaces; all of them when no name is given.
-    pub fn select(mut self, names: &[String]) -> Result<Self> {
-        if names.is_empty() {
-            return Ok(self);
-        }
+    /// Err when a name is none of the workspaces'.
+    pub fn check_names(&self, names: &[String]) -> Result<()> {
         let known: Vec<_> = self.names().map(str::to_owned).collect();
         if let Some(unknown) = names.iter().find(|name| !known.contains(name)) {
             return Err(Error::usage(
@@ -179,6 +176,15 @@ impl Config {
                 format!("the workspaces are: {}", known.join(", ")),
             ));
         }
+        Ok(())
+    }
+
+    /// Keeps the named workspaces; all of them when no name is given.
+    pub fn select(mut self, names: &[String]) -> Result<Self> {
+        if names.is_empty() {
+            return Ok(self);
+        }
+        self.check_names(names)?;
         self.workspaces.retain(|workspace| names.contains(&workspace.name));
         self.broken.retain(|broken| names.contains(&broken.name));
         Ok(self)

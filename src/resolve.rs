@@ -32,7 +32,7 @@ use crate::config::{self, Config};
 use crate::error::{Error, Result};
 use crate::lock::stale::{self, Reason};
 use crate::lock::text::{REVISION, VERSION};
-use crate::lock::{Lock, Tools, Workspace};
+use crate::lock::{ArgsFrom, Integrity, Lock, Tools, Workspace};
 use crate::store::git::Network;
 use crate::store::npm::Registry;
 use rhdh::Host;
@@ -166,10 +166,13 @@ pub async fn resolve(provider: &Provider<'_>, registry: &Registry, request: &Req
 
     let (tools, by_request, companions) = tools_of(provider, registry, request, host.as_ref(), &chosen).await?;
     let mut resolved = Vec::new();
+    let mut yarns = Yarns::new();
     for (config, one) in read {
         let name = config.name.clone();
-        match finish(registry, &tools, &by_request, request, host.as_ref(), config, one).await {
-            Ok((workspace, list)) => {
+        match finish(registry, &mut yarns, one).await {
+            Ok((mut workspace, list)) => {
+                let own = &by_request[&wanted_tools(request, host.as_ref(), config)];
+                workspace.tools = (*own != tools).then(|| own.clone());
                 resolved.push(workspace);
                 lists.extend(list);
             }
@@ -179,6 +182,7 @@ pub async fn resolve(provider: &Provider<'_>, registry: &Registry, request: &Req
     let mut lock =
         Lock { version: VERSION, revision: REVISION, rhdh: host.map(|host| host.pin), tools, workspace: resolved };
     keep_others(&mut lock, request);
+    keep_reasons(&mut lock, request.old);
     keep_seals(&mut lock, request.old);
     lock.workspace.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(Resolved { lock, companions, lists, failed })
@@ -257,24 +261,24 @@ fn requests_of(tools: &Tools) -> Requests {
     }
 }
 
+/// Version and integrity by what was asked for.
+type Yarns = BTreeMap<String, (String, Integrity)>;
+
 /// What only the registry knows of a workspace: its yarn's integrity.
 async fn finish(
     registry: &Registry,
-    tools: &Tools,
-    by_request: &ByRequest,
-    request: &Request<'_>,
-    host: Option<&Host>,
-    config: &config::Workspace,
+    yarns: &mut Yarns,
     read: workspace::Read,
 ) -> Result<(Workspace, Option<Companion>)> {
     let workspace::Read { mut workspace, yarn, list, .. } = read;
     if yarn.path.is_none() {
-        let (version, integrity) = tools::yarn(registry, &yarn.version).await?;
+        if !yarns.contains_key(&yarn.version) {
+            yarns.insert(yarn.version.clone(), tools::yarn(registry, &yarn.version).await?);
+        }
+        let (version, integrity) = yarns[&yarn.version].clone();
         workspace.source.yarn.version = version;
         workspace.source.yarn.integrity = Some(integrity);
     }
-    let own = &by_request[&wanted_tools(request, host, config)];
-    workspace.tools = (own != tools).then(|| own.clone());
     Ok((workspace, list))
 }
 
@@ -293,6 +297,21 @@ fn keep_others(lock: &mut Lock, request: &Request<'_>) {
     }
     if lock.rhdh.is_none() {
         lock.rhdh.clone_from(&old.rhdh);
+    }
+}
+
+/// Computed arguments end up in a plugins-list.yaml; listed there unchanged, they keep the reasons they were given.
+fn keep_reasons(lock: &mut Lock, old: Option<&Lock>) {
+    let Some(old) = old else { return };
+    for workspace in &mut lock.workspace {
+        let Some(before) = old.workspace.iter().find(|before| before.name == workspace.name) else { continue };
+        for plugin in workspace.plugin.iter_mut().filter(|plugin| plugin.args_from == ArgsFrom::PluginsList) {
+            let known = before.plugin.iter().find(|known| known.path == plugin.path && known.args == plugin.args);
+            if let Some(known) = known.filter(|known| known.args_from == ArgsFrom::Computed) {
+                plugin.args_from = ArgsFrom::Computed;
+                plugin.why.clone_from(&known.why);
+            }
+        }
     }
 }
 

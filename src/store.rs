@@ -11,6 +11,7 @@
 //!
 //! Nothing here is a record: deleting the folder costs time, never a pin.
 
+use std::collections::HashSet;
 use std::fs;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -26,9 +27,10 @@ mod lock;
 pub mod npm;
 mod prune;
 mod scratch;
+mod sums;
 
 pub use atomic::{atomic_dir, atomic_file};
-pub use entry::Entry;
+pub use entry::{Entry, Found};
 pub use lock::{LockGuard, Share};
 pub use prune::{Pruned, Size, What};
 pub use scratch::Scratch;
@@ -57,6 +59,11 @@ impl Kind {
     /// All kinds, in the order `factory cache size` prints them.
     pub const ALL: [Self; 5] = [Self::Git, Self::Tools, Self::Npm, Self::Yarn, Self::Builds];
 
+    /// True for a folder that a tool keeps as its own cache: it goes as a whole or not at all.
+    pub fn is_whole(self) -> bool {
+        matches!(self, Self::Npm | Self::Yarn)
+    }
+
     /// The name of the folder.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -74,6 +81,8 @@ impl Kind {
 pub struct Store {
     dir: PathBuf,
     session: Arc<Mutex<Option<Arc<scratch::Session>>>>,
+    /// Entries that this process has held against their lists.
+    sound: Arc<Mutex<HashSet<PathBuf>>>,
 }
 
 impl Store {
@@ -95,7 +104,7 @@ impl Store {
         if !tag.exists() {
             atomic_file(&tag, CACHEDIR_TAG.as_bytes())?;
         }
-        let store = Self { dir, session: Arc::default() };
+        let store = Self { dir, session: Arc::default(), sound: Arc::default() };
         scratch::sweep(&store.tmp());
         Ok(store)
     }
@@ -105,7 +114,7 @@ impl Store {
         &self.dir
     }
 
-    /// The folder of a kind; npm and yarn are handed theirs as their own cache.
+    /// The folder of a kind.
     pub fn kind_dir(&self, kind: Kind) -> PathBuf {
         self.dir.join(kind.as_str())
     }

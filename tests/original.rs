@@ -438,10 +438,7 @@ fn row_12_clean_never_empties_what_holds_the_configuration_or_the_outputs() {
 fn row_12_clean_is_ignored_with_use_local() {
     let place = single();
     place.write("source/mine.txt", "work of a week");
-    place.factory_with(
-        &["--repo-path", "source", "--use-local", "--clean"],
-        &[("NPM_CONFIG_REGISTRY", "nowhere")],
-    );
+    place.factory_with(&["--repo-path", "source", "--use-local", "--clean"], &[("NPM_CONFIG_REGISTRY", "nowhere")]);
     assert_eq!(place.read("source/mine.txt"), "work of a week");
 }
 

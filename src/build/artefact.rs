@@ -6,12 +6,11 @@ use serde_yaml::Value;
 
 use super::export::Exported;
 use super::report::Output;
-use super::seal::{Difference, FileList, read_files};
+use super::seal::FileList;
 use super::tree::read_input;
 use super::{Shared, inputs, plugins_yaml};
-use crate::error::{Error, Place, Result};
+use crate::error::{Error, Result};
 use crate::image::{self, Facts, Image, ImageName, ImagePath, Layout, Packing, Tag};
-use crate::lock::text::FILE_NAME;
 use crate::lock::{Plugin, Sealed, Sha256, Workspace};
 
 /// The folder of the OCI layout in the output directory of a workspace.
@@ -31,6 +30,8 @@ pub struct Artefact {
     pub closure: Option<Vec<u8>>,
     /// Its files.
     pub files: FileList,
+    /// The first bundle that carries the time of its build.
+    pub timed: Option<String>,
 }
 
 /// Where the outputs of a workspace go: the output directory, or its sub-folder when there are several workspaces.
@@ -114,52 +115,8 @@ pub fn write(
         config,
         closure: exported.closure.clone(),
         files: FileList::of(&exported.entries)?,
+        timed: super::verdict::timed(&exported.entries)?,
     })
-}
-
-/// Holds what was made to what the lock has sealed. The verdicts, in their order: the archive and image are equal; only
-/// the compression differs; the files are equal; else the first file that differs.
-pub fn hold(shared: &Shared, workspace: &Workspace, plugin: &Plugin, made: &Artefact) -> Result<()> {
-    let options = &shared.options;
-    let Some(sealed) = &plugin.sealed else {
-        if options.frozen {
-            return Err(Error::Lock {
-                place: Place::file(options.lock_dir.join(FILE_NAME)),
-                what: format!("plugin `{}` of workspace `{}` is not sealed", plugin.path, workspace.name),
-                hint: "build without `--frozen` once, and commit the lock".into(),
-            });
-        }
-        return Ok(());
-    };
-    if sealed.tgz == made.sealed.tgz && sealed.image == made.sealed.image && sealed.closure == made.sealed.closure {
-        return Ok(());
-    }
-    let who = format!("plugin `{}` of workspace `{}` is not what the lock has sealed", plugin.path, workspace.name);
-    let labels = sealed.tgz == made.sealed.tgz && sealed.layer == made.sealed.layer;
-    if labels && sealed.closure == made.sealed.closure {
-        return Err(Error::NotReproducible {
-            what: format!("{who}: its files are equal, but the image's description differs"),
-            hint: "image names, tags and annotations come from the lock, `--tag-prefix` and factory's version".into(),
-        });
-    }
-    let list = read_files(&options.lock_dir, &workspace.name, &plugin.path)?;
-    let difference = list.map(|list| list.difference(&made.files));
-    let (first, class) = match &difference {
-        Some(Difference { file: Some(file), class, count }) => {
-            (format!("`{file}` differs first, of {}", crate::ui::count(*count, "file")), class.to_string())
-        }
-        Some(Difference { class, .. }) => ("no file differs".to_owned(), class.to_string()),
-        None => ("its list of files is not beside the lock".to_owned(), "unknown".to_owned()),
-    };
-    let mut hint = format!("compare with the sealed archive ({})", sealed.tgz);
-    if sealed.root != made.sealed.root {
-        hint = format!(
-            "it was sealed under {}, and built under {}: paths end up in bundles; {hint}",
-            sealed.root.as_deref().unwrap_or("the build root"),
-            made.sealed.root.as_deref().unwrap_or("the build root")
-        );
-    }
-    Err(Error::NotReproducible { what: format!("{who}: {first} ({class})"), hint })
 }
 
 /// The plugin's configuration: `app-config.dynamic.yaml` of the user, which is also copied beside the `.tgz`, else the

@@ -186,11 +186,14 @@ pub async fn run(run: Run<'_>) -> Result<String, Failure> {
     if let Some(cwd) = &entered.cwd {
         command.current_dir(cwd);
     }
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    // Nothing is ever written to it: it closes when factory dies, and with that the root ends (enter.rs).
+    let stdin = if entered.cwd.is_some() { Stdio::null() } else { Stdio::piped() };
+    command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
     command.process_group(0).kill_on_drop(true);
     let mut child =
         command.spawn().map_err(|e| Failure::Start(format!("cannot start `{}`: {e}", run.program.display())))?;
 
+    let _lifeline = child.stdin.take();
     // Forgotten by the child once it has been waited for.
     let group = child.id();
     let tail = Arc::new(Mutex::new(VecDeque::new()));

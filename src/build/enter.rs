@@ -33,18 +33,28 @@ pub const CANNOT_ENTER: u8 = 213;
 /// Runs `program` in the root that `spec` (JSON of [`Spec`]) describes. Returns the exit code.
 pub fn enter(spec: &str, program: &[String]) -> Result<u8, String> {
     let spec: Spec = serde_json::from_str(spec).map_err(|e| format!("bad spec: {e}"))?;
-    set_pdeathsig(Signal::SIGKILL).map_err(|e| format!("prctl: {e}"))?;
     let this = std::env::current_exe().map_err(|e| format!("own program: {e}"))?;
     leave_namespaces(&spec).map_err(|e| format!("unshare: {e}"))?;
     make_root(&spec, &this)?;
-    let status = Command::new(SELF)
+    let mut process_1 = Command::new(SELF)
         .arg("__init")
         .arg(&spec.cwd)
         .args(program)
         .stdin(Stdio::null())
-        .status()
+        .spawn()
         .map_err(|e| format!("start process 1: {e}"))?;
+    std::thread::spawn(end_with_parent);
+    let status = process_1.wait().map_err(|e| format!("wait for process 1: {e}"))?;
     Ok(code_of(status.code(), status.signal()))
+}
+
+/// Ends this process when the factory that started it is gone: then the pipe that is our stdin closes. The kernel's own
+/// signal for that (`PR_SET_PDEATHSIG`) would come when the *thread* that started us ends, and threads of a pool do.
+fn end_with_parent() {
+    let mut stdin = io::stdin();
+    let mut nothing = [0; 64];
+    while matches!(io::Read::read(&mut stdin, &mut nothing), Ok(1..)) {}
+    std::process::exit(i32::from(CANNOT_ENTER));
 }
 
 /// Process 1 of the namespace: runs `program` in `cwd`, reaps what is orphaned, ends with the program's code.

@@ -18,6 +18,12 @@ use crate::lock::{Plugin, Sha256, Workspace};
 /// The folder that the CLI fills, below the plugin.
 pub const EXPORTED: &str = "dist-dynamic";
 
+/// Lines of yarn's output that are shown with an error.
+const MOST_LINES: usize = 15;
+/// What yarn's "The lockfile would have been modified by this install" means here.
+const YN0028: &str = "the sealed closure no longer fits the plugin: a package it embeds was not rebuilt identically, or its \
+                      dependencies changed; if that is meant, run `factory resolve` for the workspace to seal anew";
+
 /// The pinned programs as the build's children see them.
 #[derive(Clone, Debug)]
 pub struct Programs {
@@ -104,21 +110,7 @@ impl Export<'_> {
 
     /// Puts the sealed closure where the CLI finds it: then it installs exactly that (`--immutable`).
     fn lay_closure(&self, out: &Path) -> Result<()> {
-        let Some(digest) = self.plugin.sealed.as_ref().and_then(|sealed| sealed.closure) else { return Ok(()) };
-        let path = closure_path(self.lock_dir, &self.workspace.name, &self.plugin.path);
-        let broken = |what: String| Error::Lock {
-            place: Place::file(&path),
-            what,
-            hint: format!(
-                "restore it from version control, or run `factory resolve {}` and build again to seal anew",
-                self.workspace.name
-            ),
-        };
-        let bytes = std::fs::read(&path).map_err(|e| broken(format!("cannot be read ({e}); the lock needs it")))?;
-        let found = Sha256::of(&bytes);
-        if found != digest {
-            return Err(broken(format!("has the checksum {found}, but the lock says {digest}")));
-        }
+        let Some(bytes) = sealed_closure(self.lock_dir, &self.workspace.name, self.plugin)? else { return Ok(()) };
         std::fs::create_dir_all(out).map_err(Error::io("create", out))?;
         let target = out.join("yarn.lock");
         std::fs::write(&target, bytes).map_err(Error::io("write", &target))
@@ -141,6 +133,20 @@ impl Export<'_> {
         )
         .await
         .map(drop)
+        .map_err(|error| self.with_install_log(error, &folder.join(EXPORTED)))
+    }
+
+    /// The CLI sends what its `yarn install` says to a file: without it, nobody knows why that failed.
+    fn with_install_log(&self, error: Error, out: &Path) -> Error {
+        let Error::Build { what, mut tail, hint } = error else { return error };
+        let said = read_small(&out.join("yarn-install.log")).unwrap_or_default();
+        for line in said.lines() {
+            self.log.line(line);
+        }
+        let errors = said.lines().filter(|line| !line.contains("YN0000") && !line.trim().is_empty());
+        tail.extend(errors.take(MOST_LINES).map(str::to_owned));
+        let hint = if said.contains("YN0028") { format!("{YN0028}; {hint}") } else { hint };
+        Error::Build { what, tail, hint }
     }
 
     /// The files that `npm pack` takes, with their executable bit.
@@ -174,6 +180,32 @@ impl Export<'_> {
         .await
         .map_err(|failure| failure.into_error(what, self.log, hint))
     }
+}
+
+/// The text of a regular file of up to 1 MiB.
+fn read_small(path: &Path) -> Option<String> {
+    let meta = path.symlink_metadata().ok()?;
+    let is_small = meta.is_file() && meta.len() <= 1 << 20;
+    is_small.then(|| std::fs::read(path).ok()).flatten().map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// The sealed closure of a plugin, held to the lock; none before it is sealed.
+pub fn sealed_closure(lock_dir: &Path, workspace: &str, plugin: &Plugin) -> Result<Option<Vec<u8>>> {
+    let Some(digest) = plugin.sealed.as_ref().and_then(|sealed| sealed.closure) else { return Ok(None) };
+    let path = closure_path(lock_dir, workspace, &plugin.path);
+    let broken = |what: String| Error::Lock {
+        place: Place::file(&path),
+        what,
+        hint: format!(
+            "restore it from version control, or run `factory resolve {workspace}` and build again to seal anew"
+        ),
+    };
+    let bytes = std::fs::read(&path).map_err(|e| broken(format!("cannot be read ({e}); the lock needs it")))?;
+    let found = Sha256::of(&bytes);
+    if found != digest {
+        return Err(broken(format!("has the checksum {found}, but the lock says {digest}")));
+    }
+    Ok(Some(bytes))
 }
 
 /// Where a plugin's closure is kept: `factory.lock.d/<workspace>/<plugin path>/yarn.lock`.

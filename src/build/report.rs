@@ -43,10 +43,58 @@ pub struct WorkspaceReport {
     /// Its log, relative to the output directory.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub log: Option<String>,
+    /// Which packages' install scripts ran.
+    #[serde(default, skip_serializing_if = "InstallScripts::is_empty")]
+    pub install_scripts: InstallScripts,
     /// Seconds per phase.
     pub seconds: BTreeMap<String, f64>,
     /// Its plugins.
     pub plugins: Vec<PluginReport>,
+}
+
+/// Packages with install scripts, as far as yarn tells: its classic line says nothing of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct InstallScripts {
+    /// They ran: third-party code on the building machine, inside the build root.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ran: Vec<String>,
+    /// They did not, since scripts are turned off by `--no-install-scripts` or by the workspace itself.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub turned_off: Vec<String>,
+}
+
+impl InstallScripts {
+    /// Reads what `yarn install` said: YN0007 "must be built because …", YN0004 "lists build scripts, but all build
+    /// scripts have been disabled", YN0005 "lists build scripts, but its build has been explicitly disabled".
+    pub fn of_yarn(said: &str) -> Self {
+        let mut scripts = Self::default();
+        for line in said.lines() {
+            let Some((code, rest)) = line.split_once("YN").and_then(|(_, rest)| rest.split_once(": ")) else {
+                continue;
+            };
+            let list = match code {
+                "0007" => &mut scripts.ran,
+                "0004" | "0005" => &mut scripts.turned_off,
+                _ => continue,
+            };
+            let rest = rest.trim_start_matches(['│', '├', '└', '┌', '─', ' ']);
+            let package = rest.split(' ').next().unwrap_or_default();
+            if package.contains('@') {
+                list.push(package.to_owned());
+            }
+        }
+        for list in [&mut scripts.ran, &mut scripts.turned_off] {
+            list.sort_unstable();
+            list.dedup();
+        }
+        scripts
+    }
+
+    /// Whether yarn named none.
+    pub fn is_empty(&self) -> bool {
+        self.ran.is_empty() && self.turned_off.is_empty()
+    }
 }
 
 /// One plugin.
@@ -115,5 +163,19 @@ impl Report {
         let mut text = serde_json::to_string_pretty(self).expect("a report is plain data");
         text.push('\n');
         text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn yarn_says_whose_scripts_run() {
+        let said = "➤ YN0000: ┌ Link step\n➤ YN0007: │ protobufjs@npm:7.4.0 must be built because it never has been before or the last one failed\n➤ YN0007: │ @swc/core@npm:1.2.3 [0a1b2] must be built because it never has been before\n➤ YN0004: │ esbuild@npm:0.2.1 lists build scripts, but all build scripts have been disabled.\n➤ YN0000: └ Completed\n";
+        let scripts = InstallScripts::of_yarn(said);
+        assert_eq!(scripts.ran, ["@swc/core@npm:1.2.3", "protobufjs@npm:7.4.0"]);
+        assert_eq!(scripts.turned_off, ["esbuild@npm:0.2.1"]);
+        assert!(InstallScripts::of_yarn("YN0000: done\nnothing YN\n").is_empty());
     }
 }

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use sha2::Digest as _;
 
 use super::tree::join;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::image::EntrySet;
 use crate::lock::text::COMPANION;
 
@@ -159,16 +159,6 @@ fn group(path: &str) -> &str {
 /// Where a plugin's list of files is kept.
 pub fn files_path(lock_dir: &Path, workspace: &str, plugin: &str) -> PathBuf {
     lock_dir.join(COMPANION).join(workspace).join(join(plugin, "files"))
-}
-
-/// The sealed list of a plugin's files; empty when it is not there.
-pub fn read_files(lock_dir: &Path, workspace: &str, plugin: &str) -> Result<Option<FileList>> {
-    let path = files_path(lock_dir, workspace, plugin);
-    match std::fs::read_to_string(&path) {
-        Ok(text) => Ok(Some(FileList::from_text(&text))),
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(e) => Err(Error::io("read", &path)(e)),
-    }
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use crate::error::{Error, Place, Result};
 use crate::lock::text::COMPANION;
 use crate::lock::{Cli, Integrity, Sha256, Tools, Yarn};
 use crate::store::npm::{Registry, unpack};
-use crate::store::{Entry, Kind, Store};
+use crate::store::{Entry, Found, Kind, Store};
 use crate::ui::Ui;
 
 /// rhdh-cli's package.
@@ -78,10 +78,11 @@ impl Provider<'_> {
     pub async fn package(&self, name: &str, version: &str, integrity: &Integrity) -> Result<Entry> {
         let key = format!("{}-{version}-{}", name.trim_start_matches('@').replace('/', "-"), &integrity.hex()[..16]);
         let interrupt = self.interrupt.flag();
-        if let Some(entry) = self.store.find_entry(Kind::Tools, &key, interrupt)? {
+        let what = format!("{name}@{version}");
+        if let Some(entry) = self.sound(&key, &what)? {
             return Ok(entry);
         }
-        let registry = self.registry.ok_or_else(|| missing_offline(&format!("{name}@{version}")))?;
+        let registry = self.registry.ok_or_else(|| missing_offline(&what))?;
         let step = self.ui.step("tools", format!("download {name}@{version}"));
         let scratch = self.store.scratch()?;
         let tarball = scratch.path().join("package.tgz");
@@ -91,6 +92,23 @@ impl Provider<'_> {
         Ok(entry)
     }
 
+    /// The entry `key`, as it was when it was filled. A damaged one is fetched again, or named when there is no network.
+    fn sound(&self, key: &str, what: &str) -> Result<Option<Entry>> {
+        let look = || self.store.sound_entry(Kind::Tools, key, self.interrupt.flag());
+        match tokio::task::block_in_place(look)? {
+            Found::Sound(entry) => Ok(Some(entry)),
+            Found::Missing => Ok(None),
+            Found::Damaged(damage) if self.registry.is_some() => {
+                self.ui.warn(format!("`{what}` in the cache was damaged and is fetched again: {damage}"));
+                Ok(None)
+            }
+            Found::Damaged(damage) => Err(Error::network(
+                format!("`{what}` in the cache was damaged and is removed: {damage}"),
+                "run `factory fetch` with a network to fetch it again",
+            )),
+        }
+    }
+
     /// rhdh-cli with its whole tree, installed from the package-lock beside the lock.
     pub async fn cli(&self, tools: &Tools, lock_dir: &Path) -> Result<Entry> {
         let cli = &tools.rhdh_cli;
@@ -98,10 +116,11 @@ impl Provider<'_> {
         let platform = platform()?;
         let key = format!("rhdh-cli-{}-{}-{platform}", cli.version, &cli.tree.hex()[..16]);
         let interrupt = self.interrupt.flag();
-        if let Some(entry) = self.store.find_entry(Kind::Tools, &key, interrupt)? {
+        let what = format!("{CLI_PACKAGE}@{}", cli.version);
+        if let Some(entry) = self.sound(&key, &what)? {
             return Ok(entry);
         }
-        let registry = self.registry.ok_or_else(|| missing_offline(&format!("{CLI_PACKAGE}@{}", cli.version)))?;
+        let registry = self.registry.ok_or_else(|| missing_offline(&what))?;
         let (node, npm) = (self.node(tools).await?, self.npm(tools).await?);
         let step = self.ui.step("tools", format!("install {CLI_PACKAGE}@{}", cli.version));
         let cache = self.store.kind_dir(Kind::Npm);
@@ -220,8 +239,10 @@ impl Npm<'_> {
 
 /// npm's settings: the registry the machine uses, and nothing of the user's.
 pub fn npm_settings(env: &mut Env, cache: &Path, registry: &str) {
-    env.set("npm_config_registry", registry)
-        .set("npm_config_cache", cache)
+    if !registry.is_empty() {
+        env.set("npm_config_registry", registry);
+    }
+    env.set("npm_config_cache", cache)
         .set("npm_config_update_notifier", "false")
         .set("npm_config_audit", "false")
         .set("npm_config_fund", "false")

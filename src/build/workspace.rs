@@ -8,25 +8,42 @@ use std::time::Instant;
 use futures_util::future::join_all;
 
 use super::artefact::{self, Artefact};
-use super::child::{Log, Run, run};
+use super::child::Log;
 use super::env::Env;
-use super::export::{Export, Programs};
-use super::report::{PluginReport, WorkspaceReport};
+use super::export::{Export, Exported, Programs};
+use super::packages::{self, Packages};
+use super::report::{InstallScripts, PluginReport, WorkspaceReport};
 use super::root::Root;
 use super::tools::{Provider, npm_settings};
 use super::tree::Dressing;
-use super::{BuiltWorkspace, Shared, inputs};
+use super::{BuiltWorkspace, Shared, inputs, install, verdict};
 use crate::error::{Error, Result};
 use crate::lock::{Plugin, Workspace};
-use crate::store::{Entry, Kind, LockGuard};
+use crate::store::{Entry, LockGuard};
 
 /// Builds a workspace; errors are in the result.
 pub async fn build(shared: &Shared, workspace: &Workspace) -> BuiltWorkspace {
     let mut seconds = BTreeMap::new();
     let logs = artefact::folder(&shared.options.output_dir, workspace).join("logs");
     let log_path = logs.join("workspace.log");
-    let (error, plugins) = match prepare(shared, workspace, &log_path, &mut seconds).await {
-        Ok(prepared) => (None, plugins(shared, workspace, &prepared, &logs).await),
+    let mut install_scripts = InstallScripts::default();
+    let prepared = prepare(shared, workspace, &log_path, &mut seconds).await;
+    let outcome = match prepared {
+        Ok((prepared, scripts)) => {
+            install_scripts = scripts;
+            let outcome = if shared.options.fetch_only {
+                fetch_closures(shared, workspace, &prepared, &logs, &mut seconds).await.map(|()| Vec::new())
+            } else {
+                Ok(plugins(shared, workspace, &prepared, &logs).await)
+            };
+            // The shared cache has it all.
+            let _ = remove_tree(&prepared.work.join("yarn"));
+            outcome
+        }
+        Err(error) => Err(error),
+    };
+    let (error, plugins) = match outcome {
+        Ok(plugins) => (None, plugins),
         Err(error) => {
             if !matches!(error, Error::Interrupted) {
                 shared.ui.error(&error);
@@ -39,6 +56,7 @@ pub async fn build(shared: &Shared, workspace: &Workspace) -> BuiltWorkspace {
         name: workspace.name.clone(),
         error: error.as_ref().map(ToString::to_string),
         log: Some(relative(&log_path)),
+        install_scripts,
         seconds,
         plugins: workspace
             .plugin
@@ -65,14 +83,14 @@ pub async fn build(shared: &Shared, workspace: &Workspace) -> BuiltWorkspace {
 }
 
 /// A workspace that is ready for its exports.
-struct Prepared {
+pub(super) struct Prepared {
     /// The workspace's folder in the checkout.
-    tree: PathBuf,
-    root: Root,
-    env: Env,
-    programs: Programs,
+    pub(super) tree: PathBuf,
+    pub(super) root: Root,
+    pub(super) env: Env,
+    pub(super) programs: Programs,
     /// The folder of everything of this build; other processes wait for it.
-    work: PathBuf,
+    pub(super) work: PathBuf,
     /// Keeps other processes from this work, and the cache from being pruned of what it uses.
     _held: (LockGuard, Vec<Entry>),
 }
@@ -82,7 +100,7 @@ async fn prepare(
     workspace: &Workspace,
     log_path: &Path,
     seconds: &mut BTreeMap<String, f64>,
-) -> Result<Prepared> {
+) -> Result<(Prepared, InstallScripts)> {
     let options = &shared.options;
     let store = &shared.store;
     let (interrupt, ui) = (&shared.interrupt, &*shared.ui);
@@ -123,7 +141,13 @@ async fn prepare(
     seconds.insert("checkout".into(), started.elapsed().as_secs_f64());
 
     let mut root = Root::new(options.isolation, work.join("root"));
-    let (yarn_cache, npm_cache) = (store.kind_dir(Kind::Yarn), store.kind_dir(Kind::Npm));
+    // Caches of this build alone: what third-party code writes there, nobody else reads.
+    let (yarn_cache, npm_cache) = (work.join("yarn"), work.join("npm"));
+    fs::create_dir(&npm_cache).map_err(Error::io("create", &npm_cache))?;
+    let packages = Packages::new(store, &yarn_cache, &workspace.source.repo)?;
+    let started = Instant::now();
+    let wanted = tokio::task::block_in_place(|| install::gather(shared, workspace, &tree, &packages))?;
+    seconds.insert("packages".into(), started.elapsed().as_secs_f64());
     root.show(&source, "source", true)
         .show(&home, "home", true)
         .show(&work.join("tmp"), "tmp", true)
@@ -169,12 +193,14 @@ async fn prepare(
         .set("YARN_ENABLE_TELEMETRY", "0")
         .set("YARN_ENABLE_PROGRESS_BARS", "0")
         .set("YARN_ENABLE_GLOBAL_CACHE", "1");
-    if is_berry(workspace) {
+    if install::is_berry(workspace) {
         env.unset("YARN_CACHE_FOLDER");
     }
     let registry = shared.registry.as_ref().map(crate::store::npm::Registry::address).unwrap_or_default();
     npm_settings(&mut env, &root.inside(&npm_cache), &registry);
-    env.set("YARN_NPM_REGISTRY_SERVER", &registry).set("YARN_REGISTRY", &registry);
+    if !registry.is_empty() {
+        env.set("YARN_NPM_REGISTRY_SERVER", &registry).set("YARN_REGISTRY", &registry);
+    }
     if options.offline {
         env.set("YARN_ENABLE_NETWORK", "0");
     }
@@ -184,29 +210,24 @@ async fn prepare(
 
     let held = [node, npm, cli].into_iter().chain(yarn).collect();
     let prepared = Prepared { tree, root, env, programs, work, _held: (guard, held) };
-    let install: &[&str] = match (is_berry(workspace), options.offline) {
-        (true, _) => &["install", "--immutable"],
-        (false, false) => &["install", "--frozen-lockfile", "--non-interactive"],
-        (false, true) => &["install", "--frozen-lockfile", "--non-interactive", "--offline"],
-    };
-    let hint = "the workspace's `yarn.lock` must fit its `package.json` files after patches and overlays";
-    yarn_step(shared, workspace, &prepared, &log, "yarn install", install, hint, seconds).await?;
-    yarn_step(
-        shared,
-        workspace,
-        &prepared,
-        &log,
-        "yarn tsc",
-        &["tsc"],
-        "mend the types with a patch or overlay",
-        seconds,
-    )
-    .await?;
-    Ok(prepared)
+    // Nothing is exported when only the cache is to be filled and it has all that the sealed closures name.
+    let exports = !options.fetch_only || to_fetch(shared, workspace, &packages)?;
+    let scripts = install::install(shared, workspace, &prepared, &log, exports, seconds).await?;
+    tokio::task::block_in_place(|| packages.take_back(&wanted))?;
+    if exports {
+        install::types(shared, workspace, &prepared, &log, seconds).await?;
+    }
+    Ok((prepared, scripts))
 }
 
-fn is_berry(workspace: &Workspace) -> bool {
-    !workspace.source.yarn.version.starts_with("1.") && !workspace.source.yarn.version.starts_with("0.")
+/// Whether a backend must be exported to get its dependencies into the cache.
+fn to_fetch(shared: &Shared, workspace: &Workspace, packages: &Packages<'_>) -> Result<bool> {
+    for plugin in &workspace.plugin {
+        if needs_network(shared, workspace, plugin, packages)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 async fn wait_for(shared: &Shared, name: &str) -> Result<LockGuard> {
@@ -225,47 +246,6 @@ fn remove_tree(path: &Path) -> Result<()> {
         Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Error::io("remove", path)(e)),
         _ => Ok(()),
     }
-}
-
-#[allow(clippy::too_many_arguments)]
-async fn yarn_step(
-    shared: &Shared,
-    workspace: &Workspace,
-    prepared: &Prepared,
-    log: &Log,
-    what: &str,
-    args: &[&str],
-    hint: &str,
-    seconds: &mut BTreeMap<String, f64>,
-) -> Result<()> {
-    let _slot = shared.slots.acquire().await.map_err(|_| Error::Interrupted)?;
-    let step = shared.ui.step(&workspace.name, what);
-    let mut all = vec![prepared.programs.yarn.to_string_lossy().into_owned()];
-    all.extend(args.iter().map(|arg| (*arg).to_owned()));
-    run(Run {
-        program: &prepared.programs.node,
-        args: &all,
-        cwd: &prepared.tree,
-        env: &prepared.env,
-        root: &prepared.root,
-        network: !shared.options.offline,
-        log,
-        timeout: shared.options.timeout,
-        interrupt: &shared.interrupt,
-    })
-    .await
-    .map_err(|failure| {
-        let error = failure.into_error(&format!("`{what}` failed for workspace `{}`", workspace.name), log, hint);
-        match error {
-            Error::Build { what, mut tail, hint } => {
-                tail.extend(super::native_log::collect(&prepared.work.join("tmp"), log));
-                Error::Build { what, tail, hint }
-            }
-            other => other,
-        }
-    })?;
-    seconds.insert(what.to_owned(), step.done("").as_secs_f64());
-    Ok(())
 }
 
 type PluginResult = (Result<Artefact>, BTreeMap<String, f64>);
@@ -310,8 +290,47 @@ async fn plugin_build(
     seconds: &mut BTreeMap<String, f64>,
 ) -> Result<Artefact> {
     let _slot = shared.slots.acquire().await.map_err(|_| Error::Interrupted)?;
+    let exported = export(shared, workspace, plugin, index, prepared, logs, seconds).await?;
+    let started = Instant::now();
+    let step = shared.ui.step(format!("{} {}", workspace.name, plugin.path), "pack");
+    let artefact =
+        tokio::task::block_in_place(|| artefact::write(shared, workspace, plugin, &prepared.tree, &exported))?;
+    step.done(format!("{} {}", artefact.output.image, short(&artefact.output.digest.to_string())));
+    seconds.insert("pack".into(), started.elapsed().as_secs_f64());
+    if !shared.options.judge {
+        verdict::hold(&shared.options, workspace, plugin, &artefact)?;
+    }
+    Ok(artefact)
+}
+
+/// Exports the backends whose dependencies are not in the cache yet, so that they get there.
+async fn fetch_closures(
+    shared: &Shared,
+    workspace: &Workspace,
+    prepared: &Prepared,
+    logs: &Path,
+    seconds: &mut BTreeMap<String, f64>,
+) -> Result<()> {
+    let packages = Packages::new(&shared.store, &prepared.work.join("yarn"), &workspace.source.repo)?;
+    for (index, plugin) in workspace.plugin.iter().enumerate() {
+        if needs_network(shared, workspace, plugin, &packages)? {
+            let _slot = shared.slots.acquire().await.map_err(|_| Error::Interrupted)?;
+            export(shared, workspace, plugin, index, prepared, logs, seconds).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn export(
+    shared: &Shared,
+    workspace: &Workspace,
+    plugin: &Plugin,
+    index: usize,
+    prepared: &Prepared,
+    logs: &Path,
+    seconds: &mut BTreeMap<String, f64>,
+) -> Result<Exported> {
     shared.interrupt.check()?;
-    let scope = format!("{} {}", workspace.name, plugin.path);
     let log = Log::create(plugin_log(logs, plugin))?;
     let (tmp, mount) = (prepared.work.join(format!("tmp-{index}")), prepared.work.join(format!("root-{index}")));
     for folder in [&tmp, &mount] {
@@ -319,9 +338,10 @@ async fn plugin_build(
     }
     let root = prepared.root.with_tmp(&prepared.work.join("tmp"), &tmp, mount);
     let env = prepared.env.clone().with("TMPDIR", root.inside(&tmp));
-
+    let packages = Packages::new(&shared.store, &prepared.work.join("yarn"), &workspace.source.repo)?;
+    let network = !shared.options.offline && needs_network(shared, workspace, plugin, &packages)?;
     let started = Instant::now();
-    let step = shared.ui.step(&scope, "export");
+    let step = shared.ui.step(format!("{} {}", workspace.name, plugin.path), "export");
     let export = Export {
         workspace,
         plugin,
@@ -330,7 +350,7 @@ async fn plugin_build(
         root: &root,
         env: &env,
         lock_dir: &shared.options.lock_dir,
-        network: !shared.options.offline,
+        network,
         log: &log,
         timeout: shared.options.timeout,
         interrupt: &shared.interrupt,
@@ -338,15 +358,23 @@ async fn plugin_build(
     let exported = export.run().await?;
     step.done(crate::ui::count(exported.entries.entries().len(), "file"));
     seconds.insert("export".into(), started.elapsed().as_secs_f64());
+    if let Some(closure) = exported.closure.as_ref().filter(|_| install::is_berry(workspace)) {
+        let closure = packages::of_lock(&String::from_utf8_lossy(closure));
+        tokio::task::block_in_place(|| packages.take_back(&closure))?;
+    }
+    Ok(exported)
+}
 
-    let started = Instant::now();
-    let step = shared.ui.step(&scope, "pack");
-    let artefact =
-        tokio::task::block_in_place(|| artefact::write(shared, workspace, plugin, &prepared.tree, &exported))?;
-    step.done(format!("{} {}", artefact.output.image, short(&artefact.output.digest.to_string())));
-    seconds.insert("pack".into(), started.elapsed().as_secs_f64());
-    artefact::hold(shared, workspace, plugin, &artefact)?;
-    Ok(artefact)
+/// A backend's export asks the registry for its dependencies until they are sealed and in the cache. A frontend's
+/// bundle is made of what is installed already.
+fn needs_network(shared: &Shared, workspace: &Workspace, plugin: &Plugin, packages: &Packages<'_>) -> Result<bool> {
+    if !plugin.role.is_backend() {
+        return Ok(false);
+    }
+    match install::closure(shared, workspace, plugin)? {
+        Some(closure) if install::is_berry(workspace) => Ok(packages.missing(&closure)? > 0),
+        _ => Ok(true),
+    }
 }
 
 /// `sha256:0123456789ab`

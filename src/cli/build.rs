@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::repo_path::{self, Sources};
-use super::resolve::{code_of, probe, read_lock, stale_reasons, write_lock};
+use super::resolve::{broken, code_of, failures, probe, read_lock, stale_reasons, write_lock};
 use super::session::Session;
 use super::source::SourceArgs;
 use super::{paths, session, summary};
@@ -19,8 +19,8 @@ use crate::config::{Config, TagPrefix, Workspace};
 use crate::error::{Error, Place, Result, exit_code};
 use crate::image::Compression;
 use crate::lock::Lock;
-use crate::store::atomic_file;
 use crate::store::npm::Registry;
+use crate::store::{Store, atomic_file};
 use crate::ui::count;
 
 /// Options of `factory build`.
@@ -52,6 +52,9 @@ pub struct BuildOptions {
     /// Use no network: everything must be in the cache
     #[arg(long, env = "FACTORY_OFFLINE")]
     pub offline: bool,
+    /// Only fill the cache with what `--offline` needs, as `factory fetch` does
+    #[arg(long, env = "FACTORY_FETCH_ONLY", conflicts_with = "offline")]
+    pub fetch_only: bool,
     /// Seconds that one install or export may take
     #[arg(long, env = "FACTORY_TIMEOUT", value_name = "SECONDS", default_value = "3600")]
     pub timeout: u64,
@@ -84,6 +87,9 @@ impl BuildOptions {
         names: &[String],
         args: &SourceArgs,
     ) -> Result<Sources> {
+        if self.fetch_only {
+            return Ok(Sources::of(config, args));
+        }
         let output_dir = paths::output_dir(self.output_dir.as_deref());
         repo_path::prepare(session, config, names, args, &output_dir, self.clean)
     }
@@ -96,7 +102,8 @@ impl BuildOptions {
         self.tag_prefix.of(release, configured.or(own))
     }
 
-    fn prefixes(&self, config: &Config, lock: &Lock) -> BTreeMap<String, String> {
+    /// The prefixes of all workspaces.
+    pub fn prefixes(&self, config: &Config, lock: &Lock) -> BTreeMap<String, String> {
         let locked = |name: &str| lock.workspace.iter().find(|locked| locked.name == name);
         config
             .workspaces
@@ -111,21 +118,46 @@ impl BuildOptions {
 
 pub(super) async fn run(session: &Session<'_>, args: &BuildArgs) -> Result<()> {
     let lock_file = paths::lock_file(session.global);
-    let lock = read_lock(&lock_file)?.ok_or_else(|| Error::Lock {
-        place: Place::file(&lock_file),
+    let Fresh { lock, config, failed } = fresh_lock(session, &lock_file, &args.source, &args.workspaces)?;
+    let mut sources = args.options.sources(session, &config, &args.workspaces, &args.source)?;
+    sources.prefixes = args.options.prefixes(&config, &lock);
+    let built = build_now(session, lock, &lock_file, &args.workspaces, &sources, &args.options).await;
+    failures(session, failed, 1).and(built)
+}
+
+/// A lock that fits the configuration.
+pub(super) struct Fresh {
+    /// The lock.
+    pub lock: Lock,
+    /// The configuration, without what is broken in it.
+    pub config: Config,
+    /// What is broken, by workspace.
+    pub failed: Vec<(String, Error)>,
+}
+
+/// The lock, which must be there and fit the configuration, and what is broken in the configuration.
+pub(super) fn fresh_lock(
+    session: &Session<'_>,
+    lock_file: &Path,
+    source: &SourceArgs,
+    names: &[String],
+) -> Result<Fresh> {
+    let lock = read_lock(lock_file)?.ok_or_else(|| Error::Lock {
+        place: Place::file(lock_file),
         what: "there is no lock".into(),
         hint: "run `factory resolve` first, or `factory run` for both".into(),
     })?;
-    let config = args.source.config(session)?.select(&args.workspaces)?;
-    let reasons = stale_reasons(&config, &lock, &args.workspaces);
+    let mut config = source.config(session)?;
+    config.check_names(names)?;
+    let reasons = stale_reasons(&config, &lock, names);
     if !reasons.is_empty() {
         return Err(Error::Stale {
             reasons: reasons.iter().map(ToString::to_string).collect(),
             hint: format!("run `factory resolve{}`", only_one(&reasons)),
         });
     }
-    let sources = args.options.sources(session, &config, &args.workspaces, &args.source)?;
-    build_now(session, &config, lock, &lock_file, &args.workspaces, sources, &args.options).await
+    let failed = broken(&mut config, names);
+    Ok(Fresh { lock, config, failed })
 }
 
 /// ` todo` when all reasons are about `todo`.
@@ -137,36 +169,63 @@ fn only_one(reasons: &[crate::lock::stale::Reason]) -> String {
 /// Replays a lock that is not stale.
 pub(super) async fn build_now(
     session: &Session<'_>,
-    config: &Config,
     lock: Lock,
     lock_file: &Path,
     names: &[String],
-    sources: Sources,
+    sources: &Sources,
     args: &BuildOptions,
 ) -> Result<()> {
     let store = session.store()?;
+    let output_dir =
+        if args.fetch_only { store.dir().join("logs/fetch") } else { paths::output_dir(args.output_dir.as_deref()) };
+    let shared = share(session, lock, lock_file, store, &output_dir, sources, args, false).await?;
+    let output_dir = &shared.options.output_dir;
+    let built = build::build(shared.clone(), names).await?;
+    if args.fetch_only {
+        return fetched(session, &built);
+    }
+    write_results(&shared, &built, output_dir)?;
+    if !args.frozen {
+        seal_lock(&shared, &built, lock_file)?;
+    }
+    conclude(session, &built, output_dir)
+}
+
+/// What all workspaces of a build share, from the command line.
+#[allow(clippy::too_many_arguments)]
+pub(super) async fn share(
+    session: &Session<'_>,
+    lock: Lock,
+    lock_file: &Path,
+    store: Store,
+    output_dir: &Path,
+    sources: &Sources,
+    args: &BuildOptions,
+    judge: bool,
+) -> Result<Arc<Shared>> {
     let isolation = probe(session, &store, args.isolation).await?;
     let registry = if args.offline { None } else { Some(Registry::of_machine()?) };
-    let output_dir = paths::output_dir(args.output_dir.as_deref());
-    std::fs::create_dir_all(&output_dir).map_err(Error::io("create", &output_dir))?;
-    let output_dir = output_dir.canonicalize().map_err(Error::io("open", &output_dir))?;
+    std::fs::create_dir_all(output_dir).map_err(Error::io("create", output_dir))?;
+    let output_dir = output_dir.canonicalize().map_err(Error::io("open", output_dir))?;
     let jobs = args.jobs.map_or_else(session::jobs, usize::from);
-    let shared = Arc::new(Shared {
+    Ok(Arc::new(Shared {
         options: Options {
             config_dir: paths::config_dir(session.global),
             lock_dir: paths::folder_of(lock_file),
-            output_dir: output_dir.clone(),
+            output_dir,
             jobs,
             isolation,
             offline: args.offline,
+            fetch_only: args.fetch_only,
             frozen: args.frozen,
+            judge,
             timeout: Duration::from_secs(args.timeout),
             install_scripts: !args.no_install_scripts,
-            tag_prefixes: args.prefixes(config, &lock),
+            tag_prefixes: sources.prefixes.clone(),
             compression: Compression::default(),
-            network: sources.network,
-            local: sources.local,
-            laid: sources.laid,
+            network: sources.network.clone(),
+            local: sources.local.clone(),
+            laid: sources.laid.clone(),
         },
         lock,
         store,
@@ -174,13 +233,20 @@ pub(super) async fn build_now(
         ui: session.ui.clone(),
         interrupt: session.interrupt.clone(),
         slots: tokio::sync::Semaphore::new(jobs),
-    });
-    let built = build::build(shared.clone(), names).await?;
-    write_results(&shared, &built, &output_dir)?;
-    if !args.frozen {
-        seal_lock(&shared, &built, lock_file)?;
+    }))
+}
+
+/// The summary of `factory fetch`.
+fn fetched(session: &Session<'_>, built: &[BuiltWorkspace]) -> Result<()> {
+    let errors: Vec<&Error> = built.iter().flat_map(BuiltWorkspace::errors).collect();
+    let good = built.iter().filter(|workspace| workspace.error.is_none()).count();
+    let what = format!("{} ready for `factory build --offline`", count(good, "workspace"));
+    if errors.is_empty() {
+        session.ui.note(what);
+        return Ok(());
     }
-    conclude(session, &built, &output_dir)
+    let failed: Vec<_> = built.iter().filter(|w| w.error.is_some()).map(|w| format!("`{}`", w.name)).collect();
+    Err(Error::Failed { what: format!("{what}, failed: {}", failed.join(", ")), code: code_of(errors.into_iter()) })
 }
 
 /// `build-report.json` and `dynamic-plugins.yaml`.

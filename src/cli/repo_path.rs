@@ -3,6 +3,7 @@
 //! The original clones into this folder and builds there. Here a build has its own place; the folder gets a copy when
 //! it is named, or when `/source` is mounted. As in the original it is emptied first, after a question.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -21,6 +22,20 @@ pub struct Sources {
     pub local: Option<PathBuf>,
     /// Where a copy of the patched source is left.
     pub laid: Option<PathBuf>,
+    /// Prefixes of image tags, by workspace.
+    pub prefixes: BTreeMap<String, String>,
+}
+
+impl Sources {
+    /// Without leaving a copy anywhere.
+    pub fn of(config: &Config, args: &SourceArgs) -> Self {
+        let local = args.use_local || config.workspaces.iter().any(|workspace| workspace.source.local.is_some());
+        Self { network: args.network(), local: local.then(|| folder(args)), laid: None, prefixes: BTreeMap::new() }
+    }
+}
+
+fn folder(args: &SourceArgs) -> PathBuf {
+    args.repo_path.clone().unwrap_or_else(|| MOUNT.into())
 }
 
 /// The folder in the container.
@@ -35,14 +50,11 @@ pub fn prepare(
     output_dir: &Path,
     clean: bool,
 ) -> Result<Sources> {
-    let folder = args.repo_path.clone().unwrap_or_else(|| MOUNT.into());
-    let local = config.workspaces.iter().any(|workspace| workspace.source.local.is_some());
-    if local || args.use_local {
-        return Ok(Sources { network: args.network(), local: Some(folder), laid: None });
-    }
+    let sources = Sources::of(config, args);
+    let folder = folder(args);
     let wanted = args.repo_path.is_some() || folder.is_dir();
-    if !wanted || config.workspaces.is_empty() {
-        return Ok(Sources { network: args.network(), local: None, laid: None });
+    if sources.local.is_some() || !wanted || config.workspaces.is_empty() {
+        return Ok(sources);
     }
     let places = match config.mode {
         Mode::Multi if !names.is_empty() => names.iter().map(|name| folder.join(name)).collect(),
@@ -51,7 +63,7 @@ pub fn prepare(
     for place in places.iter().filter(|place| has_entries(place)) {
         make_room(session, place, output_dir, clean)?;
     }
-    Ok(Sources { network: args.network(), local: None, laid: Some(folder) })
+    Ok(Sources { laid: Some(folder), ..sources })
 }
 
 fn has_entries(folder: &Path) -> bool {

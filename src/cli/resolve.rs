@@ -61,12 +61,14 @@ pub struct ResolveOptions {
 }
 
 pub(super) async fn run(session: &Session<'_>, args: &ResolveArgs) -> Result<()> {
-    let config = args.source.config(session)?.select(&args.workspaces)?;
+    let mut config = args.source.config(session)?;
+    config.check_names(&args.workspaces)?;
     let lock_file = paths::lock_file(session.global);
     let old = read_lock(&lock_file)?;
     let moves = if args.keep { Moves::Missing } else { Moves::All };
-    let resolved =
+    let mut resolved =
         resolve_now(session, &config, &args.workspaces, moves, old.as_ref(), &args.source, &args.options).await?;
+    resolved.failed.extend(broken(&mut config, &args.workspaces));
     let text = resolved.lock.to_text();
     let before = old.as_ref().map(Lock::to_text).unwrap_or_default();
     if args.check || args.dry_run {
@@ -82,6 +84,13 @@ pub(super) async fn run(session: &Session<'_>, args: &ResolveArgs) -> Result<()>
 
 fn plugins(lock: &Lock) -> usize {
     lock.workspace.iter().map(|workspace| workspace.plugin.len()).sum()
+}
+
+/// The errors of workspaces whose configuration cannot be read.
+pub(super) fn broken(config: &mut Config, names: &[String]) -> Vec<(String, Error)> {
+    let wanted = |name: &String| names.is_empty() || names.contains(name);
+    let broken = std::mem::take(&mut config.broken).into_iter();
+    broken.filter(|broken| wanted(&broken.name)).map(|broken| (broken.name, broken.error)).collect()
 }
 
 /// `--check` and `--dry-run`.
@@ -184,10 +193,20 @@ pub(super) fn write(
     }
     if !options.no_write_plugins_list {
         for (path, bytes) in &resolved.lists {
+            let after = String::from_utf8_lossy(bytes);
+            match std::fs::read_to_string(path) {
+                Ok(before) if before == after => continue,
+                Ok(before) => {
+                    let changes = similar::TextDiff::from_lines(before.as_str(), &after);
+                    let changes = changes.unified_diff().context_radius(0).to_string();
+                    session.ui.note(format!("{} rewritten:\n{}", path.display(), changes.trim_end()));
+                }
+                Err(_) => session.ui.note(format!(
+                    "{} written: no list was there, all plugins of the workspace are in it",
+                    path.display()
+                )),
+            }
             atomic_file(path, bytes)?;
-            session
-                .ui
-                .note(format!("{} written: no list was there, all plugins of the workspace are in it", path.display()));
         }
     }
     write_lock(lock_file, &resolved.lock)
@@ -221,7 +240,9 @@ pub(super) fn read_lock(path: &Path) -> Result<Option<Lock>> {
 /// Why the lock is stale; workspaces that cannot be read are reported on their own.
 pub(super) fn stale_reasons(config: &Config, lock: &Lock, names: &[String]) -> Vec<Reason> {
     let all = names.is_empty() && config.broken.is_empty();
-    stale::reasons(lock, &wanted::of(config), all)
+    let mut wanted = wanted::of(config);
+    wanted.workspaces.retain(|workspace| names.is_empty() || names.contains(&workspace.name));
+    stale::reasons(lock, &wanted, all)
 }
 
 /// The error of a resolve in which some workspaces failed; each is said first.

@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::build::{BuildOptions, build_now};
-use super::resolve::{ResolveOptions, failures, read_lock, resolve_now, stale_reasons, write};
+use super::resolve::{ResolveOptions, broken, failures, read_lock, resolve_now, stale_reasons, write};
 use super::session::Session;
 use super::source::SourceArgs;
 use super::{dry_run, paths};
@@ -28,13 +28,14 @@ pub struct RunArgs {
 }
 
 pub(super) async fn run(session: &Session<'_>, args: &RunArgs) -> Result<()> {
-    let config = args.source.config(session)?.select(&args.workspaces)?;
+    let mut config = args.source.config(session)?;
+    config.check_names(&args.workspaces)?;
     let lock_file = paths::lock_file(session.global);
     let old = read_lock(&lock_file)?;
     if args.dry_run {
         return dry_run::list(session, config, old.as_ref(), &args.workspaces, &args.build);
     }
-    let sources = args.build.sources(session, &config, &args.workspaces, &args.source)?;
+    let mut sources = args.build.sources(session, &config, &args.workspaces, &args.source)?;
     let fresh = old.as_ref().is_some_and(|lock| stale_reasons(&config, lock, &args.workspaces).is_empty());
     let mut failed = Vec::new();
     let lock = match old {
@@ -56,9 +57,11 @@ pub(super) async fn run(session: &Session<'_>, args: &RunArgs) -> Result<()> {
             resolved.lock
         }
     };
+    failed.extend(broken(&mut config, &args.workspaces));
     if lock.workspace.is_empty() {
         return failures(session, failed, 0);
     }
-    let built = build_now(session, &config, lock, &lock_file, &args.workspaces, sources, &args.build).await;
+    sources.prefixes = args.build.prefixes(&config, &lock);
+    let built = build_now(session, lock, &lock_file, &args.workspaces, &sources, &args.build).await;
     failures(session, failed, 1).and(built)
 }

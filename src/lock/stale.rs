@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::model::{ArgsFrom, Input, Lock, Tools, Workspace};
+use super::model::{Input, Lock, Tools, Workspace};
 
 /// What the configuration asks for, in the lock's own terms.
 #[derive(Clone, Debug, Default)]
@@ -210,7 +210,7 @@ fn compare(lock: &Lock, locked: &Workspace, wanted: &WantedWorkspace, out: &mut 
         let plugin = || path.clone();
         match locked.plugin.iter().find(|known| known.path == *path) {
             None => out.push(Reason::NewPlugin { workspace: workspace(), plugin: plugin() }),
-            Some(known) if known.args_from == ArgsFrom::PluginsList && known.args != *args => {
+            Some(known) if known.args != *args => {
                 out.push(Reason::Arguments { workspace: workspace(), plugin: plugin() });
             }
             Some(_) => {}

@@ -2,11 +2,12 @@
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::sync::PoisonError;
 use std::sync::atomic::AtomicBool;
 use std::time::SystemTime;
 
 use super::lock::{self, LockGuard, Share};
-use super::{Kind, Store, file_name};
+use super::{Kind, Store, file_name, sums};
 use crate::{Error, Result};
 
 /// An entry in use: it is not pruned while this value lives.
@@ -27,6 +28,17 @@ impl Entry {
     pub fn is_fresh(&self) -> bool {
         self.fresh
     }
+}
+
+/// What [`Store::sound_entry`] found.
+#[derive(Debug)]
+pub enum Found {
+    /// The entry, as it was filled.
+    Sound(Entry),
+    /// There is none.
+    Missing,
+    /// There was one, in which this was wrong; it has been removed.
+    Damaged(String),
 }
 
 impl Store {
@@ -54,6 +66,10 @@ impl Store {
         let used = lock::acquire(&self.lock_file(&name), Share::Shared, interrupt)?;
         let scratch = self.scratch()?;
         fill(scratch.path())?;
+        if has_list(kind) {
+            sums::write(scratch.path(), interrupt)?;
+            self.sound.lock().unwrap_or_else(PoisonError::into_inner).insert(path.clone());
+        }
         let fresh = scratch.place(&path)?;
         drop(filling);
         Ok(Entry { path, fresh, _use: used })
@@ -68,6 +84,34 @@ impl Store {
         }
         touch(&path);
         Ok(Some(Entry { path, fresh: false, _use: used }))
+    }
+
+    /// The folder that npm or yarn ([`Kind::is_whole`]) keeps as its own cache, in use until the value is dropped.
+    pub fn tool_cache(&self, kind: Kind, interrupt: &AtomicBool) -> Result<Entry> {
+        let used = lock::acquire(&self.lock_file(kind.as_str()), Share::Shared, interrupt)?;
+        let path = self.kind_dir(kind);
+        fs::create_dir_all(&path).map_err(Error::io("create", &path))?;
+        touch(&path);
+        Ok(Entry { path, fresh: false, _use: used })
+    }
+
+    /// The entry `key` of a kind, every file of it as it was when it was filled. One in which a file changed is removed:
+    /// it is never used. A process looks once, however many of its builds use the entry.
+    pub fn sound_entry(&self, kind: Kind, key: &str, interrupt: &AtomicBool) -> Result<Found> {
+        // One looks, and removes what is damaged; the others find it sound, or gone.
+        let _alone = self.lock(&format!("{}.check", entry_lock_name(kind, key)), interrupt)?;
+        let Some(entry) = self.find_entry(kind, key, interrupt)? else { return Ok(Found::Missing) };
+        let is_known = self.sound.lock().unwrap_or_else(PoisonError::into_inner).contains(entry.path());
+        if is_known || !has_list(kind) {
+            return Ok(Found::Sound(entry));
+        }
+        if let Some(damage) = sums::damage(entry.path(), interrupt)? {
+            drop(entry);
+            self.remove_entry(kind, key, interrupt)?;
+            return Ok(Found::Damaged(damage));
+        }
+        self.sound.lock().unwrap_or_else(PoisonError::into_inner).insert(entry.path().to_path_buf());
+        Ok(Found::Sound(entry))
     }
 
     /// Removes the entry `key` of a kind, for instance one whose content turned out to be damaged; false when it was
@@ -87,6 +131,11 @@ impl Store {
     fn entry_path(&self, kind: Kind, key: &str) -> PathBuf {
         self.kind_dir(kind).join(file_name(key))
     }
+}
+
+/// Tools are run: theirs are the entries whose files are listed when they are filled.
+fn has_list(kind: Kind) -> bool {
+    kind == Kind::Tools
 }
 
 /// The lock that users of an entry share and its remover holds alone.
@@ -131,6 +180,19 @@ mod tests {
         });
         assert_eq!(fills.load(Ordering::SeqCst), 1);
         assert_eq!(fs::read_dir(root.path().join("tmp")).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_damaged_entry_is_named_and_removed() {
+        let root = tempfile::tempdir().unwrap();
+        let open = || Store::open(root.path()).unwrap();
+        let fill = |dir: &Path| fs::write(dir.join("a"), "1").map_err(Error::io("write", dir));
+        drop(open().entry(Kind::Tools, "x", &GO, fill).unwrap());
+        assert!(matches!(open().sound_entry(Kind::Tools, "x", &GO).unwrap(), Found::Sound(_)));
+        fs::write(root.path().join("tools/x/a"), "2").unwrap();
+        let Found::Damaged(what) = open().sound_entry(Kind::Tools, "x", &GO).unwrap() else { panic!("not noticed") };
+        assert!(what.ends_with("tools/x/a` is not what was written"), "{what}");
+        assert!(matches!(open().sound_entry(Kind::Tools, "x", &GO).unwrap(), Found::Missing));
     }
 
     #[test]

@@ -15,8 +15,8 @@ use crate::{Error, Result};
 
 /// The most bytes [`Tree::read`] gives: far beyond any package.json or lockfile, and no danger to memory.
 const LARGEST_FILE: u64 = 64 << 20;
-/// The most entries of one tree. A few hostile objects can spell out a tree of any size.
-const MOST_ENTRIES: usize = 2_000_000;
+/// The most entries of one tree. A few hostile objects can spell out a tree of any size; Linux has 90,000.
+const MOST_ENTRIES: usize = 500_000;
 /// The longest path, as the kernel has it.
 const LONGEST_PATH: usize = 4096;
 /// How many symlinks a path may go through, as the kernel has it.
@@ -94,6 +94,7 @@ impl Tree {
         let (root, epoch) = {
             let read = || -> gix::Result<(ObjectId, i64)> {
                 let commit = repo.find_commit(commit)?;
+                gix::objs::compute_hash(commit.id.kind(), gix::objs::Kind::Commit, &commit.data)?.verify(&commit.id)?;
                 let time = commit.time()?;
                 Ok((commit.tree_id()?.detach(), time.seconds))
             };
@@ -216,6 +217,7 @@ impl Tree {
     fn children(&self, tree: ObjectId) -> Result<Vec<(BString, EntryKind, ObjectId)>> {
         let read = || -> gix::Result<_> {
             let tree = self.repo.find_tree(tree)?;
+            gix::objs::compute_hash(tree.id.kind(), gix::objs::Kind::Tree, &tree.data)?.verify(&tree.id)?;
             tree.iter()
                 .map(|entry| {
                     let entry = entry?;

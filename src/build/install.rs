@@ -1,0 +1,156 @@
+//! The packages of a workspace installed, and its types made: the steps before its plugins.
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use super::Shared;
+use super::child::{Log, Run, run};
+use super::export::sealed_closure;
+use super::packages::{self, Package, Packages};
+use super::report::InstallScripts;
+use super::workspace::Prepared;
+use crate::error::{Error, Result};
+use crate::lock::{Plugin, Workspace};
+
+/// Names shown of a long list.
+const SHOWN: usize = 5;
+
+/// True for yarn 2 and later.
+pub fn is_berry(workspace: &Workspace) -> bool {
+    !workspace.source.yarn.version.starts_with("1.") && !workspace.source.yarn.version.starts_with("0.")
+}
+
+/// The packages of a plugin's sealed closure; none before it is sealed.
+pub fn closure(shared: &Shared, workspace: &Workspace, plugin: &Plugin) -> Result<Option<Vec<Package>>> {
+    let bytes = sealed_closure(&shared.options.lock_dir, &workspace.name, plugin)?;
+    Ok(bytes.map(|bytes| packages::of_lock(&String::from_utf8_lossy(&bytes))))
+}
+
+/// Fills the build's own cache from the shared one: what the workspace's lockfile and the sealed closures name.
+/// Returns what the lockfile names. Without a network, all of it must be there.
+pub fn gather(
+    shared: &Shared,
+    workspace: &Workspace,
+    tree: &std::path::Path,
+    packages: &Packages<'_>,
+) -> Result<Vec<Package>> {
+    if !is_berry(workspace) {
+        return Ok(Vec::new());
+    }
+    let lockfile = tree.join("yarn.lock");
+    let text = fs::read_to_string(&lockfile).map_err(Error::io("read", &lockfile))?;
+    let own = packages::of_lock(&text);
+    let mut all = own.clone();
+    for plugin in &workspace.plugin {
+        all.extend(closure(shared, workspace, plugin)?.unwrap_or_default());
+    }
+    let copied = packages.copy_in(&all)?;
+    if !shared.options.offline {
+        for damage in &copied.damaged {
+            shared.ui.warn(format!("{}: {damage} in the cache was damaged and is fetched again", workspace.name));
+        }
+        return Ok(own);
+    }
+    let name = &workspace.name;
+    let what = match (copied.damaged.as_slice(), copied.missing.as_slice()) {
+        ([], []) => return Ok(own),
+        ([], missing) => format!("packages of workspace `{name}` are not in the cache: {}", some(missing)),
+        (damaged, _) => {
+            format!("packages of workspace `{name}` in the cache were damaged and are removed: {}", some(damaged))
+        }
+    };
+    Err(Error::network(
+        format!("{what}; `--offline` allows no network"),
+        format!("run `factory fetch {name}` with a network first"),
+    ))
+}
+
+/// The first few names, and how many more.
+fn some(names: &[String]) -> String {
+    let text = names.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", ");
+    match names.len().saturating_sub(SHOWN) {
+        0 => text,
+        more => format!("{text} and {more} more"),
+    }
+}
+
+/// `yarn install`. `build` is false when nothing will be built: then no install script needs to run.
+pub(super) async fn install(
+    shared: &Shared,
+    workspace: &Workspace,
+    prepared: &Prepared,
+    log: &Log,
+    build: bool,
+    seconds: &mut BTreeMap<String, f64>,
+) -> Result<InstallScripts> {
+    let mut args = vec!["install"];
+    match is_berry(workspace) {
+        true if build => args.push("--immutable"),
+        true => args.extend(["--immutable", "--mode=skip-build"]),
+        false => {
+            args.extend(["--frozen-lockfile", "--non-interactive"]);
+            if shared.options.offline {
+                args.push("--offline");
+            }
+            if !build || !shared.options.install_scripts {
+                args.push("--ignore-scripts");
+            }
+        }
+    }
+    let hint = "the workspace's `yarn.lock` must fit its `package.json` files after patches and overlays";
+    let network = !shared.options.offline;
+    let said = step(shared, workspace, prepared, log, ("yarn install", &args), network, hint, seconds).await?;
+    Ok(InstallScripts::of_yarn(&said))
+}
+
+/// `yarn tsc`: compiling needs no network, so it has none.
+pub(super) async fn types(
+    shared: &Shared,
+    workspace: &Workspace,
+    prepared: &Prepared,
+    log: &Log,
+    seconds: &mut BTreeMap<String, f64>,
+) -> Result<()> {
+    let hint = "mend the types with a patch or overlay";
+    step(shared, workspace, prepared, log, ("yarn tsc", &["tsc"]), false, hint, seconds).await.map(drop)
+}
+
+#[allow(clippy::too_many_arguments)]
+async fn step(
+    shared: &Shared,
+    workspace: &Workspace,
+    prepared: &Prepared,
+    log: &Log,
+    (what, args): (&str, &[&str]),
+    network: bool,
+    hint: &str,
+    seconds: &mut BTreeMap<String, f64>,
+) -> Result<String> {
+    let _slot = shared.slots.acquire().await.map_err(|_| Error::Interrupted)?;
+    let step = shared.ui.step(&workspace.name, what);
+    let mut all = vec![prepared.programs.yarn.to_string_lossy().into_owned()];
+    all.extend(args.iter().map(|arg| (*arg).to_owned()));
+    let said = run(Run {
+        program: &prepared.programs.node,
+        args: &all,
+        cwd: &prepared.tree,
+        env: &prepared.env,
+        root: &prepared.root,
+        network,
+        log,
+        timeout: shared.options.timeout,
+        interrupt: &shared.interrupt,
+    })
+    .await
+    .map_err(|failure| {
+        match failure.into_error(&format!("`{what}` failed for workspace `{}`", workspace.name), log, hint) {
+            Error::Build { what, mut tail, hint } => {
+                tail.extend(super::native_log::collect(&prepared.work.join("tmp"), log));
+                Error::Build { what, tail, hint }
+            }
+            other => other,
+        }
+    })?;
+    seconds.insert(what.to_owned(), step.done("").as_secs_f64());
+    Ok(said)
+}

@@ -1,0 +1,223 @@
+//! What was made, compared with what the lock has sealed.
+
+use std::fmt;
+use std::path::Path;
+
+use super::artefact::Artefact;
+use super::seal::{Class, Difference, FileList, files_path};
+use super::{Options, export};
+use crate::error::{Error, Place, Result};
+use crate::image::EntrySet;
+use crate::lock::text::FILE_NAME;
+use crate::lock::{Plugin, Sealed, Workspace};
+
+/// The verdicts, in the order in which they are looked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Archive, image and closure are equal to the byte.
+    Reproduced,
+    /// The uncompressed layer is equal: only the compressor made something else.
+    Compression,
+    /// Archive and layer are equal: only the image's name, tag or annotations differ.
+    Description,
+    /// The files differ, or (class `Packing`) only how they are packed.
+    Differs(Difference),
+    /// They differ, and the list of files that would say where is gone.
+    Unlisted,
+}
+
+impl Verdict {
+    /// One word for reports.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Reproduced => "reproduced",
+            Self::Compression => "compression",
+            Self::Description => "description",
+            Self::Differs(difference) => match difference.class {
+                Class::Packing => "packing",
+                Class::PackageJson => "package.json",
+                Class::BundleName => "bundle-name",
+                Class::Bundle => "bundle",
+                Class::Dependency => "dependency",
+                Class::Embedded => "embedded",
+                Class::Other => "plugin",
+            },
+            Self::Unlisted => "unlisted",
+        }
+    }
+
+    /// The first file that differs.
+    pub fn file(&self) -> Option<&str> {
+        match self {
+            Self::Differs(difference) => difference.file.as_deref(),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Reproduced => f.write_str("reproduced to the byte"),
+            Self::Compression => f.write_str("its files are equal, only their compression differs"),
+            Self::Description => f.write_str("its files are equal, but the image's description differs"),
+            Self::Differs(Difference { file: Some(file), class, count }) => {
+                write!(f, "`{file}` differs first, of {} ({class})", crate::ui::count(*count, "file"))
+            }
+            Self::Differs(Difference { class, .. }) => write!(f, "no file differs ({class})"),
+            Self::Unlisted => f.write_str("its files differ, and the sealed list of them is gone"),
+        }
+    }
+}
+
+/// Compares a plugin with its seal.
+pub fn compare(
+    options: &Options,
+    workspace: &Workspace,
+    plugin: &Plugin,
+    sealed: &Sealed,
+    made: &Artefact,
+) -> Result<Verdict> {
+    let path = files_path(&options.lock_dir, &workspace.name, &plugin.path);
+    let list = match std::fs::read_to_string(&path) {
+        Ok(text) => Some(text),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => None,
+        Err(e) => return Err(Error::io("read", &path)(e)),
+    };
+    let (tgz, layer) = (sealed.tgz == made.sealed.tgz, sealed.layer == made.sealed.layer);
+    let closure = sealed.closure == made.sealed.closure;
+    if tgz && sealed.image == made.sealed.image && closure {
+        let listed = made.files.to_text();
+        // It decides nothing now, but the next comparison would name the wrong file.
+        return if list.as_ref() == Some(&listed) {
+            Ok(Verdict::Reproduced)
+        } else {
+            Err(broken_list(&path, list.is_some()))
+        };
+    }
+    if layer && closure {
+        return Ok(if tgz { Verdict::Description } else { Verdict::Compression });
+    }
+    Ok(list.map_or(Verdict::Unlisted, |text| Verdict::Differs(FileList::from_text(&text).difference(&made.files))))
+}
+
+fn broken_list(path: &Path, is_there: bool) -> Error {
+    Error::Lock {
+        place: Place::file(path),
+        what: if is_there {
+            "is not the list of the files that the lock has sealed"
+        } else {
+            "is missing; the lock needs it"
+        }
+        .into(),
+        hint: "restore it from version control".into(),
+    }
+}
+
+/// Holds what was made to what the lock has sealed.
+pub fn hold(options: &Options, workspace: &Workspace, plugin: &Plugin, made: &Artefact) -> Result<()> {
+    let Some(sealed) = &plugin.sealed else {
+        if options.frozen {
+            return Err(Error::Lock {
+                place: Place::file(options.lock_dir.join(FILE_NAME)),
+                what: format!("plugin `{}` of workspace `{}` is not sealed", plugin.path, workspace.name),
+                hint: "build without `--frozen` once, and commit the lock".into(),
+            });
+        }
+        return Ok(());
+    };
+    let verdict = compare(options, workspace, plugin, sealed, made)?;
+    if verdict == Verdict::Reproduced {
+        return Ok(());
+    }
+    let hint = hint(options, workspace, plugin, sealed, made, &verdict);
+    Err(Error::NotReproducible {
+        what: format!(
+            "plugin `{}` of workspace `{}` is not what the lock has sealed: {verdict}",
+            plugin.path, workspace.name
+        ),
+        hint,
+    })
+}
+
+fn hint(
+    options: &Options,
+    workspace: &Workspace,
+    plugin: &Plugin,
+    sealed: &Sealed,
+    made: &Artefact,
+    verdict: &Verdict,
+) -> String {
+    let mut hint = match verdict {
+        Verdict::Description => {
+            return "image names, tags and annotations come from the lock, `--tag-prefix` and factory's version".into();
+        }
+        Verdict::Compression => return "another version of factory may compress otherwise: compare its version".into(),
+        Verdict::Differs(Difference { class: Class::Embedded, .. }) => {
+            "a package of the workspace that the plugin embeds builds otherwise each time: look there for times and paths"
+                .to_owned()
+        }
+        Verdict::Differs(Difference { class: Class::Dependency, .. }) if sealed.closure != made.sealed.closure => format!(
+            "compare the closure with `{}`",
+            export::closure_path(&options.lock_dir, &workspace.name, &plugin.path).display()
+        ),
+        _ => format!("compare `{}` with the sealed archive ({})", made.output.tgz, sealed.tgz),
+    };
+    if sealed.root != made.sealed.root {
+        hint = format!(
+            "it was sealed under {}, and built under {}: paths end up in bundles; {hint}",
+            sealed.root.as_deref().unwrap_or("the build root"),
+            made.sealed.root.as_deref().unwrap_or("the build root")
+        );
+    }
+    if let Some(file) = &made.timed {
+        hint = format!(
+            "`{file}` carries the time of its build: code in it uses `process.env.BUILD_INFO`, which the bundler fills; \
+             take that use out with a patch or overlay; {hint}"
+        );
+    }
+    hint
+}
+
+/// The first bundle that carries the time of its build: Backstage's bundler puts an object of `cliVersion`,
+/// `timestamp` (milliseconds) and others where code says `process.env.BUILD_INFO`.
+pub fn timed(entries: &EntrySet) -> Result<Option<String>> {
+    for entry in entries.entries() {
+        let is_script = Path::new(&entry.path).extension().is_some_and(|e| e == "js");
+        if !is_script || entry.path.starts_with("node_modules/") {
+            continue;
+        }
+        if entries.read(&entry.path)?.is_some_and(|bytes| has_build_info(&bytes)) {
+            return Ok(Some(entry.path.clone()));
+        }
+    }
+    Ok(None)
+}
+
+fn has_build_info(script: &[u8]) -> bool {
+    let find =
+        |from: usize, what: &[u8]| script[from..].windows(what.len()).position(|w| w == what).map(|at| at + from);
+    let Some(start) = find(0, b"cliVersion") else { return false };
+    // Minifiers drop the quotes of keys.
+    find(start, b"timestamp").is_some_and(|at| {
+        let rest = &script[at + b"timestamp".len()..];
+        let digits =
+            rest.iter().skip_while(|b| matches!(b, b'"' | b'\'' | b':' | b' ')).take_while(|b| b.is_ascii_digit());
+        // Minifiers also write 1763000000000 as 1763e9.
+        digits.count() >= 3 && at - start < 400
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bundle_with_the_time_of_its_build_is_known() {
+        let written = br#"const a={"cliVersion":"0.34.1","gitVersion":"unknown","packageVersion":"1.0.0","timestamp":1763000000123,"commit":"x"};"#;
+        assert!(has_build_info(written));
+        assert!(has_build_info(b"a={cliVersion:\"0.34.1\",gitVersion:\"u\",timestamp:1763e9}"));
+        assert!(!has_build_info(b"a={cliVersion:x};b.timestamp=Date.now()"));
+        assert!(!has_build_info(b"a={timestamp:1763000000123}"));
+    }
+}
