@@ -102,7 +102,7 @@ fn real_row_11_a_failing_workspace_of_three_does_not_stop_the_others_and_environ
     for name in ["a", "c"] {
         let log = log(name);
         assert!(log.contains("ENV END"), "the environment was printed whole: {log}");
-        for leak in ["ONLY_", "ROOT_VARIABLE", "MINE=", "REGISTRY_", "FACTORY_", "hidden-in"] {
+        for leak in ["ENV ONLY_", "ENV ROOT_", "ENV MINE=", "ENV REGISTRY_", "ENV FACTORY_", "hidden-in"] {
             assert!(!log.contains(leak), "{name}: {leak}: {log}");
         }
     }
