@@ -20,6 +20,7 @@ pub mod report;
 pub mod root;
 pub mod seal;
 pub mod source;
+mod spawn;
 pub mod tools;
 pub mod tree;
 pub mod verdict;
@@ -44,6 +45,7 @@ use root::Isolation;
 
 /// How a build is done; nothing here changes what comes out.
 #[derive(Clone, Debug)]
+#[allow(clippy::struct_excessive_bools)] // each is a flag of the command line
 pub struct Options {
     /// The configuration directory: patches and overlays lie in it.
     pub config_dir: PathBuf,
@@ -75,6 +77,8 @@ pub struct Options {
     pub install_scripts: bool,
     /// Prefixes of image tags, by workspace; none where there is no entry.
     pub tag_prefixes: BTreeMap<String, String>,
+    /// Let buildah make the images.
+    pub buildah: bool,
     /// The compression of image layers.
     pub compression: crate::image::Compression,
 }

@@ -2,15 +2,19 @@
 
 mod build;
 mod cache;
+mod diff;
 mod doctor;
 mod dry_run;
 mod fetch;
 mod paths;
+mod publish;
 mod repo_path;
 mod resolve;
 mod run;
+mod sbom;
 mod session;
 mod source;
+mod status;
 mod summary;
 mod verify;
 mod version;
@@ -23,10 +27,13 @@ use crate::ui::{LogLevel, Ui};
 
 pub use build::BuildArgs;
 pub use cache::CacheArgs;
+pub use diff::DiffArgs;
 pub use doctor::DoctorArgs;
 pub use fetch::FetchArgs;
 pub use resolve::ResolveArgs;
 pub use run::RunArgs;
+pub use sbom::SbomArgs;
+pub use status::StatusArgs;
 pub use verify::{VerifyArgs, VerifyReport};
 
 /// Pin, build, publish and audit RHDH dynamic plugins, reproducibly
@@ -73,6 +80,12 @@ enum Command {
         /// The shell
         shell: clap_complete::Shell,
     },
+    /// What changed between two releases, and why
+    Diff(DiffArgs),
+    /// What is pinned, what is stale and why, what is sealed and built
+    Status(StatusArgs),
+    /// What is in a release: CycloneDX, SPDX, SLSA provenance
+    Sbom(SbomArgs),
 }
 
 /// Options of every command.
@@ -189,6 +202,9 @@ fn dispatch(matches: &clap::ArgMatches, cli: Cli, ui: Ui) -> Result<(), Reported
                 Command::Doctor(args) => doctor::run(session, args).await,
                 Command::Cache(args) => cache::run(session, args),
                 Command::Completions { shell } => completions(*shell),
+                Command::Diff(args) => diff::run(session, args),
+                Command::Status(args) => status::run(session, args),
+                Command::Sbom(args) => sbom::run(session, args),
             })
         }),
     };

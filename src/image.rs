@@ -1,11 +1,12 @@
 //! A packed plugin → `.tgz` and layer → config and manifest → OCI layout → registry.
 //!
-//! In the order of the data: [`entry`] is what goes in, [`pack`] writes both archives in one pass ([`tarball`] is
+//! In the order of the data: [`entry`] is what goes in, [`mod@pack`] writes both archives in one pass ([`tarball`] is
 //! their tar, [`mf_types`] the one file that is rewritten), [`name`] says how paths, images and tags are called,
-//! [`manifest`] makes the JSON, [`layout`] puts images on disk, [`limits`] says what the installers refuse. [`push`] sends
-//! them to a registry; [`buildah`] is another builder.
+//! [`manifest`] makes the JSON, [`layout`] puts images on disk, [`limits`] says what the installers refuse. [`push`]
+//! sends them to a registry; [`buildah`] is another builder.
 //!
-//! Everything before the push is a pure function of its arguments and of the files it is given: same input, same bytes.
+//! All that comes before the push is a pure function of its arguments and of the files it is given: same input, same
+//! bytes.
 
 pub mod buildah;
 pub mod entry;

@@ -216,6 +216,15 @@ pub fn data(text: impl Display) -> io::Result<()> {
     }
 }
 
+/// Writes data to stdout byte by byte, without taking what looks like a colour out of it.
+pub fn data_as_it_is(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        other => other,
+    }
+}
+
 /// Says why a stage of a build root failed; its parent reads it from stderr.
 pub fn complain(why: &str) {
     let _ = writeln!(io::stderr(), "{}", clean(why));

@@ -239,6 +239,25 @@ fn real_a_ca_of_ones_own_is_trusted_when_it_is_named() {
 }
 
 #[test]
+fn real_a_proxy_is_gone_through_unless_the_host_is_excepted() {
+    let (server, dir) = (Server::open(), tempfile::tempdir().unwrap());
+    let made = plugin(&dir);
+    let proxy = Proxy::before(&server.address);
+    let url = format!("http://{}", proxy.address);
+    let through = at(&server.address, &[("REGISTRY_INSECURE", "true"), ("HTTP_PROXY", &url)]);
+    check(&through, &made).unwrap();
+    push(&through, &made).unwrap();
+    let through = proxy.requests();
+    assert!(through.iter().all(|request| request.path.starts_with(&format!("http://{}/v2/", server.address))));
+    for method in ["GET", "HEAD", "POST", "PUT", "DELETE"] {
+        assert!(through.iter().any(|request| request.method == method), "{method}");
+    }
+    let excepted = [("REGISTRY_INSECURE", "true"), ("http_proxy", &url), ("no_proxy", "127.0.0.1")];
+    assert!(push(&at(&server.address, &excepted), &made).unwrap().already_there);
+    assert_eq!(proxy.requests().len(), through.len());
+}
+
+#[test]
 fn real_plain_http_needs_to_be_allowed_and_a_dead_host_is_named() {
     let (server, dir) = (Server::open(), tempfile::tempdir().unwrap());
     let made = plugin(&dir);
@@ -444,13 +463,11 @@ fn real_no_secret_is_in_any_log() {
     let login = [("REGISTRY_INSECURE", "true"), ("REGISTRY_USERNAME", USER), ("REGISTRY_PASSWORD", PASSWORD)];
     let log = Log::default();
     let writer = log.clone();
-    let subscriber =
-        tracing_subscriber::fmt().with_max_level(tracing::Level::DEBUG).with_writer(move || writer.clone()).finish();
-    tracing::subscriber::with_default(subscriber, || {
-        let registry = at(&proxy.address, &login);
-        check(&registry, &made).unwrap();
-        push(&registry, &made).unwrap();
-    });
+    // For the whole process: beside other tests' threads a subscriber of this thread alone misses events.
+    tracing_subscriber::fmt().with_max_level(tracing::Level::DEBUG).with_writer(move || writer.clone()).init();
+    let registry = at(&proxy.address, &login);
+    check(&registry, &made).unwrap();
+    push(&registry, &made).unwrap();
     let log = log.text();
     assert!(log.contains("you said *** *** ***; trying again in"), "{log}");
     assert!(log.contains(&format!("pushed `{}/{REPOSITORY}:1.2.3`", proxy.address)), "{log}");

@@ -36,21 +36,20 @@ pub fn enter(spec: &str, program: &[String]) -> Result<u8, String> {
     let this = std::env::current_exe().map_err(|e| format!("own program: {e}"))?;
     leave_namespaces(&spec).map_err(|e| format!("unshare: {e}"))?;
     make_root(&spec, &this)?;
-    let mut process_1 = Command::new(SELF)
+    // stdin goes on to process 1: see `end_with_factory`.
+    let status = Command::new(SELF)
         .arg("__init")
         .arg(&spec.cwd)
         .args(program)
-        .stdin(Stdio::null())
-        .spawn()
+        .status()
         .map_err(|e| format!("start process 1: {e}"))?;
-    std::thread::spawn(end_with_parent);
-    let status = process_1.wait().map_err(|e| format!("wait for process 1: {e}"))?;
     Ok(code_of(status.code(), status.signal()))
 }
 
-/// Ends this process when the factory that started it is gone: then the pipe that is our stdin closes. The kernel's own
-/// signal for that (`PR_SET_PDEATHSIG`) would come when the *thread* that started us ends, and threads of a pool do.
-fn end_with_parent() {
+/// Ends process 1, and with it all that runs in the root, when factory is gone: then the pipe that is our stdin closes.
+/// The kernel's own signal for that (`PR_SET_PDEATHSIG`) comes when the *thread* that started a process ends, and the
+/// threads of factory's pool end when they are idle.
+fn end_with_factory() {
     let mut stdin = io::stdin();
     let mut nothing = [0; 64];
     while matches!(io::Read::read(&mut stdin, &mut nothing), Ok(1..)) {}
@@ -67,7 +66,9 @@ pub fn init(cwd: &str, program: &[String]) -> Result<u8, String> {
     umask(Mode::from_bits_truncate(0o022));
     chdir(cwd).map_err(|e| format!("enter `{cwd}`: {e}"))?;
     let (name, args) = program.split_first().ok_or("no program given")?;
-    let child = Command::new(name).args(args).spawn().map_err(|e| format!("start `{name}`: {e}"))?;
+    std::thread::spawn(end_with_factory);
+    let child =
+        Command::new(name).args(args).stdin(Stdio::null()).spawn().map_err(|e| format!("start `{name}`: {e}"))?;
     let pid = nix::unistd::Pid::from_raw(i32::try_from(child.id()).map_err(|e| e.to_string())?);
     loop {
         match wait() {

@@ -143,13 +143,10 @@ async fn step(
     })
     .await
     .map_err(|failure| {
-        match failure.into_error(&format!("`{what}` failed for workspace `{}`", workspace.name), log, hint) {
-            Error::Build { what, mut tail, hint } => {
-                tail.extend(super::native_log::collect(&prepared.work.join("tmp"), log));
-                Error::Build { what, tail, hint }
-            }
-            other => other,
-        }
+        let error = failure.into_error(&format!("`{what}` failed for workspace `{}`", workspace.name), log, hint);
+        let Error::Build { what, mut tail, hint } = error else { return error };
+        tail.extend(super::native_log::collect(&prepared.work.join("tmp"), log));
+        Error::Build { what, tail, hint }
     })?;
     seconds.insert(what.to_owned(), step.done("").as_secs_f64());
     Ok(said)

@@ -116,7 +116,12 @@ async fn prepare(
 
     let guard = wait_for(shared, &workspace.name).await?;
     let work = store.dir().join("work").join(&workspace.name);
-    remove_tree(&work)?;
+    if work.exists() {
+        // Hundreds of thousands of files: on a slow disk this takes minutes.
+        let step = ui.step(&workspace.name, "remove the last build's tree");
+        tokio::task::block_in_place(|| remove_tree(&work))?;
+        step.done("");
+    }
     let (source, home, bin) = (work.join("source"), work.join("home"), work.join("bin"));
     for folder in [&source, &home, &bin, &work.join("root"), &work.join("tmp")] {
         fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
@@ -195,6 +200,10 @@ async fn prepare(
         .set("YARN_ENABLE_GLOBAL_CACHE", "1");
     if install::is_berry(workspace) {
         env.unset("YARN_CACHE_FOLDER");
+    }
+    if node.path().join("include/node").is_dir() {
+        // Else node-gyp downloads the headers from a place that nothing pins.
+        env.set("npm_config_nodedir", root.inside(node.path()));
     }
     let registry = shared.registry.as_ref().map(crate::store::npm::Registry::address).unwrap_or_default();
     npm_settings(&mut env, &root.inside(&npm_cache), &registry);

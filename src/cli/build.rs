@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use clap::Args;
 
+use super::publish::{self, BuilderChoice, PublishArgs};
 use super::repo_path::{self, Sources};
 use super::resolve::{broken, code_of, failures, probe, read_lock, stale_reasons, write_lock};
 use super::session::Session;
@@ -71,6 +72,8 @@ pub struct BuildOptions {
     /// Empty --repo-path without asking before a copy of the patched source is left there; no effect with --use-local
     #[arg(long, env = "FACTORY_CLEAN")]
     pub clean: bool,
+    #[command(flatten)]
+    pub(super) publish: PublishArgs,
 }
 
 /// The output folder that a build would be given by its variable.
@@ -87,9 +90,6 @@ impl BuildOptions {
         names: &[String],
         args: &SourceArgs,
     ) -> Result<Sources> {
-        if self.fetch_only {
-            return Ok(Sources::of(config, args));
-        }
         let output_dir = paths::output_dir(self.output_dir.as_deref());
         repo_path::prepare(session, config, names, args, &output_dir, self.clean)
     }
@@ -102,8 +102,7 @@ impl BuildOptions {
         self.tag_prefix.of(release, configured.or(own))
     }
 
-    /// The prefixes of all workspaces.
-    pub fn prefixes(&self, config: &Config, lock: &Lock) -> BTreeMap<String, String> {
+    fn prefixes(&self, config: &Config, lock: &Lock) -> BTreeMap<String, String> {
         let locked = |name: &str| lock.workspace.iter().find(|locked| locked.name == name);
         config
             .workspaces
@@ -118,36 +117,43 @@ impl BuildOptions {
 
 pub(super) async fn run(session: &Session<'_>, args: &BuildArgs) -> Result<()> {
     let lock_file = paths::lock_file(session.global);
-    let Fresh { lock, config, failed } = fresh_lock(session, &lock_file, &args.source, &args.workspaces)?;
-    let mut sources = args.options.sources(session, &config, &args.workspaces, &args.source)?;
-    sources.prefixes = args.options.prefixes(&config, &lock);
-    let built = build_now(session, lock, &lock_file, &args.workspaces, &sources, &args.options).await;
-    failures(session, failed, 1).and(built)
+    let (lock, config) = fresh_lock(session, &lock_file, &args.source, &args.workspaces)?;
+    let sources = args.options.sources(session, &config, &args.workspaces, &args.source)?;
+    let job =
+        Job { config: &config, lock, lock_file: &lock_file, names: &args.workspaces, sources, options: &args.options };
+    let built = build_now(session, job).await;
+    failures(session, broken(config, &args.workspaces).collect(), 1).and(built)
 }
 
-/// A lock that fits the configuration.
-pub(super) struct Fresh {
-    /// The lock.
-    pub lock: Lock,
-    /// The configuration, without what is broken in it.
-    pub config: Config,
-    /// What is broken, by workspace.
-    pub failed: Vec<(String, Error)>,
+/// What is built, and how.
+pub(super) struct Job<'a> {
+    /// The whole configuration.
+    pub(super) config: &'a Config,
+    /// A lock that fits it.
+    pub(super) lock: Lock,
+    /// Where the lock is.
+    pub(super) lock_file: &'a Path,
+    /// Only these workspaces; all when empty.
+    pub(super) names: &'a [String],
+    /// How sources are reached.
+    pub(super) sources: Sources,
+    /// How it is done.
+    pub(super) options: &'a BuildOptions,
 }
 
-/// The lock, which must be there and fit the configuration, and what is broken in the configuration.
+/// The lock, which must be there and fit the configuration, and the configuration.
 pub(super) fn fresh_lock(
     session: &Session<'_>,
     lock_file: &Path,
     source: &SourceArgs,
     names: &[String],
-) -> Result<Fresh> {
+) -> Result<(Lock, Config)> {
     let lock = read_lock(lock_file)?.ok_or_else(|| Error::Lock {
         place: Place::file(lock_file),
         what: "there is no lock".into(),
         hint: "run `factory resolve` first, or `factory run` for both".into(),
     })?;
-    let mut config = source.config(session)?;
+    let config = source.config(session)?;
     config.check_names(names)?;
     let reasons = stale_reasons(&config, &lock, names);
     if !reasons.is_empty() {
@@ -156,8 +162,7 @@ pub(super) fn fresh_lock(
             hint: format!("run `factory resolve{}`", only_one(&reasons)),
         });
     }
-    let failed = broken(&mut config, names);
-    Ok(Fresh { lock, config, failed })
+    Ok((lock, config))
 }
 
 /// ` todo` when all reasons are about `todo`.
@@ -167,22 +172,21 @@ fn only_one(reasons: &[crate::lock::stale::Reason]) -> String {
 }
 
 /// Replays a lock that is not stale.
-pub(super) async fn build_now(
-    session: &Session<'_>,
-    lock: Lock,
-    lock_file: &Path,
-    names: &[String],
-    sources: &Sources,
-    args: &BuildOptions,
-) -> Result<()> {
+pub(super) async fn build_now(session: &Session<'_>, job: Job<'_>) -> Result<()> {
+    let (args, names, lock_file) = (job.options, job.names, job.lock_file);
     let store = session.store()?;
     let output_dir =
         if args.fetch_only { store.dir().join("logs/fetch") } else { paths::output_dir(args.output_dir.as_deref()) };
-    let shared = share(session, lock, lock_file, store, &output_dir, sources, args, false).await?;
+    let config = job.config;
+    let shared = share(session, job, store, &output_dir, false).await?;
     let output_dir = &shared.options.output_dir;
-    let built = build::build(shared.clone(), names).await?;
+    let publication = publish::prepare(session, config, &shared.lock, names, &args.publish, &shared.options).await?;
+    let mut built = build::build(shared.clone(), names).await?;
     if args.fetch_only {
         return fetched(session, &built);
+    }
+    if let Some(publication) = publication {
+        publication.push(session, &mut built).await?;
     }
     write_results(&shared, &built, output_dir)?;
     if !args.frozen {
@@ -192,17 +196,14 @@ pub(super) async fn build_now(
 }
 
 /// What all workspaces of a build share, from the command line.
-#[allow(clippy::too_many_arguments)]
 pub(super) async fn share(
     session: &Session<'_>,
-    lock: Lock,
-    lock_file: &Path,
+    job: Job<'_>,
     store: Store,
     output_dir: &Path,
-    sources: &Sources,
-    args: &BuildOptions,
     judge: bool,
 ) -> Result<Arc<Shared>> {
+    let Job { config, lock, lock_file, sources, options: args, .. } = job;
     let isolation = probe(session, &store, args.isolation).await?;
     let registry = if args.offline { None } else { Some(Registry::of_machine()?) };
     std::fs::create_dir_all(output_dir).map_err(Error::io("create", output_dir))?;
@@ -221,11 +222,12 @@ pub(super) async fn share(
             judge,
             timeout: Duration::from_secs(args.timeout),
             install_scripts: !args.no_install_scripts,
-            tag_prefixes: sources.prefixes.clone(),
-            compression: Compression::default(),
-            network: sources.network.clone(),
-            local: sources.local.clone(),
-            laid: sources.laid.clone(),
+            tag_prefixes: args.prefixes(config, &lock),
+            compression: args.publish.compression(),
+            buildah: args.publish.image_builder == BuilderChoice::Buildah,
+            network: sources.network,
+            local: sources.local,
+            laid: sources.laid,
         },
         lock,
         store,
@@ -268,8 +270,11 @@ fn write_results(shared: &Shared, built: &[BuiltWorkspace], output_dir: &Path) -
     let artefacts = built.iter().flat_map(|workspace| workspace.plugins.iter().flatten());
     let entries: Vec<_> = artefacts
         .map(|artefact| plugins_yaml::Entry {
-            package: format!("./{}", artefact.output.tgz),
-            integrity: Some(artefact.output.integrity),
+            package: match &artefact.output.pushed {
+                Some(pinned) => format!("oci://{pinned}!{}", artefact.output.image_path),
+                None => format!("./{}", artefact.output.tgz),
+            },
+            integrity: artefact.output.pushed.is_none().then_some(artefact.output.integrity),
             disabled: false,
             plugin_config: artefact.config.clone(),
         })
@@ -283,7 +288,8 @@ fn seal_lock(shared: &Shared, built: &[BuiltWorkspace], lock_file: &Path) -> Res
     let mut new = 0;
     for workspace in &mut lock.workspace {
         let Some(built) = built.iter().find(|built| built.name == workspace.name) else { continue };
-        if workspace.source.local {
+        // A local tree is no pin, and buildah's digests are buildah's.
+        if workspace.source.local || shared.options.buildah || shared.options.compression != Compression::Gzip {
             continue;
         }
         for (plugin, result) in workspace.plugin.iter_mut().zip(&built.plugins) {

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::build::BuildOptions;
-use super::resolve::{broken, failures, stale_reasons};
+use super::resolve::{failures, stale_reasons};
 use super::session::Session;
 use crate::config::{Config, Workspace};
 use crate::error::{Error, Result};
@@ -15,16 +15,15 @@ use crate::ui::{self, count};
 /// Prints each workspace with its source and state, and its plugins with their arguments.
 pub fn list(
     session: &Session<'_>,
-    mut config: Config,
+    config: Config,
     lock: Option<&Lock>,
     names: &[String],
     options: &BuildOptions,
 ) -> Result<()> {
-    let chosen: Vec<_> = config.workspaces.iter().filter(|one| names.is_empty() || names.contains(&one.name)).collect();
     let reasons = lock.map(|lock| stale_reasons(&config, lock, names)).unwrap_or_default();
     let mut text = String::new();
     let (mut plugins, mut unknown, mut unlocked) = (0, 0, 0);
-    for workspace in chosen.iter().copied() {
+    for workspace in &config.workspaces {
         for warning in &workspace.warnings {
             session.ui.warn(format!("{}: {warning}", workspace.name));
         }
@@ -66,10 +65,10 @@ pub fn list(
     session.ui.note(format!(
         "{} in {} would be built{resolved}",
         count(plugins, "plugin") + &found,
-        count(chosen.len(), "workspace")
+        count(config.workspaces.len(), "workspace")
     ));
-    let readable = config.workspaces.len();
-    failures(session, broken(&mut config, names), readable)
+    let failed = config.broken.into_iter().map(|broken| (broken.name, broken.error)).collect();
+    failures(session, failed, config.workspaces.len())
 }
 
 fn source(workspace: &Workspace) -> String {

@@ -3,7 +3,6 @@
 //! The original clones into this folder and builds there. Here a build has its own place; the folder gets a copy when
 //! it is named, or when `/source` is mounted. As in the original it is emptied first, after a question.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -22,20 +21,15 @@ pub struct Sources {
     pub local: Option<PathBuf>,
     /// Where a copy of the patched source is left.
     pub laid: Option<PathBuf>,
-    /// Prefixes of image tags, by workspace.
-    pub prefixes: BTreeMap<String, String>,
 }
 
 impl Sources {
-    /// Without leaving a copy anywhere.
-    pub fn of(config: &Config, args: &SourceArgs) -> Self {
-        let local = args.use_local || config.workspaces.iter().any(|workspace| workspace.source.local.is_some());
-        Self { network: args.network(), local: local.then(|| folder(args)), laid: None, prefixes: BTreeMap::new() }
+    /// Sources of which nothing is left to look at.
+    pub fn unseen(config: &Config, args: &SourceArgs) -> Self {
+        let local = config.workspaces.iter().any(|workspace| workspace.source.local.is_some()) || args.use_local;
+        let folder = args.repo_path.clone().unwrap_or_else(|| MOUNT.into());
+        Self { network: args.network(), local: local.then_some(folder), laid: None }
     }
-}
-
-fn folder(args: &SourceArgs) -> PathBuf {
-    args.repo_path.clone().unwrap_or_else(|| MOUNT.into())
 }
 
 /// The folder in the container.
@@ -50,11 +44,11 @@ pub fn prepare(
     output_dir: &Path,
     clean: bool,
 ) -> Result<Sources> {
-    let sources = Sources::of(config, args);
-    let folder = folder(args);
+    let folder = args.repo_path.clone().unwrap_or_else(|| MOUNT.into());
+    let unseen = Sources::unseen(config, args);
     let wanted = args.repo_path.is_some() || folder.is_dir();
-    if sources.local.is_some() || !wanted || config.workspaces.is_empty() {
-        return Ok(sources);
+    if unseen.local.is_some() || !wanted || config.workspaces.is_empty() {
+        return Ok(unseen);
     }
     let places = match config.mode {
         Mode::Multi if !names.is_empty() => names.iter().map(|name| folder.join(name)).collect(),
@@ -63,7 +57,7 @@ pub fn prepare(
     for place in places.iter().filter(|place| has_entries(place)) {
         make_room(session, place, output_dir, clean)?;
     }
-    Ok(Sources { laid: Some(folder), ..sources })
+    Ok(Sources { laid: Some(folder), ..unseen })
 }
 
 fn has_entries(folder: &Path) -> bool {

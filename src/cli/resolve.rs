@@ -61,14 +61,17 @@ pub struct ResolveOptions {
 }
 
 pub(super) async fn run(session: &Session<'_>, args: &ResolveArgs) -> Result<()> {
-    let mut config = args.source.config(session)?;
+    let config = args.source.config(session)?;
     config.check_names(&args.workspaces)?;
     let lock_file = paths::lock_file(session.global);
     let old = read_lock(&lock_file)?;
     let moves = if args.keep { Moves::Missing } else { Moves::All };
     let mut resolved =
         resolve_now(session, &config, &args.workspaces, moves, old.as_ref(), &args.source, &args.options).await?;
-    resolved.failed.extend(broken(&mut config, &args.workspaces));
+    resolved.failed.extend(broken(config, &args.workspaces));
+    if resolved.lock.workspace.is_empty() && !resolved.failed.is_empty() {
+        return failures(session, resolved.failed, 0);
+    }
     let text = resolved.lock.to_text();
     let before = old.as_ref().map(Lock::to_text).unwrap_or_default();
     if args.check || args.dry_run {
@@ -87,10 +90,9 @@ fn plugins(lock: &Lock) -> usize {
 }
 
 /// The errors of workspaces whose configuration cannot be read.
-pub(super) fn broken(config: &mut Config, names: &[String]) -> Vec<(String, Error)> {
+pub(super) fn broken(config: Config, names: &[String]) -> impl Iterator<Item = (String, Error)> {
     let wanted = |name: &String| names.is_empty() || names.contains(name);
-    let broken = std::mem::take(&mut config.broken).into_iter();
-    broken.filter(|broken| wanted(&broken.name)).map(|broken| (broken.name, broken.error)).collect()
+    config.broken.into_iter().filter(move |broken| wanted(&broken.name)).map(|broken| (broken.name, broken.error))
 }
 
 /// `--check` and `--dry-run`.
@@ -228,7 +230,8 @@ pub(super) fn read_lock(path: &Path) -> Result<Option<Lock>> {
             let text = String::from_utf8(bytes).map_err(|_| Error::Lock {
                 place: Place::file(path),
                 what: "is not UTF-8".into(),
-                hint: "restore the file from version control, or run `factory resolve` to write it anew".into(),
+                hint: "restore the file from version control, or remove it and run `factory resolve` to write it anew"
+                    .into(),
             })?;
             Lock::from_text(&text, path).map(Some)
         }

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::build::{BuildOptions, build_now};
+use super::build::{BuildOptions, Job, build_now};
 use super::resolve::{ResolveOptions, broken, failures, read_lock, resolve_now, stale_reasons, write};
 use super::session::Session;
 use super::source::SourceArgs;
@@ -28,14 +28,14 @@ pub struct RunArgs {
 }
 
 pub(super) async fn run(session: &Session<'_>, args: &RunArgs) -> Result<()> {
-    let mut config = args.source.config(session)?;
+    let config = args.source.config(session)?;
     config.check_names(&args.workspaces)?;
     let lock_file = paths::lock_file(session.global);
     let old = read_lock(&lock_file)?;
     if args.dry_run {
         return dry_run::list(session, config, old.as_ref(), &args.workspaces, &args.build);
     }
-    let mut sources = args.build.sources(session, &config, &args.workspaces, &args.source)?;
+    let sources = args.build.sources(session, &config, &args.workspaces, &args.source)?;
     let fresh = old.as_ref().is_some_and(|lock| stale_reasons(&config, lock, &args.workspaces).is_empty());
     let mut failed = Vec::new();
     let lock = match old {
@@ -51,17 +51,28 @@ pub(super) async fn run(session: &Session<'_>, args: &RunArgs) -> Result<()> {
                 &args.resolve,
             )
             .await?;
-            write(session, &lock_file, &resolved, &args.resolve)?;
-            session.ui.note(format!("{} written", lock_file.display()));
+            if !resolved.lock.workspace.is_empty() {
+                write(session, &lock_file, &resolved, &args.resolve)?;
+                session.ui.note(format!("{} written", lock_file.display()));
+            }
             failed = resolved.failed;
             resolved.lock
         }
     };
-    failed.extend(broken(&mut config, &args.workspaces));
-    if lock.workspace.is_empty() {
-        return failures(session, failed, 0);
-    }
-    sources.prefixes = args.build.prefixes(&config, &lock);
-    let built = build_now(session, lock, &lock_file, &args.workspaces, &sources, &args.build).await;
-    failures(session, failed, 1).and(built)
+    let built = if lock.workspace.is_empty() {
+        Ok(())
+    } else {
+        let job = Job {
+            config: &config,
+            lock,
+            lock_file: &lock_file,
+            names: &args.workspaces,
+            sources,
+            options: &args.build,
+        };
+        build_now(session, job).await
+    };
+    let resolved = usize::from(built.is_err());
+    failed.extend(broken(config, &args.workspaces));
+    failures(session, failed, resolved).and(built)
 }

@@ -49,7 +49,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::build::report::{InstallScripts, PluginReport};
+    use crate::build::report::PluginReport;
     use crate::lock::Role;
 
     fn plugin(path: &str, error: Option<&str>) -> PluginReport {
@@ -71,7 +71,7 @@ mod tests {
             name: name.to_owned(),
             error: error.map(str::to_owned),
             log: Some(format!("{name}/logs/workspace.log")),
-            install_scripts: InstallScripts::default(),
+            install_scripts: crate::build::report::InstallScripts::default(),
             seconds: BTreeMap::new(),
             plugins,
         };

@@ -1,8 +1,8 @@
 //! Images to a registry: nothing is reported as pushed that was not read back.
 //!
-//! [`registry`] says where to and by whose leave, [`credentials`] finds the login, [`session`] talks the registry
-//! into accepting it, [`transfer`] moves blobs and manifests, [`fault`] tells what is worth a second try, and
-//! [`handover`] hands an image to skopeo or buildah where our own client does not get through.
+//! [`registry`] says where to and by whose leave, `credentials` finds the login, `session` talks the registry
+//! into accepting it, `transfer` moves blobs and manifests, `fault` tells what is worth a second try, and
+//! `handover` hands an image to skopeo or buildah where our own client does not get through.
 
 mod challenge;
 mod credentials;

@@ -23,7 +23,8 @@ pub fn atomic_file(path: &Path, bytes: &[u8]) -> Result<()> {
             .suffix(".tmp")
             .permissions(fs::Permissions::from_mode(0o666))
             .tempfile_in(parent)?;
-        file.write_all(bytes)?;
+        // Not through the temporary file's wrapper: its errors name a path that is nobody's.
+        file.as_file_mut().write_all(bytes)?;
         file.as_file().sync_all()?;
         file.persist(&target).map_err(|error| error.error)?;
         sync_dir(parent)
