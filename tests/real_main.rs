@@ -72,6 +72,25 @@ impl Example {
         command
     }
 
+    /// The CLI's tree of an earlier test or run: working it out takes a minute or more.
+    fn reuse_tree(&self) {
+        for version in names(&cache().join("tree")) {
+            let name = format!("{version}/package-lock.json");
+            let to = self.config().join("factory.lock.d/rhdh-cli").join(&name);
+            fs::create_dir_all(to.parent().unwrap()).unwrap();
+            fs::copy(cache().join("tree").join(&name), to).unwrap();
+        }
+    }
+
+    fn keep_tree(&self) {
+        for version in names(&self.config().join("factory.lock.d/rhdh-cli")) {
+            let name = format!("{version}/package-lock.json");
+            let to = cache().join("tree").join(&name);
+            fs::create_dir_all(to.parent().unwrap()).unwrap();
+            fs::copy(self.config().join("factory.lock.d/rhdh-cli").join(&name), to).unwrap();
+        }
+    }
+
     #[track_caller]
     fn ok(&self, args: &[&str]) -> String {
         let output = self.command(args).output().unwrap();
@@ -123,7 +142,9 @@ fn real_example_from_a_clone_to_plugins_that_load() {
     let _alone = alone();
     let example = Example::new();
     let (first, second) = (example.path("first"), example.path("second"));
+    example.reuse_tree();
     let said = example.ok(&["run", "--output-dir", text(&first)]);
+    example.keep_tree();
     assert!(said.contains("2 plugins built into "), "{said}");
     assert!(!said.contains(['\u{1b}', '\r']), "a pipe gets plain lines: {said}");
     let lock = example.lock();
@@ -264,6 +285,7 @@ fn no_secret_is_anywhere(output: &Path) {
 fn real_interrupt_ends_all_children_and_leaves_no_output() {
     let _alone = alone();
     let example = Example::new();
+    example.reuse_tree();
     let output = example.path("out");
     let mut child = example.command(&["run", "--output-dir", text(&output)]).stderr(Stdio::piped()).spawn().unwrap();
     let mut stderr = BufReader::new(child.stderr.take().unwrap());

@@ -18,7 +18,6 @@ use tokio::sync::watch;
 use super::enter::CANNOT_ENTER;
 use super::env::Env;
 use super::root::Root;
-use super::spawn::spawn;
 use crate::error::{Error, Result};
 
 /// Lines of a failed child's output that are shown with its error.
@@ -192,7 +191,7 @@ pub async fn run(run: Run<'_>) -> Result<String, Failure> {
     command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
     command.process_group(0).kill_on_drop(true);
     let mut child =
-        spawn(command).await.map_err(|e| Failure::Start(format!("cannot start `{}`: {e}", run.program.display())))?;
+        command.spawn().map_err(|e| Failure::Start(format!("cannot start `{}`: {e}", run.program.display())))?;
 
     let _lifeline = child.stdin.take();
     // Forgotten by the child once it has been waited for.
