@@ -145,7 +145,19 @@ impl<'a> Comparison<'a> {
 
     /// Shared packages of the host, with the plugins that are known to depend on them.
     fn host(&mut self) -> Result<()> {
-        let Some(hosts) = self.hosts else { return Ok(()) };
+        let Some(hosts) = self.hosts else {
+            let lockfile = |release: &Release| release.rhdh.as_ref().map(|rhdh| rhdh.lockfile);
+            if let (Some(old), Some(new)) = (lockfile(self.old), lockfile(self.new))
+                && old != new
+            {
+                self.notes.push(
+                    "the packages that plugins share with the host: give the two yarn.lock of RHDH with `--old-host` \
+                     and `--new-host`"
+                        .into(),
+                );
+            }
+            return Ok(());
+        };
         let mut ties = Vec::new();
         let mut unknown = 0;
         for workspace in &self.new.workspaces {
@@ -209,7 +221,8 @@ impl<'a> Comparison<'a> {
             };
             let (first, more) = (&paths[0], paths.len() - 1);
             let files = if more == 0 { format!("`{first}` is") } else { format!("`{first}` and {more} more are") };
-            self.notes.push(format!("{files} {what}, so the packages in them are not compared"));
+            let theirs = if more == 0 { "its" } else { "their" };
+            self.notes.push(format!("{files} {what}, so {theirs} packages are not compared"));
         }
         for (release, (name, why)) in [self.old, self.new]
             .into_iter()

@@ -71,9 +71,9 @@ pub fn tie_of(argument: &str) -> Option<(Tie, &str)> {
 impl Hosts {
     /// Compares the two lockfiles; `ties` are those of the new release's plugins.
     pub fn changes(&self, ties: &[Ties]) -> HostChanges {
-        let tied: BTreeSet<&str> = ties.iter().flat_map(|ties| &ties.shares).map(String::as_str).collect();
+        let taken: BTreeSet<&str> = ties.iter().flat_map(|ties| &ties.shares).map(String::as_str).collect();
         let is_shared =
-            |name: &str| name.starts_with("@backstage/") || SINGLETONS.contains(&name) || tied.contains(name);
+            |name: &str| name.starts_with("@backstage/") || SINGLETONS.contains(&name) || taken.contains(name);
         let mut out = HostChanges::default();
         let none = Vec::new();
         let names: BTreeSet<&String> = self.old.versions.keys().chain(self.new.versions.keys()).collect();

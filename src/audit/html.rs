@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use sha2::Digest as _;
 
 use super::change::{Change, Diff, Form, Mark, PackageChange, Side};
-use super::human::printable;
+use super::human::{printable, shortened};
 use super::phrase::{self, Line, Phrase, Span};
 
 const STYLE: &str = include_str!("html/page.css");
@@ -136,8 +136,7 @@ fn row(page: &mut String, change: &Change) {
         Some(name) => format!("<td class=\"workspace\">{}</td>", escaped(name)),
         None => "<td class=\"workspace\" data-sort=\"\"><i>all</i></td>".into(),
     };
-    let plugin = change.plugin.as_deref().map(escaped).unwrap_or_default();
-    let code = if plugin.is_empty() { String::new() } else { format!("<code>{plugin}</code>") };
+    let code = change.plugin.as_deref().map(|path| spans(&phrase::plugin_spans(path))).unwrap_or_default();
     let _ = write!(
         page,
         "<tr{look} data-mark=\"{mark}\" data-kind=\"{kind}\"><td class=\"mark {}\" data-sort=\"{}\">{mark}</td>\
@@ -146,13 +145,13 @@ fn row(page: &mut String, change: &Change) {
         mark as u8,
         spans(&head)
     );
-    list(page, lines.iter().map(|Line { mark, spans }| (*mark, spans.clone())));
+    list(page, lines.iter().map(|Line { mark, below, spans }| (*mark, *below, spans.clone())));
     self::packages(page, packages);
     page.push_str("</td></tr>\n");
 }
 
 fn packages(page: &mut String, packages: &[PackageChange]) {
-    let item = |package: &PackageChange| (Some(phrase::package_mark(package)), phrase::package_spans(package));
+    let item = |package: &PackageChange| (Some(phrase::package_mark(package)), false, phrase::package_spans(package));
     let (shown, folded) = packages.split_at(packages.len().min(SHOWN));
     list(page, shown.iter().map(item));
     if !folded.is_empty() {
@@ -162,15 +161,19 @@ fn packages(page: &mut String, packages: &[PackageChange]) {
     }
 }
 
-fn list(page: &mut String, items: impl Iterator<Item = (Option<Mark>, Vec<Span>)>) {
+fn list(page: &mut String, items: impl Iterator<Item = (Option<Mark>, bool, Vec<Span>)>) {
     let mut items = items.peekable();
     if items.peek().is_none() {
         return;
     }
     page.push_str("<ul>");
-    for (mark, text) in items {
+    for (mark, below, text) in items {
         let sign = mark.map(|mark| format!("<b class=\"{}\">{mark}</b>", class(mark))).unwrap_or_default();
-        let indent = if mark.is_none() { " class=\"soft\"" } else { "" };
+        let indent = match (mark, below) {
+            (Some(_), _) => "",
+            (None, false) => " class=\"soft\"",
+            (None, true) => " class=\"soft below\"",
+        };
         let _ = write!(page, "<li{indent}>{sign}{}</li>", spans(&text));
     }
     page.push_str("</ul>");
@@ -182,7 +185,9 @@ fn spans(spans: &[Span]) -> String {
         let _ = match span {
             Span::Text(text) => write!(out, "{}", escaped(text)),
             Span::Name(name) => write!(out, "<code>{}</code>", escaped(name)),
-            Span::Link(link) => write!(out, "<a href=\"{}\" rel=\"noreferrer\">{0}</a>", escaped(link)),
+            Span::Link(link) => {
+                write!(out, "<a href=\"{}\" rel=\"noreferrer\">{}</a>", escaped(link), escaped(&shortened(link)))
+            }
             Span::Loud(word) => write!(out, "<span class=\"loud\">{}</span>", escaped(word)),
         };
     }

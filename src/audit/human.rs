@@ -138,7 +138,7 @@ impl Page {
     fn plugin(&mut self, path: &str, changes: &[&Change]) {
         let mut rest = changes;
         let mark = changes.iter().map(|change| change.mark).min().unwrap_or(Mark::Changed);
-        let mut head = vec![Span::Name(path.to_owned())];
+        let mut head = phrase::plugin_spans(path);
         match changes.first() {
             Some(first) if phrase::is_headline(&first.what) => {
                 let said = phrase::of(first);
@@ -166,7 +166,7 @@ impl Page {
         for line in lines {
             match line.mark {
                 Some(mark) => self.marked(indent, mark, &line.spans),
-                None => self.put(indent, "", &line.spans),
+                None => self.put(indent + if line.below { 4 } else { 0 }, "", &line.spans),
             }
         }
     }
@@ -282,7 +282,7 @@ fn words(spans: &[Span]) -> Vec<Word> {
 }
 
 /// An address with the commits in it cut to what their hosts still understand.
-fn shortened(link: &str) -> String {
+pub fn shortened(link: &str) -> String {
     let mut out = String::with_capacity(link.len());
     let mut digits = String::new();
     for c in link.chars().chain([' ']) {

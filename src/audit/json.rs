@@ -16,7 +16,7 @@ pub fn render(diff: &Diff) -> String {
 
 /// The schema of that JSON: what `schema/factory.diff.schema.json` holds.
 pub fn schema() -> Value {
-    let settings = schemars::generate::SchemaSettings::draft07();
+    let settings = schemars::generate::SchemaSettings::draft07().for_serialize();
     let mut schema = settings.into_generator().into_root_schema_for::<Diff>().to_value();
     if let Some(root) = schema.as_object_mut() {
         root.insert("title".into(), "factory diff --format json".into());

@@ -2,6 +2,8 @@
 //!
 //! Names from outside stand in code spans: there nothing is a tag, a link or a mention of somebody.
 
+use std::fmt::Write as _;
+
 use super::change::{Change, Diff, Mark, PackageChange, What};
 use super::human::printable;
 use super::phrase::{self, Line, Phrase, Span};
@@ -20,12 +22,12 @@ const NAME: usize = 400;
 pub fn render(diff: &Diff) -> String {
     let mut page = Page { text: head(diff), left_out: 0, full: false };
     for block in blocks(diff) {
-        page.add(block);
+        page.add(&block);
     }
     let notes: Vec<Item> =
         diff.notes.iter().map(|note| Item { text: format!("- {}\n", code(note)), changes: 0 }).collect();
     if !notes.is_empty() {
-        page.add(Block { open: "\n## Not compared\n\n".into(), items: notes, close: String::new() });
+        page.add(&Block { open: "\n## Not compared\n\n".into(), items: notes, close: String::new() });
     }
     page.finish()
 }
@@ -50,7 +52,7 @@ struct Page {
 }
 
 impl Page {
-    fn add(&mut self, block: Block) {
+    fn add(&mut self, block: &Block) {
         let changes = |items: &[Item]| items.iter().map(|item| item.changes).sum::<usize>();
         let room = (LIMIT - TAIL).saturating_sub(self.text.len() + block.open.len() + block.close.len());
         let mut used = 0;
@@ -80,7 +82,7 @@ impl Page {
                 1 => "1 more change does".to_owned(),
                 n => format!("{} do", count(n, "more change")),
             };
-            self.text.push_str(&format!("\n**{left} not fit here**; `factory diff --format html` shows all.\n"));
+            let _ = writeln!(self.text, "\n**{left} not fit here**; `factory diff --format html` shows all.");
         }
         self.text
     }
@@ -89,7 +91,7 @@ impl Page {
 fn head(diff: &Diff) -> String {
     let mut text = format!("# {} → {}\n\n", code(&diff.old.name), code(&diff.new.name));
     for (what, said) in phrase::summary(diff) {
-        text.push_str(&format!("- **{what}**: {said}\n"));
+        let _ = writeln!(text, "- **{what}**: {said}");
     }
     if diff.changes.is_empty() {
         text.push_str("\nNothing changed.\n");
@@ -160,11 +162,11 @@ fn workspace(name: &str, changes: &[&Change]) -> Block {
 
 fn plugin_item(path: &str, changes: &[&Change]) -> Item {
     let mark = changes.iter().map(|change| change.mark).min().unwrap_or(Mark::Changed);
-    let mut text = format!("- `{mark}` {}", code(path));
+    let mut text = format!("- `{mark}` {}", spans(&phrase::plugin_spans(path)));
     let mut rest = changes;
     if let Some(first) = changes.first().filter(|change| phrase::is_headline(&change.what)) {
         let said = phrase::of(first);
-        text = format!("- `{}` {}: {}", first.mark, code(path), spans(&said.head));
+        text = format!("- `{}` {}: {}", first.mark, spans(&phrase::plugin_spans(path)), spans(&said.head));
         text.push('\n');
         lines(&mut text, &said.lines, 1);
         rest = &changes[1..];
@@ -188,7 +190,8 @@ fn item(change: &Change, depth: usize) -> Item {
 fn lines(text: &mut String, lines: &[Line], depth: usize) {
     for line in lines {
         let mark = line.mark.map(|mark| format!("`{mark}` ")).unwrap_or_default();
-        text.push_str(&format!("{}- {mark}{}\n", "  ".repeat(depth), spans(&line.spans).trim()));
+        let depth = depth + usize::from(line.below);
+        let _ = writeln!(text, "{}- {mark}{}", "  ".repeat(depth), spans(&line.spans));
     }
 }
 
@@ -196,10 +199,10 @@ fn packages(text: &mut String, packages: &[PackageChange], depth: usize) {
     let shown = packages.len().min(SHOWN);
     for package in &packages[..shown] {
         let mark = phrase::package_mark(package);
-        text.push_str(&format!("{}- `{mark}` {}\n", "  ".repeat(depth), spans(&phrase::package_spans(package))));
+        let _ = writeln!(text, "{}- `{mark}` {}", "  ".repeat(depth), spans(&phrase::package_spans(package)));
     }
     if shown < packages.len() {
-        text.push_str(&format!("{}- and {} more\n", "  ".repeat(depth), packages.len() - shown));
+        let _ = writeln!(text, "{}- and {} more", "  ".repeat(depth), packages.len() - shown);
     }
 }
 

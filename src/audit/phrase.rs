@@ -26,6 +26,8 @@ pub enum Span {
 pub struct Line {
     /// Its sign, if it has one.
     pub mark: Option<Mark>,
+    /// It belongs to the line above it.
+    pub below: bool,
     /// Its text.
     pub spans: Vec<Span>,
 }
@@ -52,7 +54,7 @@ fn name(name: impl Into<String>) -> Span {
 }
 
 fn line(spans: Vec<Span>) -> Line {
-    Line { mark: None, spans }
+    Line { mark: None, below: false, spans }
 }
 
 /// `from → to`
@@ -114,7 +116,7 @@ pub fn of(change: &Change) -> Phrase<'_> {
         What::Tool { tool, from, to, step } => tool_moved(&mut phrase, tool, from.as_ref(), to.as_ref(), *step),
         What::ToolPackages { tool, packages } => {
             phrase.kind = "tool";
-            phrase.head = vec![text(format!("packages of {tool}: {}", tally(packages)))];
+            phrase.head = vec![text(format!("what {tool} depends on: {}", tally(packages)))];
             phrase.packages = packages;
         }
         What::WorkspaceAdded { source, plugins, moved } => {
@@ -341,7 +343,7 @@ fn commit(phrase: &mut Phrase<'_>, from: &Source, to: &Source, link: Option<&Str
         let mut spans = vec![text("asked for: ")];
         spans.extend(arrow(short(&from.requested), short(&to.requested)));
         phrase.lines.push(line(spans));
-    } else if from.requested == to.requested && both && is_ref(to) {
+    } else if from.requested == to.requested && from.repo == to.repo && both && is_ref(to) {
         phrase.lines.push(line(vec![name(short(&to.requested)), text(" moved")]));
     }
     phrase.lines.extend(link.map(|link| line(vec![Span::Link(link.clone())])));
@@ -353,8 +355,7 @@ fn input_noun(input: InputKind) -> &'static str {
         InputKind::Overlay => "overlay",
         InputKind::Scalprum => "scalprum configuration",
         InputKind::AppConfig => "app configuration",
-        InputKind::Backstage => "file",
-        InputKind::Other => "file",
+        InputKind::Backstage | InputKind::Other => "file",
     }
 }
 
@@ -371,16 +372,15 @@ fn argument_lines(argument: &Argument, mark: Option<Mark>, before: &str) -> Vec<
         spans.push(text(before));
     }
     spans.push(name(argument.argument.clone()));
-    let mut lines = vec![Line { mark, spans }];
+    let mut lines = vec![Line { mark, below: false, spans }];
     let removed = mark == Some(Mark::Removed);
     let why = match (&argument.because, &argument.why) {
-        (Some(because), _) => Some(format!("because {because}")),
-        (None, Some(why)) if removed => Some(format!("it was there because {why}")),
-        (None, Some(why)) => Some(format!("because {why}")),
+        (None, Some(why)) if removed => Some(("it was there because ", why)),
+        (Some(reason), _) | (None, Some(reason)) => Some(("because ", reason)),
         (None, None) => None,
     };
     // A reason quotes names from outside.
-    lines.extend(why.map(|why| line(vec![text("  "), name(why)])));
+    lines.extend(why.map(|(word, why)| Line { mark: None, below: true, spans: vec![text(word), name(why.clone())] }));
     lines
 }
 
@@ -413,7 +413,7 @@ fn output(phrase: &mut Phrase<'_>, change: &Change) {
 
 fn affected(affects: &[Affected]) -> Vec<Line> {
     let mut lines = Vec::new();
-    for (tie, word) in [(Tie::Shares, "used by "), (Tie::Embeds, "brought along by ")] {
+    for (tie, word) in [(Tie::Shares, "used by "), (Tie::Embeds, "embedded by ")] {
         let places: Vec<&PluginPlace> =
             affects.iter().filter(|affected| affected.how == tie).map(|affected| &affected.place).collect();
         if places.is_empty() {
@@ -508,8 +508,8 @@ pub fn summary(diff: &Diff) -> Vec<(&'static str, String)> {
         lines.push((
             "host",
             format!(
-                "of the packages plugins can share {} are gone, {} new, {} moved by a major, {} by a minor of 0.x, \
-                 {} by less; {} unchanged",
+                "packages that plugins can share: {} gone, {} new, {} moved by a major, {} by a minor of 0.x, {} by \
+                 less, {} unchanged",
                 shared.dropped, shared.added, shared.major, shared.zero_minor, shared.less, shared.same
             ),
         ));
@@ -523,12 +523,21 @@ pub fn summary(diff: &Diff) -> Vec<(&'static str, String)> {
         lines.push((
             "outputs",
             format!(
-                "{} equal, {} changed with their inputs, {} unchanged by new inputs, {} not reproducible{unknown}",
+                "{} equal, {} changed with their inputs, {} the same despite other inputs, {} not reproducible{unknown}",
                 outputs.same, outputs.changed, outputs.without_effect, outputs.unreproducible
             ),
         ));
     }
     lines
+}
+
+/// How a plugin is called by its path.
+pub fn plugin_spans(path: &str) -> Vec<Span> {
+    let mut spans = vec![name(path)];
+    if path == "." {
+        spans.push(text(" (the workspace itself)"));
+    }
+    spans
 }
 
 /// True for a change that says a plugin is new, gone or moved: it stands in the plugin's own line.

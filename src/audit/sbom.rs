@@ -1,4 +1,4 @@
-//! What is in a release: bills of materials (CycloneDX 1.6, SPDX 2.3) and provenance (SLSA v1), from the lock and the
+//! What is in a release: bills of materials (`CycloneDX` 1.6, SPDX 2.3) and provenance (SLSA v1), from the lock and the
 //! closures beside it.
 //!
 //! Documents are reproducible: their times are those of commits, their identifiers are made of their content.
@@ -23,6 +23,7 @@ use crate::lock::{self, Lock, Sha256};
 use crate::resolve::yarn_lock::{Entry, YarnLock};
 
 /// A kind of document.
+#[allow(clippy::doc_markdown, reason = "the comments are shown as help")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
     /// CycloneDX 1.6, JSON
@@ -133,8 +134,9 @@ pub fn bill<'a>(lock: &'a Lock, companions: &Companions, names: &[String]) -> Re
     Ok(bill)
 }
 
-impl<'a> Bill<'a> {
+impl Bill<'_> {
     /// The same for one of the plugins.
+    #[must_use]
     pub fn of_plugin(&self, index: usize) -> Self {
         Self { plugins: self.plugins.get(index).cloned().into_iter().collect(), warnings: Vec::new(), ..*self }
     }

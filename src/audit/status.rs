@@ -122,7 +122,7 @@ pub fn of(lock: &Lock, name: &str, reasons: Option<&[Reason]>, report: Option<&R
     for reason in reasons.unwrap_or_default() {
         // The reason's own text begins with the workspace; here it stands below it.
         let text = reason.to_string();
-        let text = text.strip_prefix(&format!("{}: ", reason.workspace())).unwrap_or(&text).to_owned();
+        let text = text.strip_prefix(&format!("workspace `{}`: ", reason.workspace())).unwrap_or(&text).to_owned();
         match workspaces.iter_mut().find(|workspace| workspace.name == reason.workspace()) {
             Some(workspace) => workspace.stale.push(text),
             None if !known.contains(reason.workspace()) => workspaces.push(WorkspaceStatus {
@@ -247,12 +247,14 @@ impl WorkspaceStatus {
                 let date = self.date.as_ref().map(|date| format!(" of {date}")).unwrap_or_default();
                 let asked = if self.requested.as_ref() == Some(commit) { "" } else { requested };
                 let asked = if asked.is_empty() { String::new() } else { format!("{asked} at ") };
-                format!("{asked}{}{date}, {repo}", short(commit))
+                format!("{asked}{}{date}\n  {repo}", short(commit))
             }
             (PinState::Unlocked, _) => "not in the lock".into(),
-            _ => format!("a local tree, which is no pin: {repo}"),
+            _ => format!("a local tree, which is no pin\n  {repo}"),
         };
-        let _ = writeln!(text, "  {}", printable(&said));
+        for line in said.split('\n') {
+            let _ = writeln!(text, "  {}", printable(line.trim()));
+        }
         for reason in &self.stale {
             let _ = writeln!(text, "  ! stale: {}", printable(reason));
         }

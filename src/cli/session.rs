@@ -30,9 +30,6 @@ impl Session<'_> {
 pub fn enter(global: &GlobalArgs, ui: &Arc<Ui>, command: impl AsyncFnOnce(&Session<'_>) -> Result<()>) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
-        // A child in a build root is killed when the *thread* that started it ends (PR_SET_PDEATHSIG), and a worker that
-        // was in `block_in_place` ends when it was idle for this long.
-        .thread_keep_alive(Duration::from_secs(365 * 86_400))
         .build()
         .map_err(|e| Error::usage(format!("cannot start: {e}"), ""))?;
     let (pressed, interrupt) = Interrupt::new();

@@ -22,6 +22,7 @@ pub struct StatusArgs {
     /// Where results of builds are [default: /outputs where it exists, else ./outputs]
     #[arg(long, env = "FACTORY_OUTPUT_DIR", value_name = "DIR")]
     pub output_dir: Option<PathBuf>,
+    /// The configuration to compare with.
     #[command(flatten)]
     pub source: SourceArgs,
 }

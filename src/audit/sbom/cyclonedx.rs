@@ -1,4 +1,4 @@
-//! CycloneDX 1.6, JSON (ECMA-424).
+//! `CycloneDX` 1.6, JSON (ECMA-424).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,7 +23,7 @@ pub fn release(bill: &Bill<'_>) -> Value {
     });
     let depends: Vec<String> = bill.plugins.iter().map(plugin_ref).collect();
     inventory.depends.insert(format!("release:{}", bill.identity), depends.into_iter().collect());
-    document(bill, root, plugins, inventory)
+    document(bill, &root, plugins, inventory)
 }
 
 /// The bill of one plugin: the packages in it.
@@ -36,7 +36,7 @@ pub fn plugin(bill: &Bill<'_>) -> Value {
         }
         None => Value::Null,
     };
-    document(bill, root, Vec::new(), inventory)
+    document(bill, &root, Vec::new(), inventory)
 }
 
 /// The packages and edges of all plugins, each once.
@@ -65,7 +65,7 @@ impl Inventory {
     }
 }
 
-fn document(bill: &Bill<'_>, root: Value, plugins: Vec<Value>, inventory: Inventory) -> Value {
+fn document(bill: &Bill<'_>, root: &Value, plugins: Vec<Value>, inventory: Inventory) -> Value {
     let Inventory { components, depends, complete, unknown } = inventory;
     let dependencies: Vec<Value> =
         depends.into_iter().map(|(reference, on)| json!({ "ref": reference, "dependsOn": on })).collect();
@@ -161,7 +161,7 @@ fn component(package: &Package, reference: &str) -> Value {
     Value::Object(component)
 }
 
-/// npm's scope is CycloneDX's group.
+/// npm's scope is the group of `CycloneDX`.
 fn name(put: &mut impl FnMut(&str, Value) -> Option<Value>, name: &str) {
     match name.split_once('/') {
         Some((scope, name)) => {

@@ -72,9 +72,9 @@ fn is_scheme(text: &str) -> bool {
 struct Dependencies(BTreeMap<String, Value>);
 
 impl Dependencies {
-    fn add(&mut self, name: String, uri: Option<String>, algorithm: &str, digest: &str) {
+    fn add(&mut self, name: &str, uri: Option<String>, algorithm: &str, digest: &str) {
         let mut descriptor = Map::new();
-        descriptor.insert("name".into(), name.clone().into());
+        descriptor.insert("name".into(), name.into());
         descriptor.extend(uri.clone().map(|uri| ("uri".to_owned(), uri.into())));
         descriptor.insert("digest".into(), json!({ algorithm: digest }));
         self.0.insert(format!("{name} {} {digest}", uri.unwrap_or_default()), Value::Object(descriptor));
@@ -83,16 +83,16 @@ impl Dependencies {
     fn plugin(&mut self, bill: &Bill<'_>, plugin: &PluginBill<'_>) {
         let workspace = plugin.workspace;
         if let Some(rhdh) = &bill.lock.rhdh {
-            self.add(format!("RHDH {} yarn.lock", rhdh.requested), None, "sha256", &rhdh.lockfile.hex());
+            self.add(&format!("RHDH {} yarn.lock", rhdh.requested), None, "sha256", &rhdh.lockfile.hex());
         }
         self.tools(inputs::tools(bill.lock, workspace));
         self.source(workspace);
         for input in &workspace.input {
-            self.add(format!("{}/{}", workspace.name, input.path), None, "sha256", &input.sha256.hex());
+            self.add(&format!("{}/{}", workspace.name, input.path), None, "sha256", &input.sha256.hex());
         }
         if let Some(closure) = plugin.plugin.sealed.as_ref().and_then(|sealed| sealed.closure) {
             let path = super::closure_path(&workspace.name, &plugin.plugin.path);
-            self.add(format!("factory.lock.d/{path}"), None, "sha256", &closure.hex());
+            self.add(&format!("factory.lock.d/{path}"), None, "sha256", &closure.hex());
         }
     }
 
@@ -100,31 +100,31 @@ impl Dependencies {
         for (platform, integrity) in &tools.node.integrity {
             let package = format!("node-{platform}");
             let uri = purl::npm(&package, &tools.node.version);
-            self.add(package, Some(uri), "sha512", &integrity.hex());
+            self.add(&package, Some(uri), "sha512", &integrity.hex());
         }
         let mut tool = |package: &str, Tool { version, integrity, .. }: &Tool| {
-            self.add(package.into(), Some(purl::npm(package, version)), "sha512", &integrity.hex());
+            self.add(package, Some(purl::npm(package, version)), "sha512", &integrity.hex());
         };
         tool("npm", &tools.npm);
         let cli = &tools.rhdh_cli;
         let package = crate::build::tools::CLI_PACKAGE;
-        self.add(package.into(), Some(purl::npm(package, &cli.version)), "sha512", &cli.integrity.hex());
+        self.add(package, Some(purl::npm(package, &cli.version)), "sha512", &cli.integrity.hex());
         let tree = format!("factory.lock.d/{}", super::super::companions::cli_tree_path(&cli.version));
-        self.add(tree, None, "sha256", &cli.tree.hex());
+        self.add(&tree, None, "sha256", &cli.tree.hex());
     }
 
     fn source(&mut self, workspace: &lock::Workspace) {
         let source = &workspace.source;
         let Some(commit) = &source.commit else { return };
         let uri = source_uri(workspace, commit);
-        self.add(source.repo.clone(), uri.clone(), "gitCommit", commit);
+        self.add(&source.repo, uri.clone(), "gitCommit", commit);
         let path = if source.path == "." { String::new() } else { format!("{}/", source.path) };
         let lock_uri = uri.map(|uri| format!("{uri}#{path}yarn.lock"));
-        self.add(format!("{}/yarn.lock", workspace.name), lock_uri, "sha256", &source.yarn_lock.hex());
+        self.add(&format!("{}/yarn.lock", workspace.name), lock_uri, "sha256", &source.yarn_lock.hex());
         if let Some(integrity) = source.yarn.integrity {
             let package = crate::build::tools::yarn_package(&source.yarn.version);
             let uri = purl::npm(package, &source.yarn.version);
-            self.add(package.into(), Some(uri), "sha512", &integrity.hex());
+            self.add(package, Some(uri), "sha512", &integrity.hex());
         }
     }
 }
