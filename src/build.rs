@@ -42,6 +42,7 @@ use root::Isolation;
 
 /// How a build is done; nothing here changes what comes out.
 #[derive(Clone, Debug)]
+#[allow(clippy::struct_excessive_bools)]
 pub struct Options {
     /// The configuration directory: patches and overlays lie in it.
     pub config_dir: PathBuf,

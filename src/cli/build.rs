@@ -35,6 +35,7 @@ pub struct BuildArgs {
 /// How a build is done.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Build options")]
+#[allow(clippy::struct_excessive_bools)]
 pub struct BuildOptions {
     /// Where results go [default: /outputs where it exists, else ./outputs]
     #[arg(long, env = "FACTORY_OUTPUT_DIR", value_name = "DIR")]
