@@ -13,6 +13,8 @@ pub mod env;
 pub mod export;
 pub mod inputs;
 pub mod install;
+mod masked;
+pub mod native_log;
 pub mod packages;
 pub mod plugins_yaml;
 pub mod report;
@@ -24,6 +26,7 @@ pub mod tree;
 pub mod verdict;
 pub mod workspace;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,7 +45,7 @@ use root::Isolation;
 
 /// How a build is done; nothing here changes what comes out.
 #[derive(Clone, Debug)]
-#[allow(clippy::struct_excessive_bools)]
+#[allow(clippy::struct_excessive_bools)] // each is a flag of the command line
 pub struct Options {
     /// The configuration directory: patches and overlays lie in it.
     pub config_dir: PathBuf,
@@ -66,12 +69,16 @@ pub struct Options {
     pub network: crate::store::git::Network,
     /// The local tree of workspaces that are not pinned.
     pub local: Option<PathBuf>,
+    /// Where a copy of each workspace's patched source is left for people to look at.
+    pub laid: Option<PathBuf>,
     /// How long one step may take.
     pub timeout: Duration,
     /// Run the install scripts of packages.
     pub install_scripts: bool,
-    /// Prefix of image tags.
-    pub tag_prefix: String,
+    /// Prefixes of image tags, by workspace; none where there is no entry.
+    pub tag_prefixes: BTreeMap<String, String>,
+    /// Let buildah make the images.
+    pub buildah: bool,
     /// The compression of image layers.
     pub compression: crate::image::Compression,
 }

@@ -1,31 +1,48 @@
 //! The command line: one small file per command. Every flag has its `FACTORY_` variable.
 
 mod build;
+mod cache;
+mod diff;
+mod doctor;
+mod dry_run;
 mod fetch;
 mod paths;
+mod publish;
+mod repo_path;
 mod resolve;
 mod run;
+mod sbom;
 mod session;
 mod source;
+mod status;
+mod summary;
 mod verify;
+mod version;
 
 use clap::parser::ValueSource;
-use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use clap::{ArgAction, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::error::{Error, Result, exit_code};
 use crate::ui::{LogLevel, Ui};
 
 pub use build::BuildArgs;
+pub use cache::CacheArgs;
+pub use diff::DiffArgs;
+pub use doctor::DoctorArgs;
 pub use fetch::FetchArgs;
 pub use resolve::ResolveArgs;
 pub use run::RunArgs;
+pub use sbom::SbomArgs;
+pub use status::StatusArgs;
 pub use verify::{VerifyArgs, VerifyReport};
 
 /// Pin, build, publish and audit RHDH dynamic plugins, reproducibly
 ///
 /// Without a command, `factory` does what `factory run` does: it resolves what has no lock yet, then builds.
 #[derive(Debug, Parser)]
-#[command(name = "factory", version = version(), max_term_width = 100, disable_help_subcommand = true)]
+#[command(name = "factory", version = version::text(), max_term_width = 100, disable_help_subcommand = true)]
+// The original takes `-v`, and prefixes of options (`--push-image` is in its own examples).
+#[command(disable_version_flag = true, infer_long_args = true)]
 #[command(
     after_help = "Exit codes: 0 ok · 1 a build or push failed · 2 usage or configuration · 3 lock missing, stale or too \
                         new · 4 not reproducible · 5 network, registry or authentication · 130 interrupted"
@@ -37,6 +54,9 @@ struct Cli {
     run: RunArgs,
     #[command(flatten)]
     global: GlobalArgs,
+    /// Print factory's version and what is used when nothing else is asked for
+    #[arg(short = 'v', long, short_alias = 'V', action = ArgAction::Version)]
+    version: Option<bool>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -51,6 +71,21 @@ enum Command {
     Verify(VerifyArgs),
     /// Resolve what is not locked yet, then build: the original's one command
     Run(RunArgs),
+    /// Check what builds need: tools, namespaces, disk, repositories, registries, credentials
+    Doctor(DoctorArgs),
+    /// Weigh or lighten the cache
+    Cache(CacheArgs),
+    /// Print the completions of a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// What changed between two releases, and why
+    Diff(DiffArgs),
+    /// What is pinned, what is stale and why, what is sealed and built
+    Status(StatusArgs),
+    /// What is in a release: CycloneDX, SPDX, SLSA provenance
+    Sbom(SbomArgs),
 }
 
 /// Options of every command.
@@ -77,13 +112,25 @@ pub struct GlobalArgs {
         help_heading = "Global options"
     )]
     pub log_level: LogLevel,
-    /// Say where in factory's source each debug message comes from
+    /// Name the file and line of factory's source that each message comes from
     #[arg(long, global = true, env = "FACTORY_VERBOSE", help_heading = "Global options")]
     pub verbose: bool,
 }
 
-fn version() -> &'static str {
-    concat!(env!("CARGO_PKG_VERSION"), "\nlock format 1.0")
+/// The command line. A variable that is empty is as if it were not set, and flags are set by `1` and `yes` too: both come
+/// from CI systems, where a variable cannot be left out.
+fn command() -> clap::Command {
+    let lenient = |arg: clap::Arg| {
+        let empty = arg.get_env().and_then(std::env::var_os).is_some_and(|value| value.is_empty());
+        // Their values may hold a password, and `--help` ends up in logs.
+        let arg = if empty { arg.env(None::<&str>) } else { arg }.hide_env_values(true);
+        if matches!(arg.get_action(), ArgAction::SetTrue) {
+            arg.value_parser(clap::builder::BoolishValueParser::new())
+        } else {
+            arg
+        }
+    };
+    Cli::command().mut_args(lenient).mut_subcommands(move |command| command.mut_args(lenient))
 }
 
 /// Runs the command line of this process and returns its exit code.
@@ -95,12 +142,12 @@ pub fn main() -> u8 {
         Some("__init") => return inside(crate::build::enter::init, &args.collect::<Vec<_>>()),
         _ => {}
     }
-    let matches = Cli::command().get_matches();
+    let matches = command().get_matches();
     let cli = match Cli::from_arg_matches(&matches) {
         Ok(cli) => cli,
         Err(e) => e.exit(),
     };
-    let ui = Ui::new(cli.global.log_level);
+    let ui = Ui::new(cli.global.log_level).verbose(cli.global.verbose);
     start_log(&cli.global);
     match dispatch(&matches, cli, ui) {
         Ok(()) => exit_code::OK,
@@ -121,12 +168,19 @@ fn inside(stage: fn(&str, &[String]) -> Result<u8, String>, args: &[String]) -> 
 }
 
 fn start_log(global: &GlobalArgs) {
-    let level = if global.log_level == LogLevel::Debug { "factory=debug" } else { "off" };
+    let level = match global.log_level {
+        LogLevel::Debug => "factory=debug",
+        // Attempts that are repeated.
+        LogLevel::Info | LogLevel::Warning => "factory=warn",
+        LogLevel::Error | LogLevel::Critical => "factory=error",
+    };
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(tracing_subscriber::EnvFilter::new(level))
         .with_writer(std::io::stderr)
         .with_file(global.verbose)
         .with_line_number(global.verbose)
+        .with_target(false)
+        .without_time()
         .with_ansi(false);
     // A second call in one process (tests) keeps the first.
     let _ = subscriber.try_init();
@@ -145,10 +199,23 @@ fn dispatch(matches: &clap::ArgMatches, cli: Cli, ui: Ui) -> Result<(), Reported
                 Command::Fetch(args) => fetch::run(session, args).await,
                 Command::Verify(args) => verify::run(session, args).await,
                 Command::Run(args) => run::run(session, args).await,
+                Command::Doctor(args) => doctor::run(session, args).await,
+                Command::Cache(args) => cache::run(session, args),
+                Command::Completions { shell } => completions(*shell),
+                Command::Diff(args) => diff::run(session, args),
+                Command::Status(args) => status::run(session, args),
+                Command::Sbom(args) => sbom::run(session, args),
             })
         }),
     };
     outcome.map_err(|error| (ui, error))
+}
+
+/// Writes a script that completes the command line.
+fn completions(shell: clap_complete::Shell) -> Result<()> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "factory", &mut script);
+    crate::ui::data(String::from_utf8_lossy(&script)).map_err(Error::io("write", "stdout"))
 }
 
 /// `factory --push-images build` would forget the flag: options of a command stand behind it.

@@ -15,6 +15,7 @@ pub mod inputs;
 pub mod path;
 pub mod plugins_list;
 pub mod source_json;
+pub mod tag_prefix;
 pub mod text;
 pub mod variables;
 pub mod versions;
@@ -23,6 +24,7 @@ pub mod workspaces;
 pub use env::Env;
 pub use plugins_list::PluginsList;
 pub use source_json::Repo;
+pub use tag_prefix::TagPrefix;
 pub use versions::Versions;
 pub use workspaces::{Broken, Source, Workspace};
 
@@ -136,7 +138,8 @@ impl Config {
             }
             warnings.push(Warning::new(place, what));
         }
-        let versions = Versions::find(dir)?;
+        let mut versions = Versions::find(dir)?;
+        warnings.extend(versions.as_mut().and_then(Versions::refuse_other_cli));
         let (env, env_warnings) = options.env.with_file(&dir.join(env::FILE_NAME))?;
         let names = workspaces::sub_folders(dir)?;
         let mut config = Self {

@@ -232,6 +232,11 @@ impl Error {
                     "free space on the file system of `{}`, or move the cache with `--cache-dir`; nothing was half-written",
                     path.display()
                 )),
+                io::ErrorKind::ReadOnlyFilesystem => Some(format!(
+                    "`{}` is mounted read-only: mount it writable, or keep the lock elsewhere with `--lock-file` and give \
+                     `--no-write-plugins-list`",
+                    path.display()
+                )),
                 io::ErrorKind::PermissionDenied => Some(format!("check the permissions of `{}`", path.display())),
                 _ => None,
             },

@@ -164,6 +164,10 @@ pub async fn resolve(provider: &Provider<'_>, registry: &Registry, request: &Req
         }
     }
 
+    // A mistyped ref is told at once, not after the minute that the tools take.
+    if read.is_empty() && failed.len() == 1 && request.config.broken.is_empty() && request.old.is_none() {
+        return Err(failed.remove(0).1);
+    }
     let (tools, by_request, companions) = tools_of(provider, registry, request, host.as_ref(), &chosen).await?;
     let mut resolved = Vec::new();
     let mut yarns = Yarns::new();

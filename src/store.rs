@@ -59,6 +59,11 @@ impl Kind {
     /// All kinds, in the order `factory cache size` prints them.
     pub const ALL: [Self; 5] = [Self::Git, Self::Tools, Self::Npm, Self::Yarn, Self::Builds];
 
+    /// True for a folder that a tool keeps as its own cache: it goes as a whole or not at all.
+    pub fn is_whole(self) -> bool {
+        matches!(self, Self::Npm | Self::Yarn)
+    }
+
     /// The name of the folder.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -109,7 +114,7 @@ impl Store {
         &self.dir
     }
 
-    /// The folder of a kind; npm and yarn are handed theirs as their own cache.
+    /// The folder of a kind.
     pub fn kind_dir(&self, kind: Kind) -> PathBuf {
         self.dir.join(kind.as_str())
     }

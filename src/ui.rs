@@ -5,6 +5,7 @@
 
 use std::fmt::Display;
 use std::io::{self, IsTerminal as _, Write as _};
+use std::panic::Location;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -40,6 +41,8 @@ const CYAN: Style = AnsiColor::Cyan.on_default();
 /// The talk of one run. Shared by all workspaces and plugins; each line is written whole.
 pub struct Ui {
     level: LogLevel,
+    /// Name the place in factory's source that each line comes from.
+    verbose: bool,
     live: Option<MultiProgress>,
     warnings: Mutex<Vec<String>>,
 }
@@ -52,12 +55,18 @@ impl Ui {
             && std::env::var_os("CI").is_none();
         let live = (capable && level <= LogLevel::Info)
             .then(|| MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(8)));
-        Self { level, live, warnings: Mutex::default() }
+        Self { level, verbose: false, live, warnings: Mutex::default() }
+    }
+
+    /// With `--verbose`, each line names the file and line of factory's source that says it.
+    #[must_use]
+    pub fn verbose(self, verbose: bool) -> Self {
+        Self { verbose, ..self }
     }
 
     /// Says nothing; for library use and tests.
     pub fn silent() -> Self {
-        Self { level: LogLevel::Critical, live: None, warnings: Mutex::default() }
+        Self { level: LogLevel::Critical, verbose: false, live: None, warnings: Mutex::default() }
     }
 
     /// How much is said.
@@ -66,6 +75,7 @@ impl Ui {
     }
 
     /// Begins a step of `scope` (a workspace, or `workspace plugin`).
+    #[track_caller]
     pub fn step(&self, scope: impl Display, what: impl Display) -> Step<'_> {
         let (scope, what) = (clean(&scope.to_string()), clean(&what.to_string()));
         let bar = self.live.as_ref().map(|live| {
@@ -84,6 +94,7 @@ impl Ui {
     }
 
     /// Something the user wants to know but need not act on.
+    #[track_caller]
     pub fn note(&self, text: impl Display) {
         if self.level <= LogLevel::Info {
             self.line(&clean(&text.to_string()));
@@ -91,6 +102,7 @@ impl Ui {
     }
 
     /// Something that may be wrong. The same warning is said once a run.
+    #[track_caller]
     pub fn warn(&self, text: impl Display) {
         let text = clean(&text.to_string());
         let mut said = self.warnings.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -102,12 +114,30 @@ impl Ui {
         }
     }
 
+    /// Asks a question that is answered with y or n; none when nobody is there to answer.
+    pub fn ask(&self, question: &str) -> Option<bool> {
+        if !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
+            return None;
+        }
+        let ask = || {
+            let _ = write!(anstream::stderr(), "{} [y/N] ", clean(question));
+            let mut answer = String::new();
+            io::stdin().read_line(&mut answer).ok().filter(|read| *read > 0)?;
+            Some(matches!(answer.trim(), "y" | "Y" | "yes"))
+        };
+        match &self.live {
+            Some(live) => live.suspend(ask),
+            None => ask(),
+        }
+    }
+
     /// The warnings of this run, for its report.
     pub fn warnings(&self) -> Vec<String> {
         self.warnings.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
     }
 
     /// An error with its hint, as the last word or for one workspace of many.
+    #[track_caller]
     pub fn error(&self, error: &Error) {
         self.line(&format!("{RED}error{RED:#}: {}", clean(&error.to_string())));
         if let Error::Build { tail, .. } = error {
@@ -120,10 +150,19 @@ impl Ui {
         }
     }
 
+    #[track_caller]
     fn line(&self, text: &str) {
+        let place = if self.verbose {
+            {
+                let caller = Location::caller();
+                format!(" {DIM}({}:{}){DIM:#}", caller.file(), caller.line())
+            }
+        } else {
+            String::new()
+        };
         let write = || {
             // A closed stderr is no reason to fail a build.
-            let _ = writeln!(anstream::stderr(), "{text}");
+            let _ = writeln!(anstream::stderr(), "{text}{place}");
         };
         match &self.live {
             Some(live) => live.suspend(write),
@@ -143,6 +182,7 @@ pub struct Step<'a> {
 
 impl Step<'_> {
     /// Ends the step; `result` is said behind its name. Returns the time it took.
+    #[track_caller]
     pub fn done(self, result: impl Display) -> Duration {
         let elapsed = self.started.elapsed();
         if self.ui.level <= LogLevel::Info {
@@ -171,6 +211,15 @@ impl Drop for Step<'_> {
 pub fn data(text: impl Display) -> io::Result<()> {
     let mut out = anstream::stdout().lock();
     match write!(out, "{text}").and_then(|()| out.flush()) {
+        Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        other => other,
+    }
+}
+
+/// Writes data to stdout byte by byte, without taking what looks like a colour out of it.
+pub fn data_as_it_is(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         other => other,
     }

@@ -249,6 +249,53 @@ fn hostile_trees_are_refused_by_name_and_leave_nothing() {
 }
 
 #[test]
+fn garbage_depth_and_bombs_are_errors() {
+    let fixture = Fixture::new();
+    let repository = Repository::init(&fixture.path("r"));
+    let said = |commit: &str| {
+        let out = fixture.path("out");
+        let error = checkout(&fixture.tree("r", commit), ".", &out, &GO).unwrap_err().to_string();
+        assert_eq!(fs::read_dir(&out).unwrap().count(), 0);
+        error
+    };
+    let garbage = repository.hash_object("tree", b"100644 a\0short");
+    let commit = repository.git(&["commit-tree", &garbage, "-m", "garbage"]);
+    let error = said(&commit);
+    assert!(error.starts_with("cannot read from the repository `r`: "), "{error}");
+    assert_eq!(fixture.tree("r", &commit).walk(".", |_, _| true).unwrap_err().to_string(), error);
+
+    let tree = |entries: &[u8]| hex::decode(repository.hash_object("tree", entries)).unwrap();
+    let nest = |inner: Vec<u8>, names: &[String]| {
+        let mut entries = Vec::new();
+        for name in names {
+            entries.extend_from_slice(format!("40000 {name}\0").as_bytes());
+            entries.extend_from_slice(&inner);
+        }
+        tree(&entries)
+    };
+    let empty = tree(b"");
+    let deep = (0..30).fold(empty.clone(), |inner, _| nest(inner, &["d".repeat(200)]));
+    let commit = repository.git(&["commit-tree", &hex::encode(deep), "-m", "deep"]);
+    assert_eq!(said(&commit), format!("commit `{commit}` of `r` has a path that is too long"));
+
+    let names: Vec<String> = (100..200).map(|n| n.to_string()).collect();
+    let bomb = (0..8).fold(empty, |inner, _| nest(inner, &names));
+    let commit = repository.git(&["commit-tree", &hex::encode(bomb), "-m", "bomb"]);
+    assert_eq!(said(&commit), format!("commit `{commit}` of `r` has too many files"));
+}
+
+#[test]
+fn a_repository_of_another_hash_is_an_error() {
+    let fixture = Fixture::new();
+    let dir = fixture.path("sha256");
+    fs::create_dir(&dir).unwrap();
+    let made = repository::git(&dir).args(["init", "--quiet", "--object-format=sha256"]).status().unwrap();
+    assert!(made.success());
+    let error = fixture.resolve("sha256", "").unwrap_err().to_string();
+    assert!(error.starts_with("cannot open the repository `sha256`: "), "{error}");
+}
+
+#[test]
 fn submodules_are_left_out_with_a_warning() {
     let fixture = Fixture::new();
     let repository = Repository::init(&fixture.path("r"));
@@ -315,4 +362,52 @@ fn many_workspaces_in_few_repositories_and_one_that_is_gone() {
     assert!(text[2].starts_with("cannot open the repository `b`: "), "{}", text[2]);
     assert_eq!(text[3], "the repository `a` has no branch, tag or commit `mian`");
     assert_ne!(commit, other);
+}
+
+#[test]
+fn uncommitted_changes_are_told() {
+    let fixture = Fixture::new();
+    let repository = Repository::init(&fixture.path("r"));
+    repository.write(".gitignore", "node_modules\n").write("w/a", "1").write("w/b", "1").write("w/c", "1");
+    let first = repository.write("other/x", "1").commit("first");
+    let opened = fixture.store.repository(&fixture.url("r"), &GO).unwrap();
+    assert_eq!(opened.uncommitted(&first, "."), [""; 0]);
+
+    repository.write("w/a", "2").write("w/new/n", "1").write("w/node_modules/m", "1").write("other/x", "2");
+    repository.write("w/staged", "1").git(&["add", "w/staged"]);
+    fs::remove_file(repository.dir.join("w/b")).unwrap();
+    assert_eq!(opened.uncommitted(&first, "w"), ["w/a", "w/b", "w/new", "w/staged"]);
+    assert_eq!(opened.uncommitted(&first, "./other/"), ["other/x"]);
+    assert_eq!(opened.uncommitted(&first, ".").len(), 5);
+    assert_eq!(opened.uncommitted(&first, "w["), [""; 0]);
+
+    let second = repository.commit("second");
+    repository.write("w/a", "3");
+    assert_eq!(opened.uncommitted(&first, "."), [""; 0], "another commit is checked out");
+    assert_eq!(opened.uncommitted(&second, "."), ["w/a"]);
+}
+
+/// Containers see a mounted clone as somebody else's: `git` refuses such a repository, factory does not need to.
+#[test]
+fn a_clone_that_belongs_to_somebody_else() {
+    if !rustix::process::geteuid().is_root() {
+        #[allow(clippy::print_stderr, reason = "told to whoever reads the log")]
+        let () = eprintln!("skipped: only root can give files away");
+        return;
+    }
+    let fixture = Fixture::new();
+    let repository = Repository::init(&fixture.path("r"));
+    let commit = repository.write("a", "1").commit("first");
+    let chown = std::process::Command::new("chown").args(["-R", "65534:65534"]).arg(&repository.dir).status().unwrap();
+    assert!(chown.success());
+    let refused = repository::git(&repository.dir).args(["rev-parse", "HEAD"]).output().unwrap();
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("dubious ownership"));
+
+    assert_eq!(fixture.commit_of("r", "main"), commit);
+    let out = fixture.path("out");
+    checkout(&fixture.tree("r", &commit), ".", &out, &GO).unwrap();
+    assert_eq!(fs::read(out.join("a")).unwrap(), b"1");
+    repository.write("a", "2");
+    let opened = fixture.store.repository(&fixture.url("r"), &GO).unwrap();
+    assert_eq!(opened.uncommitted(&commit, "."), ["a"]);
 }

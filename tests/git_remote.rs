@@ -123,6 +123,11 @@ fn one_commit_over_http_without_its_history_and_then_from_the_cache() {
     assert_eq!(resolved("").unwrap().commit, fixture.second);
     assert_eq!(resolved("v1").unwrap().commit, fixture.first);
     assert_eq!(resolved(&fixture.second[..8]).unwrap().commit, fixture.second);
+    let unadvertised = resolved("0123456").unwrap_err();
+    assert_eq!(
+        unadvertised.to_string(),
+        format!("no branch, tag or advertised commit of `{url}` is or begins with `0123456`")
+    );
     let error = resolved("v2").unwrap_err();
     assert_eq!(error.hint().unwrap(), "the nearest it has: `v1`, `main`");
 
@@ -213,6 +218,17 @@ fn the_git_program_knows_netrc() {
     assert!(fixture.child(&url, "main").run().starts_with("5 cannot list the refs of "));
     assert_eq!(fixture.child(&url, "main").env("CHILD_PROGRAM", "1").run(), expected);
     assert_eq!(fixture.child(&url, "v1").env("CHILD_PROGRAM", "1").run(), format!("{} one", fixture.first));
+
+    // A commit that no ref points to, by a few of its digits: only with the history, which gix does not fetch.
+    repository::git(&fixture.path("r")).args(["tag", "-d", "v1"]).output().unwrap();
+    repository::git(&fixture.path("r")).args(["config", "uploadpack.allowFilter", "true"]).output().unwrap();
+    let short = &fixture.first[..7];
+    assert_eq!(fixture.child(&url, short).env("CHILD_PROGRAM", "1").run(), format!("{} one", fixture.first));
+    let unknown = fixture.child(&url, "0123456").env("CHILD_PROGRAM", "1").run();
+    assert!(
+        unknown.starts_with(&format!("2 the repository `{url}` has no branch, tag or commit `0123456` | ")),
+        "{unknown}"
+    );
 
     fs::remove_file(fixture.path("home/.netrc")).unwrap();
     fs::remove_dir_all(fixture.path("cache")).unwrap();
@@ -317,10 +333,68 @@ fn ssh_through_the_ssh_program() {
     );
     assert_eq!(over(&url).run(), denied);
     assert_eq!(over(&url).env("CHILD_PROGRAM", "1").run(), denied);
+    for (said, understood) in [
+        ("ERROR: Repository not found.", "there is no such repository"),
+        ("Host key verification failed.", "ssh does not know the host's key"),
+        ("kex_exchange_identification: read: no", "kex_exchange_identification: read: no"),
+    ] {
+        script(&ssh, &format!("echo '{said}' >&2; exit 255"));
+        let ended = over(&url).run();
+        let expected = format!("5 cannot list the refs of `{url}`: the ssh program ended without an answer | see what");
+        assert!(ended.starts_with(&expected), "{ended}");
+        let ended = over(&url).env("CHILD_PROGRAM", "1").run();
+        assert!(ended.starts_with(&format!("5 cannot list the refs of `{url}`: {understood} | ")), "{ended}");
+    }
     script(&ssh, "echo 'ssh: connect to host host.invalid port 22: Connection refused' >&2; exit 255");
     let unreachable = over(&url).run();
     assert!(unreachable.starts_with(&format!("5 cannot list the refs of `{url}`: ")), "{unreachable}");
     assert!(unreachable.contains("Connection refused"), "{unreachable}");
+}
+
+#[test]
+fn ssh_asks_nothing_on_the_terminal() {
+    let fixture = Fixture::new();
+    fs::create_dir(fixture.path("bin")).unwrap();
+    let log = fixture.path("log");
+    script(&fixture.path("bin/ssh"), &format!("echo \"$@\" >> {}; exit 255", log.display()));
+    let path = format!("{}:{}", fixture.path("bin").display(), std::env::var("PATH").unwrap());
+    for program in [None, Some("1")] {
+        let mut child = fixture.child("git@host.invalid:r", "main").env("PATH", &path);
+        if let Some(program) = program {
+            child = child.env("CHILD_PROGRAM", program);
+        }
+        assert!(child.run().starts_with("5 cannot list the refs of `git@host.invalid:r`: "));
+        let args = fs::read_to_string(&log).unwrap();
+        assert!(
+            args.lines().all(|line| line.contains("-oBatchMode=yes")) && args.contains("git@host.invalid"),
+            "{args}"
+        );
+        fs::remove_file(&log).unwrap();
+    }
+}
+
+#[test]
+fn a_server_of_the_first_protocol() {
+    let fixture = Fixture::new();
+    let server = fixture.serve(Behaviour { old: true, ..Behaviour::default() });
+    let store = Store::open(fixture.path("cache")).unwrap();
+    let url = SourceUrl::parse(&server.url("r"), Path::new("/")).unwrap();
+    let resolved = |requested: &str| refs::resolve(&store, &url, requested, &quick(), &GO).unwrap();
+    assert_eq!(resolved("").name.as_deref(), Some("refs/heads/main"));
+    assert_eq!(resolved("v1").commit, fixture.first);
+    let repository = store.repository(&url, &GO).unwrap();
+    assert_eq!(repository.fetch(&fixture.second, &quick(), &GO).unwrap().read("a").unwrap().unwrap(), b"two");
+    assert_eq!(repository.fetch(&fixture.first, &quick(), &GO).unwrap().read("a").unwrap().unwrap(), b"one");
+
+    let made = repository::git(&fixture.path("r")).args(["commit-tree", "HEAD^{tree}", "-m", "x"]).output().unwrap();
+    let unreachable = String::from_utf8(made.stdout).unwrap().trim().to_owned();
+    let error = repository.fetch(&unreachable, &quick(), &GO).unwrap_err().to_string();
+    assert_eq!(
+        error,
+        format!(
+            "cannot fetch commit `{unreachable}` from `{url}`: the server has no such commit, or does not give it out"
+        )
+    );
 }
 
 #[test]
@@ -358,7 +432,7 @@ fn what_may_go_away_is_tried_again_and_what_stays_is_not() {
     }
     // The listing, the answer to the fetch cut short, then the fetch once more.
     for at in 0..clean {
-        for bytes in [20, 400, 700] {
+        for bytes in [20, 500] {
             let faults: Vec<_> = (0..clean).map(|n| (n == at).then_some(Fault::Torn(bytes))).collect();
             let (text, _) = outcome(faults, "main");
             assert_eq!(text, "two", "request {at} torn after {bytes} bytes");

@@ -2,8 +2,8 @@
 
 #![allow(clippy::unwrap_used)]
 
-#[path = "it/registry.rs"]
-mod registry;
+#[path = "it/npm_registry.rs"]
+mod npm_registry;
 #[path = "it/repository.rs"]
 mod repository;
 
@@ -11,7 +11,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use registry::Registry;
+use npm_registry::Registry;
 use repository::Repository;
 
 /// A configuration with a repository of two workspaces beside it.

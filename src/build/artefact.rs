@@ -52,8 +52,9 @@ pub fn write(
     let source = &workspace.source;
     let image_path = ImagePath::of_package(&exported.name)?;
     let name = ImageName::of_package(&plugin.name)?;
-    let tag = Tag::of_version(&options.tag_prefix, &plugin.version)?;
-    if let Some(change) = tag.change(&options.tag_prefix, &plugin.version) {
+    let prefix = options.tag_prefixes.get(&workspace.name).map_or("", String::as_str);
+    let tag = Tag::of_version(prefix, &plugin.version)?;
+    if let Some(change) = tag.change(prefix, &plugin.version) {
         shared.ui.warn(format!("{} {}: {change}", workspace.name, plugin.path));
     }
 
@@ -82,7 +83,13 @@ pub fn write(
         epoch: source.epoch,
         inputs: Some(inputs),
     };
-    let mut image = Image::assemble(name, tag, &image_path, &exported.package_json, &packed, layer_file, &facts)?;
+    let mut image = if options.buildah {
+        let layer = scratch.path().join("buildah-layer");
+        let build = image::buildah::build(name, tag, &image_path, &exported.entries, layer, &facts);
+        tokio::runtime::Handle::current().block_on(build)?
+    } else {
+        Image::assemble(name, tag, &image_path, &exported.package_json, &packed, layer_file, &facts)?
+    };
     let layout = Layout::open(&folder.join(LAYOUT))?;
     layout.add(&image)?;
     image.layer_file = layout.blob(image.layer);
@@ -96,8 +103,8 @@ pub fn write(
             image: image.reference(),
             image_path: image_path.to_string(),
             digest: image.digest,
-            layer: packed.layer,
-            diff_id: packed.diff_id,
+            layer: image.layer,
+            diff_id: image.diff_id,
             files: packed.files,
             closure,
             inputs,
@@ -107,7 +114,7 @@ pub fn write(
             closure,
             tgz: packed.tgz,
             image: image.digest,
-            layer: packed.diff_id,
+            layer: image.diff_id,
             root: (options.isolation == super::root::Isolation::None).then(|| tree.display().to_string()),
         },
         image,

@@ -172,6 +172,15 @@ pub async fn run(run: Run<'_>) -> Result<String, Failure> {
     }
     let entered = run.root.command(run.program, run.args, run.cwd, run.env, run.network);
     run.log.line(&format!("$ {} {}", run.program.display(), run.args.join(" ")));
+    let names: Vec<&str> = run.env.iter().map(|(name, _)| name.as_str()).collect();
+    tracing::debug!(
+        "run `{} {}` in `{}`, network {}, with the variables {}",
+        run.program.display(),
+        run.args.join(" "),
+        run.cwd.display(),
+        if run.network { "on" } else { "off" },
+        names.join(" ")
+    );
     let mut command = Command::new(&entered.program);
     command.args(&entered.args).env_clear().envs(run.env.iter());
     if let Some(cwd) = &entered.cwd {
@@ -208,6 +217,7 @@ pub async fn run(run: Run<'_>) -> Result<String, Failure> {
     signal_group(group, Signal::SIGKILL);
     let stdout = tokio::time::timeout(GRACE, out).await.ok().and_then(std::result::Result::ok).unwrap_or_default();
     let _ = tokio::time::timeout(GRACE, err).await;
+    tracing::debug!("`{}` ended with {status}", run.program.display());
     match status.code() {
         Some(0) => Ok(stdout),
         Some(code) if code == i32::from(CANNOT_ENTER) => {

@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use super::child::{Interrupt, Log, Run, run};
 use super::env::Env;
+use super::masked::unmask;
 use super::root::Root;
 use super::tools::CLI_PACKAGE;
 use super::tree::{SCALPRUM, join};
@@ -162,7 +163,12 @@ impl Export<'_> {
             hint: format!("see `{}`", self.log.path().display()),
         })?;
         let files = packs.into_iter().next().map(|pack| pack.files).unwrap_or_default();
-        Ok(files.into_iter().map(|file| (file.path, file.mode & 0o100 != 0)).collect())
+        let files = files.into_iter().map(|file| (file.path, file.mode & 0o100 != 0)).collect();
+        unmask(out, files).map_err(|why| Error::Build {
+            what: format!("{what}: {why}"),
+            tail: vec![],
+            hint: "leave files with such names out of the package (`files` in its package.json)".into(),
+        })
     }
 
     async fn node(&self, args: &[String], cwd: &Path, what: &str, hint: &str) -> Result<String> {

@@ -183,7 +183,12 @@ async fn step(
         interrupt: &shared.interrupt,
     })
     .await
-    .map_err(|failure| failure.into_error(&format!("`{what}` failed for workspace `{}`", workspace.name), log, hint))?;
+    .map_err(|failure| {
+        let error = failure.into_error(&format!("`{what}` failed for workspace `{}`", workspace.name), log, hint);
+        let Error::Build { what, mut tail, hint } = error else { return error };
+        tail.extend(super::native_log::collect(&prepared.work.join("tmp"), log));
+        Error::Build { what, tail, hint }
+    })?;
     seconds.insert(what.to_owned(), step.done("").as_secs_f64());
     Ok(said)
 }

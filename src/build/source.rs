@@ -24,8 +24,9 @@ pub fn lay(shared: &Shared, workspace: &Workspace, to: &Path) -> Result<()> {
         })?;
         let from = if workspace.dir == "." { from.clone() } else { from.join(&workspace.name) };
         shared.ui.warn(format!("{}: built from a local tree, which is not a pin", workspace.name));
-        return copy(shared, &from, to);
+        return copy(shared, &from, to, &NOT_COPIED);
     };
+    tracing::debug!("{}: check out {commit} of `{}`", workspace.name, workspace.source.repo);
     let base = options.config_dir.join(&workspace.dir);
     let url = SourceUrl::parse(&workspace.source.repo, &base)?;
     let interrupt = shared.interrupt.flag();
@@ -50,24 +51,44 @@ pub fn lay(shared: &Shared, workspace: &Workspace, to: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Copies a tree; the original is only read. Links are copied as links.
-fn copy(shared: &Shared, from: &Path, to: &Path) -> Result<()> {
+/// Leaves a copy of a workspace's patched source where the user asked for it; factory never reads it again.
+pub fn leave(shared: &Shared, workspace: &Workspace, source: &Path) -> Result<()> {
+    let Some(to) = shared.options.laid.as_ref().filter(|_| !workspace.source.local) else { return Ok(()) };
+    let to = if workspace.dir == "." { to.clone() } else { to.join(&workspace.name) };
+    fs::create_dir_all(&to).map_err(Error::io("create", &to))?;
+    copy(shared, source, &to, &[super::tree::SCALPRUM])
+}
+
+/// Copies a tree; the original is only read. Links are copied as links. Folders that factory itself writes to are left
+/// out: the cache or the output folder may lie inside a local tree.
+fn copy(shared: &Shared, from: &Path, to: &Path, left_out: &[&str]) -> Result<()> {
     shared.interrupt.check()?;
     for entry in fs::read_dir(from).map_err(Error::io("read", from))? {
         let entry = entry.map_err(Error::io("read", from))?;
         let (path, target) = (entry.path(), to.join(entry.file_name()));
         let kind = entry.file_type().map_err(Error::io("read", &path))?;
+        if left_out.iter().any(|name| entry.file_name() == *name) {
+            continue;
+        }
         if kind.is_symlink() {
             let link = fs::read_link(&path).map_err(Error::io("read", &path))?;
             std::os::unix::fs::symlink(link, &target).map_err(Error::io("create", &target))?;
         } else if kind.is_dir() {
-            if !NOT_COPIED.iter().any(|name| entry.file_name() == *name) {
+            let ours = [shared.store.dir(), &shared.options.output_dir];
+            if !ours.iter().any(|ours| is_same(&path, ours)) {
                 fs::create_dir(&target).map_err(Error::io("create", &target))?;
-                copy(shared, &path, &target)?;
+                copy(shared, &path, &target, left_out)?;
             }
         } else if kind.is_file() {
             fs::copy(&path, &target).map_err(Error::io("copy", &path))?;
         }
     }
     Ok(())
+}
+
+fn is_same(a: &Path, b: &Path) -> bool {
+    match (a.canonicalize(), b.canonicalize()) {
+        (Ok(a), Ok(b)) => a == b,
+        _ => false,
+    }
 }

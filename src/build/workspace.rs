@@ -91,7 +91,7 @@ pub(super) struct Prepared {
     pub(super) env: Env,
     pub(super) programs: Programs,
     /// The folder of everything of this build; other processes wait for it.
-    work: PathBuf,
+    pub(super) work: PathBuf,
     /// Keeps other processes from this work, and the cache from being pruned of what it uses.
     _held: (LockGuard, Vec<Entry>),
 }
@@ -117,7 +117,12 @@ async fn prepare(
 
     let guard = wait_for(shared, &workspace.name).await?;
     let work = store.dir().join("work").join(&workspace.name);
-    remove_tree(&work)?;
+    if work.exists() {
+        // Hundreds of thousands of files: on a slow disk this takes minutes.
+        let step = ui.step(&workspace.name, "remove the last build's tree");
+        tokio::task::block_in_place(|| remove_tree(&work))?;
+        step.done("");
+    }
     let (source, home, bin) = (work.join("source"), work.join("home"), work.join("bin"));
     for folder in [&source, &home, &bin, &work.join("root"), &work.join("tmp")] {
         fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
@@ -129,7 +134,10 @@ async fn prepare(
     let tree = if workspace.source.path == "." { source.clone() } else { source.join(&workspace.source.path) };
     let dressing =
         Dressing { workspace, config: &options.config_dir.join(&workspace.dir), tree: &tree, log: &log, interrupt };
-    let (patches, overlays) = dressing.apply().await?;
+    let applied = dressing.apply().await;
+    // Also after a patch that failed: that is when people want to look at it.
+    tokio::task::block_in_place(|| super::source::leave(shared, workspace, &source))?;
+    let (patches, overlays) = applied?;
     let commit = workspace.source.commit.as_deref().map_or("local tree", |commit| &commit[..commit.len().min(12)]);
     step.done(format!(
         "{commit}, {}, {}",
@@ -194,6 +202,10 @@ async fn prepare(
         .set("YARN_ENABLE_GLOBAL_CACHE", "1");
     if install::is_berry(workspace) {
         env.unset("YARN_CACHE_FOLDER").unset("YARN_YARN_OFFLINE_MIRROR");
+    }
+    if node.path().join("include/node").is_dir() {
+        // Else node-gyp downloads the headers from a place that nothing pins.
+        env.set("npm_config_nodedir", root.inside(node.path()));
     }
     let registry = shared.registry.as_ref().map(crate::store::npm::Registry::address).unwrap_or_default();
     npm_settings(&mut env, &root.inside(&npm_cache), &registry);

@@ -1,18 +1,22 @@
 //! `factory build`
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
 
+use super::publish::{self, BuilderChoice, PublishArgs};
+use super::repo_path::{self, Sources};
 use super::resolve::{broken, code_of, failures, probe, read_lock, stale_reasons, write_lock};
 use super::session::Session;
 use super::source::SourceArgs;
-use super::{paths, session};
+use super::{paths, session, summary};
 use crate::build::report::{self, Report};
 use crate::build::root::{Isolation, IsolationChoice};
 use crate::build::{self, BuiltWorkspace, Options, Shared, inputs, plugins_yaml, seal};
+use crate::config::{Config, TagPrefix, Workspace};
 use crate::error::{Error, Place, Result, exit_code};
 use crate::image::Compression;
 use crate::lock::Lock;
@@ -35,7 +39,7 @@ pub struct BuildArgs {
 /// How a build is done.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Build options")]
-#[allow(clippy::struct_excessive_bools)]
+#[allow(clippy::struct_excessive_bools)] // each is a flag of the command line
 pub struct BuildOptions {
     /// Where results go [default: /outputs where it exists, else ./outputs]
     #[arg(long, env = "FACTORY_OUTPUT_DIR", value_name = "DIR")]
@@ -61,25 +65,89 @@ pub struct BuildOptions {
     /// Hold the build to a sealed lock, and write nothing into it
     #[arg(long, env = "FACTORY_FROZEN")]
     pub frozen: bool,
-    /// Put before the version in image tags
-    #[arg(long, env = "FACTORY_TAG_PREFIX", value_name = "PREFIX", default_value = "")]
-    pub tag_prefix: String,
+    /// Put before the version in image tags; `auto` is `bs_<version>__` or `next__` where versions.json says a
+    /// Backstage version, as RHDH's export repository does, and nothing elsewhere
+    #[arg(long, env = "FACTORY_TAG_PREFIX", value_name = "PREFIX", default_value = "auto")]
+    pub tag_prefix: TagPrefix,
+    /// Empty --repo-path without asking before a copy of the patched source is left there; no effect with --use-local
+    #[arg(long, env = "FACTORY_CLEAN")]
+    pub clean: bool,
+    #[command(flatten)]
+    pub(super) publish: PublishArgs,
+}
+
+/// The output folder that a build would be given by its variable.
+pub(super) fn output_dir_of_environment() -> Option<PathBuf> {
+    std::env::var_os("FACTORY_OUTPUT_DIR").filter(|dir| !dir.is_empty()).map(PathBuf::from)
+}
+
+impl BuildOptions {
+    /// How a build gets at its sources; asks before it empties `--repo-path`.
+    pub fn sources(
+        &self,
+        session: &Session<'_>,
+        config: &Config,
+        names: &[String],
+        args: &SourceArgs,
+    ) -> Result<Sources> {
+        let output_dir = paths::output_dir(self.output_dir.as_deref());
+        repo_path::prepare(session, config, names, args, &output_dir, self.clean)
+    }
+
+    /// The prefix of a workspace's image tags. `own` is the Backstage version that its source says it is for, which
+    /// counts when its configuration says none.
+    pub fn prefix(&self, config: &Config, workspace: &Workspace, own: Option<&str>) -> String {
+        let release = config.versions.as_ref().and_then(|versions| versions.backstage.as_deref());
+        let configured = workspace.supported_versions.as_deref().or(workspace.source.backstage_version.as_deref());
+        self.tag_prefix.of(release, configured.or(own))
+    }
+
+    fn prefixes(&self, config: &Config, lock: &Lock) -> BTreeMap<String, String> {
+        let locked = |name: &str| lock.workspace.iter().find(|locked| locked.name == name);
+        config
+            .workspaces
+            .iter()
+            .map(|workspace| {
+                let own = locked(&workspace.name).and_then(|locked| locked.source.backstage.as_deref());
+                (workspace.name.clone(), self.prefix(config, workspace, own))
+            })
+            .collect()
+    }
 }
 
 pub(super) async fn run(session: &Session<'_>, args: &BuildArgs) -> Result<()> {
     let lock_file = paths::lock_file(session.global);
-    let (lock, failed) = fresh_lock(session, &lock_file, &args.source, &args.workspaces)?;
-    let built = build_now(session, lock, &lock_file, &args.workspaces, &args.source, &args.options).await;
-    failures(session, failed, 1).and(built)
+    let (lock, config) = fresh_lock(session, &lock_file, &args.source, &args.workspaces)?;
+    let sources = args.options.sources(session, &config, &args.workspaces, &args.source)?;
+    let job =
+        Job { config: &config, lock, lock_file: &lock_file, names: &args.workspaces, sources, options: &args.options };
+    let built = build_now(session, job).await;
+    failures(session, broken(config, &args.workspaces).collect(), 1).and(built)
 }
 
-/// The lock, which must be there and fit the configuration, and what is broken in the configuration.
+/// What is built, and how.
+pub(super) struct Job<'a> {
+    /// The whole configuration.
+    pub(super) config: &'a Config,
+    /// A lock that fits it.
+    pub(super) lock: Lock,
+    /// Where the lock is.
+    pub(super) lock_file: &'a Path,
+    /// Only these workspaces; all when empty.
+    pub(super) names: &'a [String],
+    /// How sources are reached.
+    pub(super) sources: Sources,
+    /// How it is done.
+    pub(super) options: &'a BuildOptions,
+}
+
+/// The lock, which must be there and fit the configuration, and the configuration.
 pub(super) fn fresh_lock(
     session: &Session<'_>,
     lock_file: &Path,
     source: &SourceArgs,
     names: &[String],
-) -> Result<(Lock, Vec<(String, Error)>)> {
+) -> Result<(Lock, Config)> {
     let lock = read_lock(lock_file)?.ok_or_else(|| Error::Lock {
         place: Place::file(lock_file),
         what: "there is no lock".into(),
@@ -94,7 +162,7 @@ pub(super) fn fresh_lock(
             hint: format!("run `factory resolve{}`", only_one(&reasons)),
         });
     }
-    Ok((lock, broken(config, names).collect()))
+    Ok((lock, config))
 }
 
 /// ` todo` when all reasons are about `todo`.
@@ -104,22 +172,21 @@ fn only_one(reasons: &[crate::lock::stale::Reason]) -> String {
 }
 
 /// Replays a lock that is not stale.
-pub(super) async fn build_now(
-    session: &Session<'_>,
-    lock: Lock,
-    lock_file: &Path,
-    names: &[String],
-    source: &SourceArgs,
-    args: &BuildOptions,
-) -> Result<()> {
+pub(super) async fn build_now(session: &Session<'_>, job: Job<'_>) -> Result<()> {
+    let (args, names, lock_file) = (job.options, job.names, job.lock_file);
     let store = session.store()?;
     let output_dir =
         if args.fetch_only { store.dir().join("logs/fetch") } else { paths::output_dir(args.output_dir.as_deref()) };
-    let shared = share(session, lock, lock_file, store, &output_dir, source, args, false).await?;
+    let config = job.config;
+    let shared = share(session, job, store, &output_dir, false).await?;
     let output_dir = &shared.options.output_dir;
-    let built = build::build(shared.clone(), names).await?;
+    let publication = publish::prepare(session, config, &shared.lock, names, &args.publish, &shared.options).await?;
+    let mut built = build::build(shared.clone(), names).await?;
     if args.fetch_only {
         return fetched(session, &built);
+    }
+    if let Some(publication) = publication {
+        publication.push(session, &mut built).await?;
     }
     write_results(&shared, &built, output_dir)?;
     if !args.frozen {
@@ -129,17 +196,14 @@ pub(super) async fn build_now(
 }
 
 /// What all workspaces of a build share, from the command line.
-#[allow(clippy::too_many_arguments)]
 pub(super) async fn share(
     session: &Session<'_>,
-    lock: Lock,
-    lock_file: &Path,
+    job: Job<'_>,
     store: Store,
     output_dir: &Path,
-    source: &SourceArgs,
-    args: &BuildOptions,
     judge: bool,
 ) -> Result<Arc<Shared>> {
+    let Job { config, lock, lock_file, sources, options: args, .. } = job;
     let isolation = probe(session, &store, args.isolation).await?;
     let registry = if args.offline { None } else { Some(Registry::of_machine()?) };
     std::fs::create_dir_all(output_dir).map_err(Error::io("create", output_dir))?;
@@ -158,10 +222,12 @@ pub(super) async fn share(
             judge,
             timeout: Duration::from_secs(args.timeout),
             install_scripts: !args.no_install_scripts,
-            tag_prefix: args.tag_prefix.clone(),
-            compression: Compression::default(),
-            network: source.network(),
-            local: source.use_local.then(|| source.repo_path.clone().unwrap_or_else(|| "/source".into())),
+            tag_prefixes: args.prefixes(config, &lock),
+            compression: args.publish.compression(),
+            buildah: args.publish.image_builder == BuilderChoice::Buildah,
+            network: sources.network,
+            local: sources.local,
+            laid: sources.laid,
         },
         lock,
         store,
@@ -204,8 +270,11 @@ fn write_results(shared: &Shared, built: &[BuiltWorkspace], output_dir: &Path) -
     let artefacts = built.iter().flat_map(|workspace| workspace.plugins.iter().flatten());
     let entries: Vec<_> = artefacts
         .map(|artefact| plugins_yaml::Entry {
-            package: format!("./{}", artefact.output.tgz),
-            integrity: Some(artefact.output.integrity),
+            package: match &artefact.output.pushed {
+                Some(pinned) => format!("oci://{pinned}!{}", artefact.output.image_path),
+                None => format!("./{}", artefact.output.tgz),
+            },
+            integrity: artefact.output.pushed.is_none().then_some(artefact.output.integrity),
             disabled: false,
             plugin_config: artefact.config.clone(),
         })
@@ -219,7 +288,8 @@ fn seal_lock(shared: &Shared, built: &[BuiltWorkspace], lock_file: &Path) -> Res
     let mut new = 0;
     for workspace in &mut lock.workspace {
         let Some(built) = built.iter().find(|built| built.name == workspace.name) else { continue };
-        if workspace.source.local {
+        // A local tree is no pin, and buildah's digests are buildah's.
+        if workspace.source.local || shared.options.buildah || shared.options.compression != Compression::Gzip {
             continue;
         }
         for (plugin, result) in workspace.plugin.iter_mut().zip(&built.plugins) {
@@ -246,6 +316,7 @@ fn seal_lock(shared: &Shared, built: &[BuiltWorkspace], lock_file: &Path) -> Res
 
 /// The summary.
 fn conclude(session: &Session<'_>, built: &[BuiltWorkspace], output_dir: &Path) -> Result<()> {
+    summary::say(&session.ui, built, output_dir);
     let good = built.iter().flat_map(|workspace| &workspace.plugins).filter(|plugin| plugin.is_ok()).count();
     let errors: Vec<&Error> = built.iter().flat_map(BuiltWorkspace::errors).collect();
     if errors.is_empty() {

@@ -2,12 +2,15 @@
 
 use clap::Args;
 
-use super::build::{BuildOptions, build_now, fresh_lock};
+use super::build::{BuildOptions, Job, build_now, fresh_lock};
 use super::paths;
-use super::resolve::failures;
+use super::publish::PublishArgs;
+use super::repo_path::Sources;
+use super::resolve::{broken, failures};
 use super::session::Session;
 use super::source::SourceArgs;
 use crate::build::root::IsolationChoice;
+use crate::config::tag_prefix::TagPrefix;
 use crate::error::Result;
 
 /// Options of `factory fetch`.
@@ -40,9 +43,9 @@ pub struct StepArgs {
     /// Do not run the install scripts of packages
     #[arg(long, env = "FACTORY_NO_INSTALL_SCRIPTS")]
     pub no_install_scripts: bool,
-    /// Put before the version in image tags
-    #[arg(long, env = "FACTORY_TAG_PREFIX", value_name = "PREFIX", default_value = "")]
-    pub tag_prefix: String,
+    /// Put before the version in image tags, as `factory build` does
+    #[arg(long, env = "FACTORY_TAG_PREFIX", value_name = "PREFIX", default_value = "auto")]
+    pub tag_prefix: TagPrefix,
 }
 
 impl StepArgs {
@@ -57,6 +60,8 @@ impl StepArgs {
             timeout: self.timeout,
             no_install_scripts: self.no_install_scripts,
             frozen: true,
+            clean: false,
+            publish: PublishArgs::unpublished(),
             tag_prefix: self.tag_prefix.clone(),
         }
     }
@@ -64,8 +69,10 @@ impl StepArgs {
 
 pub(super) async fn run(session: &Session<'_>, args: &FetchArgs) -> Result<()> {
     let lock_file = paths::lock_file(session.global);
-    let (lock, failed) = fresh_lock(session, &lock_file, &args.source, &args.workspaces)?;
+    let (lock, config) = fresh_lock(session, &lock_file, &args.source, &args.workspaces)?;
     let options = BuildOptions { fetch_only: true, ..args.steps.build_options() };
-    let fetched = build_now(session, lock, &lock_file, &args.workspaces, &args.source, &options).await;
-    failures(session, failed, 1).and(fetched)
+    let sources = Sources::unseen(&config, &args.source);
+    let job = Job { config: &config, lock, lock_file: &lock_file, names: &args.workspaces, sources, options: &options };
+    let fetched = build_now(session, job).await;
+    failures(session, broken(config, &args.workspaces).collect(), 1).and(fetched)
 }

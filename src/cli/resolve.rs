@@ -69,6 +69,9 @@ pub(super) async fn run(session: &Session<'_>, args: &ResolveArgs) -> Result<()>
     let mut resolved =
         resolve_now(session, &config, &args.workspaces, moves, old.as_ref(), &args.source, &args.options).await?;
     resolved.failed.extend(broken(config, &args.workspaces));
+    if resolved.lock.workspace.is_empty() && !resolved.failed.is_empty() {
+        return failures(session, resolved.failed, 0);
+    }
     let text = resolved.lock.to_text();
     let before = old.as_ref().map(Lock::to_text).unwrap_or_default();
     if args.check || args.dry_run {
@@ -227,7 +230,8 @@ pub(super) fn read_lock(path: &Path) -> Result<Option<Lock>> {
             let text = String::from_utf8(bytes).map_err(|_| Error::Lock {
                 place: Place::file(path),
                 what: "is not UTF-8".into(),
-                hint: "restore the file from version control, or run `factory resolve` to write it anew".into(),
+                hint: "restore the file from version control, or remove it and run `factory resolve` to write it anew"
+                    .into(),
             })?;
             Lock::from_text(&text, path).map(Some)
         }

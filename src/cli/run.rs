@@ -2,11 +2,11 @@
 
 use clap::Args;
 
-use super::build::{BuildOptions, build_now};
-use super::paths;
+use super::build::{BuildOptions, Job, build_now};
 use super::resolve::{ResolveOptions, broken, failures, read_lock, resolve_now, stale_reasons, write};
 use super::session::Session;
 use super::source::SourceArgs;
+use super::{dry_run, paths};
 use crate::error::Result;
 use crate::resolve::Moves;
 
@@ -16,6 +16,9 @@ pub struct RunArgs {
     /// Only these workspaces
     #[arg(value_name = "WORKSPACE")]
     pub workspaces: Vec<String>,
+    /// Resolve nothing and build nothing: list the workspaces and plugins that would be built
+    #[arg(long)]
+    pub dry_run: bool,
     #[command(flatten)]
     pub(super) source: SourceArgs,
     #[command(flatten)]
@@ -29,6 +32,10 @@ pub(super) async fn run(session: &Session<'_>, args: &RunArgs) -> Result<()> {
     config.check_names(&args.workspaces)?;
     let lock_file = paths::lock_file(session.global);
     let old = read_lock(&lock_file)?;
+    if args.dry_run {
+        return dry_run::list(session, config, old.as_ref(), &args.workspaces, &args.build);
+    }
+    let sources = args.build.sources(session, &config, &args.workspaces, &args.source)?;
     let fresh = old.as_ref().is_some_and(|lock| stale_reasons(&config, lock, &args.workspaces).is_empty());
     let mut failed = Vec::new();
     let lock = match old {
@@ -44,16 +51,28 @@ pub(super) async fn run(session: &Session<'_>, args: &RunArgs) -> Result<()> {
                 &args.resolve,
             )
             .await?;
-            write(session, &lock_file, &resolved, &args.resolve)?;
-            session.ui.note(format!("{} written", lock_file.display()));
+            if !resolved.lock.workspace.is_empty() {
+                write(session, &lock_file, &resolved, &args.resolve)?;
+                session.ui.note(format!("{} written", lock_file.display()));
+            }
             failed = resolved.failed;
             resolved.lock
         }
     };
+    let built = if lock.workspace.is_empty() {
+        Ok(())
+    } else {
+        let job = Job {
+            config: &config,
+            lock,
+            lock_file: &lock_file,
+            names: &args.workspaces,
+            sources,
+            options: &args.build,
+        };
+        build_now(session, job).await
+    };
+    let resolved = usize::from(built.is_err());
     failed.extend(broken(config, &args.workspaces));
-    if lock.workspace.is_empty() {
-        return failures(session, failed, 0);
-    }
-    let built = build_now(session, lock, &lock_file, &args.workspaces, &args.source, &args.build).await;
-    failures(session, failed, 1).and(built)
+    failures(session, failed, resolved).and(built)
 }

@@ -1,6 +1,7 @@
 //! What every command shares: the talk, the cache, Ctrl-C, and the runtime they run in.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::{GlobalArgs, paths};
 use crate::build::child::Interrupt;
@@ -29,6 +30,9 @@ impl Session<'_> {
 pub fn enter(global: &GlobalArgs, ui: &Arc<Ui>, command: impl AsyncFnOnce(&Session<'_>) -> Result<()>) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
+        // A child in a build root is killed when the *thread* that started it ends (PR_SET_PDEATHSIG), and a worker that
+        // was in `block_in_place` ends when it was idle for this long.
+        .thread_keep_alive(Duration::from_secs(365 * 86_400))
         .build()
         .map_err(|e| Error::usage(format!("cannot start: {e}"), ""))?;
     let (pressed, interrupt) = Interrupt::new();
@@ -42,7 +46,7 @@ pub fn enter(global: &GlobalArgs, ui: &Arc<Ui>, command: impl AsyncFnOnce(&Sessi
     });
     let session = Session { global, ui: ui.clone(), interrupt: interrupt.clone() };
     let outcome = runtime.block_on(command(&session));
-    runtime.shutdown_timeout(std::time::Duration::from_secs(2));
+    runtime.shutdown_timeout(Duration::from_secs(2));
     // Whatever failed because of the signal, the signal is the reason.
     match outcome {
         Err(_) if interrupt.is_set() => Err(Error::Interrupted),

@@ -6,7 +6,8 @@ use clap::Args;
 
 use super::paths;
 use super::session::Session;
-use crate::config::{Config, Options, Repo};
+use crate::config::env::Origin;
+use crate::config::{Config, Options, Repo, variables};
 use crate::error::Result;
 use crate::store::git::Network;
 
@@ -50,6 +51,12 @@ impl SourceArgs {
             ..Options::new(paths::config_dir(session.global))
         };
         let config = Config::read(&options)?;
+        for workspace in &config.workspaces {
+            for (name, value) in workspace.env.iter().filter(|(_, value)| value.origin != Origin::Process) {
+                let shown = if variables::is_secret(name, &value.text) { "***" } else { &value.text };
+                tracing::debug!("{}: {name}={shown} from {}", workspace.name, value.origin);
+            }
+        }
         for warning in &config.warnings {
             session.ui.warn(warning);
         }

@@ -7,10 +7,11 @@ use clap::Args;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::build::{fresh_lock, share};
+use super::build::{Job, fresh_lock, share};
 use super::fetch::StepArgs;
 use super::paths;
-use super::resolve::{code_of, failures};
+use super::repo_path::Sources;
+use super::resolve::{broken, code_of, failures};
 use super::session::Session;
 use super::source::SourceArgs;
 use crate::build::verdict::{self, Verdict};
@@ -79,14 +80,16 @@ pub struct PluginVerdict {
 
 pub(super) async fn run(session: &Session<'_>, args: &VerifyArgs) -> Result<()> {
     let lock_file = paths::lock_file(session.global);
-    let (lock, failed) = fresh_lock(session, &lock_file, &args.source, &args.workspaces)?;
+    let (lock, config) = fresh_lock(session, &lock_file, &args.source, &args.workspaces)?;
     must_be_sealed(&lock, &lock_file, &args.workspaces)?;
     // A cache of its own, below the usual one for its room: everything is downloaded and built again.
     let around = session.store()?.scratch()?;
     let store = Store::open(around.path().join("cache"))?;
     let options = args.steps.build_options();
     let output_dir = around.path().join("outputs");
-    let shared = share(session, lock, &lock_file, store, &output_dir, &args.source, &options, true).await?;
+    let sources = Sources::unseen(&config, &args.source);
+    let job = Job { config: &config, lock, lock_file: &lock_file, names: &args.workspaces, sources, options: &options };
+    let shared = share(session, job, store, &output_dir, true).await?;
     let built = build::build(shared.clone(), &args.workspaces).await?;
     let verdicts = judge(&shared, &args.workspaces, &built)?;
     for verdict in &verdicts {
@@ -103,7 +106,7 @@ pub(super) async fn run(session: &Session<'_>, args: &VerifyArgs) -> Result<()> 
         let text = serde_json::to_string_pretty(&report).expect("a report is plain data");
         atomic_file(path, format!("{text}\n").as_bytes())?;
     }
-    failures(session, failed, 1).and(conclude(&verdicts, &built))
+    failures(session, broken(config, &args.workspaces).collect(), 1).and(conclude(&verdicts, &built))
 }
 
 /// A plugin without a seal has nothing to be compared with.

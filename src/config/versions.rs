@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::text;
+use super::{Warning, text};
 use crate::Result;
+use crate::build::tools::CLI_PACKAGE;
+use crate::error::Place;
 
 /// The name of the file.
 pub const FILE_NAME: &str = "versions.json";
@@ -47,6 +49,15 @@ impl Versions {
             }
         }
         Ok(None)
+    }
+
+    /// Forgets the CLI's version when it is one of another program than factory exports with.
+    pub(super) fn refuse_other_cli(&mut self) -> Option<Warning> {
+        let package = self.cli_package.as_deref().filter(|package| *package != CLI_PACKAGE)?;
+        let what =
+            format!("`cliPackage` is `{package}`, but plugins are exported with `{CLI_PACKAGE}`: `cli` is not used");
+        self.cli = None;
+        Some(Warning::new(Place::file(&self.path), what))
     }
 
     /// Reads the text of a `versions.json`; `path` is for errors.

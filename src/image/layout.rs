@@ -52,7 +52,7 @@ pub struct Layout {
 /// An image of a layout.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listed {
-    /// Its [`reference`].
+    /// Its [`reference()`].
     pub reference: String,
     /// The manifest's digest.
     pub digest: Sha256,
@@ -77,7 +77,7 @@ impl Layout {
         Ok(layout)
     }
 
-    /// Adds an image under its [`reference`], in place of what had that name. The layer is copied, and held to its
+    /// Adds an image under its [`reference()`], in place of what had that name. The layer is copied, and held to its
     /// digest; blobs that are there already are left alone, those that nothing names any more are removed.
     pub fn add(&self, image: &Image) -> Result<()> {
         let _turn = self.turn()?;

@@ -14,6 +14,9 @@ pub const LARGE_FILE: u64 = 20_000_000;
 /// The greatest file, in bytes, that RHDH 1.10 and newer installs.
 pub const MAX_FILE: u64 = 40_000_000;
 
+/// What the installers write beside a plugin's `package.json`, to know later what they have installed.
+const INSTALLERS_OWN: [&str; 2] = ["dynamic-plugin-config.hash", "dynamic-plugin-image.hash"];
+
 /// A file that RHDH 1.9 and older refuse as a zip bomb, and 1.10 takes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LargeFile {
@@ -33,7 +36,8 @@ impl LargeFile {
     }
 }
 
-/// Refuses a package no RHDH can install: without `package.json`, or with a file over [`MAX_FILE`].
+/// Refuses a package no RHDH can install: without `package.json`, with a file over [`MAX_FILE`], or with one that
+/// the installers keep for themselves.
 /// Returns the files that only the newer ones take.
 pub fn check(entries: &EntrySet) -> Result<Vec<LargeFile>> {
     let has_manifest = entries.entries().iter().any(|entry| entry.path == "package.json");
@@ -43,6 +47,12 @@ pub fn check(entries: &EntrySet) -> Result<Vec<LargeFile>> {
     let mut large = Vec::new();
     for entry in entries.entries() {
         let size = entry.content.len();
+        if INSTALLERS_OWN.contains(&entry.path.as_str()) {
+            return Err(refused(
+                format!("`{}` is a file that RHDH's installer writes itself", entry.path),
+                "the package was packed from an installed plugin: remove the file, or leave it out of `files`",
+            ));
+        }
         if size > MAX_FILE {
             return Err(refused(
                 format!("`{}` is {size} bytes, and RHDH refuses files over {MAX_FILE} bytes", entry.path),
@@ -128,6 +138,13 @@ mod tests {
     fn a_package_without_package_json_is_refused() {
         let error = check(&set(&[("dist/package.json", 1)])).unwrap_err();
         assert_eq!(error.to_string(), "the package has no `package.json`");
+    }
+
+    #[test]
+    fn the_installers_own_files_are_refused_at_the_root_alone() {
+        let error = check(&set(&[("package.json", 1), ("dynamic-plugin-image.hash", 1)])).unwrap_err();
+        assert_eq!(error.to_string(), "`dynamic-plugin-image.hash` is a file that RHDH's installer writes itself");
+        assert!(check(&set(&[("package.json", 1), ("dist/dynamic-plugin-image.hash", 1)])).is_ok());
     }
 
     #[test]

@@ -94,7 +94,7 @@ impl Image {
         layer_file: PathBuf,
         facts: &Facts<'_>,
     ) -> Result<Self> {
-        let package = parse_package(package_json)?;
+        let annotations = annotations(path, package_json, facts)?;
         let created = created(facts.epoch)?;
         let config = json(&ImageConfig {
             created: &created,
@@ -114,7 +114,7 @@ impl Image {
                 digest: packed.layer,
                 size: packed.layer_len,
             }],
-            annotations: annotations(path, &package, facts, &created),
+            annotations,
         });
         let digest = Sha256::of(&manifest);
         let Packed { layer, layer_len, diff_id, .. } = *packed;
@@ -135,17 +135,18 @@ pub fn dynamic_packages(path: &ImagePath, package: &Map<String, Value>) -> Strin
     BASE64.encode(list.to_string())
 }
 
-fn annotations(
+/// The annotations of a manifest, from the bytes of the exported `package.json` and the facts.
+pub(super) fn annotations(
     path: &ImagePath,
-    package: &Map<String, Value>,
+    package_json: &[u8],
     facts: &Facts<'_>,
-    created: &str,
-) -> BTreeMap<String, String> {
+) -> Result<BTreeMap<String, String>> {
+    let package = parse_package(package_json)?;
     let text = |key: &str| package.get(key).and_then(Value::as_str).map(str::to_owned);
     let known = [
-        (PACKAGES, Some(dynamic_packages(path, package))),
+        (PACKAGES, Some(dynamic_packages(path, &package))),
         (INPUTS, facts.inputs.map(|digest| digest.to_string())),
-        ("org.opencontainers.image.created", Some(created.to_owned())),
+        ("org.opencontainers.image.created", Some(created(facts.epoch)?)),
         ("org.opencontainers.image.description", text("description")),
         ("org.opencontainers.image.licenses", text("license")),
         ("org.opencontainers.image.revision", facts.revision.map(str::to_owned)),
@@ -153,7 +154,7 @@ fn annotations(
         ("org.opencontainers.image.title", text("name")),
         ("org.opencontainers.image.version", Some(facts.version.to_owned())),
     ];
-    known.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect()
+    Ok(known.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect())
 }
 
 fn parse_package(bytes: &[u8]) -> Result<Map<String, Value>> {

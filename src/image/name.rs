@@ -7,14 +7,8 @@ use serde::Serialize;
 use crate::{Error, Result};
 
 /// Names in RHDH's plugin folder that are not plugins: the installer's own files and what Node and mkfs put there.
-const RESERVED: [&str; 6] = [
-    "app-config.dynamic-plugins.yaml",
-    "dynamic-plugin-config.hash",
-    "index.json",
-    "install-dynamic-plugins.lock",
-    "lost+found",
-    "node_modules",
-];
+const RESERVED: [&str; 5] =
+    ["app-config.dynamic-plugins.yaml", "index.json", "install-dynamic-plugins.lock", "lost+found", "node_modules"];
 
 /// The folder a plugin is installed into, and the first segment of every entry of its layer.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -26,7 +20,7 @@ impl ImagePath {
     pub fn of_package(exported_name: &str) -> Result<Self> {
         let flat = flatten(exported_name);
         let path = flat.strip_suffix("-dynamic").unwrap_or(&flat);
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._~-+".contains(&byte);
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._~-".contains(&byte);
         let what = if path.is_empty() {
             "leaves no name for the plugin's folder".to_owned()
         } else if path.starts_with('.') || !path.bytes().all(plain) || path.len() > 214 {

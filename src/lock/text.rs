@@ -57,7 +57,7 @@ impl Lock {
     }
 }
 
-const REWRITE: &str = "restore the file from version control, or run `factory resolve` to write it anew";
+const REWRITE: &str = "restore the file from version control, or remove it and run `factory resolve` to write it anew";
 
 fn broken(text: &str, path: &Path, span: Option<std::ops::Range<usize>>, message: &str) -> Error {
     let place = match span {

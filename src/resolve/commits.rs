@@ -32,7 +32,9 @@ pub fn read(provider: &Provider<'_>, chosen: &[&config::Workspace], how: &How<'_
     let step = provider.ui.step("sources", format!("resolve {}", crate::ui::count(chosen.len(), "workspace")));
     let kept: Vec<Option<String>> = chosen.iter().map(|config| kept_commit(config, how.kept?)).collect();
     let all = tokio::task::block_in_place(|| read_all(provider, chosen, &kept, how, jobs));
-    step.done("");
+    if all.iter().any(Result::is_ok) {
+        step.done("");
+    }
     all
 }
 

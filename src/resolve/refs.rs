@@ -1,16 +1,17 @@
 //! A branch, a tag or a commit, as asked for → the commit it is right now.
 
+mod nearest;
+
 use std::collections::BTreeMap;
-use std::sync::Mutex;
-use std::sync::PoisonError;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use nearest::nearest;
 
 use crate::store::Store;
 use crate::store::git::{Advertised, Network, Repository, Scope, SourceUrl};
 use crate::{Error, Result};
 
-/// How many names an error suggests.
-const SUGGESTIONS: usize = 3;
 /// The fewest digits that are taken for a commit, as git abbreviates them.
 const SHORTEST: usize = 7;
 
@@ -58,7 +59,7 @@ pub fn resolve(
         return full_commit(&repository, commit);
     }
     let refs = repository.list(request.scope(), network, interrupt)?;
-    Refs { url: url.clone(), refs }.find(&request, Some(&repository))
+    Refs { url: url.clone(), refs }.find(&request, Some(&Asked { repository: &repository, network, interrupt }))
 }
 
 /// Resolves many requests: each repository is listed once, `jobs` at a time. The answers come in the order of the
@@ -117,7 +118,9 @@ fn resolve_group(
             match (&listed, &request) {
                 (Err(error), _) => Err(again(error)),
                 (Ok((repository, _)), Request::Commit(commit)) => full_commit(repository, commit),
-                (Ok((repository, Some(refs))), _) => refs.find(&request, Some(repository)),
+                (Ok((repository, Some(refs))), _) => {
+                    refs.find(&request, Some(&Asked { repository, network, interrupt }))
+                }
                 (Ok((_, None)), _) => Err(Error::Interrupted),
             },
         );
@@ -143,6 +146,13 @@ fn full_commit(repository: &Repository, commit: &str) -> Result<Resolution> {
         ));
     }
     Ok(Resolution { commit: commit.to_owned(), name: None, warning: None })
+}
+
+/// Where more than the refs can be asked for.
+struct Asked<'a> {
+    repository: &'a Repository,
+    network: &'a Network,
+    interrupt: &'a AtomicBool,
 }
 
 /// What a `repo-ref` can be, told by its looks alone.
@@ -210,7 +220,7 @@ impl Refs {
         self.find(&Request::read(requested), None)
     }
 
-    fn find(&self, request: &Request, repository: Option<&Repository>) -> Result<Resolution> {
+    fn find(&self, request: &Request, asked: Option<&Asked<'_>>) -> Result<Resolution> {
         if self.refs.is_empty() && !matches!(request, Request::Commit(_)) {
             return Err(Error::usage(format!("the repository `{}` is empty", self.url), "push a commit to it first"));
         }
@@ -223,10 +233,7 @@ impl Refs {
         match request {
             Request::Commit(commit) => Ok(Resolution { commit: commit.clone(), name: None, warning: None }),
             Request::Default => found("HEAD").map(|head| resolved(head, None)).ok_or_else(|| {
-                Error::usage(
-                    format!("the repository `{}` has no default branch", self.url),
-                    format!("name a branch, a tag or a commit; it has {}", list(&self.nearest("main"))),
-                )
+                Error::usage(format!("the repository `{}` has no default branch", self.url), self.suggestion("main"))
             }),
             Request::Full(name) => found(name).map(|found| resolved(found, None)).ok_or_else(|| self.unknown(name)),
             Request::Name(name) => {
@@ -244,30 +251,31 @@ impl Refs {
                     // `heads/main` and `tags/v1`, as git reads them.
                     (None, None) => match found(&format!("refs/{name}")) {
                         Some(found) => Ok(resolved(found, None)),
-                        None => self.find_short(request, name, repository),
+                        None => self.find_short(request, name, asked),
                     },
                 }
             }
         }
     }
 
-    fn find_short(&self, request: &Request, name: &str, repository: Option<&Repository>) -> Result<Resolution> {
+    fn find_short(&self, request: &Request, name: &str, asked: Option<&Asked<'_>>) -> Result<Resolution> {
         let Some(prefix) = request.prefix() else { return Err(self.unknown(name)) };
-        let mut commits: Vec<String> = match repository {
-            Some(repository) if self.url.local_path().is_some() => repository.commits_with_prefix(&prefix)?,
-            _ => self
-                .refs
-                .iter()
-                .map(commit_of)
-                .filter(|commit| commit.starts_with(&prefix))
-                .map(str::to_owned)
-                .collect(),
-        };
+        let is_remote = self.url.local_path().is_none();
+        let advertised = || self.refs.iter().map(commit_of).filter(|commit| commit.starts_with(&prefix));
+        let mut commits: Vec<String> = advertised().map(str::to_owned).collect();
+        let mut knows_all = false;
+        if let Some(Asked { repository, network, interrupt }) = asked
+            && (commits.is_empty() || !is_remote)
+            && let Some(found) = repository.commits_with_prefix(&prefix, network, interrupt)?
+        {
+            knows_all = true;
+            commits.extend(found);
+        }
         commits.sort_unstable();
         commits.dedup();
         match &commits[..] {
             [commit] => Ok(Resolution { commit: commit.clone(), name: None, warning: None }),
-            [] if self.url.local_path().is_none() => Err(Error::usage(
+            [] if is_remote && !knows_all => Err(Error::usage(
                 format!("no branch, tag or advertised commit of `{}` is or begins with `{name}`", self.url),
                 "give all 40 digits of the commit: finding it by fewer would take the whole history",
             )),
@@ -280,34 +288,29 @@ impl Refs {
     }
 
     fn unknown(&self, name: &str) -> Error {
-        let nearest = self.nearest(name);
         Error::usage(
             format!("the repository `{}` has no branch, tag or commit `{name}`", self.url),
-            if nearest.is_empty() {
-                "give a branch, a tag or a full commit".to_owned()
-            } else {
-                format!("the nearest it has: {}", list(&nearest))
-            },
+            self.suggestion(name),
         )
+    }
+
+    fn suggestion(&self, name: &str) -> String {
+        let nearest = self.nearest(name);
+        if nearest.is_empty() {
+            return "give a branch, a tag or a full commit".to_owned();
+        }
+        format!("the nearest it has: {}", list(&nearest))
     }
 
     /// Up to three branches and tags whose names are closest to `name`, the closest first.
     fn nearest(&self, name: &str) -> Vec<String> {
-        let bare = |full: &str| -> Option<String> {
-            full.strip_prefix("refs/heads/").or_else(|| full.strip_prefix("refs/tags/")).map(str::to_owned)
-        };
-        let name = bare(name).unwrap_or_else(|| name.to_owned());
-        let name = name.strip_prefix("origin/").unwrap_or(&name);
-        let mut near: Vec<(usize, String)> = self
-            .refs
-            .iter()
-            .filter_map(|found| bare(&found.name))
-            .map(|other| (distance(name, &other), other))
-            .collect();
-        near.sort_unstable();
-        near.dedup();
-        near.into_iter().take(SUGGESTIONS).map(|(_, name)| name).collect()
+        nearest(bare(name).unwrap_or(name), self.refs.iter().filter_map(|found| bare(&found.name)))
     }
+}
+
+/// A branch's or tag's name without the folder of its kind.
+fn bare(full: &str) -> Option<&str> {
+    full.strip_prefix("refs/heads/").or_else(|| full.strip_prefix("refs/tags/"))
 }
 
 fn commit_of(found: &Advertised) -> &str {
@@ -316,31 +319,6 @@ fn commit_of(found: &Advertised) -> &str {
 
 fn list(names: &[String]) -> String {
     names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
-}
-
-/// How far two names are apart: the optimal string alignment distance without regard to case; a name that contains the
-/// other is near.
-fn distance(a: &str, b: &str) -> usize {
-    let a: Vec<char> = a.to_lowercase().chars().take(200).collect();
-    let b: Vec<char> = b.to_lowercase().chars().take(200).collect();
-    let (short, long) = if a.len() < b.len() { (&a, &b) } else { (&b, &a) };
-    if !short.is_empty() && long.windows(short.len()).any(|part| part == &short[..]) {
-        return 1.min(long.len() - short.len());
-    }
-    let mut before: Vec<usize> = Vec::new();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for i in 1..=a.len() {
-        let mut next = vec![i];
-        for j in 1..=b.len() {
-            let mut best = (row[j] + 1).min(next[j - 1] + 1).min(row[j - 1] + usize::from(a[i - 1] != b[j - 1]));
-            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
-                best = best.min(before[j - 2] + 1);
-            }
-            next.push(best);
-        }
-        before = std::mem::replace(&mut row, next);
-    }
-    row[b.len()]
 }
 
 #[cfg(test)]
@@ -440,14 +418,5 @@ mod tests {
                 "the repository `https://example.com/a/b` is empty"
             );
         }
-    }
-
-    #[test]
-    fn distances() {
-        assert_eq!(distance("main", "main"), 0);
-        assert_eq!(distance("mian", "main"), 1);
-        assert_eq!(distance("1.9", "release-1.9"), 1);
-        assert_eq!(distance("kitten", "sitting"), 3);
-        assert_eq!(distance("", "abc"), 3);
     }
 }

@@ -23,7 +23,8 @@ pub fn atomic_file(path: &Path, bytes: &[u8]) -> Result<()> {
             .suffix(".tmp")
             .permissions(fs::Permissions::from_mode(0o666))
             .tempfile_in(parent)?;
-        file.write_all(bytes)?;
+        // Not through the temporary file's wrapper: its errors name a path that is nobody's.
+        file.as_file_mut().write_all(bytes)?;
         file.as_file().sync_all()?;
         file.persist(&target).map_err(|error| error.error)?;
         sync_dir(parent)
@@ -42,7 +43,8 @@ pub fn atomic_dir(path: &Path, fill: impl FnOnce(&Path) -> Result<()>) -> Result
         .tempdir_in(parent)
         .map_err(Error::io("create", path))?;
     fill(folder.path())?;
-    let placed = place_dir(folder.path(), path)?;
+    flush(folder.path())?;
+    let placed = rename_dir(folder.path(), path)?;
     if placed {
         // It lies elsewhere now: nothing is left to remove.
         let _ = folder.keep();
@@ -50,9 +52,8 @@ pub fn atomic_dir(path: &Path, fill: impl FnOnce(&Path) -> Result<()>) -> Result
     Ok(placed)
 }
 
-/// Flushes the folder `from` to disk and renames it to `to`; false when `to` is there already.
-pub(super) fn place_dir(from: &Path, to: &Path) -> Result<bool> {
-    sync_file_system(from).map_err(Error::io("write", to))?;
+/// Renames the folder `from` to `to`; false when `to` is there already.
+pub(super) fn rename_dir(from: &Path, to: &Path) -> Result<bool> {
     match fs::rename(from, to) {
         Ok(()) => {
             sync_dir(parent(to)).map_err(Error::io("write", to))?;
@@ -65,12 +66,35 @@ pub(super) fn place_dir(from: &Path, to: &Path) -> Result<bool> {
     }
 }
 
-/// One call flushes a tree of any size; a call per file takes minutes for an npm tree.
-fn sync_file_system(dir: &Path) -> io::Result<()> {
-    let dir = File::open(dir)?;
-    #[cfg(target_os = "linux")]
-    rustix::fs::syncfs(&dir)?;
-    dir.sync_all()
+/// Brings a folder and all in it to disk: file by file when they are few, else by flushing the whole file system, since
+/// a call per file takes minutes for an npm tree.
+pub(super) fn flush(dir: &Path) -> Result<()> {
+    const FEW: usize = 100;
+    let collect = || -> io::Result<Vec<PathBuf>> {
+        let mut paths = vec![dir.to_path_buf()];
+        let mut next = 0;
+        while next < paths.len() && paths.len() <= FEW {
+            if paths[next].is_dir() {
+                for entry in fs::read_dir(&paths[next])? {
+                    let entry = entry?;
+                    if !entry.file_type()?.is_symlink() {
+                        paths.push(entry.path());
+                    }
+                }
+            }
+            next += 1;
+        }
+        Ok(paths)
+    };
+    let flush = || -> io::Result<()> {
+        let paths = collect()?;
+        #[cfg(target_os = "linux")]
+        if paths.len() > FEW {
+            return Ok(rustix::fs::syncfs(File::open(dir)?)?);
+        }
+        paths.iter().try_for_each(|path| File::open(path)?.sync_all())
+    };
+    flush().map_err(Error::io("write", dir))
 }
 
 fn sync_dir(dir: &Path) -> io::Result<()> {

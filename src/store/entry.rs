@@ -86,6 +86,15 @@ impl Store {
         Ok(Some(Entry { path, fresh: false, _use: used }))
     }
 
+    /// The folder that npm or yarn ([`Kind::is_whole`]) keeps as its own cache, in use until the value is dropped.
+    pub fn tool_cache(&self, kind: Kind, interrupt: &AtomicBool) -> Result<Entry> {
+        let used = lock::acquire(&self.lock_file(kind.as_str()), Share::Shared, interrupt)?;
+        let path = self.kind_dir(kind);
+        fs::create_dir_all(&path).map_err(Error::io("create", &path))?;
+        touch(&path);
+        Ok(Entry { path, fresh: false, _use: used })
+    }
+
     /// The entry `key` of a kind, every file of it as it was when it was filled. One in which a file changed is removed:
     /// it is never used. A process looks once, however many of its builds use the entry.
     pub fn sound_entry(&self, kind: Kind, key: &str, interrupt: &AtomicBool) -> Result<Found> {

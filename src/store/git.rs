@@ -8,6 +8,7 @@ mod fetch;
 mod program;
 mod remote;
 mod repository;
+mod status;
 mod tree;
 mod url;
 

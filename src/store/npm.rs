@@ -201,6 +201,7 @@ impl Registry {
         }
         let response = request.send().await.map_err(|e| torn(what, &e))?;
         let status = response.status();
+        tracing::debug!("asked the npm registry for {what}: {status}");
         if status.is_success() {
             return Ok(response);
         }

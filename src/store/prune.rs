@@ -62,29 +62,49 @@ impl Store {
         let mut seen = HashSet::new();
         for kind in Kind::ALL {
             let dir = self.kind_dir(kind);
+            if kind.is_whole() {
+                let is_empty = fs::read_dir(&dir).map_err(Error::io("read", &dir))?.next().is_none();
+                if !is_empty {
+                    self.prune_one(&dir, &self.lock_file(kind.as_str()), what, &mut pruned, &mut seen)?;
+                    fs::create_dir_all(&dir).map_err(Error::io("create", &dir))?;
+                }
+                continue;
+            }
             for item in fs::read_dir(&dir).map_err(Error::io("read", &dir))?.flatten() {
                 let path = item.path();
-                if !is_old(&path, what) {
-                    continue;
-                }
                 let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
                 let lock_file = self.lock_file(&entry_lock_name(kind, name));
-                let Some(_alone) = lock::attempt(&lock_file, Share::Exclusive)? else {
-                    pruned.busy += 1;
-                    continue;
-                };
-                if !is_old(&path, what) {
-                    continue;
-                }
-                pruned.bytes += weigh(&path, &mut seen);
-                let grave = self.scratch()?;
-                fs::rename(&path, grave.path().join("x")).map_err(Error::io("remove", &path))?;
-                pruned.entries += 1;
-                let _ = fs::remove_file(&lock_file);
+                self.prune_one(&path, &lock_file, what, &mut pruned, &mut seen)?;
             }
         }
         scratch::sweep(&self.tmp());
         Ok(pruned)
+    }
+
+    fn prune_one(
+        &self,
+        path: &Path,
+        lock_file: &Path,
+        what: What,
+        pruned: &mut Pruned,
+        seen: &mut HashSet<(u64, u64)>,
+    ) -> Result<()> {
+        if !is_old(path, what) {
+            return Ok(());
+        }
+        let Some(_alone) = lock::attempt(lock_file, Share::Exclusive)? else {
+            pruned.busy += 1;
+            return Ok(());
+        };
+        // Somebody may have used it between the look and the lock.
+        if is_old(path, what) {
+            pruned.bytes += weigh(path, seen);
+            let grave = self.scratch()?;
+            fs::rename(path, grave.path().join("x")).map_err(Error::io("remove", path))?;
+            pruned.entries += 1;
+        }
+        let _ = fs::remove_file(lock_file);
+        Ok(())
     }
 }
 
@@ -143,6 +163,20 @@ mod tests {
         assert!(pruned.bytes >= 100_000);
         assert!(!idle.exists());
         assert!(used.path().join("data").exists());
+    }
+
+    #[test]
+    fn the_cache_of_a_tool_goes_as_a_whole() {
+        let root = tempfile::tempdir().unwrap();
+        let store = Store::open(root.path()).unwrap();
+        let npm = store.tool_cache(Kind::Npm, &GO).unwrap();
+        fs::create_dir_all(npm.path().join("_cacache/index")).unwrap();
+        fs::write(npm.path().join("_cacache/index/a"), "1").unwrap();
+        assert_eq!(store.prune(What::All).unwrap(), Pruned { busy: 1, ..Pruned::default() });
+        drop(npm);
+        assert_eq!(store.prune(What::OlderThan(Duration::from_secs(60))).unwrap(), Pruned::default());
+        assert_eq!(store.prune(What::All).unwrap().entries, 1);
+        assert_eq!(fs::read_dir(store.kind_dir(Kind::Npm)).unwrap().count(), 0);
     }
 
     #[test]

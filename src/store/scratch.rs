@@ -68,9 +68,16 @@ impl Scratch {
         self.folder.as_ref().map_or(Path::new(""), TempDir::path)
     }
 
-    /// Gives the content a name elsewhere on the cache's file system; false when something has that name already.
-    pub(super) fn place(mut self, to: &Path) -> Result<bool> {
-        let placed = super::atomic::place_dir(self.path(), to)?;
+    /// Flushes the content to disk and gives it a name elsewhere on the cache's file system; false when something has
+    /// that name already.
+    pub(super) fn place(self, to: &Path) -> Result<bool> {
+        super::atomic::flush(self.path())?;
+        self.place_flushed(to)
+    }
+
+    /// The same for content that was flushed as it was written.
+    pub(super) fn place_flushed(mut self, to: &Path) -> Result<bool> {
+        let placed = super::atomic::rename_dir(self.path(), to)?;
         if placed && let Some(folder) = self.folder.take() {
             let _ = folder.keep();
         }

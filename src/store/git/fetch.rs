@@ -1,7 +1,8 @@
 //! Getting refs and commits: look first, lock, try, try again, give up in time.
 
+use std::collections::HashSet;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -13,6 +14,7 @@ use gix::ObjectId;
 use super::failure::{Failure, with_retries};
 use super::repository::{parse_id, ref_name};
 use super::{Advertised, Repository, Scope, Tree, program, remote};
+use crate::store::atomic_file;
 use crate::{Error, Result};
 
 /// How hard to try.
@@ -22,7 +24,8 @@ pub struct Network {
     pub attempts: u32,
     /// The pause before the second attempt; each further one is twice as long.
     pub pause: Duration,
-    /// The longest that one attempt may take.
+    /// The longest that one attempt may take. A connection that stands still ends sooner: after half a minute over http,
+    /// after a minute over ssh.
     pub timeout: Duration,
     /// Uses the `git` program: it knows `.netrc`, `http.proxy`, `http.sslCAInfo` and what else its configuration says.
     pub git_program: bool,
@@ -30,7 +33,7 @@ pub struct Network {
 
 impl Default for Network {
     fn default() -> Self {
-        Self { attempts: 4, pause: Duration::from_millis(500), timeout: Duration::from_secs(600), git_program: false }
+        Self { attempts: 4, pause: Duration::from_millis(500), timeout: Duration::from_secs(1800), git_program: false }
     }
 }
 
@@ -48,7 +51,7 @@ impl Repository {
                 if by_program {
                     program::list(&repository, scope, stop)
                 } else {
-                    remote::list(&repository, scope).map_err(|error| Failure::from_gix(&error))
+                    remote::list(&repository, scope).map_err(|error| Failure::from_gix(&error, &repository.url))
                 }
             })
         })
@@ -85,13 +88,66 @@ impl Repository {
                 if by_program {
                     program::fetch(&repository, id, stop)
                 } else {
-                    remote::fetch(&repository, id, stop).map_err(|error| Failure::from_gix(&error))
+                    remote::fetch(&repository, id, stop).map_err(|error| Failure::from_gix(&error, &repository.url))
                 }
             })
         })
         .map_err(|failure| failure.into_error(&format!("fetch commit `{commit}` from"), &self.url, &self.dir))?;
+        if self.open_isolated()?.has_object(id) {
+            self.mark(id)?;
+        }
         self.tree(commit)?
             .ok_or_else(|| Failure::NoCommit.into_error(&format!("fetch commit `{commit}` from"), &self.url, &self.dir))
+    }
+
+    /// Writes the ref that says "this commit is here whole", after all it stands for has reached the disk.
+    fn mark(&self, commit: ObjectId) -> Result<()> {
+        for path in files(&self.dir.join("objects/pack")).chain([self.dir.join("shallow")]) {
+            match fs::File::open(&path).and_then(|file| file.sync_all()) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(Error::io("write", &path)(error));
+                }
+                _ => {}
+            }
+        }
+        atomic_file(&self.dir.join(ref_name(commit)), format!("{commit}\n").as_bytes())
+    }
+
+    /// The commits whose ids begin with `prefix` (7 to 39 hexadecimal digits), those behind tag objects too. `None` where
+    /// that cannot be known without the whole history: for a remote, unless the `git` program is used.
+    pub(crate) fn commits_with_prefix(
+        &self,
+        prefix: &str,
+        network: &Network,
+        interrupt: &AtomicBool,
+    ) -> Result<Option<Vec<String>>> {
+        if self.is_remote() && !network.git_program {
+            return Ok(None);
+        }
+        if self.is_remote() {
+            let what = format!("looking for the commit `{prefix}` in `{}`", self.url);
+            return with_retries(network.attempts, network.pause, interrupt, &what, || {
+                let (repository, prefix) = (self.clone(), prefix.to_owned());
+                attempt(network.timeout, interrupt, move |stop| {
+                    program::commits_with_prefix(&repository, &prefix, stop)
+                })
+            })
+            .map(Some)
+            .map_err(|failure| failure.into_error("read the history of", &self.url, &self.dir));
+        }
+        let repo = self.open_isolated()?;
+        let read = || -> gix::Result<Vec<String>> {
+            let mut found = HashSet::new();
+            repo.objects.lookup_prefix(gix::hash::Prefix::from_hex(prefix)?, Some(&mut found))?;
+            let mut commits = Vec::new();
+            for id in found {
+                if let Ok(commit) = repo.find_object(id)?.peel_to_kind(gix::objs::Kind::Commit) {
+                    commits.push(commit.id.to_string());
+                }
+            }
+            Ok(commits)
+        };
+        read().map(Some).map_err(|error| super::failure::damaged(&self.url, &error))
     }
 
     fn list_local(&self) -> Result<Vec<Advertised>> {
@@ -177,17 +233,21 @@ fn attempt<T: Send + 'static>(
 
 /// Removes what a killed fetch left in a bare repository of ours. Only with the repository's lock held.
 fn remove_leftovers(dir: &Path, commit: ObjectId) {
-    for folder in ["", "refs/factory", "objects/pack"] {
-        for entry in fs::read_dir(dir.join(folder)).into_iter().flatten().flatten() {
-            let name = entry.file_name();
-            let name = name.to_string_lossy();
-            let is_pack = name.starts_with("pack-") && (name.ends_with(".pack") || name.ends_with(".idx"));
-            let left = name.ends_with(".lock") || (folder.ends_with("pack") && !is_pack);
-            if left && entry.file_type().is_ok_and(|kind| kind.is_file()) {
-                let _ = fs::remove_file(entry.path());
-            }
-        }
-    }
+    let locks = files(dir).chain(files(&dir.join("refs/factory")));
+    let locks = locks.filter(|path| ends_with(path, ".lock") || ends_with(path, ".tmp"));
+    let packs = files(&dir.join("objects/pack")).filter(|path| !ends_with(path, ".pack") && !ends_with(path, ".idx"));
     // A mark without its commit: the machine went down before the objects reached the disk.
-    let _ = fs::remove_file(dir.join(ref_name(commit)));
+    for path in locks.chain(packs).chain([dir.join(ref_name(commit))]) {
+        let _ = fs::remove_file(path);
+    }
+}
+
+fn ends_with(path: &Path, end: &str) -> bool {
+    path.file_name().is_some_and(|name| name.as_encoded_bytes().ends_with(end.as_bytes()))
+}
+
+/// The regular files of a folder; none where it cannot be read.
+fn files(dir: &Path) -> impl Iterator<Item = PathBuf> + use<> {
+    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+    entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file())).map(|entry| entry.path())
 }

@@ -11,7 +11,7 @@ use gix::bstr::ByteSlice;
 
 use super::failure::Failure;
 use super::remote::basic_header;
-use super::repository::ref_name;
+use super::repository::create_bare;
 use super::url::Place;
 use super::{Advertised, Repository, Scope};
 
@@ -42,8 +42,30 @@ pub(super) fn list(repository: &Repository, scope: Scope, stop: &AtomicBool) -> 
 pub(super) fn fetch(repository: &Repository, commit: ObjectId, stop: &AtomicBool) -> Result<(), Failure> {
     let mut git = git(repository);
     git.args(["fetch", "--quiet", "--depth=1", "--no-tags", "--no-auto-gc", "--no-write-fetch-head"]);
-    git.args(["--no-recurse-submodules", "--", &url(repository), &format!("+{commit}:{}", ref_name(commit))]);
+    git.args(["--no-recurse-submodules", "--", &url(repository), &commit.to_string()]);
     run(git, stop).map(drop)
+}
+
+/// The commits of a remote whose ids begin with `prefix`. This takes its history, though of commits only, where the
+/// server can leave out trees; it goes to a throw-away repository.
+pub(super) fn commits_with_prefix(
+    repository: &Repository,
+    prefix: &str,
+    stop: &AtomicBool,
+) -> Result<Vec<String>, Failure> {
+    let broken = |error: crate::Error| Failure::Other(error.to_string());
+    let scratch = repository.store.scratch().map_err(broken)?;
+    create_bare(scratch.path()).map_err(broken)?;
+    let history = Repository { dir: scratch.path().to_path_buf(), ..repository.clone() };
+    let mut fetch = git(&history);
+    fetch.args(["fetch", "--quiet", "--filter=tree:0", "--no-tags", "--no-auto-gc", "--no-write-fetch-head"]);
+    fetch.args(["--no-recurse-submodules", "--", &url(repository)]);
+    fetch.args(["+refs/heads/*:refs/factory/heads/*", "+refs/tags/*:refs/factory/tags/*"]);
+    run(fetch, stop)?;
+    let mut list = git(&history);
+    list.args(["rev-list", "--all"]);
+    let all = run(list, stop)?;
+    Ok(all.lines().filter(|commit| commit.starts_with(prefix)).map(str::to_owned).collect())
 }
 
 fn url(repository: &Repository) -> String {

@@ -11,11 +11,10 @@ use gix::credentials::protocol::Outcome;
 use gix::progress::Discard;
 use gix::protocol::handshake::Ref as GixRef;
 use gix::protocol::transport::client::blocking_io::{Transport, http};
-use gix::remote::fetch::{Shallow, Tags};
+use gix::remote::fetch::{Shallow, Status, Tags};
 use gix::remote::{Connection, Direction, ref_map};
 use gix::url::Scheme;
 
-use super::repository::ref_name;
 use super::url::{Account, Place};
 use super::{Repository, SourceUrl};
 
@@ -77,19 +76,24 @@ fn advertised(found: &GixRef) -> Option<Advertised> {
     })
 }
 
-/// Fetches exactly `commit`, without its history, into the bare repository, and marks it with a ref.
+/// Fetches exactly `commit`, without its history, into the bare repository. No ref is written.
 pub(super) fn fetch(repository: &Repository, commit: ObjectId, interrupt: &AtomicBool) -> gix::Result<()> {
     let repo = open(repository)?;
-    let spec = format!("+{commit}:{}", ref_name(commit));
     // A spec that is only an object id makes gix ask for every ref there is; the second one, which matches nothing,
     // narrows that down to nothing.
     let nothing = gix::refspec::parse("refs/factory/none".into(), gix::refspec::parse::Operation::Fetch)?.to_owned();
-    let remote = remote(&repo, repository)?.with_refspecs([spec.as_str()], Direction::Fetch)?;
+    let remote = remote(&repo, repository)?.with_refspecs([commit.to_string().as_str()], Direction::Fetch)?;
     let options = ref_map::Options { extra_refspecs: vec![nothing], ..Default::default() };
-    connect(&remote, &repo, &repository.url)?
+    let outcome = connect(&remote, &repo, &repository.url)?
         .prepare_fetch(Discard, options)?
         .with_shallow(Shallow::DepthAtRemote(NonZeroU32::MIN))
         .receive(Discard, interrupt)?;
+    if let Status::Change { write_pack_bundle, .. } = outcome.status
+        && let Some(keep) = write_pack_bundle.keep_path
+    {
+        // Without a ref to write, gix leaves it to us to let the pack go.
+        let _ = std::fs::remove_file(keep);
+    }
     Ok(())
 }
 

@@ -1,6 +1,5 @@
 //! One repository, opened: the cache's bare one of a remote source, or the user's own.
 
-use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,7 +11,7 @@ use super::url::Place;
 use super::{SourceUrl, Tree};
 use crate::store::entry::{entry_lock_name, touch};
 use crate::store::lock::{self, LockGuard, Share};
-use crate::store::{Kind, Store, file_name, short_hash};
+use crate::store::{Kind, Store, atomic_file, file_name, short_hash};
 use crate::{Error, Result};
 
 /// A repository from which commits are read. The cache's copy is not pruned while this value, or a [`Tree`] of it, lives.
@@ -41,7 +40,7 @@ impl Store {
         } else {
             let scratch = self.scratch()?;
             create_bare(scratch.path())?;
-            scratch.place(&dir)?;
+            scratch.place_flushed(&dir)?;
         }
         Ok(Repository { store: self.clone(), url: url.clone(), dir, in_use })
     }
@@ -79,24 +78,6 @@ impl Repository {
         Tree::open(self, repo, id).map(Some)
     }
 
-    /// The commits of a local repository whose ids begin with `prefix` (7 to 39 hexadecimal digits), those behind tag
-    /// objects too.
-    pub(crate) fn commits_with_prefix(&self, prefix: &str) -> Result<Vec<String>> {
-        let repo = self.open_isolated()?;
-        let read = || -> gix::Result<Vec<String>> {
-            let mut found = HashSet::new();
-            repo.objects.lookup_prefix(gix::hash::Prefix::from_hex(prefix)?, Some(&mut found))?;
-            let mut commits = Vec::new();
-            for id in found {
-                if let Ok(commit) = repo.find_object(id)?.peel_to_kind(gix::objs::Kind::Commit) {
-                    commits.push(commit.id.to_string());
-                }
-            }
-            Ok(commits)
-        };
-        read().map_err(|error| super::failure::damaged(&self.url, &error))
-    }
-
     pub(super) fn is_remote(&self) -> bool {
         self.in_use.is_some()
     }
@@ -126,7 +107,7 @@ fn repository_key(url: &SourceUrl) -> String {
 }
 
 /// A bare repository as small as git allows: no hooks, no samples.
-fn create_bare(dir: &Path) -> Result<()> {
+pub(super) fn create_bare(dir: &Path) -> Result<()> {
     for folder in ["objects/pack", "objects/info", "refs/heads", "refs/tags", "refs/factory"] {
         let folder = dir.join(folder);
         fs::create_dir_all(&folder).map_err(Error::io("create", &folder))?;
@@ -135,8 +116,7 @@ fn create_bare(dir: &Path) -> Result<()> {
         ("HEAD", "ref: refs/heads/none\n"),
         ("config", "[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = true\n"),
     ] {
-        let file = dir.join(name);
-        fs::write(&file, text).map_err(Error::io("write", &file))?;
+        atomic_file(&dir.join(name), text.as_bytes())?;
     }
     Ok(())
 }

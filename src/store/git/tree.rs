@@ -15,8 +15,8 @@ use crate::{Error, Result};
 
 /// The most bytes [`Tree::read`] gives: far beyond any package.json or lockfile, and no danger to memory.
 const LARGEST_FILE: u64 = 64 << 20;
-/// The most entries of one tree. A few hostile objects can spell out a tree of any size.
-const MOST_ENTRIES: usize = 2_000_000;
+/// The most entries of one tree. A few hostile objects can spell out a tree of any size; Linux has 90,000.
+const MOST_ENTRIES: usize = 500_000;
 /// The longest path, as the kernel has it.
 const LONGEST_PATH: usize = 4096;
 /// How many symlinks a path may go through, as the kernel has it.

@@ -153,6 +153,10 @@ impl SourceUrl {
         name.strip_suffix(".git").unwrap_or(name).to_owned()
     }
 
+    pub(super) fn is_ssh(&self) -> bool {
+        matches!(&self.place, Place::Remote { url, .. } if url.scheme == Scheme::Ssh)
+    }
+
     pub(super) fn place(&self) -> &Place {
         &self.place
     }
@@ -325,5 +329,28 @@ mod tests {
         assert_eq!(without_secrets("ssh://git@host/a"), "ssh://git@host/a");
         let url = parse("https://me:pw@d@host/a").unwrap();
         assert_eq!(url.redact("bad password pw@d"), "bad password ***");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_text_makes_it_panic_and_no_password_is_shown(
+            text in ".{0,60}",
+            scheme in "(https|http|ssh|git|ext|file)?(://|::|:)?",
+            account in "([a-z@:%/]{0,6}:?S3CRET)?",
+        ) {
+            let repo = format!("{scheme}{account}@{text}");
+            match parse(&repo) {
+                Ok(url) => {
+                    let shown = format!("{url} {url:?} {} {}", url.canonical(), url.name());
+                    // Before the `@` of an ssh address stands a user, which is no secret, and a path is one anyway.
+                    proptest::prop_assert!(url.is_ssh() || !account_is_in_authority(&repo) || !shown.contains("S3CRET"), "{shown}");
+                }
+                Err(error) => proptest::prop_assert!(!error.to_string().is_empty()),
+            }
+        }
+    }
+
+    fn account_is_in_authority(repo: &str) -> bool {
+        repo.split_once("://").and_then(|(_, rest)| rest.split('/').next()).is_some_and(|part| part.contains('@'))
     }
 }

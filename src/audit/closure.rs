@@ -1,0 +1,169 @@
+//! What a lockfile beside the lock holds: packages by name and version, and what a plugin takes from its host.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use serde::Deserialize;
+
+use super::change::{PackageChange, PackageMove};
+use super::step::{Step, package_change};
+use crate::error::{Error, Place, Result};
+use crate::resolve::yarn_lock::{Entry, YarnLock};
+
+/// The versions of each package.
+pub type Packages = BTreeMap<String, BTreeSet<String>>;
+
+/// A plugin's private dependencies.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Closure {
+    /// The packages, the plugin itself left out.
+    pub packages: Packages,
+    /// Packages the plugin, or one embedded in it, expects the host to have (`peerDependencies`); empty in a v1 lock,
+    /// which does not say.
+    pub shares: BTreeSet<String>,
+}
+
+impl Closure {
+    /// Reads a `yarn.lock`, Berry or v1.
+    pub fn read(bytes: &[u8], path: &Path) -> Result<Self> {
+        let lock = YarnLock::parse(bytes, path)?;
+        let mut closure = Self::default();
+        for entry in &lock.entries {
+            if is_own(entry) {
+                closure.shares.extend(entry.peers.iter().map(|peer| peer.name.to_string()));
+            }
+            if entry.workspace_path().is_none() {
+                closure.packages.entry(entry.name().to_owned()).or_default().insert(entry.version.to_string());
+            }
+        }
+        Ok(closure)
+    }
+}
+
+/// True for the plugin itself and for what is embedded in it: they are built from source, not taken from a registry.
+pub fn is_own(entry: &Entry<'_>) -> bool {
+    entry.workspace_path().is_some() || is_embedded(entry)
+}
+
+/// True for a package that was built from the workspace's source and embedded in the plugin.
+pub fn is_embedded(entry: &Entry<'_>) -> bool {
+    let own = |reference: &str| ["file:", "portal:", "link:"].iter().any(|protocol| reference.starts_with(protocol));
+    entry.descriptors.iter().any(|descriptor| own(&descriptor.range))
+}
+
+/// The packages of an npm `package-lock.json` (lockfile version 2 or 3), the root left out.
+pub fn of_package_lock(bytes: &[u8], path: &Path) -> Result<Packages> {
+    #[derive(Deserialize)]
+    struct PackageLock {
+        packages: BTreeMap<String, Package>,
+    }
+    #[derive(Deserialize)]
+    struct Package {
+        name: Option<String>,
+        version: Option<String>,
+    }
+    let lock: PackageLock = serde_json::from_slice(bytes).map_err(|error| Error::Lock {
+        place: Place::at(path, error.line(), error.column()),
+        what: format!("is not a package-lock.json of npm: {error}"),
+        hint: "restore it from version control, or run `factory resolve --renew-tools`".into(),
+    })?;
+    let mut packages = Packages::new();
+    for (place, package) in lock.packages {
+        let Some(folder) = place.rsplit("node_modules/").next().filter(|_| place.contains("node_modules/")) else {
+            continue;
+        };
+        let name = package.name.unwrap_or_else(|| folder.to_owned());
+        packages.entry(name).or_default().extend(package.version);
+    }
+    Ok(packages)
+}
+
+/// What moved between two sets of packages: majors first, then what is gone, new and moved by less, each by name.
+pub fn changes(old: &Packages, new: &Packages) -> Vec<PackageChange> {
+    let none = BTreeSet::new();
+    let names: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+    let mut changes: Vec<PackageChange> = names
+        .into_iter()
+        .filter_map(|name| package_change(name, old.get(name).unwrap_or(&none), new.get(name).unwrap_or(&none)))
+        .collect();
+    changes.sort_by_key(|change| (change.step != Some(Step::Major), rank(change.change)));
+    changes
+}
+
+fn rank(change: PackageMove) -> u8 {
+    match change {
+        PackageMove::Removed => 0,
+        PackageMove::Added => 1,
+        PackageMove::Changed => 2,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BERRY: &str = r#"__metadata:
+  version: 8
+
+"@x/plugin-dynamic@workspace:.":
+  version: 0.0.0-use.local
+  resolution: "@x/plugin-dynamic@workspace:."
+  dependencies:
+    "@x/common": "npm:0.1.0"
+  peerDependencies:
+    "@backstage/backend-plugin-api": ^1.4.3
+
+"@x/common@file:./embedded/x-common::locator=%40x%2Fplugin-dynamic%40workspace%3A.":
+  version: 0.1.0+embedded
+  resolution: "@x/common@file:./embedded/x-common#./embedded/x-common::hash=4dc97f&locator=x"
+  peerDependencies:
+    "@backstage/config": ^1.0.0
+
+"lodash@npm:^3.0.0":
+  version: 3.10.1
+  resolution: "lodash@npm:3.10.1"
+
+"lodash@npm:^4.0.0":
+  version: 4.17.21
+  resolution: "lodash@npm:4.17.21"
+  peerDependencies:
+    react: ^18
+"#;
+
+    #[test]
+    fn a_closure_has_its_packages_and_what_it_shares() {
+        let closure = Closure::read(BERRY.as_bytes(), Path::new("yarn.lock")).unwrap();
+        let packages: Vec<_> = closure.packages.iter().map(|(name, v)| (name.as_str(), v.len())).collect();
+        assert_eq!(packages, [("@x/common", 1), ("lodash", 2)]);
+        // A private dependency's peers are met inside the closure.
+        let shares: Vec<_> = closure.shares.iter().map(String::as_str).collect();
+        assert_eq!(shares, ["@backstage/backend-plugin-api", "@backstage/config"]);
+    }
+
+    #[test]
+    fn a_package_lock_names_packages_by_their_folders() {
+        let text = br#"{"packages": {"": {"name": "root", "version": "1.0.0"},
+            "node_modules/@a/b": {"version": "1.0.0"},
+            "node_modules/c/node_modules/@a/b": {"version": "2.0.0"},
+            "node_modules/alias": {"name": "real", "version": "3.0.0"},
+            "local": {"version": "0.0.0"}}}"#;
+        let packages = of_package_lock(text, Path::new("package-lock.json")).unwrap();
+        let found: Vec<String> = packages.iter().map(|(name, versions)| format!("{name} {versions:?}")).collect();
+        assert_eq!(found, [r#"@a/b {"1.0.0", "2.0.0"}"#, r#"real {"3.0.0"}"#]);
+    }
+
+    #[test]
+    fn majors_come_first() {
+        let packages = |list: &[(&str, &str)]| {
+            let mut packages = Packages::new();
+            for (name, version) in list {
+                packages.entry((*name).into()).or_default().insert((*version).into());
+            }
+            packages
+        };
+        let old = packages(&[("a", "1.0.0"), ("b", "1.0.0"), ("c", "1.0.0"), ("same", "1.0.0")]);
+        let new = packages(&[("a", "1.0.1"), ("c", "2.0.0"), ("d", "1.0.0"), ("same", "1.0.0")]);
+        let names: Vec<_> = changes(&old, &new).into_iter().map(|change| change.package).collect();
+        assert_eq!(names, ["c", "b", "d", "a"]);
+    }
+}

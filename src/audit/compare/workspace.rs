@@ -1,0 +1,174 @@
+//! The changes of one workspace, then those of its plugins.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::super::change::{Evidence, FileChange, Mark, What, WorkspacePlace};
+use super::super::release::{Release, Workspace, input_kind};
+use super::super::{link, moves};
+use super::Comparison;
+use crate::error::Result;
+use crate::lock::Input;
+
+/// A workspace of the union, by its positions.
+enum Which {
+    Old(usize),
+    New(usize),
+}
+
+impl Comparison<'_> {
+    /// All workspaces, sorted by their names.
+    pub(super) fn workspaces(&mut self) -> Result<()> {
+        let mut order: BTreeMap<(&str, bool), Which> = BTreeMap::new();
+        for (at, workspace) in self.new.workspaces.iter().enumerate() {
+            order.insert((&workspace.name, true), Which::New(at));
+        }
+        for (at, workspace) in self.old.workspaces.iter().enumerate() {
+            if !self.pairs.old_workspaces.contains_key(&at) {
+                order.insert((&workspace.name, false), Which::Old(at));
+            }
+        }
+        for ((name, _), which) in order {
+            if self.broken.contains(name) {
+                continue;
+            }
+            match which {
+                Which::Old(at) => self.workspace_gone(at),
+                Which::New(at) => match self.pairs.workspaces.get(&at).copied() {
+                    Some((before, evidence)) => self.workspace_kept(before, at, evidence)?,
+                    None => self.workspace_new(at)?,
+                },
+            }
+        }
+        Ok(())
+    }
+
+    fn workspace_gone(&mut self, at: usize) {
+        let (old, new) = (self.old, self.new);
+        let workspace = &old.workspaces[at];
+        let mut moved = Vec::new();
+        let mut gone = Vec::new();
+        for (p, plugin) in workspace.plugins.iter().enumerate() {
+            match self.pairs.old_plugins.get(&(at, p)) {
+                Some(&(w, q)) => moved.push(new.workspaces[w].place(&new.workspaces[w].plugins[q])),
+                None => gone.push(plugin),
+            }
+        }
+        let what = What::WorkspaceRemoved { source: workspace.source(), plugins: workspace.plugins.len(), moved };
+        self.add(Mark::Removed, Some(&workspace.name), None, what);
+        for plugin in gone {
+            self.plugin_gone(&workspace.name, plugin);
+        }
+    }
+
+    fn workspace_new(&mut self, at: usize) -> Result<()> {
+        let workspace = &self.new.workspaces[at];
+        let moved = (0..workspace.plugins.len()).filter(|p| self.pairs.plugins.contains_key(&(at, *p))).count();
+        let what = What::WorkspaceAdded { source: workspace.source(), plugins: workspace.plugins.len(), moved };
+        self.add(Mark::Added, Some(&workspace.name), None, what);
+        self.plugins(at, None)
+    }
+
+    fn workspace_kept(&mut self, before: usize, now: usize, evidence: Evidence) -> Result<()> {
+        let (old, new) = (&self.old.workspaces[before], &self.new.workspaces[now]);
+        let name = Some(new.name.as_str());
+        if (&old.name, &old.repo, &old.path) != (&new.name, &new.repo, &new.path) {
+            let place = |workspace: &Workspace| WorkspacePlace {
+                name: workspace.name.clone(),
+                repo: workspace.repo.clone(),
+                path: workspace.path.clone(),
+            };
+            // Code from another repository is somebody else's until it is looked at.
+            let mark = if old.repo == new.repo { Mark::Same } else { Mark::Look };
+            self.add(mark, name, None, What::WorkspaceMoved { from: place(old), to: place(new), evidence });
+        }
+        self.commit(old, new);
+        self.backstage(name, old.backstage.as_ref(), new.backstage.as_ref());
+        self.own_tools(old, new);
+        if old.commit == new.commit
+            && let (Some(from), Some(to)) = (old.yarn_lock, new.yarn_lock)
+            && from != to
+        {
+            self.add(Mark::Changed, name, None, What::YarnLock { from, to });
+        }
+        self.inputs(old, new);
+        self.plugins(now, Some(before))
+    }
+
+    fn commit(&mut self, old: &Workspace, new: &Workspace) {
+        if (&old.requested, &old.commit) == (&new.requested, &new.commit) {
+            return;
+        }
+        let reference = |workspace: &Workspace| workspace.commit.clone().unwrap_or_else(|| workspace.requested.clone());
+        let (from, to) = (reference(old), reference(new));
+        let link = if old.repo == new.repo && from != to { link::compare(&new.repo, &from, &to) } else { None };
+        let back = old.repo == new.repo && old.epoch.zip(new.epoch).is_some_and(|(old, new)| new < old);
+        let mark = if back { Mark::Look } else { Mark::Changed };
+        let what = What::Commit { from: old.source(), to: new.source(), link, back };
+        self.add(mark, Some(&new.name), None, what);
+    }
+
+    /// Tools that moved otherwise than those of the release did.
+    fn own_tools(&mut self, old: &Workspace, new: &Workspace) {
+        let moves = |release: &Release, workspace: &Workspace, tool: &str| {
+            let find = |tools: &[(&str, super::Pin)]| {
+                tools.iter().find(|(name, _)| *name == tool).map(|(_, pin)| pin.version.clone())
+            };
+            (find(&workspace.tools), find(&release.tools))
+        };
+        let tools: BTreeSet<&str> = old.tools.iter().chain(&new.tools).map(|(tool, _)| *tool).collect();
+        let own: Vec<&str> = tools
+            .into_iter()
+            .filter(|tool| {
+                let (was, release_was) = moves(self.old, old, tool);
+                let (is, release_is) = moves(self.new, new, tool);
+                was != is && (was, is) != (release_was, release_is)
+            })
+            .collect();
+        let only = |tools: &[(&'static str, super::Pin)]| -> Vec<(&'static str, super::Pin)> {
+            tools.iter().filter(|(tool, _)| own.contains(tool)).cloned().collect()
+        };
+        self.tools(Some(&new.name), &only(&old.tools), &only(&new.tools));
+    }
+
+    fn inputs(&mut self, old: &Workspace, new: &Workspace) {
+        let known = |inputs: &[Input]| -> BTreeMap<String, Input> {
+            inputs.iter().map(|input| (input.path.clone(), input.clone())).collect()
+        };
+        let (olds, news) = (known(&old.inputs), known(&new.inputs));
+        let paths: BTreeSet<&String> = olds.keys().chain(news.keys()).collect();
+        for path in paths {
+            let (mark, change) = match (olds.get(path), news.get(path)) {
+                (None, _) => (Mark::Added, FileChange::Added),
+                (_, None) => (Mark::Removed, FileChange::Removed),
+                (Some(old), Some(new)) if old.sha256 != new.sha256 => (Mark::Changed, FileChange::Changed),
+                (Some(old), Some(new)) if old.executable != new.executable => (Mark::Changed, FileChange::Mode),
+                _ => continue,
+            };
+            let what = What::Input { path: path.clone(), input: input_kind(path), change };
+            self.add(mark, Some(&new.name), None, what);
+        }
+    }
+
+    /// The plugins of a workspace of the new release, and those its old form had and that are gone.
+    fn plugins(&mut self, now: usize, before: Option<usize>) -> Result<()> {
+        let (old, new) = (self.old, self.new);
+        let workspace = &new.workspaces[now];
+        for (p, plugin) in workspace.plugins.iter().enumerate() {
+            match self.pairs.plugins.get(&(now, p)).copied() {
+                None => self.plugin_new(&workspace.name, plugin),
+                Some((at, evidence)) => self.plugin_kept(at, (now, p), evidence)?,
+            }
+        }
+        let Some(before) = before else { return Ok(()) };
+        let gone: Vec<_> = moves::places(old)
+            .skip_while(|((w, _), _)| *w < before)
+            .take_while(|((w, _), _)| *w == before)
+            .filter(|(at, _)| !self.pairs.old_plugins.contains_key(at))
+            .map(|(_, (_, plugin))| plugin)
+            .collect();
+        for plugin in gone {
+            self.plugin_gone(&workspace.name, plugin);
+        }
+        Ok(())
+    }
+}

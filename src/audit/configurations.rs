@@ -1,0 +1,88 @@
+//! A configuration directory as a release: the pins it knows, for branches that have no lock.
+//!
+//! RHDH's export repository pins commits, Backstage versions, arguments and plugins in its own files, and its tools in
+//! `versions.json`; what only a lock knows (packages, closures, outputs) is not there.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::change::{Argument, Form, Pin};
+use super::companions::Companions;
+use super::release::{Plugin, Release, Workspace};
+use crate::config::{self, Config, Env, Options};
+use crate::error::Result;
+use crate::lock::{ArgsFrom, is_commit};
+use crate::resolve::{self, Asked, arguments::elements};
+
+/// Reads a configuration directory. The machine's own environment is left out, so that all see the same.
+pub fn read(name: &str, dir: &Path) -> Result<Release> {
+    let options = Options { env: Env::new([]), ..Options::new(dir) };
+    let config = Config::read(&options)?;
+    let asked: Vec<Asked> = config.workspaces.iter().map(|workspace| resolve::requests(&config, workspace)).collect();
+    // What most workspaces ask for is the release's; the others have tools of their own.
+    let mut counts: BTreeMap<Vec<(&str, Pin)>, usize> = BTreeMap::new();
+    for one in &asked {
+        *counts.entry(tools(one)).or_default() += 1;
+    }
+    let common = counts.into_iter().max_by_key(|(_, count)| *count).map(|(tools, _)| tools).unwrap_or_default();
+    let versions = config.versions.as_ref();
+    let mut release_tools = common;
+    if let Some(package) = versions.and_then(|versions| versions.cli_package.clone()) {
+        release_tools.push(("cli package", Pin { requested: None, version: package }));
+    }
+    let here = format!("{}/", dir.display());
+    let broken = |broken: &config::Broken| (broken.name.clone(), broken.error.to_string().replace(&here, ""));
+    Ok(Release {
+        name: name.to_owned(),
+        form: Form::Configuration,
+        identity: None,
+        lock: None,
+        companions: Companions::None,
+        rhdh: None,
+        backstage: versions.and_then(|versions| versions.backstage.clone()),
+        tools: release_tools,
+        workspaces: config.workspaces.iter().zip(&asked).map(|(one, asked)| workspace(one, asked)).collect(),
+        broken: config.broken.iter().map(broken).collect(),
+    })
+}
+
+fn tools(asked: &Asked) -> Vec<(&'static str, Pin)> {
+    let pin = |version: &Option<String>| version.clone().map(|version| Pin { requested: None, version });
+    [("node", pin(&asked.node)), ("npm", pin(&asked.npm)), ("rhdh-cli", pin(&asked.cli))]
+        .into_iter()
+        .filter_map(|(tool, pin)| pin.map(|pin| (tool, pin)))
+        .collect()
+}
+
+fn workspace(read: &config::Workspace, asked: &Asked) -> Workspace {
+    let source = &read.source;
+    let mut plugins: Vec<Plugin> =
+        read.list.iter().flat_map(|list| &list.entries).map(|entry| plugin(&entry.path, &entry.args)).collect();
+    plugins.sort_by(|a, b| a.path.cmp(&b.path));
+    Workspace {
+        name: read.name.clone(),
+        repo: source.repo.as_ref().map(config::Repo::public).unwrap_or_default(),
+        requested: source.requested.clone(),
+        commit: Some(source.requested.clone()).filter(|requested| is_commit(requested)),
+        epoch: None,
+        path: source.workspace_path.clone(),
+        backstage: source.backstage_version.clone(),
+        tools: tools(asked),
+        yarn_lock: None,
+        inputs: read.inputs.clone(),
+        plugins,
+    }
+}
+
+fn plugin(path: &str, args: &[String]) -> Plugin {
+    let argument = |argument| Argument { argument, why: None, because: None };
+    Plugin {
+        path: path.to_owned(),
+        package: None,
+        version: None,
+        role: None,
+        arguments: elements(args).into_iter().map(argument).collect(),
+        origin: ArgsFrom::PluginsList,
+        sealed: None,
+    }
+}

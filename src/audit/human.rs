@@ -1,0 +1,339 @@
+//! The changes for a terminal: 80 columns, readable without colour.
+
+use std::fmt::Write as _;
+
+use anstyle::{AnsiColor, Style};
+
+use super::change::{Change, Diff, Form, Mark, PackageChange, PackageMove, What};
+use super::phrase::{self, Line, Phrase, Span};
+use super::step::Step;
+use crate::lock::is_commit;
+
+/// Columns of a line; only what cannot be broken (an address, a long name) is longer.
+const WIDTH: usize = 80;
+/// Packages shown of one list, unless all are asked for.
+const SHOWN: usize = 8;
+
+const BOLD: Style = Style::new().bold();
+const DIM: Style = Style::new().dimmed();
+const LOUD: Style = AnsiColor::Red.on_default().bold();
+
+/// How much is shown.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    /// Every package of every list.
+    pub all: bool,
+    /// With colours.
+    pub colour: bool,
+}
+
+/// Renders the changes.
+pub fn render(diff: &Diff, options: Options) -> String {
+    let mut page = Page { text: String::new(), options };
+    page.summary(diff);
+    let causes = || diff.changes.iter().filter(|change| change.workspace.is_none());
+    let is_host = |change: &&Change| matches!(change.what, What::HostPackage { .. });
+    if causes().any(|change| !is_host(&change)) {
+        page.heading("For all workspaces");
+        for change in causes().filter(|change| !is_host(change)) {
+            page.change(change, 2);
+        }
+    }
+    page.host(causes().filter(is_host));
+    let mut rest: Vec<&Change> = diff.changes.iter().filter(|change| change.workspace.is_some()).collect();
+    if !rest.is_empty() {
+        page.heading("Workspaces");
+    }
+    while let Some(first) = rest.first() {
+        let name = first.workspace.clone();
+        let end = rest.iter().position(|change| change.workspace != name).unwrap_or(rest.len());
+        page.workspace(name.as_deref().unwrap_or_default(), &rest[..end]);
+        rest.drain(..end);
+    }
+    page.end(diff);
+    page.text
+}
+
+struct Page {
+    text: String,
+    options: Options,
+}
+
+/// A word with its style; words are never broken.
+struct Word {
+    text: String,
+    style: Option<Style>,
+    /// Whether a space stands before it.
+    apart: bool,
+}
+
+impl Page {
+    fn summary(&mut self, diff: &Diff) {
+        let title = format!("{} → {}", printable(&diff.old.name), printable(&diff.new.name));
+        let title = self.styled(&title, BOLD);
+        let _ = writeln!(self.text, "{title}");
+        if diff.new.form == Form::Configuration {
+            self.put(2, "", &[Span::Text("two configurations: refs, versions, arguments and lists, no locks".into())]);
+        } else if diff.old.identity == diff.new.identity && diff.changes.is_empty() {
+            self.put(2, "", &[Span::Text("the same release".into())]);
+        }
+        for (what, said) in phrase::summary(diff) {
+            self.put(2, &format!("{what:<12}"), &[Span::Text(said)]);
+        }
+        if diff.changes.is_empty() {
+            self.put(2, "", &[Span::Text("nothing changed".into())]);
+            return;
+        }
+        let legend = "+ new   - gone   ~ changed   = moved or no effect   ! look at this";
+        let legend = self.styled(legend, DIM);
+        let _ = writeln!(self.text, "\n  {legend}");
+    }
+
+    /// Packages of the host, under what became of them.
+    fn host<'a>(&mut self, changes: impl Iterator<Item = &'a Change>) {
+        let mut under = "";
+        for change in changes {
+            let What::HostPackage { package, .. } = &change.what else { continue };
+            let group = match (package.change, package.step) {
+                (PackageMove::Removed, _) => "gone",
+                (PackageMove::Added, _) => "new",
+                (_, Some(Step::Major)) => "moved by a major",
+                _ => "moved by a minor of 0.x, which may break as a major does",
+            };
+            if under.is_empty() {
+                self.heading("Packages of RHDH that plugins can share");
+            }
+            if under != group {
+                under = group;
+                self.put(2, "", &[Span::Text(format!("{group}:"))]);
+            }
+            // The heading says how far.
+            let package = PackageChange { step: None, ..package.clone() };
+            self.marked(4, change.mark, &phrase::package_spans(&package));
+            self.lines(8, &phrase::of(change).lines);
+        }
+    }
+
+    fn heading(&mut self, text: &str) {
+        let text = self.styled(&text.to_uppercase(), BOLD);
+        let _ = writeln!(self.text, "\n{text}");
+    }
+
+    fn workspace(&mut self, name: &str, changes: &[&Change]) {
+        let name = self.styled(&printable(name), BOLD);
+        let _ = writeln!(self.text, "\n{name}");
+        let mut rest = changes;
+        while let Some(first) = rest.first() {
+            let Some(plugin) = &first.plugin else {
+                self.change(first, 2);
+                rest = &rest[1..];
+                continue;
+            };
+            let end = rest.iter().position(|change| change.plugin.as_ref() != Some(plugin)).unwrap_or(rest.len());
+            self.plugin(plugin, &rest[..end]);
+            rest = &rest[end..];
+        }
+    }
+
+    fn plugin(&mut self, path: &str, changes: &[&Change]) {
+        let mut rest = changes;
+        let mark = changes.iter().map(|change| change.mark).min().unwrap_or(Mark::Changed);
+        let mut head = phrase::plugin_spans(path);
+        match changes.first() {
+            Some(first) if phrase::is_headline(&first.what) => {
+                let said = phrase::of(first);
+                head.push(Span::Text(": ".into()));
+                head.extend(said.head);
+                self.marked(2, first.mark, &head);
+                self.lines(6, &said.lines);
+                rest = &changes[1..];
+            }
+            _ => self.marked(2, mark, &head),
+        }
+        for change in rest {
+            self.change(change, 4);
+        }
+    }
+
+    fn change(&mut self, change: &Change, indent: usize) {
+        let Phrase { head, lines, packages, .. } = phrase::of(change);
+        self.marked(indent, change.mark, &head);
+        self.lines(indent + 2, &lines);
+        self.packages(packages, indent + 4);
+    }
+
+    fn lines(&mut self, indent: usize, lines: &[Line]) {
+        for line in lines {
+            match line.mark {
+                Some(mark) => self.marked(indent, mark, &line.spans),
+                None => self.put(indent + if line.below { 4 } else { 0 }, "", &line.spans),
+            }
+        }
+    }
+
+    fn packages(&mut self, packages: &[PackageChange], indent: usize) {
+        let shown = if self.options.all || packages.len() <= SHOWN + 2 { packages.len() } else { SHOWN };
+        for package in &packages[..shown] {
+            self.marked(indent, phrase::package_mark(package), &phrase::package_spans(package));
+        }
+        if shown < packages.len() {
+            let more = format!("and {} more (all with `--all`)", packages.len() - shown);
+            self.put(indent + 2, "", &[Span::Text(more)]);
+        }
+    }
+
+    fn end(&mut self, diff: &Diff) {
+        if !diff.notes.is_empty() {
+            self.heading("Not compared");
+            for note in &diff.notes {
+                self.put(2, "", &[Span::Text(note.clone())]);
+            }
+        }
+        let look = diff.changes.iter().filter(|change| change.mark == Mark::Look).count();
+        if look > 0 {
+            let one = if look == 1 { "change deserves" } else { "changes deserve" };
+            let said =
+                format!("{look} {one} a look: {}", if look == 1 { "its line has a !" } else { "their lines have a !" });
+            let said = self.styled(&said, BOLD);
+            let _ = writeln!(self.text, "\n{said}");
+        }
+    }
+
+    fn marked(&mut self, indent: usize, mark: Mark, spans: &[Span]) {
+        let style = match mark {
+            Mark::Look => LOUD,
+            Mark::Added => AnsiColor::Green.on_default(),
+            Mark::Removed => AnsiColor::Red.on_default(),
+            Mark::Changed => AnsiColor::Yellow.on_default(),
+            Mark::Same => AnsiColor::Cyan.on_default(),
+        };
+        let sign = self.styled(mark.as_str(), style);
+        self.wrap(indent, &format!("{sign} "), 2, spans);
+    }
+
+    fn put(&mut self, indent: usize, before: &str, spans: &[Span]) {
+        let hang = if before.is_empty() { 2 } else { before.chars().count() };
+        self.wrap(indent, before, hang, spans);
+    }
+
+    /// Writes a line, broken between words; what follows hangs below the first word.
+    fn wrap(&mut self, indent: usize, before: &str, before_width: usize, spans: &[Span]) {
+        let hanging = indent + before_width;
+        let mut line = format!("{}{before}", " ".repeat(indent));
+        let mut width = if before.is_empty() { indent } else { hanging };
+        let mut empty = true;
+        for word in words(spans) {
+            let length = word.text.chars().count();
+            let gap = usize::from(word.apart && !empty);
+            if !empty && word.apart && width + gap + length > WIDTH {
+                let _ = writeln!(self.text, "{}", line.trim_end());
+                line = " ".repeat(hanging);
+                width = hanging;
+            } else if gap == 1 {
+                line.push(' ');
+                width += 1;
+            }
+            line.push_str(&match word.style {
+                Some(style) => self.styled(&word.text, style),
+                None => word.text,
+            });
+            width += length;
+            empty = false;
+        }
+        let _ = writeln!(self.text, "{}", line.trim_end());
+    }
+
+    fn styled(&self, text: &str, style: Style) -> String {
+        if self.options.colour { format!("{style}{text}{style:#}") } else { text.to_owned() }
+    }
+}
+
+/// Breaks spans at their spaces. A word that runs over two spans (`(`, `major`, `)`) stays together.
+fn words(spans: &[Span]) -> Vec<Word> {
+    let mut words: Vec<Word> = Vec::new();
+    let mut apart = true;
+    for span in spans {
+        let (text, style) = match span {
+            Span::Text(text) | Span::Name(text) => (text, None),
+            Span::Link(text) => (&shortened(text), Some(DIM)),
+            Span::Loud(text) => (text, Some(LOUD)),
+        };
+        let text = printable(text);
+        for (index, part) in text.split(' ').enumerate() {
+            apart |= index > 0;
+            if !part.is_empty() {
+                words.push(Word { text: part.to_owned(), style, apart });
+                apart = false;
+            }
+        }
+    }
+    // An arrow stays with what it points at, and a word without a gap with the one before it.
+    let mut joined: Vec<Word> = Vec::new();
+    for word in words {
+        match joined.last_mut() {
+            Some(last) if last.text == "→" && last.style.is_none() => {
+                last.text = format!("→ {}", word.text);
+            }
+            Some(last) if !word.apart && last.style.is_none() && word.style.is_none() => last.text.push_str(&word.text),
+            _ => joined.push(word),
+        }
+    }
+    joined
+}
+
+/// An address with the commits in it cut to what their hosts still understand.
+pub fn shortened(link: &str) -> String {
+    let mut out = String::with_capacity(link.len());
+    let mut digits = String::new();
+    for c in link.chars().chain([' ']) {
+        if c.is_ascii_digit() || matches!(c, 'a'..='f') {
+            digits.push(c);
+            continue;
+        }
+        out.push_str(if is_commit(&digits) { &digits[..8] } else { &digits });
+        digits.clear();
+        out.push(c);
+    }
+    out.trim_end().to_owned()
+}
+
+/// Text from outside must not steer the terminal, nor show itself in another order than it has.
+pub fn printable(text: &str) -> String {
+    let steers = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{2028}' | '\u{2029}')
+    };
+    text.chars().map(|c| if steers(c) { '\u{fffd}' } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wrapped(spans: &[Span]) -> String {
+        let mut page = Page { text: String::new(), options: Options::default() };
+        page.marked(2, Mark::Changed, spans);
+        page.text
+    }
+
+    #[test]
+    fn lines_break_between_words_and_hang() {
+        let long = "a ".repeat(45);
+        let text = wrapped(&[Span::Text(long)]);
+        assert!(text.lines().all(|line| line.chars().count() <= WIDTH), "{text}");
+        assert!(text.lines().nth(1).unwrap().starts_with("    a"), "{text}");
+    }
+
+    #[test]
+    fn what_cannot_be_broken_is_not() {
+        let url = format!("https://example.com/{}", "x".repeat(100));
+        let text = wrapped(&[Span::Link(url.clone())]);
+        assert_eq!(text, format!("  ~ {url}\n"));
+    }
+
+    #[test]
+    fn text_from_outside_does_not_steer() {
+        let text = wrapped(&[Span::Name("a\u{1b}[2J\u{202e}b\nc".into())]);
+        assert_eq!(text, "  ~ a\u{fffd}[2J\u{fffd}b\u{fffd}c\n");
+    }
+}

@@ -1,0 +1,25 @@
+//! The changes as JSON, and its schema.
+
+use serde_json::Value;
+
+use super::change::Diff;
+
+/// The JSON of a diff, with a final newline.
+///
+/// # Panics
+/// Never: all fields have a JSON form.
+pub fn render(diff: &Diff) -> String {
+    let mut text = serde_json::to_string_pretty(diff).expect("a diff is plain data");
+    text.push('\n');
+    text
+}
+
+/// The schema of that JSON: what `schema/factory.diff.schema.json` holds.
+pub fn schema() -> Value {
+    let settings = schemars::generate::SchemaSettings::draft07().for_serialize();
+    let mut schema = settings.into_generator().into_root_schema_for::<Diff>().to_value();
+    if let Some(root) = schema.as_object_mut() {
+        root.insert("title".into(), "factory diff --format json".into());
+    }
+    schema
+}

@@ -1,0 +1,107 @@
+//! Addresses of commits and of the commits between two, where a repository's host shows them.
+
+use url::Url;
+
+/// The page that shows what lies between two refs of a repository; none for a host whose pages are not known, for a
+/// local repository, and where a ref is the default branch without a name.
+///
+/// GitHub and Gitea: `/compare/A...B`; GitLab: `/-/compare/A...B`.
+pub fn compare(repo: &str, from: &str, to: &str) -> Option<String> {
+    if from.is_empty() || to.is_empty() {
+        return None;
+    }
+    let (base, forge) = page(repo)?;
+    let path = match forge {
+        Forge::GitHub => "compare",
+        Forge::GitLab => "-/compare",
+    };
+    Some(format!("{base}/{path}/{}...{}", escaped(from), escaped(to)))
+}
+
+/// The page of one ref of a repository.
+pub fn commit(repo: &str, reference: &str) -> Option<String> {
+    let (base, forge) = page(repo)?;
+    let path = match forge {
+        Forge::GitHub => "commit",
+        Forge::GitLab => "-/commit",
+    };
+    (!reference.is_empty()).then(|| format!("{base}/{path}/{}", escaped(reference)))
+}
+
+enum Forge {
+    GitHub,
+    GitLab,
+}
+
+/// The repository's page and the kind of its host, from `https://host/a/b.git`, `ssh://git@host/a/b` or `git@host:a/b`.
+fn page(repo: &str) -> Option<(String, Forge)> {
+    let url = match repo.split_once("://") {
+        Some(("http" | "https" | "ssh" | "git+ssh", _)) => Url::parse(repo).ok()?,
+        Some(_) => return None,
+        None => {
+            let (host, path) = repo.split_once(':').filter(|(host, _)| !host.contains('/'))?;
+            Url::parse(&format!("ssh://{host}/{path}")).ok()?
+        }
+    };
+    let host = url.host_str()?;
+    let forge = if host == "github.com" || host.starts_with("github.") || matches!(host, "codeberg.org" | "gitea.com") {
+        Forge::GitHub
+    } else if host == "gitlab.com" || host.starts_with("gitlab.") {
+        Forge::GitLab
+    } else {
+        return None;
+    };
+    let path = url.path().trim_end_matches('/');
+    let path = path.strip_suffix(".git").unwrap_or(path);
+    // A port of SSH says nothing of the pages.
+    let port =
+        url.port().filter(|_| url.scheme().starts_with("http")).map(|port| format!(":{port}")).unwrap_or_default();
+    let scheme = if url.scheme() == "http" { "http" } else { "https" };
+    (path.trim_matches('/').contains('/')).then(|| (format!("{scheme}://{host}{port}{path}"), forge))
+}
+
+/// A ref in an address: slashes stay, as both hosts have them.
+fn escaped(reference: &str) -> String {
+    use std::fmt::Write as _;
+    let mut out = String::with_capacity(reference.len());
+    for byte in reference.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-_.~/".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            let _ = write!(out, "%{byte:02X}");
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn known_hosts_have_pages() {
+        for (repo, link) in [
+            ("https://github.com/a/b", Some("https://github.com/a/b/compare/v1...main")),
+            ("https://github.com/a/b.git/", Some("https://github.com/a/b/compare/v1...main")),
+            ("git@github.com:a/b.git", Some("https://github.com/a/b/compare/v1...main")),
+            ("ssh://git@gitlab.com:22/a/g/b.git", Some("https://gitlab.com/a/g/b/-/compare/v1...main")),
+            ("https://gitlab.example.com:8443/a/b", Some("https://gitlab.example.com:8443/a/b/-/compare/v1...main")),
+            ("https://example.com/a/b", None),
+            ("file:///a/b", None),
+            ("../a/b", None),
+            ("javascript://github.com/a/b", None),
+        ] {
+            assert_eq!(compare(repo, "v1", "main").as_deref(), link, "{repo}");
+        }
+    }
+
+    #[test]
+    fn a_ref_cannot_leave_its_place_in_the_address() {
+        assert_eq!(
+            compare("https://github.com/a/b", "x y\"><", "feature/1#?").as_deref(),
+            Some("https://github.com/a/b/compare/x%20y%22%3E%3C...feature/1%23%3F")
+        );
+        assert_eq!(compare("https://github.com/a/b", "", "main"), None);
+        assert_eq!(commit("https://gitlab.com/a/b", "v1").as_deref(), Some("https://gitlab.com/a/b/-/commit/v1"));
+    }
+}

@@ -1,0 +1,269 @@
+//! The changes for a pull request: GitHub takes at most 65,536 characters, so what does not fit is counted.
+//!
+//! Names from outside stand in code spans: there nothing is a tag, a link or a mention of somebody.
+
+use std::fmt::Write as _;
+
+use super::change::{Change, Diff, Mark, PackageChange, What};
+use super::human::printable;
+use super::phrase::{self, Line, Phrase, Span};
+use crate::ui::count;
+
+/// GitHub's limit on the text of a pull request or comment. It is in characters; bytes are never fewer.
+const LIMIT: usize = 65_536;
+/// Room for the sentence that says what is missing.
+const TAIL: usize = 200;
+/// Packages of one list.
+const SHOWN: usize = 40;
+/// Characters of one name; longer ones are cut.
+const NAME: usize = 400;
+
+/// Renders the changes in at most 65,536 bytes.
+pub fn render(diff: &Diff) -> String {
+    let mut page = Page { text: head(diff), left_out: 0, full: false };
+    for block in blocks(diff) {
+        page.add(&block);
+    }
+    let notes: Vec<Item> =
+        diff.notes.iter().map(|note| Item { text: format!("- {}\n", code(note)), changes: 0 }).collect();
+    if !notes.is_empty() {
+        page.add(&Block { open: "\n## Not compared\n\n".into(), items: notes, close: String::new() });
+    }
+    page.finish()
+}
+
+/// Changes that belong under one heading.
+struct Block {
+    open: String,
+    items: Vec<Item>,
+    close: String,
+}
+
+/// The text of one or more changes.
+struct Item {
+    text: String,
+    changes: usize,
+}
+
+struct Page {
+    text: String,
+    left_out: usize,
+    full: bool,
+}
+
+impl Page {
+    fn add(&mut self, block: &Block) {
+        let changes = |items: &[Item]| items.iter().map(|item| item.changes).sum::<usize>();
+        let room = (LIMIT - TAIL).saturating_sub(self.text.len() + block.open.len() + block.close.len());
+        let mut used = 0;
+        let fits = block.items.iter().take_while(|item| {
+            used += item.text.len();
+            used <= room
+        });
+        let fits = if self.full { 0 } else { fits.count() };
+        if fits < block.items.len() {
+            // What comes later is left out too: a report with holes would mislead.
+            self.full = true;
+            self.left_out += changes(&block.items[fits..]);
+        }
+        if fits > 0 {
+            self.text.push_str(&block.open);
+            for item in &block.items[..fits] {
+                self.text.push_str(&item.text);
+            }
+            self.text.push_str(&block.close);
+        }
+    }
+
+    fn finish(mut self) -> String {
+        if self.full {
+            let left = match self.left_out {
+                0 => "some notes do".to_owned(),
+                1 => "1 more change does".to_owned(),
+                n => format!("{} do", count(n, "more change")),
+            };
+            let _ = writeln!(self.text, "\n**{left} not fit here**; `factory diff --format html` shows all.");
+        }
+        self.text
+    }
+}
+
+fn head(diff: &Diff) -> String {
+    let mut text = format!("# {} → {}\n\n", code(&diff.old.name), code(&diff.new.name));
+    for (what, said) in phrase::summary(diff) {
+        let _ = writeln!(text, "- **{what}**: {said}");
+    }
+    if diff.changes.is_empty() {
+        text.push_str("\nNothing changed.\n");
+    } else {
+        text.push_str("\n`+` new · `-` gone · `~` changed · `=` moved or no effect · `!` look at this\n");
+    }
+    text
+}
+
+fn blocks(diff: &Diff) -> Vec<Block> {
+    let is_host = |change: &Change| matches!(change.what, What::HostPackage { .. });
+    let mut blocks = Vec::new();
+    let causes = |title: &str, host: bool| {
+        let items: Vec<Item> = diff
+            .changes
+            .iter()
+            .filter(|change| change.workspace.is_none() && is_host(change) == host)
+            .map(|change| item(change, 0))
+            .collect();
+        Block { open: format!("\n## {title}\n\n"), items, close: String::new() }
+    };
+    blocks.push(causes("For all workspaces", false));
+    blocks.push(causes("Packages of RHDH that plugins can share", true));
+    let mut rest: Vec<&Change> = diff.changes.iter().filter(|change| change.workspace.is_some()).collect();
+    let mut first = true;
+    while let Some(change) = rest.first() {
+        let name = change.workspace.clone().unwrap_or_default();
+        let end = rest.iter().position(|change| change.workspace.as_ref() != Some(&name)).unwrap_or(rest.len());
+        let mut block = workspace(&name, &rest[..end]);
+        if std::mem::take(&mut first) {
+            block.open.insert_str(0, "\n## Workspaces\n");
+        }
+        blocks.push(block);
+        rest.drain(..end);
+    }
+    blocks.retain(|block| !block.items.is_empty());
+    blocks
+}
+
+/// A workspace is folded up unless something in it is to be looked at.
+fn workspace(name: &str, changes: &[&Change]) -> Block {
+    let marks: Vec<String> = [Mark::Look, Mark::Added, Mark::Removed, Mark::Changed, Mark::Same]
+        .into_iter()
+        .filter_map(|mark| {
+            let n = changes.iter().filter(|change| change.mark == mark).count();
+            (n > 0).then(|| format!("{mark} {n}"))
+        })
+        .collect();
+    let open = if changes.iter().any(|change| change.mark == Mark::Look) { " open" } else { "" };
+    let mut items = Vec::new();
+    let mut rest = changes;
+    while let Some(change) = rest.first() {
+        let Some(plugin) = &change.plugin else {
+            items.push(item(change, 0));
+            rest = &rest[1..];
+            continue;
+        };
+        let end = rest.iter().position(|change| change.plugin.as_ref() != Some(plugin)).unwrap_or(rest.len());
+        items.push(plugin_item(plugin, &rest[..end]));
+        rest = &rest[end..];
+    }
+    Block {
+        open: format!("\n<details{open}><summary><b>{}</b> · {}</summary>\n\n", escaped(&cut(name)), marks.join(" · ")),
+        items,
+        close: "\n</details>\n".into(),
+    }
+}
+
+fn plugin_item(path: &str, changes: &[&Change]) -> Item {
+    let mark = changes.iter().map(|change| change.mark).min().unwrap_or(Mark::Changed);
+    let mut text = format!("- `{mark}` {}", spans(&phrase::plugin_spans(path)));
+    let mut rest = changes;
+    if let Some(first) = changes.first().filter(|change| phrase::is_headline(&change.what)) {
+        let said = phrase::of(first);
+        text = format!("- `{}` {}: {}", first.mark, spans(&phrase::plugin_spans(path)), spans(&said.head));
+        text.push('\n');
+        lines(&mut text, &said.lines, 1);
+        rest = &changes[1..];
+    } else {
+        text.push('\n');
+    }
+    for change in rest {
+        text.push_str(&item(change, 1).text);
+    }
+    Item { text, changes: changes.len() }
+}
+
+fn item(change: &Change, depth: usize) -> Item {
+    let Phrase { head, lines: below, packages, .. } = phrase::of(change);
+    let mut text = format!("{}- `{}` {}\n", "  ".repeat(depth), change.mark, spans(&head));
+    lines(&mut text, &below, depth + 1);
+    self::packages(&mut text, packages, depth + 1);
+    Item { text, changes: 1 }
+}
+
+fn lines(text: &mut String, lines: &[Line], depth: usize) {
+    for line in lines {
+        let mark = line.mark.map(|mark| format!("`{mark}` ")).unwrap_or_default();
+        let depth = depth + usize::from(line.below);
+        let _ = writeln!(text, "{}- {mark}{}", "  ".repeat(depth), spans(&line.spans));
+    }
+}
+
+fn packages(text: &mut String, packages: &[PackageChange], depth: usize) {
+    let shown = packages.len().min(SHOWN);
+    for package in &packages[..shown] {
+        let mark = phrase::package_mark(package);
+        let _ = writeln!(text, "{}- `{mark}` {}", "  ".repeat(depth), spans(&phrase::package_spans(package)));
+    }
+    if shown < packages.len() {
+        let _ = writeln!(text, "{}- and {} more", "  ".repeat(depth), packages.len() - shown);
+    }
+}
+
+fn spans(spans: &[Span]) -> String {
+    spans
+        .iter()
+        .map(|span| match span {
+            Span::Text(text) => text.clone(),
+            Span::Name(name) => code(name),
+            Span::Link(link) => format!("[compare](<{link}>)"),
+            Span::Loud(word) => format!("**{word}**"),
+        })
+        .collect()
+}
+
+/// A code span that holds any text (`CommonMark` 0.31, "Code spans").
+fn code(text: &str) -> String {
+    let text = cut(text);
+    let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
+    let fence = "`".repeat(longest + 1);
+    let pad = if text.starts_with('`') || text.ends_with('`') { " " } else { "" };
+    if text.trim().is_empty() { "` `".into() } else { format!("{fence}{pad}{text}{pad}{fence}") }
+}
+
+/// Text for HTML inside markdown.
+fn escaped(text: &str) -> String {
+    text.chars()
+        .map(|c| match c {
+            '&' => "&amp;".to_owned(),
+            '<' => "&lt;".to_owned(),
+            '>' => "&gt;".to_owned(),
+            // Neither markdown nor a mention begins here.
+            '*' | '_' | '`' | '[' | ']' | '\\' | '~' | '#' | '|' | '@' | '"' | '!' => format!("&#{};", c as u32),
+            c => c.to_string(),
+        })
+        .collect()
+}
+
+fn cut(text: &str) -> String {
+    let text = printable(text);
+    match text.char_indices().nth(NAME) {
+        Some((at, _)) => format!("{}…", &text[..at]),
+        None => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_span_holds_any_text() {
+        assert_eq!(code("a"), "`a`");
+        assert_eq!(code("a`b``c"), "```a`b``c```");
+        assert_eq!(code("`a`"), "`` `a` ``");
+        assert_eq!(code("a\nb\u{1b}"), "`a\u{fffd}b\u{fffd}`");
+        assert_eq!(code("x".repeat(1000).as_str()).chars().count(), NAME + 3);
+    }
+
+    #[test]
+    fn a_summary_is_no_markup() {
+        assert_eq!(escaped("<img src=x>@team `x`"), "&lt;img src=x&gt;&#64;team &#96;x&#96;");
+    }
+}

@@ -1,0 +1,216 @@
+//! A release to compare, from a lock or from a configuration: what both can say, in one form.
+
+use super::change::{Argument, Form, InputKind, Pin, PluginPlace, Source};
+use super::companions::Companions;
+use crate::build::inputs;
+use crate::config::inputs::{APP_CONFIG, BACKSTAGE, OVERLAYS, PATCHES, SCALPRUM};
+use crate::lock::{self, ArgsFrom, Input, Lock, Rhdh, Role, Sealed, Sha256};
+
+/// A release.
+#[derive(Debug)]
+pub struct Release {
+    /// As it was named on the command line.
+    pub name: String,
+    /// What it was read from.
+    pub form: Form,
+    /// The identity of a lock.
+    pub identity: Option<Sha256>,
+    /// The lock, when it was one.
+    pub lock: Option<Lock>,
+    /// The files beside the lock.
+    pub companions: Companions,
+    /// The RHDH release plugins are computed against.
+    pub rhdh: Option<Rhdh>,
+    /// The Backstage version of the release; only a configuration says it (`versions.json`).
+    pub backstage: Option<String>,
+    /// The tools of most workspaces, each by its name.
+    pub tools: Vec<(&'static str, Pin)>,
+    /// The workspaces, sorted by name.
+    pub workspaces: Vec<Workspace>,
+    /// Workspaces that cannot be read, with the reason; they are compared with nothing.
+    pub broken: Vec<(String, String)>,
+}
+
+/// A workspace.
+#[derive(Clone, Debug)]
+pub struct Workspace {
+    /// Its name.
+    pub name: String,
+    /// Its repository without userinfo.
+    pub repo: String,
+    /// The branch, tag or commit asked for.
+    pub requested: String,
+    /// The commit, when it is known.
+    pub commit: Option<String>,
+    /// The commit's time in seconds since 1970.
+    pub epoch: Option<u64>,
+    /// Its folder in the repository.
+    pub path: String,
+    /// The Backstage version it says it is for.
+    pub backstage: Option<String>,
+    /// Its tools, its yarn among them.
+    pub tools: Vec<(&'static str, Pin)>,
+    /// The digest of its `yarn.lock`.
+    pub yarn_lock: Option<Sha256>,
+    /// The files of its configuration.
+    pub inputs: Vec<Input>,
+    /// Its plugins, sorted by path.
+    pub plugins: Vec<Plugin>,
+}
+
+/// A plugin.
+#[derive(Clone, Debug)]
+pub struct Plugin {
+    /// Its folder in the workspace.
+    pub path: String,
+    /// Its package's name.
+    pub package: Option<String>,
+    /// Its version.
+    pub version: Option<String>,
+    /// Its role.
+    pub role: Option<Role>,
+    /// Its arguments with their reasons.
+    pub arguments: Vec<Argument>,
+    /// Where they come from.
+    pub origin: ArgsFrom,
+    /// What its first build found out.
+    pub sealed: Option<Sealed>,
+}
+
+/// `YYYY-MM-DD` in UTC of seconds since 1970; none past the year 9999.
+pub fn day(epoch: u64) -> Option<String> {
+    let date = time::OffsetDateTime::from_unix_timestamp(i64::try_from(epoch).ok()?).ok()?.date();
+    Some(format!("{:04}-{:02}-{:02}", date.year(), u8::from(date.month()), date.day()))
+}
+
+impl Workspace {
+    /// Its source, for a change.
+    pub fn source(&self) -> Source {
+        Source {
+            repo: self.repo.clone(),
+            requested: self.requested.clone(),
+            commit: self.commit.clone(),
+            date: self.epoch.and_then(day),
+        }
+    }
+
+    /// The place of one of its plugins.
+    pub fn place(&self, plugin: &Plugin) -> PluginPlace {
+        PluginPlace { workspace: self.name.clone(), plugin: plugin.path.clone() }
+    }
+}
+
+impl Release {
+    /// The release of a lock.
+    pub fn of_lock(name: &str, lock: Lock, companions: Companions) -> Self {
+        let workspaces = lock.workspace.iter().map(|locked| workspace(&lock, locked)).collect();
+        Self {
+            name: name.to_owned(),
+            form: Form::Lock,
+            identity: Some(inputs::identity(&lock)),
+            companions,
+            rhdh: lock.rhdh.clone(),
+            backstage: None,
+            tools: tools(&lock.tools),
+            workspaces,
+            broken: Vec::new(),
+            lock: Some(lock),
+        }
+    }
+
+    /// The number of all plugins.
+    pub fn plugins(&self) -> usize {
+        self.workspaces.iter().map(|workspace| workspace.plugins.len()).sum()
+    }
+}
+
+fn tools(tools: &lock::Tools) -> Vec<(&'static str, Pin)> {
+    let pin = |requested: &str, version: &str| Pin { requested: Some(requested.into()), version: version.into() };
+    let lock::Tools { node, npm, rhdh_cli } = tools;
+    vec![
+        ("node", pin(&node.requested, &node.version)),
+        ("npm", pin(&npm.requested, &npm.version)),
+        ("rhdh-cli", pin(&rhdh_cli.requested, &rhdh_cli.version)),
+    ]
+}
+
+fn workspace(lock: &Lock, locked: &lock::Workspace) -> Workspace {
+    let source = &locked.source;
+    let mut tools = tools(inputs::tools(lock, locked));
+    tools.push(("yarn", Pin { requested: None, version: source.yarn.version.clone() }));
+    Workspace {
+        name: locked.name.clone(),
+        repo: source.repo.clone(),
+        requested: source.requested.clone(),
+        commit: source.commit.clone(),
+        epoch: (!source.local).then_some(source.epoch),
+        path: source.path.clone(),
+        backstage: source.backstage.clone(),
+        tools,
+        yarn_lock: Some(source.yarn_lock),
+        inputs: locked.input.clone(),
+        plugins: locked.plugin.iter().map(plugin).collect(),
+    }
+}
+
+fn plugin(locked: &lock::Plugin) -> Plugin {
+    // A lock whose reasons do not fit its arguments is still readable; no reason is better than a wrong one.
+    let why = |index: usize| locked.why.get(index).filter(|_| locked.why.len() == locked.args.len()).cloned();
+    let argument =
+        |(index, argument): (usize, &String)| Argument { argument: argument.clone(), why: why(index), because: None };
+    Plugin {
+        path: locked.path.clone(),
+        package: Some(locked.name.clone()),
+        version: Some(locked.version.clone()),
+        role: Some(locked.role),
+        arguments: locked.args.iter().enumerate().map(argument).collect(),
+        origin: locked.args_from,
+        sealed: locked.sealed.clone(),
+    }
+}
+
+/// What a file of the configuration does, from its path.
+pub fn input_kind(path: &str) -> InputKind {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    let mut folders = path.split('/');
+    if folders.next() == Some(PATCHES) {
+        InputKind::Patch
+    } else if path == BACKSTAGE {
+        InputKind::Backstage
+    } else if path.split('/').rev().skip(1).any(|folder| OVERLAYS.contains(&folder)) {
+        InputKind::Overlay
+    } else if name == SCALPRUM {
+        InputKind::Scalprum
+    } else if name == APP_CONFIG {
+        InputKind::AppConfig
+    } else {
+        InputKind::Other
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_day_is_that_of_utc() {
+        assert_eq!(day(1_763_000_000).as_deref(), Some("2025-11-13"));
+        assert_eq!(day(0).as_deref(), Some("1970-01-01"));
+        assert_eq!(day(u64::MAX), None);
+    }
+
+    #[test]
+    fn files_are_known_by_their_place() {
+        for (path, kind) in [
+            ("patches/1-fix.patch", InputKind::Patch),
+            ("plugins/todo/overlay/scalprum-config.json", InputKind::Overlay),
+            ("overlay/src/index.ts", InputKind::Overlay),
+            ("plugins/todo/scalprum-config.json", InputKind::Scalprum),
+            ("plugins/todo/app-config.dynamic.yaml", InputKind::AppConfig),
+            ("backstage.json", InputKind::Backstage),
+            ("plugins/overlay", InputKind::Other),
+        ] {
+            assert_eq!(input_kind(path), kind, "{path}");
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! `CycloneDX` 1.6, JSON (ECMA-424).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Map, Value, json};
+
+use super::{Bill, Package, PluginBill, exported_name, purl, source_uri, uuid};
+use crate::lock::Integrity;
+
+/// The bill of a release: its plugins, and the packages in any of them.
+pub fn release(bill: &Bill<'_>) -> Value {
+    let mut inventory = Inventory::default();
+    for plugin in &bill.plugins {
+        inventory.plugin(plugin);
+    }
+    let plugins: Vec<Value> = bill.plugins.iter().map(plugin_component).collect();
+    let root = json!({
+        "type": "application",
+        "bom-ref": format!("release:{}", bill.identity),
+        "name": "rhdh-dynamic-plugins",
+        "version": bill.identity.to_string(),
+        "properties": [{ "name": "factory:identity", "value": bill.identity.to_string() }],
+    });
+    let depends: Vec<String> = bill.plugins.iter().map(plugin_ref).collect();
+    inventory.depends.insert(format!("release:{}", bill.identity), depends.into_iter().collect());
+    document(bill, &root, plugins, inventory)
+}
+
+/// The bill of one plugin: the packages in it.
+pub fn plugin(bill: &Bill<'_>) -> Value {
+    let mut inventory = Inventory::default();
+    let root = match bill.plugins.first() {
+        Some(plugin) => {
+            inventory.plugin(plugin);
+            plugin_component(plugin)
+        }
+        None => Value::Null,
+    };
+    document(bill, &root, Vec::new(), inventory)
+}
+
+/// The packages and edges of all plugins, each once.
+#[derive(Default)]
+struct Inventory {
+    components: BTreeMap<String, Value>,
+    depends: BTreeMap<String, BTreeSet<String>>,
+    complete: Vec<String>,
+    unknown: Vec<String>,
+}
+
+impl Inventory {
+    fn plugin(&mut self, plugin: &PluginBill<'_>) {
+        let root = plugin_ref(plugin);
+        let known = if plugin.packages.is_some() { &mut self.complete } else { &mut self.unknown };
+        known.push(root.clone());
+        let packages = plugin.packages.as_deref().unwrap_or_default();
+        let refs: Vec<String> = packages.iter().map(|package| package_ref(&root, package)).collect();
+        let chosen =
+            |positions: &BTreeSet<usize>| positions.iter().map(|at| refs[*at].clone()).collect::<BTreeSet<_>>();
+        self.depends.entry(root).or_default().extend(chosen(&plugin.direct));
+        for (package, reference) in packages.iter().zip(&refs) {
+            self.components.entry(reference.clone()).or_insert_with(|| component(package, reference));
+            self.depends.entry(reference.clone()).or_default().extend(chosen(&package.depends));
+        }
+    }
+}
+
+fn document(bill: &Bill<'_>, root: &Value, plugins: Vec<Value>, inventory: Inventory) -> Value {
+    let Inventory { components, depends, complete, unknown } = inventory;
+    let dependencies: Vec<Value> =
+        depends.into_iter().map(|(reference, on)| json!({ "ref": reference, "dependsOn": on })).collect();
+    let mut compositions = Vec::new();
+    for (aggregate, references) in [("complete", complete), ("unknown", unknown)] {
+        if !references.is_empty() {
+            compositions.push(json!({ "aggregate": aggregate, "dependencies": references }));
+        }
+    }
+    let content = json!({
+        "metadata": {
+            "timestamp": bill.time(),
+            "tools": { "components": [
+                { "type": "application", "name": "factory", "version": env!("CARGO_PKG_VERSION") },
+            ] },
+            "component": root,
+        },
+        "components": plugins.into_iter().chain(components.into_values()).collect::<Vec<_>>(),
+        "dependencies": dependencies,
+        "compositions": compositions,
+    });
+    let mut document = Map::new();
+    document.insert("$schema".into(), "http://cyclonedx.org/schema/bom-1.6.schema.json".into());
+    document.insert("bomFormat".into(), "CycloneDX".into());
+    document.insert("specVersion".into(), "1.6".into());
+    document.insert("serialNumber".into(), format!("urn:uuid:{}", uuid(&content)).into());
+    document.insert("version".into(), 1.into());
+    if let Value::Object(content) = content {
+        document.extend(content);
+    }
+    Value::Object(document)
+}
+
+fn plugin_ref(plugin: &PluginBill<'_>) -> String {
+    format!("plugin:{}/{}", plugin.workspace.name, plugin.plugin.path)
+}
+
+/// A package is the same in all plugins by its purl; what is embedded belongs to its plugin.
+fn package_ref(plugin: &str, package: &Package) -> String {
+    let purl = purl::npm(&package.name, &package.version);
+    if package.embedded { format!("{plugin}#{purl}") } else { purl }
+}
+
+fn plugin_component(bill: &PluginBill<'_>) -> Value {
+    let (workspace, plugin) = (bill.workspace, bill.plugin);
+    let source = &workspace.source;
+    let mut component = Map::new();
+    let mut put = |key: &str, value: Value| component.insert(key.to_owned(), value);
+    put("type", "library".into());
+    put("bom-ref", plugin_ref(bill).into());
+    name(&mut put, &exported_name(plugin));
+    put("version", plugin.version.clone().into());
+    if let Some(sealed) = &plugin.sealed {
+        put("hashes", hashes(sealed.tgz));
+    }
+    let mut properties = vec![
+        property("factory:workspace", &workspace.name),
+        property("factory:plugin", &plugin.path),
+        property("factory:role", plugin.role.as_str()),
+    ];
+    if let Some(commit) = &source.commit {
+        properties.push(property("factory:commit", commit));
+    }
+    properties.extend(plugin.args.iter().map(|argument| property("factory:argument", argument)));
+    if let Some(sealed) = &plugin.sealed {
+        properties.push(property("factory:image", &sealed.image.to_string()));
+        properties.push(property("factory:layer", &sealed.layer.to_string()));
+    }
+    let commit = source.commit.as_deref();
+    if let Some(uri) = commit.and_then(|commit| source_uri(workspace, commit)) {
+        put("externalReferences", json!([{ "type": "vcs", "url": uri }]));
+    }
+    put("properties", Value::Array(properties));
+    Value::Object(component)
+}
+
+fn component(package: &Package, reference: &str) -> Value {
+    let mut component = Map::new();
+    let mut put = |key: &str, value: Value| component.insert(key.to_owned(), value);
+    put("type", "library".into());
+    put("bom-ref", reference.into());
+    name(&mut put, &package.name);
+    put("version", package.version.clone().into());
+    put("scope", if package.optional { "optional" } else { "required" }.into());
+    if let Some(digest) = &package.sha512 {
+        put("hashes", json!([{ "alg": "SHA-512", "content": digest }]));
+    }
+    if package.embedded {
+        put("properties", json!([property("factory:embedded", "true")]));
+    } else {
+        put("purl", purl::npm(&package.name, &package.version).into());
+    }
+    Value::Object(component)
+}
+
+/// npm's scope is the group of `CycloneDX`.
+fn name(put: &mut impl FnMut(&str, Value) -> Option<Value>, name: &str) {
+    match name.split_once('/') {
+        Some((scope, name)) => {
+            put("group", scope.into());
+            put("name", name.into());
+        }
+        None => {
+            put("name", name.into());
+        }
+    }
+}
+
+fn hashes(integrity: Integrity) -> Value {
+    json!([{ "alg": "SHA-512", "content": integrity.hex() }])
+}
+
+fn property(name: &str, value: &str) -> Value {
+    json!({ "name": name, "value": value })
+}

@@ -1,0 +1,173 @@
+//! `factory diff`
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+
+use super::paths;
+use super::session::Session;
+use crate::audit::{self, Diff, Hosts, Release, human, json, side};
+use crate::error::{Error, Place, Result, exit_code};
+use crate::lock::Sha256;
+use crate::resolve::host::HostLock;
+use crate::ui;
+
+/// Options of `factory diff`.
+#[derive(Clone, Debug, Args)]
+pub struct DiffArgs {
+    /// The release that was: a lock, a configuration folder, `REV:path`, or `-` [default: the lock in HEAD]
+    #[arg(value_name = "OLD")]
+    pub old: Option<String>,
+    /// The release that is [default: the lock file]
+    #[arg(value_name = "NEW")]
+    pub new: Option<String>,
+    /// How the changes are written
+    #[arg(long, value_enum, default_value = "human", value_name = "FORMAT", env = "FACTORY_DIFF_FORMAT")]
+    pub format: Format,
+    /// Only this workspace, with all its packages; may be repeated
+    #[arg(short, long = "workspace", value_name = "NAME")]
+    pub workspaces: Vec<String>,
+    /// Every package that moved, not only the first ones of each plugin
+    #[arg(long)]
+    pub all: bool,
+    /// Exit with 1 when anything changed
+    #[arg(long)]
+    pub exit_code: bool,
+    /// Fail when there is such a change: 1 for majors, 4 for outputs that are not reproducible
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "WHAT", env = "FACTORY_DIFF_FAIL_ON")]
+    pub fail_on: Vec<FailOn>,
+    /// The yarn.lock of the RHDH release that was, to compare what plugins share with it
+    #[arg(long, value_name = "FILE", requires = "new_host")]
+    pub old_host: Option<PathBuf>,
+    /// The yarn.lock of the RHDH release that is
+    #[arg(long, value_name = "FILE", requires = "old_host")]
+    pub new_host: Option<PathBuf>,
+}
+
+/// How changes are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For a terminal
+    Human,
+    /// For a pull request: at most 65,536 characters
+    Markdown,
+    /// For programs: schema/factory.diff.schema.json
+    Json,
+    /// One page that needs no network
+    Html,
+}
+
+/// Changes that fail a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum FailOn {
+    /// A tool, a shared package of the host, a plugin or a dependency moved by a major
+    Major,
+    /// Equal inputs gave another output
+    Unreproducible,
+}
+
+pub(super) fn run(session: &Session<'_>, args: &DiffArgs) -> Result<()> {
+    let here = std::env::current_dir().map_err(Error::io("open", Path::new(".")))?;
+    let (old, new) = sides(session, args, &here)?;
+    let hosts = hosts(args, &old, &new)?;
+    let mut diff = audit::compare(&old, &new, hosts.as_ref())?;
+    if !args.workspaces.is_empty() {
+        keep_only(&mut diff, &args.workspaces, &old, &new)?;
+    }
+    let text = match args.format {
+        Format::Human => {
+            let all = args.all || !args.workspaces.is_empty();
+            human::render(&diff, human::Options { all, colour: true })
+        }
+        Format::Json => json::render(&diff),
+        Format::Markdown => audit::markdown::render(&diff),
+        Format::Html => audit::html::render(&diff),
+    };
+    // Other formats are not for a terminal: what looks like a colour in them is data.
+    let written = if args.format == Format::Human { ui::data(text) } else { ui::data_as_it_is(&text) };
+    written.map_err(Error::io("write", Path::new("stdout")))?;
+    verdict(&diff, args)
+}
+
+fn sides(session: &Session<'_>, args: &DiffArgs, here: &Path) -> Result<(Release, Release)> {
+    if args.old.as_deref() == Some("-") && args.new.as_deref() == Some("-") {
+        return Err(Error::usage("both sides cannot come from stdin", "name one of them by its path"));
+    }
+    let lock_file = paths::lock_file(session.global);
+    let old = match &args.old {
+        Some(old) => side::read(old, here)?,
+        None => side::at_rev("HEAD", &lock_file, here)?,
+    };
+    let new = match &args.new {
+        Some(new) => side::read(new, here)?,
+        None if lock_file.is_file() => side::at_path(&lock_file.display().to_string(), &here.join(&lock_file))?,
+        None => {
+            return Err(Error::Lock {
+                place: Place::file(&lock_file),
+                what: "there is no lock".into(),
+                hint: "name OLD and NEW, or the lock with `--lock-file`".into(),
+            });
+        }
+    };
+    Ok((old, new))
+}
+
+fn hosts(args: &DiffArgs, old: &Release, new: &Release) -> Result<Option<Hosts>> {
+    let (Some(old_file), Some(new_file)) = (&args.old_host, &args.new_host) else { return Ok(None) };
+    let read = |path: &Path, release: &Release, which: &str| -> Result<HostLock> {
+        let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
+        if let Some(rhdh) = &release.rhdh
+            && rhdh.lockfile != Sha256::of(&bytes)
+        {
+            return Err(Error::usage(
+                format!("`{}` is not the host lockfile that `{}` was computed against", path.display(), release.name),
+                format!("give the yarn.lock of RHDH {}", rhdh.requested),
+            ));
+        }
+        let label = match &release.rhdh {
+            Some(rhdh) => format!("the RHDH {} host lockfile", rhdh.requested),
+            None => format!("the {which} host lockfile"),
+        };
+        HostLock::parse(&bytes, path, &label)
+    };
+    Ok(Some(Hosts { old: read(old_file, old, "old")?, new: read(new_file, new, "new")? }))
+}
+
+/// Keeps the changes of the named workspaces, and what concerns all.
+fn keep_only(diff: &mut Diff, names: &[String], old: &Release, new: &Release) -> Result<()> {
+    let known = || old.workspaces.iter().chain(&new.workspaces).map(|workspace| workspace.name.as_str());
+    if let Some(unknown) = names.iter().find(|name| !known().any(|known| known == *name)) {
+        return Err(Error::usage(
+            format!("there is no workspace `{}` in either release", unknown.escape_debug()),
+            "see the names with `factory diff`",
+        ));
+    }
+    diff.changes.retain(|change| {
+        change.workspace.as_ref().is_none_or(|name| {
+            names.contains(name) || change.came_from().is_some_and(|was| names.iter().any(|name| name == was))
+        })
+    });
+    Ok(())
+}
+
+fn verdict(diff: &Diff, args: &DiffArgs) -> Result<()> {
+    let count = |test: fn(&audit::Change) -> bool| diff.changes.iter().filter(|change| test(change)).count();
+    let unreproducible = count(audit::Change::is_unreproducible);
+    if args.fail_on.contains(&FailOn::Unreproducible) && unreproducible > 0 {
+        return Err(Error::NotReproducible {
+            what: format!("{} other than before, from the same inputs", ui::count(unreproducible, "output")),
+            hint: "the lines that say `not reproducible` name them".into(),
+        });
+    }
+    let major = count(audit::Change::is_major);
+    if args.fail_on.contains(&FailOn::Major) && major > 0 {
+        let what = format!("{} by a major", ui::count(major, "change"));
+        return Err(Error::Failed { what, code: exit_code::FAILED });
+    }
+    if args.exit_code && !diff.changes.is_empty() {
+        let what =
+            format!("`{}` and `{}` differ: {}", diff.old.name, diff.new.name, ui::count(diff.changes.len(), "change"));
+        return Err(Error::Failed { what, code: exit_code::FAILED });
+    }
+    Ok(())
+}

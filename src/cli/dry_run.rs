@@ -1,0 +1,103 @@
+//! `factory run --dry-run`: what would be built, read from the configuration and the lock alone. No network.
+
+use std::fmt::Write as _;
+
+use super::build::BuildOptions;
+use super::resolve::{failures, stale_reasons};
+use super::session::Session;
+use crate::config::{Config, Workspace};
+use crate::error::{Error, Result};
+use crate::lock::{Lock, Plugin};
+use crate::resolve::arguments::elements;
+use crate::resolve::tools::Requests;
+use crate::ui::{self, count};
+
+/// Prints each workspace with its source and state, and its plugins with their arguments.
+pub fn list(
+    session: &Session<'_>,
+    config: Config,
+    lock: Option<&Lock>,
+    names: &[String],
+    options: &BuildOptions,
+) -> Result<()> {
+    let reasons = lock.map(|lock| stale_reasons(&config, lock, names)).unwrap_or_default();
+    let mut text = String::new();
+    let (mut plugins, mut unknown, mut unlocked) = (0, 0, 0);
+    for workspace in &config.workspaces {
+        for warning in &workspace.warnings {
+            session.ui.warn(format!("{}: {warning}", workspace.name));
+        }
+        let locked = lock.and_then(|lock| lock.workspace.iter().find(|locked| locked.name == workspace.name));
+        let stale = reasons.iter().any(|reason| reason.workspace() == workspace.name);
+        let fresh = locked.filter(|_| !stale);
+        unlocked += usize::from(fresh.is_none());
+        let pinned = match (locked, stale) {
+            (Some(_), true) => "locked, but stale".to_owned(),
+            (Some(locked), false) => match &locked.source.commit {
+                Some(commit) => format!("locked at {}", &commit[..commit.len().min(12)]),
+                None => "local, not a pin".to_owned(),
+            },
+            (None, _) => "not locked yet".to_owned(),
+        };
+        line(&mut text, &format!("{}: {} ({pinned})", workspace.name, source(workspace)));
+        let requests = Requests::from(crate::resolve::requests(&config, workspace));
+        let own = locked.and_then(|locked| locked.source.backstage.as_deref());
+        let prefix = options.prefix(&config, workspace, own);
+        let tagged = if prefix.is_empty() { String::new() } else { format!(", images tagged {prefix}<version>") };
+        line(&mut text, &format!("  with node {}, rhdh-cli {}{tagged}", requests.node, requests.cli));
+        let listed = list_of(workspace, fresh.map(|locked| locked.plugin.as_slice()));
+        plugins += listed.as_ref().map_or(0, Vec::len);
+        unknown += usize::from(listed.is_none());
+        for plugin in listed.iter().flatten() {
+            line(&mut text, plugin);
+        }
+        if listed.is_none() {
+            line(&mut text, "  (no plugins-list.yaml: the plugins are found in the source)");
+        }
+    }
+    ui::data(text).map_err(Error::io("write", "stdout"))?;
+    let found = if unknown == 0 { String::new() } else { format!(" and those found in {}", count(unknown, "source")) };
+    let resolved = if unlocked == 0 {
+        String::new()
+    } else {
+        format!("; {} would be resolved first", count(unlocked, "workspace"))
+    };
+    session.ui.note(format!(
+        "{} in {} would be built{resolved}",
+        count(plugins, "plugin") + &found,
+        count(config.workspaces.len(), "workspace")
+    ));
+    let failed = config.broken.into_iter().map(|broken| (broken.name, broken.error)).collect();
+    failures(session, failed, config.workspaces.len())
+}
+
+fn source(workspace: &Workspace) -> String {
+    let source = &workspace.source;
+    if let Some(local) = &source.local {
+        return format!("a copy of {}, {}", local.display(), source.workspace_path);
+    }
+    let repo = source.repo.as_ref().map(ToString::to_string).unwrap_or_default();
+    let requested = if source.requested.is_empty() { "the default branch" } else { &source.requested };
+    format!("{repo} at {requested}, {}", source.workspace_path)
+}
+
+/// The plugins of a list, or of the lock where there is no list; none when neither says.
+fn list_of(workspace: &Workspace, locked: Option<&[Plugin]>) -> Option<Vec<String>> {
+    let entry = |path: &str, args: &[String]| {
+        let mut line = format!("  {path}");
+        for arg in args {
+            let _ = write!(line, " {arg}");
+        }
+        line
+    };
+    match (locked, &workspace.list) {
+        (Some(locked), _) => Some(locked.iter().map(|plugin| entry(&plugin.path, &plugin.args)).collect()),
+        (None, Some(list)) => Some(list.entries.iter().map(|one| entry(&one.path, &elements(&one.args))).collect()),
+        (None, None) => None,
+    }
+}
+
+fn line(text: &mut String, line: &str) {
+    text.push_str(line);
+    text.push('\n');
+}

@@ -1,0 +1,75 @@
+//! `factory status`
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use super::paths;
+use super::resolve::{read_lock, stale_reasons};
+use super::session::Session;
+use super::source::SourceArgs;
+use crate::audit::status;
+use crate::build::report::{self, Report};
+use crate::error::{Error, Place, Result};
+use crate::ui;
+
+/// Options of `factory status`.
+#[derive(Clone, Debug, Args)]
+pub struct StatusArgs {
+    /// Write JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Where results of builds are [default: /outputs where it exists, else ./outputs]
+    #[arg(long, env = "FACTORY_OUTPUT_DIR", value_name = "DIR")]
+    pub output_dir: Option<PathBuf>,
+    /// The configuration to compare with.
+    #[command(flatten)]
+    pub source: SourceArgs,
+}
+
+pub(super) fn run(session: &Session<'_>, args: &StatusArgs) -> Result<()> {
+    let lock_file = paths::lock_file(session.global);
+    let lock = read_lock(&lock_file)?.ok_or_else(|| Error::Lock {
+        place: Place::file(&lock_file),
+        what: "there is no lock".into(),
+        hint: "run `factory resolve` to pin what the configuration asks for".into(),
+    })?;
+    let mut notes = Vec::new();
+    // A lock alone, in a release's archive say, still has a status.
+    let reasons = match args.source.config(session) {
+        Ok(config) => {
+            notes.extend(config.broken.iter().map(|broken| format!("{broken}")));
+            Some(stale_reasons(&config, &lock, &[]))
+        }
+        Err(error) => {
+            notes.push(format!("the configuration cannot be read, so it is not known what is stale: {error}"));
+            None
+        }
+    };
+    let output_dir = paths::output_dir(args.output_dir.as_deref());
+    let report = match read_report(&output_dir) {
+        Ok(report) => report,
+        Err(error) => {
+            notes.push(format!("it is not known what is built: {error}"));
+            None
+        }
+    };
+    let name = lock_file.display().to_string();
+    let mut status = status::of(&lock, &name, reasons.as_deref(), report.as_ref(), &output_dir);
+    status.notes = notes;
+    let text = if args.json { status.to_json() } else { status.to_text() };
+    ui::data_as_it_is(&text).map_err(Error::io("write", Path::new("stdout")))
+}
+
+/// The report of the last build; none when there is no such file.
+fn read_report(output_dir: &Path) -> Result<Option<Report>> {
+    let path = output_dir.join(report::FILE_NAME);
+    let bytes = match std::fs::read(&path) {
+        Ok(bytes) => bytes,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(Error::io("read", &path)(e)),
+    };
+    serde_json::from_slice(&bytes).map(Some).map_err(|e| {
+        Error::config(Place::at(&path, e.line(), e.column()), e.to_string(), "remove it; the next build writes it anew")
+    })
+}

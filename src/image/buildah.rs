@@ -1,0 +1,186 @@
+//! buildah as the builder of an image, for those who want one they know: the same files and facts, packed by it.
+
+use std::fs::{self, File};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use tempfile::TempDir;
+
+use super::entry::{Content, EntrySet};
+use super::limits;
+use super::manifest::{self, Facts, Image};
+use super::name::{ImageName, ImagePath, Tag};
+use super::program::{self, Said};
+use crate::lock::Sha256;
+use crate::{Error, Result};
+
+const INSTEAD: &str = "leave out `--image-builder buildah`";
+
+/// Builds the image of one plugin with `buildah from scratch`, `copy`, `config` and `commit`, in a store of its own
+/// and with one time for everything. The layer lands at `layer_file`. Its bytes are buildah's: the digests are others
+/// than [`pack`](super::pack())'s, the files in it are the same.
+pub async fn build(
+    name: ImageName,
+    tag: Tag,
+    path: &ImagePath,
+    entries: &EntrySet,
+    layer_file: PathBuf,
+    facts: &Facts<'_>,
+) -> Result<Image> {
+    limits::check(entries)?;
+    let folder = layer_file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = folder.canonicalize().map_err(Error::io("read", folder))?;
+    let work =
+        tempfile::Builder::new().prefix(".factory-").tempdir_in(&folder).map_err(Error::io("create", &folder))?;
+    let tree = work.path().join("tree");
+    let (copied, root) = (entries.clone(), tree.join(path.as_str()));
+    let copied = tokio::task::spawn_blocking(move || copy(&copied, &root)).await;
+    copied.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
+
+    let package = entries.read("package.json")?.unwrap_or_default();
+    let annotations = manifest::annotations(path, &package, facts)?;
+    let buildah = Buildah { work: &work };
+    let container = buildah.run(&["from", "scratch"]).await?.line();
+    buildah.run(&["copy", "--quiet", &container, "tree", "/"]).await?;
+    let mut config: Vec<String> =
+        ["config", "--os=linux", "--arch=amd64", "--created-by=factory"].map(str::to_owned).into();
+    config.extend(annotations.iter().map(|(key, value)| format!("--annotation={key}={value}")));
+    config.push(container.clone());
+    buildah.run(&config.iter().map(String::as_str).collect::<Vec<_>>()).await?;
+    let layout = work.path().join("layout");
+    let epoch = format!("--timestamp={}", facts.epoch);
+    let commit = [
+        "commit",
+        "--quiet",
+        "--format=oci",
+        "--disable-compression=false",
+        "--identity-label=false",
+        &epoch,
+        &container,
+        "oci:layout:image",
+    ];
+    buildah.run(&commit).await?;
+    read(&layout, name, tag, layer_file)
+}
+
+/// The package as files below `root`, with the modes they have in our own archives.
+fn copy(entries: &EntrySet, root: &Path) -> Result<()> {
+    for entry in entries.entries() {
+        let file = root.join(&entry.path);
+        if let Some(folder) = file.parent() {
+            super::landing::folder_at(folder)?;
+        }
+        match &entry.content {
+            Content::Bytes(bytes) => fs::write(&file, bytes),
+            Content::File(from, _) => fs::copy(from, &file).map(drop),
+        }
+        .map_err(Error::io("write", &file))?;
+        let mode = fs::Permissions::from_mode(if entry.executable { 0o755 } else { 0o644 });
+        fs::set_permissions(&file, mode).map_err(Error::io("write", &file))?;
+    }
+    let mut folders = vec![root.to_owned()];
+    while let Some(folder) = folders.pop() {
+        fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).map_err(Error::io("write", &folder))?;
+        for entry in fs::read_dir(&folder).map_err(Error::io("read", &folder))? {
+            let path = entry.map_err(Error::io("read", &folder))?.path();
+            if path.is_dir() {
+                folders.push(path);
+            }
+        }
+    }
+    Ok(())
+}
+
+struct Buildah<'a> {
+    work: &'a TempDir,
+}
+
+impl Buildah<'_> {
+    async fn run(&self, arguments: &[&str]) -> Result<Said> {
+        let [store, run, temporary] =
+            ["store", "run", ""].map(|name| self.work.path().join(name).display().to_string());
+        let variables: Vec<(String, String)> = std::env::vars().collect();
+        let variables = variables.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let environment = program::environment(variables, &temporary);
+        let all = [&["--storage-driver=vfs", "--root", &store, "--runroot", &run], arguments].concat();
+        let said = program::run("buildah", all, self.work.path(), &environment, INSTEAD).await?;
+        if said.success {
+            return Ok(said);
+        }
+        Err(Error::Build {
+            what: format!("buildah {} failed: {}", arguments[0], said.complaint()),
+            tail: said.tail(),
+            hint: format!("buildah may need root or a user namespace here; otherwise {INSTEAD}"),
+        })
+    }
+}
+
+#[derive(Deserialize)]
+struct Index {
+    manifests: Vec<Blob>,
+}
+
+#[derive(Deserialize)]
+struct Written {
+    config: Blob,
+    layers: Vec<Blob>,
+}
+
+#[derive(Deserialize)]
+struct WrittenConfig {
+    rootfs: RootFs,
+}
+
+#[derive(Deserialize)]
+struct RootFs {
+    diff_ids: Vec<Sha256>,
+}
+
+#[derive(Deserialize)]
+struct Blob {
+    digest: Sha256,
+    #[serde(default)]
+    size: u64,
+}
+
+/// The one image of buildah's layout; its layer is moved to `layer_file`.
+fn read(layout: &Path, name: ImageName, tag: Tag, layer_file: PathBuf) -> Result<Image> {
+    let blob = |digest: Sha256| layout.join("blobs/sha256").join(digest.hex());
+    let index: Index = parse(&bytes(&layout.join("index.json"))?)?;
+    let [Blob { digest, .. }] = index.manifests[..] else { return Err(odd()) };
+    let manifest = bytes(&blob(digest))?;
+    let written: Written = parse(&manifest)?;
+    let config = bytes(&blob(written.config.digest))?;
+    let WrittenConfig { rootfs } = parse(&config)?;
+    let ([layer], [diff_id]) = (&written.layers[..], &rootfs.diff_ids[..]) else { return Err(odd()) };
+    let compressed = blob(layer.digest);
+    let moved =
+        File::open(&compressed).and_then(|file| file.sync_all()).and_then(|()| fs::rename(&compressed, &layer_file));
+    moved.map_err(Error::io("write", &layer_file))?;
+    Ok(Image {
+        name,
+        tag,
+        digest: Sha256::of(&manifest),
+        manifest,
+        config_digest: written.config.digest,
+        config,
+        layer_file,
+        layer: layer.digest,
+        layer_len: layer.size,
+        diff_id: *diff_id,
+    })
+}
+
+fn bytes(file: &Path) -> Result<Vec<u8>> {
+    fs::read(file).map_err(Error::io("read", file))
+}
+
+fn parse<T: DeserializeOwned>(json: &[u8]) -> Result<T> {
+    serde_json::from_slice(json).map_err(|_| odd())
+}
+
+fn odd() -> Error {
+    limits::refused("buildah wrote an image of an unknown kind".to_owned(), INSTEAD)
+}

@@ -1,0 +1,151 @@
+//! skopeo and buildah as child processes: an environment of a few variables, no shell, nothing secret in the
+//! arguments, ended as a group when nobody waits for them any more.
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::io;
+use std::path::Path;
+use std::process::Stdio;
+
+use rustix::process::{Pid, Signal, kill_process_group};
+use tokio::process::Command;
+
+use crate::{Error, Result};
+
+/// What they need of the user's environment: to be found, to find their configuration, and to get through.
+const KEPT: [&str; 12] = [
+    "PATH",
+    "HOME",
+    "XDG_CONFIG_HOME",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+    "http_proxy",
+    "https_proxy",
+    "no_proxy",
+    "all_proxy",
+];
+
+/// What a program had to say.
+pub(super) struct Said {
+    pub(super) success: bool,
+    pub(super) stdout: Vec<u8>,
+    pub(super) stderr: String,
+}
+
+impl Said {
+    /// Its standard output as text, without the end of the line.
+    pub(super) fn line(&self) -> String {
+        String::from_utf8_lossy(&self.stdout).trim().to_owned()
+    }
+
+    /// What it complained of: the last line, without the trimmings of its log format.
+    pub(super) fn complaint(&self) -> String {
+        let last = self.stderr.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("no message");
+        let message = match last.split_once("msg=\"") {
+            Some((_, message)) => message.strip_suffix('"').unwrap_or(message).replace("\\\"", "\""),
+            None => last.trim_start_matches("Error: ").to_owned(),
+        };
+        message.chars().map(|c| if c.is_control() { ' ' } else { c }).take(600).collect()
+    }
+
+    /// The last lines, for a failed build.
+    pub(super) fn tail(&self) -> Vec<String> {
+        let lines: Vec<&str> = self.stderr.lines().collect();
+        lines[lines.len().saturating_sub(20)..].iter().map(|line| (*line).to_owned()).collect()
+    }
+}
+
+/// The environment of a child: what is kept of `variables`, and a folder of its own for temporary and runtime files
+/// (where no login of the user's lies).
+pub(super) fn environment<'a>(
+    variables: impl Iterator<Item = (&'a str, &'a str)>,
+    temporary: &'a str,
+) -> BTreeMap<String, String> {
+    let kept = variables.filter(|(name, _)| KEPT.contains(name));
+    let ours = [("LANG", "C.UTF-8"), ("TMPDIR", temporary), ("XDG_RUNTIME_DIR", temporary)];
+    kept.chain(ours).map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+}
+
+/// Runs a program in `folder` to its end. Only failing to run it is an error; `instead` says what to do without it.
+pub(super) async fn run(
+    program: &str,
+    arguments: impl IntoIterator<Item = impl AsRef<OsStr>>,
+    folder: &Path,
+    environment: &BTreeMap<String, String>,
+    instead: &str,
+) -> Result<Said> {
+    let child = Command::new(program)
+        .args(arguments)
+        .current_dir(folder)
+        .env_clear()
+        .envs(environment)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .process_group(0)
+        .kill_on_drop(true)
+        .spawn();
+    let child = child.map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => {
+            Error::usage(format!("`{program}` is not on this machine"), format!("install it, or {instead}"))
+        }
+        _ => Error::io("run", program)(error),
+    })?;
+    let group = Group(child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?)));
+    let output = child.wait_with_output().await.map_err(Error::io("run", program))?;
+    group.done();
+    Ok(Said {
+        success: output.status.success(),
+        stdout: output.stdout,
+        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+    })
+}
+
+/// The children of a child end with it.
+struct Group(Option<Pid>);
+
+impl Group {
+    fn done(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if let Some(pid) = self.0 {
+            let _ = kill_process_group(pid, Signal::KILL);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(stderr: &str) -> Said {
+        Said { success: false, stdout: b"out\n".to_vec(), stderr: stderr.to_owned() }
+    }
+
+    #[test]
+    fn complaints_are_told_without_their_trimmings() {
+        let fatal = "Getting image\ntime=\"2026\" level=fatal msg=\"bad \\\"name\\\": denied\"\n\n";
+        assert_eq!(said(fatal).complaint(), "bad \"name\": denied");
+        assert_eq!(said("Error: no such\timage\n").complaint(), "no such image");
+        assert_eq!(said("").complaint(), "no message");
+        assert_eq!(said("").line(), "out");
+        assert_eq!(said(&"x\n".repeat(50)).tail().len(), 20);
+    }
+
+    #[test]
+    fn children_see_what_they_need_and_nothing_else() {
+        let variables =
+            [("PATH", "/bin"), ("REGISTRY_PASSWORD", "hunter2"), ("https_proxy", "p"), ("XDG_RUNTIME_DIR", "r")];
+        let seen = environment(variables.into_iter(), "/t");
+        let names: Vec<_> = seen.keys().map(String::as_str).collect();
+        assert_eq!(names, ["LANG", "PATH", "TMPDIR", "XDG_RUNTIME_DIR", "https_proxy"]);
+        assert_eq!(seen["XDG_RUNTIME_DIR"], "/t");
+    }
+}

