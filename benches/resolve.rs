@@ -6,7 +6,6 @@
 #[path = "it/lockfile.rs"]
 mod lockfile;
 #[path = "../tests/it/npm_registry.rs"]
-#[allow(dead_code, reason = "written for tests")]
 mod npm_registry;
 #[path = "../tests/it/repository.rs"]
 mod repository;

@@ -84,7 +84,7 @@ enum Command {
     Diff(DiffArgs),
     /// What is pinned, what is stale and why, what is sealed and built
     Status(StatusArgs),
-    /// What is in a release: CycloneDX, SPDX, SLSA provenance
+    /// What is in a release: bills of materials and provenance
     Sbom(SbomArgs),
 }
 

@@ -9,7 +9,6 @@ use serde_json::Value;
 #[allow(dead_code)]
 #[path = "it/releases.rs"]
 mod releases;
-#[allow(dead_code)]
 #[path = "it/repository.rs"]
 mod repository;
 

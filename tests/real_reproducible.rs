@@ -2,6 +2,8 @@
 //!
 //! Needs the npm registry, git and some minutes. `FACTORY_TEST_CACHE` names a cache that is kept between runs.
 
+#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a test says so by failing, or why it is skipped")]
+
 use std::fs;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
@@ -190,7 +192,7 @@ fn real_everything_changed_and_still_equal() {
     assert_code(&output, 0);
     let year = fs::read_to_string(fake.join("year")).unwrap().trim().parse::<i32>().unwrap();
     let now = time::OffsetDateTime::now_utc().year();
-    assert!(year >= now + 1, "the clock was not changed: {year}");
+    assert!(year > now, "the clock was not changed: {year}");
     let report = fs::read_to_string(second.join("build-report.json")).unwrap();
     assert!(report.contains("\"isolation\": \"user-namespaces\""), "{report}");
 
