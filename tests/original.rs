@@ -67,6 +67,8 @@ fn row_01_every_option_has_its_variable() {
         "cache-dir",
         "jobs",
         "tag-prefix",
+        "push-images",
+        "generate-build-args",
     ] {
         let variable = format!("[env: FACTORY_{}]", option.replace('-', "_").to_uppercase());
         assert!(help.contains(&format!("--{option}")), "--{option} is not in the help");

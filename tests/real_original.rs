@@ -226,3 +226,32 @@ fn real_row_04_05_a_missing_list_is_written_with_computed_arguments() {
     assert_eq!(entries, ["plugins/a-backend:"], "{list}");
     assert!(place.read("config/factory.lock").contains("args-from = \"computed\""));
 }
+
+/// What a push needs is asked for before anything is built, in the order of the original.
+#[test]
+fn real_row_10_a_push_without_a_registry_is_refused_before_the_build() {
+    let place = Place::new();
+    let one = Repository::init(&place.path("one"));
+    workspace::write(&one, "a");
+    one.commit("one");
+    place.write("config/source.json", r#"{"repo":"../one","workspace-path":"workspaces/a"}"#);
+    place.write("config/plugins-list.yaml", "plugins/a-backend:");
+    let last = |variables: &[(&str, &str)]| {
+        let said = factory(&place, &["--push-images", "--output-dir", "out"], variables);
+        assert!(!place.path("out/demo-plugin-a-backend-dynamic-0.1.0.tgz").exists(), "nothing is built");
+        let from = said.stderr.find("error: ").unwrap_or_default();
+        format!("{}exit {}", &said.stderr[from..], said.code)
+    };
+    insta::assert_snapshot!(last(&[]), @r"
+    error: `REGISTRY_URL` is not set, and images cannot be pushed without it
+
+    hint: set it in the environment or in `.env`, e.g. `REGISTRY_URL=quay.io`, or build without `--push-images`
+    exit 2
+    ");
+    insta::assert_snapshot!(last(&[("REGISTRY_URL", "quay.io")]), @r"
+    error: `REGISTRY_NAMESPACE` is not set, and images cannot be pushed without it
+
+    hint: set it in the environment or in `.env`, e.g. `REGISTRY_NAMESPACE=my-organisation`, or build without `--push-images`
+    exit 2
+    ");
+}
