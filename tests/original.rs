@@ -1,6 +1,8 @@
 //! What the original command does, row by row of the list of its features: `row_NN_…`. Rows that need node, yarn and
 //! rhdh-cli are in `real_original.rs`.
 
+#![allow(clippy::unwrap_used)]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

@@ -1,6 +1,8 @@
 //! What the original command does, for the rows that need git, node, yarn and rhdh-cli: `real_row_NN_…`. They take the
 //! npm registry that this machine is configured to use, and share a cache; the other rows are in `original.rs`.
 
+#![allow(clippy::unwrap_used)]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
