@@ -79,7 +79,8 @@ impl Ui {
     pub fn step(&self, scope: impl Display, what: impl Display) -> Step<'_> {
         let (scope, what) = (clean(&scope.to_string()), clean(&what.to_string()));
         let bar = self.live.as_ref().map(|live| {
-            let style = ProgressStyle::with_template("{spinner:.cyan} {prefix:.bold} {wide_msg} {elapsed:.dim}")
+            // Not the whole width: the terminal's own `^C` behind a full line would start another one.
+            let style = ProgressStyle::with_template("{spinner:.cyan} {prefix:.bold} {msg} {elapsed:.dim}")
                 .unwrap_or_else(|_| ProgressStyle::default_spinner());
             let bar = live.add(ProgressBar::new_spinner().with_style(style));
             bar.set_prefix(scope.clone());

@@ -1,5 +1,7 @@
 //! What a user sees when something is wrong: the whole message, the exit code, and what is on disk afterwards.
 
+#![allow(clippy::unwrap_used, reason = "a test says so by failing")]
+
 #[path = "it/factory.rs"]
 mod factory_program;
 #[path = "it/npm_registry.rs"]

@@ -1,5 +1,7 @@
 //! What the README says of the command line is true.
 
+#![allow(clippy::unwrap_used, reason = "a test says so by failing")]
+
 use std::collections::BTreeSet;
 use std::process::Command;
 

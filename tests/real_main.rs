@@ -4,6 +4,8 @@
 //! Needs the network to npm, and git, skopeo, tar and patch. One cache serves all tests of this file, and every later
 //! run of them: `FACTORY_TEST_CACHE`, else a folder below `target/`.
 
+#![allow(clippy::unwrap_used, reason = "a test says so by failing")]
+
 #[path = "it/factory.rs"]
 mod factory_program;
 #[path = "it/repository.rs"]

@@ -1,7 +1,7 @@
 //! What the original command does, for the rows that need git, node, yarn and rhdh-cli: `real_row_NN_…`. They take the
 //! npm registry that this machine is configured to use, and share a cache; the other rows are in `original.rs`.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, reason = "a test says so by failing")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,6 @@ use std::path::{Path, PathBuf};
 use base64::Engine as _;
 use sha2::Digest as _;
 
-#[allow(dead_code)]
 #[path = "it/repository.rs"]
 mod repository;
 #[allow(dead_code)]

@@ -2,7 +2,7 @@
 //!
 //! Needs the npm registry, git and some minutes. `FACTORY_TEST_CACHE` names a cache that is kept between runs.
 
-#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a test says so by failing, or why it is skipped")]
+#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "tests")]
 
 use std::fs;
 use std::os::unix::process::ExitStatusExt as _;

@@ -2,6 +2,8 @@
 //!
 //! After a change of the types: `FACTORY_UPDATE_SCHEMAS=1 cargo test --test schema`.
 
+#![allow(clippy::unwrap_used, reason = "a test says so by failing")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

@@ -112,6 +112,7 @@ impl Fixture {
                 name: "todo".into(),
                 error: None,
                 log: None,
+                install_scripts: factory::build::report::InstallScripts::default(),
                 seconds: BTreeMap::new(),
                 plugins: vec![plugin(0, Some(output), None), plugin(1, None, Some("tsc failed"))],
             }],

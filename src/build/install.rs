@@ -1,12 +1,13 @@
 //! The packages of a workspace installed, and its types made: the steps before its plugins.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
 use super::Shared;
 use super::child::{Log, Run, run};
 use super::export::sealed_closure;
-use super::packages::{self, Package, Packages};
+use super::packages::classic::of_classic_lock;
+use super::packages::{self, CopiedIn, Package, Packages};
 use super::report::InstallScripts;
 use super::workspace::Prepared;
 use crate::error::{Error, Result};
@@ -26,25 +27,65 @@ pub fn closure(shared: &Shared, workspace: &Workspace, plugin: &Plugin) -> Resul
     Ok(bytes.map(|bytes| packages::of_lock(&String::from_utf8_lossy(&bytes))))
 }
 
+/// What a lockfile names.
+pub(super) enum Wanted {
+    /// Zips of yarn 2 and later.
+    Berry(Vec<Package>),
+    /// Tarballs of classic yarn, by their SHA-512.
+    Classic(BTreeSet<String>),
+}
+
+impl Wanted {
+    /// Reads a lockfile of the workspace's yarn.
+    pub(super) fn of(workspace: &Workspace, lockfile: &[u8]) -> Self {
+        let text = String::from_utf8_lossy(lockfile);
+        if is_berry(workspace) { Self::Berry(packages::of_lock(&text)) } else { Self::Classic(of_classic_lock(&text)) }
+    }
+
+    /// Takes what yarn fetched of it back into the shared cache.
+    pub(super) fn take_back(&self, packages: &Packages<'_>) -> Result<usize> {
+        match self {
+            Self::Berry(wanted) => packages.take_back(wanted),
+            Self::Classic(wanted) => packages.take_back_classic(wanted),
+        }
+    }
+}
+
 /// Fills the build's own cache from the shared one: what the workspace's lockfile and the sealed closures name.
-/// Returns what the lockfile names. Without a network, all of it must be there.
-pub fn gather(
+/// Returns what the lockfile names. Without a network, all of it must be there, as far as we can tell.
+pub(super) fn gather(
     shared: &Shared,
     workspace: &Workspace,
     tree: &std::path::Path,
     packages: &Packages<'_>,
-) -> Result<Vec<Package>> {
-    if !is_berry(workspace) {
-        return Ok(Vec::new());
-    }
+) -> Result<Wanted> {
     let lockfile = tree.join("yarn.lock");
-    let text = fs::read_to_string(&lockfile).map_err(Error::io("read", &lockfile))?;
-    let own = packages::of_lock(&text);
-    let mut all = own.clone();
+    let own = Wanted::of(workspace, &fs::read(&lockfile).map_err(Error::io("read", &lockfile))?);
+    let mut closures = Vec::new();
     for plugin in &workspace.plugin {
-        all.extend(closure(shared, workspace, plugin)?.unwrap_or_default());
+        let bytes = sealed_closure(&shared.options.lock_dir, &workspace.name, plugin)?;
+        closures.extend(bytes.map(|bytes| Wanted::of(workspace, &bytes)));
     }
-    let copied = packages.copy_in(&all)?;
+    let copied = match &own {
+        Wanted::Berry(wanted) => {
+            let mut all = wanted.clone();
+            for closure in closures {
+                if let Wanted::Berry(closure) = closure {
+                    all.extend(closure);
+                }
+            }
+            packages.copy_in(&all)?
+        }
+        Wanted::Classic(wanted) => {
+            let mut all = wanted.clone();
+            for closure in closures {
+                if let Wanted::Classic(closure) = closure {
+                    all.extend(closure);
+                }
+            }
+            CopiedIn { damaged: packages.copy_in_classic(&all)?, ..CopiedIn::default() }
+        }
+    };
     if !shared.options.offline {
         for damage in &copied.damaged {
             shared.ui.warn(format!("{}: {damage} in the cache was damaged and is fetched again", workspace.name));

@@ -7,6 +7,8 @@
 //! Yarn's lockfile has no checksum for packages that are only for some platforms (the native parts of bundlers). They
 //! are shared only among builds of one repository, and held to what was fetched first.
 
+pub mod classic;
+
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};

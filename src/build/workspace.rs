@@ -11,7 +11,8 @@ use super::artefact::{self, Artefact};
 use super::child::Log;
 use super::env::Env;
 use super::export::{Export, Exported, Programs};
-use super::packages::{self, Packages};
+use super::packages::Packages;
+use super::packages::classic::MIRROR;
 use super::report::{InstallScripts, PluginReport, WorkspaceReport};
 use super::root::Root;
 use super::tools::{Provider, npm_settings};
@@ -195,11 +196,12 @@ async fn prepare(
         .set("TMPDIR", root.inside(&work.join("tmp")))
         .set("YARN_GLOBAL_FOLDER", root.inside(&yarn_cache))
         .set("YARN_CACHE_FOLDER", root.inside(&yarn_cache).join("classic"))
+        .set("YARN_YARN_OFFLINE_MIRROR", root.inside(&yarn_cache).join(MIRROR))
         .set("YARN_ENABLE_TELEMETRY", "0")
         .set("YARN_ENABLE_PROGRESS_BARS", "0")
         .set("YARN_ENABLE_GLOBAL_CACHE", "1");
     if install::is_berry(workspace) {
-        env.unset("YARN_CACHE_FOLDER");
+        env.unset("YARN_CACHE_FOLDER").unset("YARN_YARN_OFFLINE_MIRROR");
     }
     if node.path().join("include/node").is_dir() {
         // Else node-gyp downloads the headers from a place that nothing pins.
@@ -222,7 +224,7 @@ async fn prepare(
     // Nothing is exported when only the cache is to be filled and it has all that the sealed closures name.
     let exports = !options.fetch_only || to_fetch(shared, workspace, &packages)?;
     let scripts = install::install(shared, workspace, &prepared, &log, exports, seconds).await?;
-    tokio::task::block_in_place(|| packages.take_back(&wanted))?;
+    tokio::task::block_in_place(|| wanted.take_back(&packages))?;
     if exports {
         install::types(shared, workspace, &prepared, &log, seconds).await?;
     }
@@ -367,9 +369,9 @@ async fn export(
     let exported = export.run().await?;
     step.done(crate::ui::count(exported.entries.entries().len(), "file"));
     seconds.insert("export".into(), started.elapsed().as_secs_f64());
-    if let Some(closure) = exported.closure.as_ref().filter(|_| install::is_berry(workspace)) {
-        let closure = packages::of_lock(&String::from_utf8_lossy(closure));
-        tokio::task::block_in_place(|| packages.take_back(&closure))?;
+    if let Some(closure) = &exported.closure {
+        let closure = install::Wanted::of(workspace, closure);
+        tokio::task::block_in_place(|| closure.take_back(&packages))?;
     }
     Ok(exported)
 }

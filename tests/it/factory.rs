@@ -31,6 +31,7 @@ impl Test {
         self
     }
 
+    #[allow(clippy::needless_pass_by_value, reason = "paths, numbers and texts alike")]
     pub fn env(&mut self, name: &str, value: impl ToString) -> &mut Self {
         self.vars.push((name.to_owned(), value.to_string()));
         self

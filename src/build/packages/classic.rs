@@ -1,0 +1,125 @@
+//! The packages of classic yarn: tarballs in an offline mirror, which yarn holds to the lockfile's integrity.
+//!
+//! Its usual cache holds unpacked packages that it never checks again, so no build shares one. The mirror is shared as
+//! the zips of later yarns are: copied in and taken back by the lockfile's SHA-512.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use sha2::{Digest as _, Sha512};
+
+use super::Packages;
+use crate::error::{Error, Result};
+use crate::lock::Integrity;
+use crate::store::Kind;
+
+/// The folder, in yarn's and in the shared one.
+pub const MIRROR: &str = "mirror";
+/// Digits of the SHA-512 before a tarball's name in the shared folder.
+const DIGITS: usize = 32;
+
+/// The SHA-512 in hex of every package that a classic lockfile names. Old lockfiles have none: nothing is shared then.
+pub fn of_classic_lock(text: &str) -> BTreeSet<String> {
+    let values = text.lines().filter_map(|line| line.strip_prefix("  integrity "));
+    let each = values.flat_map(|value| value.trim().trim_matches('"').split_ascii_whitespace());
+    each.filter_map(|one| one.parse::<Integrity>().ok()).map(|integrity| integrity.hex()).collect()
+}
+
+impl Packages<'_> {
+    /// Copies the tarballs of `wanted` into the build's mirror. Returns those that were damaged, and are removed.
+    pub fn copy_in_classic(&self, wanted: &BTreeSet<String>) -> Result<Vec<String>> {
+        let (shared, own) = (self.store.kind_dir(Kind::Yarn).join(MIRROR), self.own.join(MIRROR));
+        for folder in [&shared, &own] {
+            fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
+        }
+        let starts: BTreeSet<&str> = wanted.iter().map(|hex| &hex[..DIGITS]).collect();
+        let mut damaged = Vec::new();
+        for (name, path) in files(&shared)? {
+            let Some((start, tarball)) = name.split_once('-').filter(|(start, _)| starts.contains(start)) else {
+                continue;
+            };
+            let bytes = fs::read(&path).map_err(Error::io("read", &path))?;
+            if hex::encode(Sha512::digest(&bytes)).starts_with(start) {
+                let to = own.join(tarball);
+                fs::write(&to, bytes).map_err(Error::io("write", &to))?;
+            } else {
+                fs::remove_file(&path).map_err(Error::io("remove", &path))?;
+                damaged.push(format!("`{}`", path.display()));
+            }
+        }
+        Ok(damaged)
+    }
+
+    /// Takes back the tarballs of `wanted` that yarn put into the build's mirror.
+    pub fn take_back_classic(&self, wanted: &BTreeSet<String>) -> Result<usize> {
+        let (shared, own) = (self.store.kind_dir(Kind::Yarn).join(MIRROR), self.own.join(MIRROR));
+        let scratch = self.store.scratch()?;
+        let mut taken = 0;
+        for (name, path) in files(&own)? {
+            if !path.symlink_metadata().is_ok_and(|meta| meta.is_file()) {
+                continue;
+            }
+            let bytes = fs::read(&path).map_err(Error::io("read", &path))?;
+            let found = hex::encode(Sha512::digest(&bytes));
+            let to = shared.join(format!("{}-{name}", &found[..DIGITS]));
+            if wanted.contains(&found) && !to.exists() {
+                let new = scratch.path().join("tarball");
+                fs::write(&new, bytes).map_err(Error::io("write", &new))?;
+                fs::rename(&new, &to).map_err(Error::io("write", &to))?;
+                taken += 1;
+            }
+        }
+        Ok(taken)
+    }
+}
+
+fn files(folder: &Path) -> Result<Vec<(String, std::path::PathBuf)>> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).map_err(Error::io("read", folder))? {
+        let entry = entry.map_err(Error::io("read", folder))?;
+        if let Ok(name) = entry.file_name().into_string() {
+            files.push((name, entry.path()));
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Store;
+
+    #[test]
+    fn tarballs_come_and_go_by_the_locks_integrity_only() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path().join("cache")).unwrap();
+        let integrity = Integrity::from_bytes(Sha512::digest(b"good").into());
+        let lock = format!(
+            "# yarn lockfile v1\n\na@^1.0.0:\n  version \"1.0.0\"\n  resolved \"https://r/a/-/a-1.0.0.tgz#00\"\n  integrity {integrity}\n"
+        );
+        let wanted = of_classic_lock(&lock);
+        assert_eq!(wanted.len(), 1);
+
+        let own = dir.path().join("a");
+        let packages = Packages::new(&store, &own, "https://a").unwrap();
+        assert!(packages.copy_in_classic(&wanted).unwrap().is_empty());
+        fs::write(own.join("mirror/a-1.0.0.tgz"), "poison").unwrap();
+        assert_eq!(packages.take_back_classic(&wanted).unwrap(), 0);
+        fs::write(own.join("mirror/a-1.0.0.tgz"), "good").unwrap();
+        assert_eq!(packages.take_back_classic(&wanted).unwrap(), 1);
+
+        let own = dir.path().join("b");
+        let packages = Packages::new(&store, &own, "https://a").unwrap();
+        assert!(packages.copy_in_classic(&wanted).unwrap().is_empty());
+        assert_eq!(fs::read(own.join("mirror/a-1.0.0.tgz")).unwrap(), b"good");
+
+        let shared = fs::read_dir(store.kind_dir(Kind::Yarn).join(MIRROR)).unwrap().next().unwrap().unwrap().path();
+        fs::write(&shared, "gooe").unwrap();
+        let own = dir.path().join("c");
+        let packages = Packages::new(&store, &own, "https://a").unwrap();
+        assert_eq!(packages.copy_in_classic(&wanted).unwrap(), [format!("`{}`", shared.display())]);
+        assert!(!own.join("mirror/a-1.0.0.tgz").exists() && !shared.exists());
+    }
+}
