@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::npm_range::NpmRange;
 use crate::build::child::Log;
 use crate::build::tools::{CLI_PACKAGE, Npm, Provider, cli_manifest, tree_folder, yarn_package};
 use crate::error::{Error, Result};
@@ -119,13 +120,10 @@ fn pick(name: &str, packument: &Packument, requested: &str, variable: &str) -> R
     if let Some(version) = packument.dist_tags.get(requested) {
         return Ok(version.clone());
     }
-    let wanted = semver::VersionReq::parse(requested)
-        .ok()
-        .or_else(|| semver::VersionReq::parse(&requested.split_ascii_whitespace().collect::<Vec<_>>().join(",")).ok());
-    // A bare `22` or `22.20` means that line; Cargo's reading of it (`^22`) is the same.
+    // npm's ranges: a bare `22` or `1.8` is that line.
     let exact = semver::Version::parse(requested).is_ok();
-    if let Some(wanted) = wanted.filter(|_| !exact)
-        && let Some(version) = packument.newest(|version| wanted.matches(version))
+    if let Some(wanted) = NpmRange::parse(requested).filter(|_| !exact)
+        && let Some(version) = packument.newest(|version| wanted.allows(version))
     {
         return Ok(version.to_string());
     }

@@ -148,9 +148,12 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_folder_is_an_error_that_names_the_file() {
+    fn a_missing_folder_is_made_and_one_that_cannot_be_is_an_error_that_names_the_file() {
         let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("no/factory.lock");
+        let path = dir.path().join("new/factory.lock");
+        atomic_file(&path, b"x").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"x");
+        let path = path.join("factory.lock");
         let error = atomic_file(&path, b"").unwrap_err().to_string();
         assert!(error.starts_with(&format!("cannot write `{}`", path.display())), "{error}");
     }
