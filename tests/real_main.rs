@@ -8,6 +8,8 @@
 
 #[path = "it/factory.rs"]
 mod factory_program;
+#[path = "it/registry.rs"]
+mod registry;
 #[path = "it/repository.rs"]
 mod repository;
 
@@ -20,6 +22,7 @@ use std::process::{Command, Stdio};
 use base64::Engine as _;
 use factory::lock::{Integrity, Lock, Sha256};
 use factory_program::{names, text};
+use registry::{PASSWORD, Server, USER};
 use repository::Repository;
 use serde_json::Value;
 
@@ -318,4 +321,63 @@ fn of_cache() -> Vec<String> {
     pids.filter(works_here)
         .map(|pid| fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default().replace('\0', " "))
         .collect()
+}
+
+/// One build of the example per push: what is asked before it, what is in the registry after it, and that nothing of
+/// the login is anywhere.
+#[test]
+fn real_images_are_pushed_after_asking_and_named_by_digest() {
+    let _alone = alone();
+    let example = Example::new();
+    example.reuse_tree();
+    let server = Server::with_password();
+    let output = example.path("pushed");
+    let refs = example.path("refs");
+    let push = |password: &str, more: &[&str]| {
+        let mut args = vec!["run", "--push-images", "--output-dir", text(&output), "--image-refs", text(&refs)];
+        args.extend(more);
+        let mut command = example.command(&args);
+        command.env("REGISTRY_URL", &server.address).env("REGISTRY_NAMESPACE", "acme").env("REGISTRY_INSECURE", "true");
+        command.env("REGISTRY_USERNAME", USER).env("REGISTRY_PASSWORD", password).env("FACTORY_LOG_LEVEL", "DEBUG");
+        command.output().unwrap()
+    };
+
+    let refused = push("wrong", &[]);
+    assert_eq!(refused.status.code(), Some(5), "{}", String::from_utf8_lossy(&refused.stderr));
+    assert!(!output.join("build-report.json").exists(), "nothing is built for a push that cannot work");
+
+    let done = push(PASSWORD, &[]);
+    let said = String::from_utf8_lossy(&done.stderr).into_owned();
+    assert!(done.status.success(), "{said}");
+    assert!(!said.contains(PASSWORD), "{said}");
+    let report: Value = serde_json::from_slice(&fs::read(output.join("build-report.json")).unwrap()).unwrap();
+    let mut listed = String::new();
+    for name in [BACKEND, FRONTEND] {
+        let digest = server.tag(&format!("acme/{name}"), "0.1.0").unwrap();
+        let pinned = format!("{}/acme/{name}@{digest}", server.address);
+        assert!(report.to_string().contains(&format!("\"pushed\":\"{pinned}\"")), "{report}");
+        let list = fs::read_to_string(output.join("dynamic-plugins.yaml")).unwrap();
+        assert!(list.contains(&format!("- package: oci://{pinned}!{name}\n")), "{list}");
+        listed += &format!("{pinned}\n");
+    }
+    assert_eq!(fs::read_to_string(&refs).unwrap(), listed);
+
+    // The same again, from buildah: other digests, so the tags are taken and stay.
+    let taken = push(PASSWORD, &["--image-builder", "buildah"]);
+    let said = String::from_utf8_lossy(&taken.stderr).into_owned();
+    assert_eq!(taken.status.code(), Some(1), "{said}");
+    assert!(said.contains("--overwrite-tags"), "{said}");
+    for file in walk(&output) {
+        let bytes = fs::read(&file).unwrap();
+        assert!(!bytes.windows(PASSWORD.len()).any(|part| part == PASSWORD.as_bytes()), "{}", file.display());
+    }
+}
+
+fn walk(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for name in names(folder) {
+        let path = folder.join(name);
+        if path.is_dir() { files.extend(walk(&path)) } else { files.push(path) }
+    }
+    files
 }
