@@ -358,7 +358,8 @@ fn real_images_are_pushed_after_asking_and_named_by_digest() {
         assert!(report.to_string().contains(&format!("\"pushed\":\"{pinned}\"")), "{report}");
         let list = fs::read_to_string(output.join("dynamic-plugins.yaml")).unwrap();
         assert!(list.contains(&format!("- package: oci://{pinned}!{name}\n")), "{list}");
-        listed += &format!("{pinned}\n");
+        listed += &pinned;
+        listed.push('\n');
     }
     assert_eq!(fs::read_to_string(&refs).unwrap(), listed);
 
