@@ -128,14 +128,19 @@ impl Drop for Load {
 /// Another clock for all that runs below, whatever its environment: libfaketime through the loader's own list, in a
 /// mount namespace. Then another user, umask, and one core.
 const ELSEWHERE: &str = r#"set -e
-cp -a /etc/. "$1/etc"
-echo "$2" > "$1/etc/ld.so.preload"
-echo +730d > "$1/etc/faketimerc"
-mount --bind "$1/etc" /etc
-env -i date +%Y > "$1/year"
+fake=$1 library=$2
 shift 2
-umask 077
-exec taskset -c 0 setpriv --reuid=65534 --regid=65534 --clear-groups "$@"
+mkfifo -m 0666 "$fake/go"
+# Started before the clock changes: what libfaketime shares among processes must not be root's.
+setpriv --reuid=65534 --regid=65534 --clear-groups \
+    sh -c 'read go < "$0"; umask 077; exec taskset -c 0 "$@"' "$fake/go" "$@" &
+cp -a /etc/. "$fake/etc"
+echo "$library" > "$fake/etc/ld.so.preload"
+echo +730d > "$fake/etc/faketimerc"
+mount --bind "$fake/etc" /etc
+env -i date +%Y > "$fake/year"
+echo > "$fake/go"
+wait $!
 "#;
 
 #[test]

@@ -127,7 +127,10 @@ fn make_root(spec: &Spec, this: &Path) -> Result<(), String> {
         link(target, &root.join("dev").join(name))?;
     }
     link("/proc/self/fd/2", &root.join("dev/stderr"))?;
-    make_dir(&root.join("dev/shm"))?;
+    let shm = root.join("dev/shm");
+    make_dir(&shm)?;
+    mount(Some("tmpfs"), &shm, Some("tmpfs"), MsFlags::MS_NOSUID | MsFlags::MS_NODEV, Some("mode=1777"))
+        .map_err(|e| format!("mount `{}`: {e}", shm.display()))?;
     bind(Path::new("/proc"), &root.join("proc"), true)?;
     bind(this, &root.join(SELF.trim_start_matches('/')), false)?;
     for each in &spec.binds {
