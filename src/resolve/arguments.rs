@@ -1,7 +1,7 @@
 //! Arguments as the lock has them: one `--flag value` an element.
 
 /// Flags of `rhdh-cli plugin export` that take several values: each value becomes an element of its own.
-const VARIADIC: [&str; 5] = [
+pub const VARIADIC: [&str; 5] = [
     "--embed-package",
     "--shared-package",
     "--suppress-native-package",

@@ -2,16 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::super::arguments::VARIADIC;
 use super::{Computed, Diagnostic, Fate, Flag, Kind, Reason, Severity};
-
-/// Flags of `plugin export` that take any number of values.
-const VARIADIC: [&str; 5] = [
-    "--embed-package",
-    "--shared-package",
-    "--suppress-native-package",
-    "--allow-native-package",
-    "--ignore-version-check",
-];
 
 /// Flags that take one value.
 const SINGLE: [&str; 2] = ["--dynamic-plugins-root", "--scalprum-config"];
