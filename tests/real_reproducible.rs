@@ -243,7 +243,7 @@ fn real_a_planted_time_is_named_and_no_secret_is_seen() {
     let dir = tempfile::tempdir().unwrap();
     // A grandchild that leaves its session and process group, and would outlive all that is not a namespace.
     let script = r"const fs = require('fs');
-fs.writeFileSync('dist/stamp.txt', String(process.hrtime.bigint()));
+fs.writeFileSync('dist/a-stamp.txt', String(process.hrtime.bigint()));
 fs.writeFileSync('dist/environment.json', JSON.stringify({ env: process.env, mask: process.umask(), home: fs.readdirSync(process.env.HOME) }));
 require('child_process').spawn('sleep', ['86399.125'], { detached: true, stdio: 'ignore' }).unref();
 ";
@@ -279,7 +279,7 @@ require('child_process').spawn('sleep', ['86399.125'], { detached: true, stdio: 
     assert_code(&again, 4);
     let said = stderr(&again);
     assert!(
-        said.contains("plugin `plugins/greeting-backend` of workspace `greeting` is not what the lock has sealed: `dist/stamp.txt` differs first, of 1 file"),
+        said.contains("plugin `plugins/greeting-backend` of workspace `greeting` is not what the lock has sealed: `dist/a-stamp.txt` differs first, of "),
         "{said}"
     );
 }

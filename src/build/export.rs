@@ -130,7 +130,7 @@ impl Export<'_> {
             &args,
             folder,
             &format!("exporting plugin `{}` of workspace `{}` failed", self.plugin.path, self.workspace.name),
-            "compare the plugin's arguments in the lock with what the CLI says above",
+            "if its arguments are at fault, correct them in plugins-list.yaml and run `factory resolve`",
         )
         .await
         .map(drop)

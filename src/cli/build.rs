@@ -148,13 +148,13 @@ pub(super) fn fresh_lock(
     source: &SourceArgs,
     names: &[String],
 ) -> Result<(Lock, Config)> {
+    let config = source.config(session)?;
+    config.check_names(names)?;
     let lock = read_lock(lock_file)?.ok_or_else(|| Error::Lock {
         place: Place::file(lock_file),
         what: "there is no lock".into(),
         hint: "run `factory resolve` first, or `factory run` for both".into(),
     })?;
-    let config = source.config(session)?;
-    config.check_names(names)?;
     let reasons = stale_reasons(&config, &lock, names);
     if !reasons.is_empty() {
         return Err(Error::Stale {

@@ -9,6 +9,7 @@ use super::session::Session;
 use crate::audit::{self, Diff, Hosts, Release, human, json, side};
 use crate::error::{Error, Place, Result, exit_code};
 use crate::lock::Sha256;
+use crate::lock::text::FILE_NAME;
 use crate::resolve::host::HostLock;
 use crate::ui;
 
@@ -94,6 +95,15 @@ fn sides(session: &Session<'_>, args: &DiffArgs, here: &Path) -> Result<(Release
         return Err(Error::usage("both sides cannot come from stdin", "name one of them by its path"));
     }
     let lock_file = paths::lock_file(session.global);
+    // Two folders that both have a lock are two locked releases; without, what their configurations say is compared.
+    let locks = |text: &str| Some(here.join(text).join(FILE_NAME)).filter(|lock| lock.is_file());
+    if let (Some(old), Some(new)) = (&args.old, &args.new)
+        && let (Some(old_lock), Some(new_lock)) = (locks(old), locks(new))
+    {
+        let read =
+            |text: &str, lock: &Path| side::at_path(&format!("{}/{FILE_NAME}", text.trim_end_matches('/')), lock);
+        return Ok((read(old, &old_lock)?, read(new, &new_lock)?));
+    }
     let old = match &args.old {
         Some(old) => side::read(old, here)?,
         None => side::at_rev("HEAD", &lock_file, here)?,

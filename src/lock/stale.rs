@@ -131,7 +131,11 @@ impl fmt::Display for Reason {
             Self::Added { .. } => write!(f, "is new since `factory resolve`"),
             Self::Removed { .. } => write!(f, "is no longer in the configuration"),
             Self::Field { field, locked, wanted, .. } => {
-                let shown = |text: &str| if text.is_empty() { "nothing".to_owned() } else { format!("`{text}`") };
+                let shown = |text: &str| match (text, *field) {
+                    ("", "repo-ref") => "the default branch".to_owned(),
+                    ("", _) => "nothing".to_owned(),
+                    _ => format!("`{text}`"),
+                };
                 write!(f, "{field} is now {}, the lock was made for {}", shown(wanted), shown(locked))
             }
             Self::Changed { file, .. } => write!(f, "{file} changed since `factory resolve`"),
