@@ -5,7 +5,7 @@ use std::hint::black_box;
 use std::path::Path;
 
 use factory::audit::companions::Companions;
-use factory::audit::{Release, compare, html, human, json, markdown};
+use factory::audit::{Release, compare, html, human, json, markdown, side};
 use factory::lock::Lock;
 
 fn main() {
@@ -60,9 +60,25 @@ fn read(text: &str) -> Release {
 fn texts_to_human(bencher: divan::Bencher<'_, '_>) {
     let (old, new) = (text(false), text(true));
     bencher.bench_local(|| {
-        let diff = compare(&read(black_box(&old)), &read(black_box(&new)), None).expect("both are locks");
+        let read = side::both(|| Ok::<_, ()>(read(black_box(&old))), || Ok(read(black_box(&new))));
+        let (old, new) = read.expect("both are locks");
+        let diff = compare(&old, &new, None).expect("both are locks");
         human::render(&diff, human::Options::default())
     });
+}
+
+/// Reading one of the two locks.
+#[divan::bench]
+fn reading(bencher: divan::Bencher<'_, '_>) {
+    let text = text(false);
+    bencher.bench_local(|| Lock::from_text(black_box(&text), Path::new("factory.lock")).expect("it is a lock"));
+}
+
+/// The identity of one of them.
+#[divan::bench]
+fn identity(bencher: divan::Bencher<'_, '_>) {
+    let lock = Lock::from_text(&text(false), Path::new("factory.lock")).expect("it is a lock");
+    bencher.bench_local(|| factory::build::inputs::identity(black_box(&lock)));
 }
 
 /// The comparison alone.
@@ -72,11 +88,12 @@ fn comparison(bencher: divan::Bencher<'_, '_>) {
     bencher.bench_local(|| compare(black_box(&old), black_box(&new), None).expect("both are locks"));
 }
 
-/// The other renderers, of the same changes.
-#[divan::bench(args = ["json", "markdown", "html"])]
+/// The renderers, of the same changes.
+#[divan::bench(args = ["human", "json", "markdown", "html"])]
 fn rendering(bencher: divan::Bencher<'_, '_>, format: &str) {
     let diff = compare(&read(&text(false)), &read(&text(true)), None).expect("both are locks");
     bencher.bench_local(|| match format {
+        "human" => human::render(&diff, human::Options::default()),
         "json" => json::render(&diff),
         "markdown" => markdown::render(&diff),
         _ => html::render(&diff),

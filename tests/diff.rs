@@ -125,6 +125,29 @@ fn a_wrong_host_lockfile_is_refused() {
 }
 
 #[test]
+fn host_lockfiles_come_from_the_cache_when_they_are_there() {
+    let fixture = Fixture::new();
+    let rhdh = Repository::init(&fixture.path().join("rhdh"));
+    for (folder, is_new, text) in [("old", false, old_host()), ("new", true, new_host())] {
+        rhdh.write("yarn.lock", text);
+        let mut release = release(is_new);
+        release.lock.rhdh.as_mut().unwrap().commit = Some(rhdh.commit(folder));
+        release.write(&fixture.path().join(folder));
+    }
+    let run = |repository: &str| {
+        let args = ["diff", "old/factory.lock", "new/factory.lock", "--format", "json", "--cache-dir", "cache"];
+        let output = factory(fixture.path()).args(args).env("RHDH_REPO", repository).assert().success();
+        serde_json::from_slice::<Value>(&output.get_output().stdout).unwrap()
+    };
+    let cached = run("rhdh");
+    let given: Value = serde_json::from_str(&fixture.stdout(&[&["--format", "json"], &HOSTS[..]].concat())).unwrap();
+    assert_eq!(cached["summary"]["host"], given["summary"]["host"]);
+    assert_eq!(kinds(&cached), kinds(&given));
+    let without = run("https://unreachable.invalid/rhdh");
+    assert!(without["notes"].to_string().contains("the cache has not both yarn.lock of RHDH"), "{without:#}");
+}
+
+#[test]
 fn the_default_is_the_lock_against_head() {
     let fixture = Fixture::new();
     let repository = Repository::init(&fixture.path().join("repo"));

@@ -7,6 +7,7 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::release::Release;
 use super::step::Step;
 use crate::lock::{ArgsFrom, Integrity, Role, Sha256};
 
@@ -657,6 +658,14 @@ pub struct FirstDifference {
     pub class: String,
     /// How many differ.
     pub count: usize,
+}
+
+impl Diff {
+    /// Adds the identities of the two locks, which take as long to find as all else: not every reader asks for them.
+    pub fn identify(&mut self, old: &Release, new: &Release) {
+        self.old.identity = old.identity();
+        self.new.identity = new.identity();
+    }
 }
 
 impl Change {

@@ -151,8 +151,8 @@ impl<'a> Comparison<'a> {
                 && old != new
             {
                 self.notes.push(
-                    "the packages that plugins share with the host: give the two yarn.lock of RHDH with `--old-host` \
-                     and `--new-host`"
+                    "the packages that plugins share with the host: the cache has not both yarn.lock of RHDH; give them \
+                     with `--old-host` and `--new-host`"
                         .into(),
                 );
             }
@@ -230,8 +230,7 @@ impl<'a> Comparison<'a> {
         {
             self.notes.push(format!("`{name}` of `{}` cannot be read and is not compared: {why}", release.name));
         }
-        let side =
-            |release: &Release| Side { name: release.name.clone(), form: release.form, identity: release.identity };
+        let side = |release: &Release| Side { name: release.name.clone(), form: release.form, identity: None };
         Diff {
             version: VERSION,
             old: side(self.old),

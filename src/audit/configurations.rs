@@ -35,7 +35,6 @@ pub fn read(name: &str, dir: &Path) -> Result<Release> {
     Ok(Release {
         name: name.to_owned(),
         form: Form::Configuration,
-        identity: None,
         lock: None,
         companions: Companions::None,
         rhdh: None,

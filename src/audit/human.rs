@@ -40,15 +40,12 @@ pub fn render(diff: &Diff, options: Options) -> String {
         }
     }
     page.host(causes().filter(is_host));
-    let mut rest: Vec<&Change> = diff.changes.iter().filter(|change| change.workspace.is_some()).collect();
+    let rest: Vec<&Change> = diff.changes.iter().filter(|change| change.workspace.is_some()).collect();
     if !rest.is_empty() {
         page.heading("Workspaces");
     }
-    while let Some(first) = rest.first() {
-        let name = first.workspace.clone();
-        let end = rest.iter().position(|change| change.workspace != name).unwrap_or(rest.len());
-        page.workspace(name.as_deref().unwrap_or_default(), &rest[..end]);
-        rest.drain(..end);
+    for changes in rest.chunk_by(|a, b| a.workspace == b.workspace) {
+        page.workspace(changes[0].workspace.as_deref().unwrap_or_default(), changes);
     }
     page.end(diff);
     page.text
@@ -74,8 +71,6 @@ impl Page {
         let _ = writeln!(self.text, "{title}");
         if diff.new.form == Form::Configuration {
             self.put(2, "", &[Span::Text("two configurations: refs, versions, arguments and lists, no locks".into())]);
-        } else if diff.old.identity == diff.new.identity && diff.changes.is_empty() {
-            self.put(2, "", &[Span::Text("the same release".into())]);
         }
         for (what, said) in phrase::summary(diff) {
             self.put(2, &format!("{what:<12}"), &[Span::Text(said)]);
@@ -122,16 +117,11 @@ impl Page {
     fn workspace(&mut self, name: &str, changes: &[&Change]) {
         let name = self.styled(&printable(name), BOLD);
         let _ = writeln!(self.text, "\n{name}");
-        let mut rest = changes;
-        while let Some(first) = rest.first() {
-            let Some(plugin) = &first.plugin else {
-                self.change(first, 2);
-                rest = &rest[1..];
-                continue;
-            };
-            let end = rest.iter().position(|change| change.plugin.as_ref() != Some(plugin)).unwrap_or(rest.len());
-            self.plugin(plugin, &rest[..end]);
-            rest = &rest[end..];
+        for changes in changes.chunk_by(|a, b| a.plugin == b.plugin) {
+            match &changes[0].plugin {
+                Some(plugin) => self.plugin(plugin, changes),
+                None => changes.iter().for_each(|change| self.change(change, 2)),
+            }
         }
     }
 

@@ -115,17 +115,13 @@ fn blocks(diff: &Diff) -> Vec<Block> {
     };
     blocks.push(causes("For all workspaces", false));
     blocks.push(causes("Packages of RHDH that plugins can share", true));
-    let mut rest: Vec<&Change> = diff.changes.iter().filter(|change| change.workspace.is_some()).collect();
-    let mut first = true;
-    while let Some(change) = rest.first() {
-        let name = change.workspace.clone().unwrap_or_default();
-        let end = rest.iter().position(|change| change.workspace.as_ref() != Some(&name)).unwrap_or(rest.len());
-        let mut block = workspace(&name, &rest[..end]);
-        if std::mem::take(&mut first) {
+    let rest: Vec<&Change> = diff.changes.iter().filter(|change| change.workspace.is_some()).collect();
+    for (index, changes) in rest.chunk_by(|a, b| a.workspace == b.workspace).enumerate() {
+        let mut block = workspace(changes[0].workspace.as_deref().unwrap_or_default(), changes);
+        if index == 0 {
             block.open.insert_str(0, "\n## Workspaces\n");
         }
         blocks.push(block);
-        rest.drain(..end);
     }
     blocks.retain(|block| !block.items.is_empty());
     blocks
@@ -142,16 +138,11 @@ fn workspace(name: &str, changes: &[&Change]) -> Block {
         .collect();
     let open = if changes.iter().any(|change| change.mark == Mark::Look) { " open" } else { "" };
     let mut items = Vec::new();
-    let mut rest = changes;
-    while let Some(change) = rest.first() {
-        let Some(plugin) = &change.plugin else {
-            items.push(item(change, 0));
-            rest = &rest[1..];
-            continue;
-        };
-        let end = rest.iter().position(|change| change.plugin.as_ref() != Some(plugin)).unwrap_or(rest.len());
-        items.push(plugin_item(plugin, &rest[..end]));
-        rest = &rest[end..];
+    for changes in changes.chunk_by(|a, b| a.plugin == b.plugin) {
+        match &changes[0].plugin {
+            Some(plugin) => items.push(plugin_item(plugin, changes)),
+            None => items.extend(changes.iter().map(|change| item(change, 0))),
+        }
     }
     Block {
         open: format!("\n<details{open}><summary><b>{}</b> · {}</summary>\n\n", escaped(&cut(name)), marks.join(" · ")),

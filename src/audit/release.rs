@@ -13,8 +13,6 @@ pub struct Release {
     pub name: String,
     /// What it was read from.
     pub form: Form,
-    /// The identity of a lock.
-    pub identity: Option<Sha256>,
     /// The lock, when it was one.
     pub lock: Option<Lock>,
     /// The files beside the lock.
@@ -107,7 +105,6 @@ impl Release {
         Self {
             name: name.to_owned(),
             form: Form::Lock,
-            identity: Some(inputs::identity(&lock)),
             companions,
             rhdh: lock.rhdh.clone(),
             backstage: None,
@@ -116,6 +113,11 @@ impl Release {
             broken: Vec::new(),
             lock: Some(lock),
         }
+    }
+
+    /// The identity of a lock.
+    pub fn identity(&self) -> Option<Sha256> {
+        self.lock.as_ref().map(inputs::identity)
     }
 
     /// The number of all plugins.

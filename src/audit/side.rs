@@ -43,6 +43,19 @@ pub fn read(text: &str, here: &Path) -> Result<Release> {
     }
 }
 
+/// Reads both sides at once: reading is most of the work of a comparison.
+pub fn both<E: Send>(
+    old: impl FnOnce() -> Result<Release, E> + Send,
+    new: impl FnOnce() -> Result<Release, E>,
+) -> Result<(Release, Release), E> {
+    std::thread::scope(|scope| {
+        let old = scope.spawn(old);
+        let new = new();
+        let old = old.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        Ok((old, new?))
+    })
+}
+
 /// The lock `path` as `rev` has it, for the default of OLD.
 pub fn at_rev(rev: &str, path: &Path, here: &Path) -> Result<Release> {
     let full = here.join(path);

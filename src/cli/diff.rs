@@ -8,9 +8,11 @@ use super::paths;
 use super::session::Session;
 use crate::audit::{self, Diff, Hosts, Release, human, json, side};
 use crate::error::{Error, Place, Result, exit_code};
-use crate::lock::Sha256;
 use crate::lock::text::FILE_NAME;
+use crate::lock::{Rhdh, Sha256};
 use crate::resolve::host::HostLock;
+use crate::resolve::rhdh;
+use crate::store::git::SourceUrl;
 use crate::ui;
 
 /// Options of `factory diff`.
@@ -37,7 +39,7 @@ pub struct DiffArgs {
     /// Fail when there is such a change: 1 for majors, 4 for outputs that are not reproducible
     #[arg(long, value_enum, value_delimiter = ',', value_name = "WHAT", env = "FACTORY_DIFF_FAIL_ON")]
     pub fail_on: Vec<FailOn>,
-    /// The yarn.lock of the RHDH release that was, to compare what plugins share with it
+    /// The yarn.lock of the RHDH release that was, to compare what plugins share with it [default: from the cache]
     #[arg(long, value_name = "FILE", requires = "new_host")]
     pub old_host: Option<PathBuf>,
     /// The yarn.lock of the RHDH release that is
@@ -70,10 +72,13 @@ pub enum FailOn {
 pub(super) fn run(session: &Session<'_>, args: &DiffArgs) -> Result<()> {
     let here = std::env::current_dir().map_err(Error::io("open", Path::new(".")))?;
     let (old, new) = sides(session, args, &here)?;
-    let hosts = hosts(args, &old, &new)?;
+    let hosts = hosts(session, args, &old, &new)?;
     let mut diff = audit::compare(&old, &new, hosts.as_ref())?;
     if !args.workspaces.is_empty() {
         keep_only(&mut diff, &args.workspaces, &old, &new)?;
+    }
+    if matches!(args.format, Format::Json | Format::Html) {
+        diff.identify(&old, &new);
     }
     let text = match args.format {
         Format::Human => {
@@ -104,43 +109,74 @@ fn sides(session: &Session<'_>, args: &DiffArgs, here: &Path) -> Result<(Release
             |text: &str, lock: &Path| side::at_path(&format!("{}/{FILE_NAME}", text.trim_end_matches('/')), lock);
         return Ok((read(old, &old_lock)?, read(new, &new_lock)?));
     }
-    let old = match &args.old {
-        Some(old) => side::read(old, here)?,
-        None => side::at_rev("HEAD", &lock_file, here)?,
+    let old = || match &args.old {
+        Some(old) => side::read(old, here),
+        None => side::at_rev("HEAD", &lock_file, here),
     };
-    let new = match &args.new {
-        Some(new) => side::read(new, here)?,
-        None if lock_file.is_file() => side::at_path(&lock_file.display().to_string(), &here.join(&lock_file))?,
-        None => {
-            return Err(Error::Lock {
-                place: Place::file(&lock_file),
-                what: "there is no lock".into(),
-                hint: "name OLD and NEW, or the lock with `--lock-file`".into(),
-            });
-        }
+    let new = || match &args.new {
+        Some(new) => side::read(new, here),
+        None if lock_file.is_file() => side::at_path(&lock_file.display().to_string(), &here.join(&lock_file)),
+        None => Err(Error::Lock {
+            place: Place::file(&lock_file),
+            what: "there is no lock".into(),
+            hint: "name OLD and NEW, or the lock with `--lock-file`".into(),
+        }),
     };
-    Ok((old, new))
+    side::both(old, new)
 }
 
-fn hosts(args: &DiffArgs, old: &Release, new: &Release) -> Result<Option<Hosts>> {
-    let (Some(old_file), Some(new_file)) = (&args.old_host, &args.new_host) else { return Ok(None) };
-    let read = |path: &Path, release: &Release, which: &str| -> Result<HostLock> {
-        let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
-        if let Some(rhdh) = &release.rhdh
-            && rhdh.lockfile != Sha256::of(&bytes)
-        {
-            return Err(Error::usage(
-                format!("`{}` is not the host lockfile that `{}` was computed against", path.display(), release.name),
-                format!("give the yarn.lock of RHDH {}", rhdh.requested),
-            ));
-        }
-        let label = match &release.rhdh {
-            Some(rhdh) => format!("the RHDH {} host lockfile", rhdh.requested),
-            None => format!("the {which} host lockfile"),
-        };
-        HostLock::parse(&bytes, path, &label)
+/// The lockfiles of the two RHDH releases: those that are given, else what `factory resolve` left in the cache.
+fn hosts(session: &Session<'_>, args: &DiffArgs, old: &Release, new: &Release) -> Result<Option<Hosts>> {
+    if let (Some(old_file), Some(new_file)) = (&args.old_host, &args.new_host) {
+        return Ok(Some(Hosts { old: given(old_file, old, "old")?, new: given(new_file, new, "new")? }));
+    }
+    let (Some(old), Some(new)) = (&old.rhdh, &new.rhdh) else { return Ok(None) };
+    if old.lockfile == new.lockfile {
+        return Ok(None);
+    }
+    // A cache that is not there or not whole is no reason to fail: the report says what it lacks.
+    let cached = |pin: &Rhdh| cached(session, pin).ok().flatten();
+    Ok(cached(old).zip(cached(new)).map(|(old, new)| Hosts { old, new }))
+}
+
+fn given(path: &Path, release: &Release, which: &str) -> Result<HostLock> {
+    let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
+    if let Some(rhdh) = &release.rhdh
+        && rhdh.lockfile != Sha256::of(&bytes)
+    {
+        return Err(Error::usage(
+            format!("`{}` is not the host lockfile that `{}` was computed against", path.display(), release.name),
+            format!("give the yarn.lock of RHDH {}", shown(rhdh)),
+        ));
+    }
+    let label = match &release.rhdh {
+        Some(rhdh) => label(rhdh),
+        None => format!("the {which} host lockfile"),
     };
-    Ok(Some(Hosts { old: read(old_file, old, "old")?, new: read(new_file, new, "new")? }))
+    HostLock::parse(&bytes, path, &label)
+}
+
+/// RHDH's `yarn.lock` at the pinned commit, where the cache has that commit. No network.
+fn cached(session: &Session<'_>, pin: &Rhdh) -> Result<Option<HostLock>> {
+    let Some(commit) = &pin.commit else { return Ok(None) };
+    let repository = std::env::var("RHDH_REPO").ok().filter(|repository| !repository.is_empty());
+    let url = SourceUrl::parse(repository.as_deref().unwrap_or(rhdh::REPOSITORY), Path::new("."))?;
+    let store = session.store()?;
+    let Some(tree) = store.repository(&url, session.interrupt.flag())?.tree(commit)? else { return Ok(None) };
+    let bytes = tree.read("yarn.lock")?.filter(|bytes| Sha256::of(bytes) == pin.lockfile);
+    bytes.map(|bytes| HostLock::parse(&bytes, Path::new("yarn.lock"), &label(pin))).transpose()
+}
+
+fn label(rhdh: &Rhdh) -> String {
+    format!("the RHDH {} host lockfile", shown(rhdh))
+}
+
+/// `latest` says nothing a year later.
+fn shown(rhdh: &Rhdh) -> &str {
+    match &rhdh.version {
+        Some(version) if rhdh.requested == rhdh::LATEST => version,
+        _ => &rhdh.requested,
+    }
 }
 
 /// Keeps the changes of the named workspaces, and what concerns all.

@@ -4,6 +4,7 @@
 
 use std::path::Path;
 
+use serde::Deserialize as _;
 use toml_edit::visit_mut::VisitMut;
 use toml_edit::{Array, Document, DocumentMut, Item, Table, Value};
 
@@ -39,7 +40,8 @@ impl Lock {
     pub fn from_text(text: &str, path: &Path) -> Result<Self> {
         let document = Document::parse(text).map_err(|e| broken(text, path, e.span(), e.message()))?;
         check_version(&document, text, path)?;
-        let lock: Self = toml_edit::de::from_str(text).map_err(|e| broken(text, path, e.span(), e.message()))?;
+        let lock = Self::deserialize(toml_edit::de::Deserializer::from(document))
+            .map_err(|e| broken(text, path, e.span(), e.message()))?;
         check(&lock).map_err(|(wanted, what)| {
             let line = text.lines().position(|line| line.contains(&wanted)).map(|n| n + 1);
             Error::Lock { place: Place { path: path.into(), line, column: None }, what, hint: REWRITE.into() }

@@ -339,11 +339,12 @@ impl Release {
     }
 }
 
-/// Compares with a golden file; `FACTORY_GOLDEN=write` writes it instead.
+/// Compares with a golden file; `FACTORY_GOLDEN=write` writes it instead, as `FACTORY_UPDATE_SCHEMAS=1` does a schema.
 #[track_caller]
 pub fn golden(name: &str, text: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
-    if std::env::var_os("FACTORY_GOLDEN").is_some_and(|wanted| wanted == "write") {
+    let is_schema = name.starts_with("schema/") && std::env::var_os("FACTORY_UPDATE_SCHEMAS").is_some();
+    if is_schema || std::env::var_os("FACTORY_GOLDEN").is_some_and(|wanted| wanted == "write") {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, text).unwrap();
     }
