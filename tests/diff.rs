@@ -4,6 +4,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use factory::audit::companions::Companions;
+use factory::audit::{self, Release};
+use factory::lock::Lock;
 use serde_json::Value;
 
 #[allow(dead_code)]
@@ -256,6 +259,40 @@ fn text_from_outside_is_only_text() {
     assert!(markdown.contains("<b>&lt;b&gt;&amp;&#34;'&#64;team</b>"), "{markdown}");
     let human = fixture.stdout(&[]);
     assert!(!human.contains('\u{1b}'), "{human}");
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(48))]
+    #[test]
+    fn no_text_breaks_a_renderer(text in "\\PC{0,40}|[`<>&\"'\\[\\]()|@#~ \\n\u{1b}\u{202e}]{1,30}|[a-f0-9]{38,42}") {
+        let mut locks = [release(false).lock, release(true).lock];
+        for (n, lock) in locks.iter_mut().enumerate() {
+            let text = format!("{text}{n}");
+            lock.rhdh.as_mut().unwrap().requested.clone_from(&text);
+            lock.tools.npm.requested.clone_from(&text);
+            for workspace in &mut lock.workspace {
+                workspace.source.requested.clone_from(&text);
+                workspace.source.backstage = Some(text.clone());
+                workspace.source.repo = format!("https://github.com/a/{text}");
+                for plugin in &mut workspace.plugin {
+                    plugin.args = vec![format!("--embed-package {text}")];
+                    plugin.why = vec![text.clone()];
+                }
+            }
+        }
+        let [old, new] = locks.map(|lock| {
+            let lock = Lock::from_text(&lock.to_text(), Path::new("factory.lock")).unwrap();
+            Release::of_lock(&text, lock, Companions::None)
+        });
+        let diff = audit::compare(&old, &new, None).unwrap();
+        let human = audit::human::render(&diff, audit::human::Options { all: true, colour: false });
+        assert!(!human.chars().any(|c| c.is_control() && c != '\n'), "{human}");
+        assert!(audit::markdown::render(&diff).len() <= 65_536);
+        let html = audit::html::render(&diff);
+        assert_eq!(html.matches("<script").count(), 1);
+        assert_eq!(html.matches("<a ").count(), html.matches("<a href=\"https://").count());
+        serde_json::from_str::<Value>(&audit::json::render(&diff)).unwrap();
+    }
 }
 
 #[test]

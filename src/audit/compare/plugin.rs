@@ -13,7 +13,7 @@ use super::Comparison;
 use crate::build::inputs;
 use crate::build::seal::FileList;
 use crate::error::Result;
-use crate::lock::{Lock, Sealed, Tools};
+use crate::lock::{Lock, Sealed, Tool, Tools};
 
 impl Comparison<'_> {
     pub(super) fn plugin_new(&mut self, workspace: &str, plugin: &Plugin) {
@@ -199,14 +199,14 @@ impl<'a> Locked<'a> {
     /// The kinds of inputs that differ.
     fn inputs(&self, new: &Self, was: &Sealed, is: &Sealed) -> Vec<InputClass> {
         let (before, now) = (&self.workspace.source, &new.workspace.source);
-        let tools = |locked: &Self| pins(inputs::tools(locked.lock, locked.workspace));
         let mut classes = Vec::new();
         let mut differ = |differs: bool, class| {
             if differs {
                 classes.push(class);
             }
         };
-        differ(tools(self) != tools(new), InputClass::Tools);
+        let tools = (inputs::tools(self.lock, self.workspace), inputs::tools(new.lock, new.workspace));
+        differ(!same_pins(tools.0, tools.1), InputClass::Tools);
         differ((&before.repo, &before.commit, &before.path) != (&now.repo, &now.commit, &now.path), InputClass::Source);
         differ(
             (&before.yarn.version, &before.yarn.integrity) != (&now.yarn.version, &now.yarn.integrity),
@@ -222,14 +222,13 @@ impl<'a> Locked<'a> {
     }
 }
 
-/// Tools without what was asked for.
-fn pins(tools: &Tools) -> impl PartialEq {
-    (
-        tools.node.version.clone(),
-        tools.node.integrity.clone(),
-        (tools.npm.version.clone(), tools.npm.integrity),
-        (tools.rhdh_cli.version.clone(), tools.rhdh_cli.integrity, tools.rhdh_cli.tree),
-    )
+/// True for the same tools, whatever was asked for.
+fn same_pins(old: &Tools, new: &Tools) -> bool {
+    let tool = |old: &Tool, new: &Tool| (&old.version, old.integrity) == (&new.version, new.integrity);
+    (&old.node.version, &old.node.integrity) == (&new.node.version, &new.node.integrity)
+        && tool(&old.npm, &new.npm)
+        && (&old.rhdh_cli.version, old.rhdh_cli.integrity, old.rhdh_cli.tree)
+            == (&new.rhdh_cli.version, new.rhdh_cli.integrity, new.rhdh_cli.tree)
 }
 
 fn outputs(was: &Sealed, is: &Sealed) -> Vec<OutputClass> {
