@@ -6,6 +6,7 @@ mod diff;
 mod doctor;
 mod dry_run;
 mod fetch;
+mod misspelt;
 mod paths;
 mod publish;
 mod repo_path;
@@ -149,6 +150,7 @@ pub fn main() -> u8 {
     };
     let ui = Ui::new(cli.global.log_level).verbose(cli.global.verbose);
     start_log(&cli.global);
+    misspelt::variables(&ui);
     match dispatch(&matches, cli, ui) {
         Ok(()) => exit_code::OK,
         Err((ui, error)) => {

@@ -3,6 +3,8 @@
 //! Messages are lower case, without a full stop, with names in back-ticks; [`Error::hint`] is the next step and is
 //! printed after a blank line.
 
+pub mod nearest;
+
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};

@@ -63,6 +63,44 @@ hint: write a source.json, give `--source-repo`, or put the code in `--repo-path
 }
 
 #[test]
+fn a_misspelt_command_or_variable_is_not_taken_for_something_else() {
+    let mut test = workspace();
+    test.run(&["reslove"]).fails(
+        2,
+        "error: `reslove` is no command, and no workspace of `config`\n\n\
+         hint: did you mean `factory resolve`? See all commands with `factory --help`",
+    );
+    test.run(&["nothing-like-it"])
+        .fails(2, "error: there is no workspace `nothing-like-it` in `config`\n\nhint: the workspaces are: repo");
+    test.env("FACTORY_OUTPT_DIR", "elsewhere").env("FACTORY_TEST_CACHE", "x").env("FACTORY_ZZZ", "1");
+    test.run(&["status"]).fails(
+        3,
+        "warning: no option of factory has the variable `FACTORY_OUTPT_DIR`; did you mean `FACTORY_OUTPUT_DIR`?\n\
+         warning: no option of factory has the variable `FACTORY_ZZZ`\n\
+         error: config/factory.lock: there is no lock\n\n\
+         hint: run `factory resolve` to pin what the configuration asks for",
+    );
+}
+
+#[test]
+fn a_push_without_an_address_fails_before_anything_is_resolved() {
+    let mut test = workspace();
+    test.run(&["run", "--push-images"]).fails(
+        2,
+        "error: `REGISTRY_URL` is not set, and images cannot be pushed without it\n\n\
+         hint: set it in the environment or in `.env`, e.g. `REGISTRY_URL=quay.io`, or build without `--push-images`",
+    );
+    test.env("REGISTRY_URL", "quay.io");
+    test.run(&["--push-images"]).fails(
+        2,
+        "error: `REGISTRY_NAMESPACE` is not set, and images cannot be pushed without it\n\n\
+         hint: set it in the environment or in `.env`, e.g. `REGISTRY_NAMESPACE=my-organisation`, or build without \
+         `--push-images`",
+    );
+    assert!(!test.path("config/factory.lock").exists());
+}
+
+#[test]
 fn a_broken_source_json_is_named_by_line_and_column() {
     let test = Test::new();
     let hint = r#"hint: write `{ "repo": "https://…", "repo-ref": "main", "workspace-path": "workspaces/…" }`"#;

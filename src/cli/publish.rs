@@ -7,7 +7,7 @@ use clap::{ArgAction, Args, ValueEnum};
 
 use super::session::Session;
 use crate::build::{BuiltWorkspace, Options, choose};
-use crate::config::Config;
+use crate::config::{Config, Workspace};
 use crate::error::{Error, Result};
 use crate::image::limits::{PlannedImage, check_distinct};
 use crate::image::push::{PushOptions, Pushed, Pusher, Registry, image_refs};
@@ -115,6 +115,17 @@ pub struct Publication {
     refs: Option<PathBuf>,
 }
 
+/// The registry of each workspace that is named (all when none is), as far as its variables say: what is missing there
+/// is said before anything is fetched. Nobody is asked.
+pub fn registries(config: &Config, names: &[String], args: &PublishArgs) -> Result<BTreeMap<String, Registry>> {
+    let pushed = |name: &String| args.push_images && (names.is_empty() || names.contains(name));
+    let registry = |workspace: &Workspace| {
+        let variables = workspace.env.iter().map(|(name, value)| (name.to_owned(), value.text.clone())).collect();
+        Ok((workspace.name.clone(), Registry::from_variables(&variables)?))
+    };
+    config.workspaces.iter().filter(|workspace| pushed(&workspace.name)).map(registry).collect()
+}
+
 /// Looks at the images that a build will make, and at the registries they are to be pushed to.
 pub async fn prepare(
     session: &Session<'_>,
@@ -146,21 +157,19 @@ pub async fn prepare(
         return Ok(None);
     }
     let options = args.options();
-    let mut registries = BTreeMap::new();
-    for workspace in config.workspaces.iter().filter(|workspace| planned.contains_key(&workspace.name)) {
-        let variables = workspace.env.iter().map(|(name, value)| (name.to_owned(), value.text.clone())).collect();
-        let registry = Registry::from_variables(&variables)?;
+    let mut registries = registries(config, names, args)?;
+    registries.retain(|name, _| planned.contains_key(name));
+    for (name, registry) in &registries {
         if let Some(warning) = registry.warning() {
-            session.ui.warn(format!("{}: {warning}", workspace.name));
+            session.ui.warn(format!("{name}: {warning}"));
         }
-        let step = session.ui.step(&workspace.name, format!("ask {} for leave to push", registry.host()));
-        let images: Vec<ImageName> = planned[&workspace.name].iter().map(|image| image.name.clone()).collect();
+        let step = session.ui.step(name, format!("ask {} for leave to push", registry.host()));
+        let images: Vec<ImageName> = planned[name].iter().map(|image| image.name.clone()).collect();
         tokio::select! {
             asked = registry.check_access(&images, &options) => asked?,
             () = session.interrupt.wait() => return Err(Error::Interrupted),
         }
         step.done("");
-        registries.insert(workspace.name.clone(), registry);
     }
     Ok(Some(Publication { registries, options, refs: args.image_refs.clone() }))
 }

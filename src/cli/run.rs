@@ -6,7 +6,7 @@ use super::build::{BuildOptions, Job, build_now};
 use super::resolve::{ResolveOptions, broken, failures, read_lock, resolve_now, stale_reasons, write};
 use super::session::Session;
 use super::source::SourceArgs;
-use super::{dry_run, paths};
+use super::{dry_run, misspelt, paths, publish};
 use crate::error::Result;
 use crate::resolve::Moves;
 
@@ -29,12 +29,14 @@ pub struct RunArgs {
 
 pub(super) async fn run(session: &Session<'_>, args: &RunArgs) -> Result<()> {
     let config = args.source.config(session)?;
+    misspelt::command(&args.workspaces, &config)?;
     config.check_names(&args.workspaces)?;
     let lock_file = paths::lock_file(session.global);
     let old = read_lock(&lock_file)?;
     if args.dry_run {
         return dry_run::list(session, config, old.as_ref(), &args.workspaces, &args.build);
     }
+    publish::registries(&config, &args.workspaces, &args.build.publish)?;
     let sources = args.build.sources(session, &config, &args.workspaces, &args.source)?;
     let fresh = old.as_ref().is_some_and(|lock| stale_reasons(&config, lock, &args.workspaces).is_empty());
     let mut failed = Vec::new();

@@ -1,13 +1,10 @@
 //! A branch, a tag or a commit, as asked for → the commit it is right now.
 
-mod nearest;
-
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use nearest::nearest;
-
+use crate::error::nearest::nearest;
 use crate::store::Store;
 use crate::store::git::{Advertised, Network, Repository, Scope, SourceUrl};
 use crate::{Error, Result};
