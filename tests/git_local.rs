@@ -390,7 +390,7 @@ fn uncommitted_changes_are_told() {
 /// Containers see a mounted clone as somebody else's: `git` refuses such a repository, factory does not need to.
 #[test]
 fn a_clone_that_belongs_to_somebody_else() {
-    if !rustix::process::geteuid().is_root() {
+    if !nix::unistd::Uid::effective().is_root() {
         #[allow(clippy::print_stderr, reason = "told to whoever reads the log")]
         let () = eprintln!("skipped: only root can give files away");
         return;

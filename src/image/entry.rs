@@ -245,14 +245,7 @@ mod tests {
     #[test]
     fn a_fifo_is_refused_without_being_opened() {
         let dir = tempfile::tempdir().unwrap();
-        rustix::fs::mknodat(
-            rustix::fs::CWD,
-            dir.path().join("pipe"),
-            rustix::fs::FileType::Fifo,
-            rustix::fs::Mode::RUSR,
-            0,
-        )
-        .unwrap();
+        nix::unistd::mkfifo(&dir.path().join("pipe"), nix::sys::stat::Mode::S_IRUSR).unwrap();
         let error = EntrySet::select(dir.path(), [("pipe", false)]).unwrap_err();
         assert_eq!(error.to_string(), "`pipe` is no regular file");
     }

@@ -7,7 +7,8 @@ use std::io;
 use std::path::Path;
 use std::process::Stdio;
 
-use rustix::process::{Pid, Signal, kill_process_group};
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
 use tokio::process::Command;
 
 use crate::{Error, Result};
@@ -94,7 +95,7 @@ pub(super) async fn run(
         }
         _ => Error::io("run", program)(error),
     })?;
-    let group = Group(child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?)));
+    let group = Group(child.id().and_then(|id| i32::try_from(id).ok().map(Pid::from_raw)));
     let output = child.wait_with_output().await.map_err(Error::io("run", program))?;
     group.done();
     Ok(Said {
@@ -116,7 +117,7 @@ impl Group {
 impl Drop for Group {
     fn drop(&mut self) {
         if let Some(pid) = self.0 {
-            let _ = kill_process_group(pid, Signal::KILL);
+            let _ = killpg(pid, Signal::SIGKILL);
         }
     }
 }

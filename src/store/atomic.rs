@@ -90,7 +90,7 @@ pub(super) fn flush(dir: &Path) -> Result<()> {
         let paths = collect()?;
         #[cfg(target_os = "linux")]
         if paths.len() > FEW {
-            return Ok(rustix::fs::syncfs(File::open(dir)?)?);
+            return Ok(nix::unistd::syncfs(File::open(dir)?)?);
         }
         paths.iter().try_for_each(|path| File::open(path)?.sync_all())
     };

@@ -77,20 +77,19 @@ fn find(program: &str) -> Option<PathBuf> {
 fn room(name: &str, folder: &Path) -> Check {
     let there = folder.ancestors().find(|path| path.is_dir()).unwrap_or(Path::new("."));
     let shown = folder.display();
-    if rustix::fs::access(there, rustix::fs::Access::WRITE_OK).is_err() {
+    if nix::unistd::access(there, nix::unistd::AccessFlags::W_OK).is_err() {
         return Check::bad(
             format!("{name}: `{shown}` cannot be written to"),
             format!("change its owner, or name another folder with `--{}-dir`", name.trim_end_matches('s')),
         );
     }
-    match rustix::fs::statvfs(there) {
-        Ok(found) if found.f_bavail.saturating_mul(found.f_frsize) < ROOM => Check::doubtful(
-            format!("{name}: {} free in {shown}", gigabytes(found.f_bavail.saturating_mul(found.f_frsize))),
+    let free = nix::sys::statvfs::statvfs(there).map(|it| it.blocks_available().saturating_mul(it.fragment_size()));
+    match free {
+        Ok(free) if free < ROOM => Check::doubtful(
+            format!("{name}: {} free in {shown}", gigabytes(free)),
             "free some space, `factory cache prune` for the cache; a workspace takes about 5 GB while it is built",
         ),
-        Ok(found) => {
-            Check::good(format!("{name}: {} free in {shown}", gigabytes(found.f_bavail.saturating_mul(found.f_frsize))))
-        }
+        Ok(free) => Check::good(format!("{name}: {} free in {shown}", gigabytes(free))),
         Err(_) => Check::good(format!("{name}: {shown}")),
     }
 }

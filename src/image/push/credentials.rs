@@ -108,7 +108,7 @@ fn places(variables: &Variables) -> Vec<PathBuf> {
     let home = variables.get("HOME").map(PathBuf::from);
     let runtime = match variables.get("XDG_RUNTIME_DIR") {
         Some(folder) => PathBuf::from(folder).join("containers/auth.json"),
-        None => PathBuf::from(format!("/run/containers/{}/auth.json", rustix::process::getuid().as_raw())),
+        None => PathBuf::from(format!("/run/containers/{}/auth.json", nix::unistd::Uid::current())),
     };
     let config = variables.get("XDG_CONFIG_HOME").map(PathBuf::from);
     let config = config.or_else(|| home.as_ref().map(|home| home.join(".config")));
