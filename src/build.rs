@@ -3,7 +3,8 @@
 //! In the order of the data: [`tools`] provisions the pinned programs, [`source`] lays the pinned source down
 //! ([`checkout`]), [`tree`] patches it, [`workspace`] has [`install`] run in it (from the [`packages`] of a cache that
 //! builds cannot change) and builds its plugins: [`export`] makes the package of one ([`masked`] finds names that npm
-//! hides), [`artefact`] its files, [`verdict`] holds them to what [`seal`] keeps. [`inputs`] is the digest of all that
+//! hides), [`artefact`] its files, [`verdict`] holds them to what [`seal`] keeps; [`kept`] spares all that for what is
+//! sealed and still in the cache. [`inputs`] is the digest of all that
 //! went in; [`report`] and [`plugins_yaml`] say what came out. [`root`], [`enter`], [`env`](mod@env) and [`child`] are
 //! how third-party code is run, [`native_log`] what is left of a compiler that failed.
 
@@ -15,6 +16,7 @@ pub mod env;
 pub mod export;
 pub mod inputs;
 pub mod install;
+pub mod kept;
 mod masked;
 pub mod native_log;
 pub mod packages;
@@ -63,6 +65,8 @@ pub struct Options {
     pub offline: bool,
     /// Only fill the cache with what a build without network needs.
     pub fetch_only: bool,
+    /// Take what is sealed from the finished builds in the cache, instead of building it again.
+    pub keeps: bool,
     /// Hold the build to a sealed lock.
     pub frozen: bool,
     /// Give what was made to the caller's own judgement, whatever the lock has sealed.

@@ -29,7 +29,7 @@ mod prune;
 mod scratch;
 mod sums;
 
-pub use atomic::{atomic_dir, atomic_file};
+pub use atomic::{atomic_copy, atomic_dir, atomic_file};
 pub use entry::{Entry, Found};
 pub use lock::{LockGuard, Share};
 pub use prune::{Pruned, Size, What};

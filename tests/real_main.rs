@@ -164,12 +164,25 @@ fn real_example_from_a_clone_to_plugins_that_load() {
     let before = fs::read(example.config().join("factory.lock")).unwrap();
     example.ok(&["resolve"]);
     assert_eq!(fs::read(example.config().join("factory.lock")).unwrap(), before);
-    example.ok(&["build", "--output-dir", text(&second)]);
-    let (first, second) = (published(&first), published(&second));
+    example.ok(&["build", "--rebuild", "--output-dir", text(&second)]);
+    assert!(second.join("logs/workspace.log").exists(), "it was built, not taken from the cache");
+    same(&first, &second);
+    // What is sealed and was built is not built again.
+    let third = example.path("third");
+    let said = example.ok(&["build", "--offline", "--output-dir", text(&third)]);
+    assert!(said.contains("2 plugins built into ") && said.contains(", 2 of them from the cache"), "{said}");
+    assert!(!third.join("logs").exists(), "nothing was run");
+    same(&first, &third);
+    assert_eq!(fs::read(example.config().join("factory.lock")).unwrap(), before, "a sealed lock stays as it is");
+}
+
+/// What is published is the same, to the byte.
+#[track_caller]
+fn same(first: &Path, second: &Path) {
+    let (first, second) = (published(first), published(second));
     assert_eq!(first.keys().collect::<Vec<_>>(), second.keys().collect::<Vec<_>>());
     let differ: Vec<_> = first.iter().filter(|(path, bytes)| second[*path] != **bytes).map(|(path, _)| path).collect();
     assert_eq!(differ, [""; 0]);
-    assert_eq!(fs::read(example.config().join("factory.lock")).unwrap(), before, "a sealed lock stays as it is");
 }
 
 fn archives_match_their_integrity(output: &Path) {

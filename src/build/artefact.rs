@@ -2,16 +2,18 @@
 
 use std::path::{Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
 use serde_yaml::Value;
 
 use super::export::Exported;
 use super::report::Output;
 use super::seal::FileList;
 use super::tree::read_input;
-use super::{Shared, inputs, plugins_yaml};
+use super::{Shared, inputs, kept, plugins_yaml};
 use crate::error::{Error, Result};
-use crate::image::{self, Facts, Image, ImageName, ImagePath, Layout, Packing, Tag};
+use crate::image::{self, Facts, Image, ImageName, ImagePath, Layout, Packed, Packing, Tag};
 use crate::lock::{Plugin, Sealed, Sha256, Workspace};
+use crate::store::{atomic_copy, atomic_file};
 
 /// The folder of the OCI layout in the output directory of a workspace.
 pub const LAYOUT: &str = "oci";
@@ -26,17 +28,93 @@ pub struct Artefact {
     pub config: Option<Value>,
     /// What a lock that is not sealed yet is sealed with.
     pub sealed: Sealed,
-    /// The closure's bytes; backends only.
-    pub closure: Option<Vec<u8>>,
+    /// The package it was made from.
+    pub made: Made,
     /// Its files.
     pub files: FileList,
+    /// Whether it was taken from the cache.
+    pub kept: bool,
+}
+
+/// What is known of a packed plugin besides its two archives.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Made {
+    /// The exported package's name, `<source name>-dynamic`.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// The exported `package.json`.
+    pub package_json: String,
+    /// Digests and sizes of the archives.
+    pub packed: Packed,
+    /// The `yarn.lock` of a backend's private dependencies.
+    pub closure: Option<String>,
+    /// Its files, as [`FileList::to_text`] writes them.
+    pub files: String,
     /// The first bundle that carries the time of its build.
     pub timed: Option<String>,
+    /// The plugin's own configuration in RHDH, as YAML.
+    pub config: Option<String>,
 }
 
 /// Where the outputs of a workspace go: the output directory, or its sub-folder when there are several workspaces.
 pub fn folder(output: &Path, workspace: &Workspace) -> PathBuf {
     if workspace.dir == "." { output.to_path_buf() } else { output.join(&workspace.name) }
+}
+
+/// Where the files of a plugin go, and what its image is called.
+struct Target {
+    folder: PathBuf,
+    /// The `.tgz`'s name in it.
+    file_name: String,
+    image_path: ImagePath,
+    name: ImageName,
+    tag: Tag,
+}
+
+impl Target {
+    fn new(shared: &Shared, workspace: &Workspace, plugin: &Plugin, name: &str, version: &str) -> Result<Self> {
+        let options = &shared.options;
+        let file_name = format!("{}-{version}.tgz", name.trim_start_matches('@').replace('/', "-"));
+        if file_name.contains(['/', '\0']) {
+            return Err(Error::usage(format!("plugin `{}` has the version `{version}`", plugin.name), ""));
+        }
+        let prefix = options.tag_prefixes.get(&workspace.name).map_or("", String::as_str);
+        let tag = Tag::of_version(prefix, &plugin.version)?;
+        if let Some(change) = tag.change(prefix, &plugin.version) {
+            shared.ui.warn(format!("{} {}: {change}", workspace.name, plugin.path));
+        }
+        Ok(Self {
+            folder: folder(&options.output_dir, workspace),
+            file_name,
+            image_path: ImagePath::of_package(name)?,
+            name: ImageName::of_package(&plugin.name)?,
+            tag,
+        })
+    }
+
+    fn tgz(&self) -> PathBuf {
+        self.folder.join(&self.file_name)
+    }
+
+    fn image(&self, made: &Made, layer_file: PathBuf, facts: &Facts<'_>) -> Result<Image> {
+        let (name, tag) = (self.name.clone(), self.tag.clone());
+        Image::assemble(name, tag, &self.image_path, made.package_json.as_bytes(), &made.packed, layer_file, facts)
+    }
+}
+
+/// What the image says of where it comes from.
+fn facts<'a>(workspace: &'a Workspace, plugin: &'a Plugin, inputs: Sha256) -> Facts<'a> {
+    let source = &workspace.source;
+    let public = source.repo.contains("://") && !source.repo.starts_with("file:");
+    Facts {
+        source: Some(source.repo.as_str()).filter(|_| public),
+        revision: source.commit.as_deref(),
+        version: &plugin.version,
+        epoch: source.epoch,
+        inputs: Some(inputs),
+    }
 }
 
 /// Writes everything that is made of an exported plugin.
@@ -48,80 +126,105 @@ pub fn write(
     exported: &Exported,
 ) -> Result<Artefact> {
     let options = &shared.options;
-    let folder = folder(&options.output_dir, workspace);
-    let source = &workspace.source;
-    let image_path = ImagePath::of_package(&exported.name)?;
-    let name = ImageName::of_package(&plugin.name)?;
-    let prefix = options.tag_prefixes.get(&workspace.name).map_or("", String::as_str);
-    let tag = Tag::of_version(prefix, &plugin.version)?;
-    if let Some(change) = tag.change(prefix, &plugin.version) {
-        shared.ui.warn(format!("{} {}: {change}", workspace.name, plugin.path));
-    }
-
-    let file_name = format!("{}-{}.tgz", exported.name.trim_start_matches('@').replace('/', "-"), exported.version);
-    if file_name.contains(['/', '\0']) {
-        return Err(Error::usage(format!("plugin `{}` has the version `{}`", plugin.name, exported.version), ""));
-    }
-    let tgz = folder.join(&file_name);
+    let target = Target::new(shared, workspace, plugin, &exported.name, &exported.version)?;
     let scratch = shared.store.scratch()?;
     let layer_file = scratch.path().join("layer");
-    let packing = Packing { path: &image_path, epoch: source.epoch, compression: options.compression };
-    let packed = image::pack(&exported.entries, &packing, &tgz, &layer_file)?;
+    let packing = Packing { path: &target.image_path, epoch: workspace.source.epoch, compression: options.compression };
+    let packed = image::pack(&exported.entries, &packing, &target.tgz(), &layer_file)?;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let own = plugins_yaml::own_config(&tree.join(super::tree::join(&plugin.path, "")));
+    let made = Made {
+        name: exported.name.clone(),
+        version: exported.version.clone(),
+        package_json: text(&exported.package_json),
+        packed,
+        closure: exported.closure.as_deref().map(text),
+        files: FileList::of(&exported.entries)?.to_text(),
+        timed: super::verdict::timed(&exported.entries)?,
+        config: own.and_then(|value| serde_yaml::to_string(&value).ok()),
+    };
+    let inputs = inputs::digest(&shared.lock, workspace, plugin, made.closure.as_ref().map(Sha256::of));
+    let facts = facts(workspace, plugin, inputs);
+    let image = if options.buildah {
+        let layer = scratch.path().join("buildah-layer");
+        let (name, tag) = (target.name.clone(), target.tag.clone());
+        let build = image::buildah::build(name, tag, &target.image_path, &exported.entries, layer, &facts);
+        tokio::runtime::Handle::current().block_on(build)?
+    } else {
+        target.image(&made, layer_file, &facts)?
+    };
+    let root = (options.isolation == super::root::Isolation::None).then(|| tree.display().to_string());
+    let mut artefact = finish(shared, workspace, plugin, &target, made, image)?;
+    artefact.sealed.root = root;
+    Ok(artefact)
+}
+
+/// Lays down what the cache has of a sealed plugin in the folder `entry`; none when it is not what is sealed.
+pub fn take(
+    shared: &Shared,
+    workspace: &Workspace,
+    plugin: &Plugin,
+    entry: &Path,
+    made: &Made,
+) -> Result<Option<Artefact>> {
+    let Some(sealed) = &plugin.sealed else { return Ok(None) };
+    let target = Target::new(shared, workspace, plugin, &made.name, &made.version)?;
+    let inputs = inputs::digest(&shared.lock, workspace, plugin, sealed.closure);
+    let image = target.image(made, entry.join(kept::LAYER), &facts(workspace, plugin, inputs))?;
+    let is_sealed = made.packed.tgz == sealed.tgz
+        && image.digest == sealed.image
+        && image.diff_id == sealed.layer
+        && made.closure.as_ref().map(Sha256::of) == sealed.closure;
+    if !is_sealed {
+        return Ok(None);
+    }
+    atomic_copy(&entry.join(kept::ARCHIVE), &target.tgz())?;
+    let mut artefact = finish(shared, workspace, plugin, &target, made.clone(), image)?;
+    artefact.sealed = sealed.clone();
+    artefact.kept = true;
+    Ok(Some(artefact))
+}
+
+/// Writes what lies beside the `.tgz`, and puts the image into the layout.
+fn finish(
+    shared: &Shared,
+    workspace: &Workspace,
+    plugin: &Plugin,
+    target: &Target,
+    made: Made,
+    mut image: Image,
+) -> Result<Artefact> {
+    let Target { folder, file_name, .. } = target;
+    let packed = &made.packed;
     for large in &packed.large {
         shared.ui.warn(format!("{} {}: {}", workspace.name, plugin.path, large.warning()));
     }
-    let integrity = folder.join(format!("{file_name}.integrity"));
-    crate::store::atomic_file(&integrity, format!("{}\n", packed.tgz).as_bytes())?;
-
-    let closure = exported.closure.as_deref().map(Sha256::of);
-    let inputs = inputs::digest(&shared.lock, workspace, plugin, closure);
-    let public = source.repo.contains("://") && !source.repo.starts_with("file:");
-    let facts = Facts {
-        source: Some(source.repo.as_str()).filter(|_| public),
-        revision: source.commit.as_deref(),
-        version: &plugin.version,
-        epoch: source.epoch,
-        inputs: Some(inputs),
-    };
-    let mut image = if options.buildah {
-        let layer = scratch.path().join("buildah-layer");
-        let build = image::buildah::build(name, tag, &image_path, &exported.entries, layer, &facts);
-        tokio::runtime::Handle::current().block_on(build)?
-    } else {
-        Image::assemble(name, tag, &image_path, &exported.package_json, &packed, layer_file, &facts)?
-    };
+    atomic_file(&folder.join(format!("{file_name}.integrity")), format!("{}\n", packed.tgz).as_bytes())?;
     let layout = Layout::open(&folder.join(LAYOUT))?;
     layout.add(&image)?;
     image.layer_file = layout.blob(image.layer);
-
-    let config = plugin_config(shared, workspace, plugin, tree, &folder, &file_name)?;
+    let closure = made.closure.as_ref().map(Sha256::of);
     Ok(Artefact {
         output: Output {
-            tgz: relative(&options.output_dir, &tgz),
+            tgz: relative(&shared.options.output_dir, &target.tgz()),
             integrity: packed.tgz,
             tgz_bytes: packed.tgz_len,
             image: image.reference(),
-            image_path: image_path.to_string(),
+            image_path: target.image_path.to_string(),
             digest: image.digest,
             layer: image.layer,
             diff_id: image.diff_id,
             files: packed.files,
             closure,
-            inputs,
+            inputs: inputs::digest(&shared.lock, workspace, plugin, closure),
             pushed: None,
         },
-        sealed: Sealed {
-            closure,
-            tgz: packed.tgz,
-            image: image.digest,
-            layer: image.diff_id,
-            root: (options.isolation == super::root::Isolation::None).then(|| tree.display().to_string()),
-        },
+        sealed: Sealed { closure, tgz: packed.tgz, image: image.digest, layer: image.diff_id, root: None },
         image,
-        config,
-        closure: exported.closure.clone(),
-        files: FileList::of(&exported.entries)?,
-        timed: super::verdict::timed(&exported.entries)?,
+        config: plugin_config(shared, workspace, plugin, &made, folder, file_name)?,
+        files: FileList::from_text(&made.files),
+        made,
+        kept: false,
     })
 }
 
@@ -131,16 +234,16 @@ fn plugin_config(
     shared: &Shared,
     workspace: &Workspace,
     plugin: &Plugin,
-    tree: &Path,
+    made: &Made,
     folder: &Path,
     file_name: &str,
 ) -> Result<Option<Value>> {
     let wanted = super::tree::join(&plugin.path, "app-config.dynamic.yaml");
     let Some(input) = workspace.input.iter().find(|input| Path::new(&input.path) == wanted) else {
-        return Ok(plugins_yaml::own_config(&tree.join(super::tree::join(&plugin.path, ""))));
+        return Ok(made.config.as_deref().and_then(|text| serde_yaml::from_str(text).ok()));
     };
     let bytes = read_input(&shared.options.config_dir.join(&workspace.dir), input)?;
-    crate::store::atomic_file(&folder.join(format!("{file_name}.app-config.dynamic.yaml")), &bytes)?;
+    atomic_file(&folder.join(format!("{file_name}.app-config.dynamic.yaml")), &bytes)?;
     let value = serde_yaml::from_slice::<Value>(&bytes).ok().filter(Value::is_mapping);
     // The file may hold only the plugin's part, or wrap it as RHDH's own examples do.
     let inner = value.as_ref().and_then(|value| value.get("plugins")?.get(0)?.get("pluginConfig")).cloned();

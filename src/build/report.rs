@@ -40,7 +40,7 @@ pub struct WorkspaceReport {
     /// Why the workspace failed as a whole, if it did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-    /// Its log, relative to the output directory.
+    /// Its log, relative to the output directory; none when nothing was run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub log: Option<String>,
     /// Which packages' install scripts ran.
@@ -115,7 +115,10 @@ pub struct PluginReport {
     /// Why it failed, if it did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-    /// Its log, relative to the output directory.
+    /// Whether it was taken from the cache, as the lock has sealed it, and not built in this run.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub kept: bool,
+    /// Its log, relative to the output directory; none when nothing was run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub log: Option<String>,
     /// Seconds per phase.

@@ -172,7 +172,7 @@ fn hint(
             made.sealed.root.as_deref().unwrap_or("the build root")
         );
     }
-    if let Some(file) = &made.timed {
+    if let Some(file) = &made.made.timed {
         hint = format!(
             "`{file}` carries the time of its build: code in it uses `process.env.BUILD_INFO`, which the bundler fills; \
              take that use out with a patch or overlay; {hint}"

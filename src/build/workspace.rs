@@ -17,7 +17,7 @@ use super::report::{InstallScripts, PluginReport, WorkspaceReport};
 use super::root::Root;
 use super::tools::{Provider, npm_settings};
 use super::tree::Dressing;
-use super::{BuiltWorkspace, Shared, inputs, install, verdict};
+use super::{BuiltWorkspace, Shared, inputs, install, kept, verdict};
 use crate::error::{Error, Result};
 use crate::lock::{Plugin, Workspace};
 use crate::store::{Entry, LockGuard};
@@ -28,19 +28,24 @@ pub async fn build(shared: &Shared, workspace: &Workspace) -> BuiltWorkspace {
     let logs = artefact::folder(&shared.options.output_dir, workspace).join("logs");
     let log_path = logs.join("workspace.log");
     let mut install_scripts = InstallScripts::default();
-    let prepared = prepare(shared, workspace, &log_path, &mut seconds).await;
-    let outcome = match prepared {
-        Ok((prepared, scripts)) => {
-            install_scripts = scripts;
-            let outcome = if shared.options.fetch_only {
-                fetch_closures(shared, workspace, &prepared, &logs, &mut seconds).await.map(|()| Vec::new())
-            } else {
-                Ok(plugins(shared, workspace, &prepared, &logs).await)
-            };
-            // The shared cache has it all.
-            let _ = remove_tree(&prepared.work.join("yarn"));
-            outcome
-        }
+    let kept = tokio::task::block_in_place(|| kept::all(shared, workspace));
+    let nothing_to_do = kept.as_ref().is_ok_and(|kept| !shared.options.fetch_only && kept.iter().all(Option::is_some));
+    let outcome = match kept {
+        Ok(kept) if nothing_to_do => Ok(kept.into_iter().flatten().map(|it| take(shared, workspace, it)).collect()),
+        Ok(kept) => match prepare(shared, workspace, &log_path, &mut seconds).await {
+            Ok((prepared, scripts)) => {
+                install_scripts = scripts;
+                let outcome = if shared.options.fetch_only {
+                    fetch_closures(shared, workspace, &prepared, &logs, &mut seconds).await.map(|()| Vec::new())
+                } else {
+                    Ok(plugins(shared, workspace, &prepared, &logs, kept).await)
+                };
+                // The shared cache has it all.
+                let _ = remove_tree(&prepared.work.join("yarn"));
+                outcome
+            }
+            Err(error) => Err(error),
+        },
         Err(error) => Err(error),
     };
     let (error, plugins) = match outcome {
@@ -56,7 +61,7 @@ pub async fn build(shared: &Shared, workspace: &Workspace) -> BuiltWorkspace {
     let report = WorkspaceReport {
         name: workspace.name.clone(),
         error: error.as_ref().map(ToString::to_string),
-        log: Some(relative(&log_path)),
+        log: (!nothing_to_do).then(|| relative(&log_path)),
         install_scripts,
         seconds,
         plugins: workspace
@@ -70,7 +75,8 @@ pub async fn build(shared: &Shared, workspace: &Workspace) -> BuiltWorkspace {
                 role: plugin.role,
                 output: result.as_ref().ok().map(|artefact| artefact.output.clone()),
                 error: result.as_ref().err().map(ToString::to_string),
-                log: Some(relative(&plugin_log(&logs, plugin))),
+                kept: is_kept(result),
+                log: (!is_kept(result)).then(|| relative(&plugin_log(&logs, plugin))),
                 seconds: seconds.clone(),
             })
             .collect(),
@@ -264,8 +270,17 @@ type PluginResult = (Result<Artefact>, BTreeMap<String, f64>);
 /// Frontends are exported side by side, each with a temporary folder of its own, since the CLI writes fixed names
 /// there. Backends follow one by one: the CLI builds the packages they embed in their source folders, and two backends
 /// may embed the same.
-async fn plugins(shared: &Shared, workspace: &Workspace, prepared: &Prepared, logs: &Path) -> Vec<PluginResult> {
-    let one = |index: usize, plugin| async move {
+async fn plugins(
+    shared: &Shared,
+    workspace: &Workspace,
+    prepared: &Prepared,
+    logs: &Path,
+    kept: Vec<Option<Artefact>>,
+) -> Vec<PluginResult> {
+    let one = |index: usize, plugin, kept: Option<Artefact>| async move {
+        if let Some(artefact) = kept {
+            return (index, take(shared, workspace, artefact));
+        }
         let mut seconds = BTreeMap::new();
         let result = plugin_build(shared, workspace, plugin, index, prepared, logs, &mut seconds).await;
         if let Err(error) = &result
@@ -276,14 +291,26 @@ async fn plugins(shared: &Shared, workspace: &Workspace, prepared: &Prepared, lo
         (index, (result, seconds))
     };
     let (backends, frontends): (Vec<_>, Vec<_>) =
-        workspace.plugin.iter().enumerate().partition(|(_, plugin)| plugin.role.is_backend());
+        workspace.plugin.iter().zip(kept).enumerate().partition(|(_, (plugin, _))| plugin.role.is_backend());
     // They borrow from the workspace, so they are not tasks of their own.
-    let mut built = join_all(frontends.into_iter().map(|(index, plugin)| one(index, plugin))).await;
-    for (index, plugin) in backends {
-        built.push(one(index, plugin).await);
+    let mut built = join_all(frontends.into_iter().map(|(index, (plugin, kept))| one(index, plugin, kept))).await;
+    for (index, (plugin, kept)) in backends {
+        built.push(one(index, plugin, kept).await);
     }
     built.sort_by_key(|(index, _)| *index);
     built.into_iter().map(|(_, result)| result).collect()
+}
+
+/// Says what was taken from the cache.
+fn take(shared: &Shared, workspace: &Workspace, artefact: Artefact) -> PluginResult {
+    let digest = artefact.output.digest.to_string();
+    let what = format!("{}: {} {} from the cache", workspace.name, artefact.output.image, short(&digest));
+    shared.ui.note(what);
+    (Ok(artefact), BTreeMap::new())
+}
+
+fn is_kept(result: &Result<Artefact>) -> bool {
+    result.as_ref().is_ok_and(|artefact| artefact.kept)
 }
 
 fn plugin_log(logs: &Path, plugin: &Plugin) -> PathBuf {
@@ -310,6 +337,7 @@ async fn plugin_build(
     seconds.insert("pack".into(), started.elapsed().as_secs_f64());
     if !shared.options.judge {
         verdict::hold(&shared.options, workspace, plugin, &artefact)?;
+        tokio::task::block_in_place(|| kept::keep(shared, workspace, plugin, &artefact));
     }
     Ok(artefact)
 }

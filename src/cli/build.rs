@@ -65,6 +65,9 @@ pub struct BuildOptions {
     /// Hold the build to a sealed lock, and write nothing into it
     #[arg(long, env = "FACTORY_FROZEN")]
     pub frozen: bool,
+    /// Build also what is sealed and still in the cache; --frozen does so too
+    #[arg(long, env = "FACTORY_REBUILD")]
+    pub rebuild: bool,
     /// Put before the version in image tags; `auto` is `bs_<version>__` or `next__` where versions.json says a
     /// Backstage version, as RHDH's export repository does, and nothing elsewhere
     #[arg(long, env = "FACTORY_TAG_PREFIX", value_name = "PREFIX", default_value = "auto")]
@@ -218,6 +221,7 @@ pub(super) async fn share(
             isolation,
             offline: args.offline,
             fetch_only: args.fetch_only,
+            keeps: !(args.rebuild || args.frozen || args.fetch_only || judge),
             frozen: args.frozen,
             judge,
             timeout: Duration::from_secs(args.timeout),
@@ -298,8 +302,8 @@ fn seal_lock(shared: &Shared, built: &[BuiltWorkspace], lock_file: &Path) -> Res
                 continue;
             }
             let lock_dir = &shared.options.lock_dir;
-            if let Some(closure) = &artefact.closure {
-                atomic_file(&build::export::closure_path(lock_dir, &workspace.name, &plugin.path), closure)?;
+            if let Some(closure) = &artefact.made.closure {
+                atomic_file(&build::export::closure_path(lock_dir, &workspace.name, &plugin.path), closure.as_bytes())?;
             }
             let files = seal::files_path(lock_dir, &workspace.name, &plugin.path);
             atomic_file(&files, artefact.files.to_text().as_bytes())?;
@@ -320,7 +324,9 @@ fn conclude(session: &Session<'_>, built: &[BuiltWorkspace], output_dir: &Path) 
     let good = built.iter().flat_map(|workspace| &workspace.plugins).filter(|plugin| plugin.is_ok()).count();
     let errors: Vec<&Error> = built.iter().flat_map(BuiltWorkspace::errors).collect();
     if errors.is_empty() {
-        session.ui.note(format!("{} built into {}", count(good, "plugin"), output_dir.display()));
+        let kept = built.iter().flat_map(|workspace| &workspace.report.plugins).filter(|plugin| plugin.kept).count();
+        let kept = if kept == 0 { String::new() } else { format!(", {kept} of them from the cache") };
+        session.ui.note(format!("{} built into {}{kept}", count(good, "plugin"), output_dir.display()));
         return Ok(());
     }
     let failed: Vec<String> = built

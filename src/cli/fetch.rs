@@ -60,6 +60,7 @@ impl StepArgs {
             timeout: self.timeout,
             no_install_scripts: self.no_install_scripts,
             frozen: true,
+            rebuild: true,
             clean: false,
             publish: PublishArgs::unpublished(),
             tag_prefix: self.tag_prefix.clone(),

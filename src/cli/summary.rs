@@ -60,6 +60,7 @@ mod tests {
             role: Role::BackendPlugin,
             output: None,
             error: error.map(str::to_owned),
+            kept: false,
             log: Some(format!("b/logs/{path}.log")),
             seconds: BTreeMap::new(),
         }

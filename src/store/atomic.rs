@@ -11,6 +11,16 @@ use crate::{Error, Result};
 /// Writes `bytes` to `path`, replacing what is there. A reader, or a run after a crash, sees the old bytes or the new
 /// ones. Its folder is made first where it is missing. The mode is 0666 under the umask; a symlink at `path` is followed, so that it stays one.
 pub fn atomic_file(path: &Path, bytes: &[u8]) -> Result<()> {
+    atomic(path, |file| file.write_all(bytes))
+}
+
+/// Copies a file to `path`, as [`atomic_file`] writes one.
+pub fn atomic_copy(from: &Path, path: &Path) -> Result<()> {
+    let mut source = File::open(from).map_err(Error::io("read", from))?;
+    atomic(path, |file| io::copy(&mut source, file).map(drop))
+}
+
+fn atomic(path: &Path, fill: impl FnOnce(&mut File) -> io::Result<()>) -> Result<()> {
     let target = match fs::symlink_metadata(path) {
         Ok(found) if found.is_symlink() => fs::canonicalize(path).map_err(Error::io("write", path))?,
         _ => path.to_path_buf(),
@@ -24,7 +34,7 @@ pub fn atomic_file(path: &Path, bytes: &[u8]) -> Result<()> {
             .permissions(fs::Permissions::from_mode(0o666))
             .tempfile_in(parent)?;
         // Not through the temporary file's wrapper: its errors name a path that is nobody's.
-        file.as_file_mut().write_all(bytes)?;
+        fill(file.as_file_mut())?;
         file.as_file().sync_all()?;
         file.persist(&target).map_err(|error| error.error)?;
         sync_dir(parent)

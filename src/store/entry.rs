@@ -133,9 +133,9 @@ impl Store {
     }
 }
 
-/// Tools are run: theirs are the entries whose files are listed when they are filled.
+/// Tools are run, and builds are published: their files are listed when they are filled.
 fn has_list(kind: Kind) -> bool {
-    kind == Kind::Tools
+    matches!(kind, Kind::Tools | Kind::Builds)
 }
 
 /// The lock that users of an entry share and its remover holds alone.

@@ -1,0 +1,267 @@
+//! Finished builds: a plugin that the lock has sealed, and whose bytes the cache still has, is not built again.
+//!
+//! They are kept under the digest of everything they were built from. Nothing is believed: what is taken out is held to
+//! what was put in, and to the seal.
+
+use std::fs;
+use std::path::Path;
+
+use super::artefact::{self, Artefact, Made};
+use super::{Shared, inputs};
+use crate::error::{Error, Result};
+use crate::image::Compression;
+use crate::lock::{Plugin, Sha256, Workspace};
+use crate::store::{Found, Kind};
+
+/// The `.tgz` in the entry's folder.
+pub const ARCHIVE: &str = "package.tgz";
+/// The compressed layer.
+pub const LAYER: &str = "layer";
+/// [`Made`] as JSON.
+const FACTS: &str = "made.json";
+
+/// Whether builds of this workspace are of the kind that a seal is about: our own images of pinned sources.
+fn is_sealable(shared: &Shared, workspace: &Workspace) -> bool {
+    let options = &shared.options;
+    !workspace.source.local && !options.judge && !options.buildah && options.compression == Compression::Gzip
+}
+
+fn key(shared: &Shared, workspace: &Workspace, plugin: &Plugin, closure: Option<Sha256>) -> String {
+    inputs::digest(&shared.lock, workspace, plugin, closure).hex()
+}
+
+/// The plugins of a workspace that need not be built, in the order of the lock; their files are laid down.
+pub fn all(shared: &Shared, workspace: &Workspace) -> Result<Vec<Option<Artefact>>> {
+    let options = &shared.options;
+    // A copy of the patched source is asked for: it has to be made.
+    let wanted = options.keeps && options.laid.is_none() && is_sealable(shared, workspace);
+    let one = |plugin| if wanted { find(shared, workspace, plugin) } else { Ok(None) };
+    workspace.plugin.iter().map(one).collect()
+}
+
+fn find(shared: &Shared, workspace: &Workspace, plugin: &Plugin) -> Result<Option<Artefact>> {
+    let Some(sealed) = &plugin.sealed else { return Ok(None) };
+    let flag = shared.interrupt.flag();
+    let key = key(shared, workspace, plugin, sealed.closure);
+    let entry = match shared.store.sound_entry(Kind::Builds, &key, flag)? {
+        Found::Sound(entry) => entry,
+        Found::Missing => return Ok(None),
+        Found::Damaged(what) => {
+            shared.ui.warn(format!("damaged in the cache: {what}; `{}` is built again", plugin.path));
+            return Ok(None);
+        }
+    };
+    let facts = entry.path().join(FACTS);
+    let bytes = fs::read(&facts).map_err(Error::io("read", &facts))?;
+    let found = match serde_json::from_slice::<Made>(&bytes) {
+        Ok(made) => artefact::take(shared, workspace, plugin, entry.path(), &made)?,
+        // Another version of factory kept other facts.
+        Err(_) => None,
+    };
+    drop(entry);
+    if found.is_none() {
+        // Not what is sealed: it would only be in the way of what is.
+        shared.store.remove_entry(Kind::Builds, &key, flag)?;
+    }
+    Ok(found)
+}
+
+/// Keeps what was built. A cache that cannot take it is no reason to fail: it is built again next time.
+pub fn keep(shared: &Shared, workspace: &Workspace, plugin: &Plugin, artefact: &Artefact) {
+    if !is_sealable(shared, workspace) {
+        return;
+    }
+    let key = key(shared, workspace, plugin, artefact.sealed.closure);
+    let copy = |from: &Path, to: &Path| fs::copy(from, to).map(drop).map_err(Error::io("write", to));
+    let filled = shared.store.entry(Kind::Builds, &key, shared.interrupt.flag(), |folder| {
+        copy(&shared.options.output_dir.join(&artefact.output.tgz), &folder.join(ARCHIVE))?;
+        copy(&artefact.image.layer_file, &folder.join(LAYER))?;
+        let facts = folder.join(FACTS);
+        let text = serde_json::to_vec(&artefact.made).expect("what was made is plain data");
+        fs::write(&facts, text).map_err(Error::io("write", &facts))
+    });
+    if let Err(error) = filled
+        && !matches!(error, Error::Interrupted)
+    {
+        shared.ui.warn(format!("`{}` is not kept in the cache: {error}", plugin.path));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::path::PathBuf;
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use super::super::export::Exported;
+    use super::super::root::Isolation;
+    use super::super::{Options, child};
+    use super::*;
+    use crate::image::{Content, Entry, EntrySet};
+    use crate::lock::Lock;
+    use crate::store::Store;
+    use crate::ui::Ui;
+
+    const PLUGIN: usize = 0;
+
+    /// A lock of one workspace with one plugin, which is not sealed.
+    fn lock() -> Lock {
+        let text = include_str!("../../tests/data/lock/version-1.lock");
+        let mut lock = Lock::from_text(text, Path::new("factory.lock")).unwrap();
+        let todo = lock.workspace.remove(1);
+        lock.workspace = vec![todo];
+        lock.workspace[0].input.clear();
+        lock.workspace[0].plugin.truncate(1);
+        lock.workspace[0].plugin[PLUGIN].sealed = None;
+        lock
+    }
+
+    fn shared(dir: &Path, lock: Lock, output: &str) -> Shared {
+        let (_, interrupt) = child::Interrupt::new();
+        let output_dir = dir.join(output);
+        fs::create_dir_all(output_dir.join(&lock.workspace[0].name)).unwrap();
+        Shared {
+            options: Options {
+                config_dir: dir.into(),
+                lock_dir: dir.into(),
+                output_dir,
+                jobs: 1,
+                isolation: Isolation::Namespaces,
+                offline: true,
+                fetch_only: false,
+                keeps: true,
+                frozen: false,
+                judge: false,
+                network: crate::store::git::Network::default(),
+                local: None,
+                laid: None,
+                timeout: Duration::from_secs(1),
+                install_scripts: true,
+                tag_prefixes: BTreeMap::new(),
+                buildah: false,
+                compression: Compression::Gzip,
+            },
+            lock,
+            store: Store::open(dir.join("cache")).unwrap(),
+            registry: None,
+            ui: Arc::new(Ui::silent()),
+            interrupt,
+            slots: tokio::sync::Semaphore::new(1),
+        }
+    }
+
+    fn built(shared: &Shared, closure: &str) -> Artefact {
+        let entry = |path: &str, text: &str| Entry {
+            path: path.to_owned(),
+            executable: false,
+            content: Content::Bytes(text.as_bytes().to_vec()),
+        };
+        let package_json = r#"{"name":"@x/a-dynamic","version":"1.0.0"}"#;
+        let exported = Exported {
+            entries: EntrySet::new(vec![entry("package.json", package_json), entry("dist/index.cjs.js", "x")]).unwrap(),
+            package_json: package_json.into(),
+            name: "@x/a-dynamic".into(),
+            version: "1.0.0".into(),
+            closure: Some(closure.into()),
+        };
+        let workspace = &shared.lock.workspace[0];
+        artefact::write(shared, workspace, &workspace.plugin[PLUGIN], &shared.options.output_dir, &exported).unwrap()
+    }
+
+    /// Every file below the output folder.
+    fn files(shared: &Shared) -> Vec<(PathBuf, Vec<u8>)> {
+        let root = &shared.options.output_dir;
+        let (mut found, mut folders) = (Vec::new(), vec![root.clone()]);
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else {
+                    found.push((path.strip_prefix(root).unwrap().to_path_buf(), fs::read(&path).unwrap()));
+                }
+            }
+        }
+        found.sort();
+        found
+    }
+
+    fn taken(shared: &Shared) -> Option<Artefact> {
+        all(shared, &shared.lock.workspace[0]).unwrap().remove(PLUGIN)
+    }
+
+    #[test]
+    fn what_is_sealed_and_kept_is_laid_down_as_it_was_built() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = shared(dir.path(), lock(), "first");
+        assert!(taken(&first).is_none());
+        let made = built(&first, "closure");
+        keep(&first, &first.lock.workspace[0], &first.lock.workspace[0].plugin[PLUGIN], &made);
+        assert!(taken(&first).is_none(), "it is not sealed");
+
+        let mut sealed = lock();
+        sealed.workspace[0].plugin[PLUGIN].sealed = Some(made.sealed.clone());
+        let second = shared(dir.path(), sealed.clone(), "second");
+        let again = taken(&second).unwrap();
+        assert!(again.kept);
+        assert_eq!((&again.output, &again.sealed, &again.files), (&made.output, &made.sealed, &made.files));
+        assert_eq!(files(&second), files(&first));
+        assert_eq!(files(&second).len(), 7, "archive, integrity, index, layout, three blobs");
+
+        // Asked not to, or for what no seal is about.
+        for change in [
+            (|options| options.keeps = false) as fn(&mut Options),
+            |options| options.judge = true,
+            |options| options.laid = Some("x".into()),
+            |options| options.compression = Compression::Zstd,
+        ] {
+            let mut third = shared(dir.path(), sealed.clone(), "third");
+            change(&mut third.options);
+            assert!(taken(&third).is_none());
+            assert_eq!(files(&third), []);
+        }
+
+        // Other inputs.
+        let mut moved = sealed.clone();
+        moved.workspace[0].plugin[PLUGIN].args.push("--embed-package x".into());
+        assert!(taken(&shared(dir.path(), moved, "moved")).is_none());
+    }
+
+    #[test]
+    fn what_is_kept_and_is_not_what_is_sealed_is_removed_and_built_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = shared(dir.path(), lock(), "first");
+        let made = built(&first, "closure");
+        let keep_it = || keep(&first, &first.lock.workspace[0], &first.lock.workspace[0].plugin[PLUGIN], &made);
+        let kept = || fs::read_dir(first.store.kind_dir(Kind::Builds)).unwrap().map(|it| it.unwrap().path()).next();
+        let mut sealed = lock();
+        sealed.workspace[0].plugin[PLUGIN].sealed = Some(made.sealed.clone());
+
+        // Each file of it flipped, by a process of its own.
+        for name in [ARCHIVE, LAYER, FACTS] {
+            keep_it();
+            let file = kept().unwrap().join(name);
+            let mut bytes = fs::read(&file).unwrap();
+            let middle = bytes.len() / 2;
+            bytes[middle] ^= 1;
+            fs::write(&file, bytes).unwrap();
+            let damaged = shared(dir.path(), sealed.clone(), "damaged");
+            assert!(taken(&damaged).is_none());
+            let said = format!(
+                "damaged in the cache: `{}` is not what was written; `plugins/a` is built again",
+                file.display()
+            );
+            assert_eq!(damaged.ui.warnings(), [said]);
+            assert_eq!(files(&damaged), []);
+            assert_eq!(kept(), None);
+        }
+
+        // Another build from the same inputs is sealed.
+        keep_it();
+        sealed.workspace[0].plugin[PLUGIN].sealed.as_mut().unwrap().layer = Sha256::of("another");
+        let other = shared(dir.path(), sealed, "other");
+        assert!(taken(&other).is_none());
+        assert_eq!((files(&other), kept()), (vec![], None));
+    }
+}
