@@ -109,6 +109,7 @@ pub fn write(
             closure,
             inputs,
             pushed: None,
+            attached: Vec::new(),
         },
         sealed: Sealed {
             closure,
