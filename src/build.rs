@@ -120,6 +120,20 @@ pub struct BuiltWorkspace {
 }
 
 impl BuiltWorkspace {
+    /// Adds to what the report says of a plugin that was built.
+    pub fn amend(&mut self, place: usize, add: impl FnOnce(&mut report::Output)) {
+        if let Ok(artefact) = &mut self.plugins[place] {
+            add(&mut artefact.output);
+            self.report.plugins[place].output = Some(artefact.output.clone());
+        }
+    }
+
+    /// A plugin that was built, and failed afterwards; what was made of it stays in the report.
+    pub fn fail(&mut self, place: usize, error: Error) {
+        self.report.plugins[place].error = Some(error.to_string());
+        self.plugins[place] = Err(error);
+    }
+
     /// The errors of this workspace and its plugins.
     pub fn errors(&self) -> impl Iterator<Item = &Error> {
         self.error.iter().chain(self.plugins.iter().filter_map(|plugin| plugin.as_ref().err()))

@@ -1,5 +1,6 @@
 //! The command line: one small file per command. Every flag has its `FACTORY_` variable.
 
+mod attach;
 mod build;
 mod cache;
 mod diff;

@@ -28,4 +28,4 @@ pub use limits::{LargeFile, PlannedImage};
 pub use manifest::{Facts, Image};
 pub use name::{ImageName, ImagePath, Tag};
 pub use pack::{Compression, Packed, Packing, pack};
-pub use push::{Login, PushOptions, Pushed, Pusher, Registry, Retries};
+pub use push::{Attached, Attachment, Login, PushOptions, Pushed, Pusher, Registry, Retries};

@@ -226,6 +226,12 @@ pub fn data_as_it_is(text: &str) -> io::Result<()> {
     }
 }
 
+/// The columns of the terminal that stdout is; none when it is something else.
+pub fn columns() -> Option<usize> {
+    let (width, _) = terminal_size::terminal_size_of(io::stdout())?;
+    (width.0 > 0).then(|| width.0.into())
+}
+
 /// Says why a stage of a build root failed; its parent reads it from stderr.
 pub fn complain(why: &str) {
     let _ = writeln!(io::stderr(), "{}", clean(why));

@@ -249,7 +249,10 @@ fn text_from_outside_is_only_text() {
     assert_eq!(html.matches("</script>").count(), 1);
     let markdown = fixture.stdout(&["--format", "markdown"]);
     assert!(!markdown.contains('\u{1b}'));
-    for line in markdown.lines() {
+    // Among the names of the summary.
+    let (summary, rest) = markdown.split_once("\n- **plugins**").unwrap();
+    assert!(summary.contains(" added (`<b>&\"'@team`, `backstage-plugins-for-aws`, `github`), "), "{summary}");
+    for line in rest.lines() {
         // The name has single backticks in it: its code spans are fenced with two.
         let fences = |text: &str| text.replace("``", "\u{0}").matches('\u{0}').count();
         if let Some(at) = line.find("@team") {
@@ -285,7 +288,7 @@ proptest::proptest! {
             Release::of_lock(&text, lock, Companions::None)
         });
         let diff = audit::compare(&old, &new, None).unwrap();
-        let human = audit::human::render(&diff, audit::human::Options { all: true, colour: false });
+        let human = audit::human::render(&diff, audit::human::Options { all: true, ..Default::default() });
         assert!(!human.chars().any(|c| c.is_control() && c != '\n'), "{human}");
         assert!(audit::markdown::render(&diff).len() <= 65_536);
         let html = audit::html::render(&diff);
@@ -351,8 +354,8 @@ fn branches_of_configurations_are_compared() {
     insta::assert_snapshot!(text, @r"
     release-1.9:workspaces → workspaces
       two configurations: refs, versions, arguments and lists, no locks
-      workspaces  0 removed, 0 added, 1 kept: 1 of them at another ref, 0 unchanged
-      plugins     1 removed, 1 added, 1 kept: 1 of them changed themselves
+      workspaces  1 kept: 1 at another ref
+      plugins     1 removed, 1 added, 1 kept: 1 with changes of their own
 
       + new   - gone   ~ changed   = moved or no effect   ! look at this
 
@@ -473,4 +476,25 @@ fn the_numbers_of_1_9_against_1_10_are_these() {
         summary["host"]["shared"],
         serde_json::json!({ "dropped": 9, "added": 17, "major": 5, "zero-minor": 25, "less": 68, "same": 16 })
     );
+}
+
+#[test]
+fn a_repository_on_this_machine_is_looked_into_with_git() {
+    let fixture = Fixture::new();
+    for (dir, is_new) in [("old", false), ("new", true)] {
+        let mut release = release(is_new);
+        let todo = release.lock.workspace.iter_mut().find(|workspace| workspace.name == "todo").unwrap();
+        todo.source.repo = "../my repo".into();
+        fs::write(fixture.path().join(dir).join("factory.lock"), release.lock.to_text()).unwrap();
+    }
+    let human = fixture.stdout(&[]);
+    assert!(human.contains("    main moved\n    git -C '../my repo' log 11111111..22222222\n"), "{human}");
+    let (from, to) = (releases::commit("1"), releases::commit("2"));
+    let whole = format!("git -C '../my repo' log {from}..{to}");
+    assert!(fixture.stdout(&["--format", "markdown"]).contains(&format!("- `{whole}`\n")));
+    let html = fixture.stdout(&["--format", "html"]);
+    assert!(html.contains(&format!("<code>{}</code>", whole.replace('\'', "&#39;"))), "{html}");
+    let json: Value = serde_json::from_str(&fixture.stdout(&["--format", "json"])).unwrap();
+    let commands: Vec<_> = json["changes"].as_array().unwrap().iter().filter_map(|c| c["command"].as_str()).collect();
+    assert_eq!(commands, [whole]);
 }

@@ -331,3 +331,43 @@ fn a_pipe_gets_plain_lines_and_a_terminal_colour_unless_refused() {
         "error: none: there is no lock\r\n\r\nhint: run `factory resolve` first, or `factory run` for both\r\n"
     );
 }
+
+#[test]
+fn documents_that_cannot_be_attached_are_refused_first() {
+    let mut test = resolvable();
+    let no_push = "error: `--attach` attaches documents to images in a registry, and no images are pushed\n\n\
+                   hint: add `--push-images`, or write the documents to files: `factory sbom --output DIR`";
+    for command in ["build", "run"] {
+        test.run(&[command, "--attach", "spdx"]).fails(2, no_push);
+    }
+    for (args, message) in [
+        (
+            ["--image-pusher", "skopeo"],
+            "error: `--attach` does not go with `--image-pusher`: skopeo and buildah attach nothing\n\n\
+             hint: leave out one of the two",
+        ),
+        (
+            ["--compression", "zstd"],
+            "error: `--attach` describes what the lock has sealed, and it seals neither buildah's images nor zstd's\n\n\
+             hint: leave out `--image-builder` and `--compression`, or `--attach`",
+        ),
+        (
+            ["--builder-id", "me"],
+            "error: `me` is no URI of a builder\n\nhint: write something like `https://example.com/pipelines/rhdh`",
+        ),
+    ] {
+        test.run(&[&["build", "--push-images", "--attach", "cyclonedx,provenance"], &args[..]].concat())
+            .fails(2, message);
+    }
+    assert!(!test.path("config/factory.lock").exists(), "nothing was resolved");
+
+    let local = ["--use-local", "--repo-path", "repo"];
+    test.run(&[&["resolve"], &local[..]].concat()).success();
+    test.env("REGISTRY_URL", "127.0.0.1:9").env("REGISTRY_NAMESPACE", "team").env("FACTORY_ATTACH", "spdx");
+    let refused = test.run(&[&["build", "--push-images"], &local[..]].concat()).exits(2);
+    let message = "error: `--attach` describes what the lock has sealed, and `repo` is a local tree, which it never seals\n\n\
+                   hint: build a commit, or leave out `--attach`\n";
+    assert!(refused.stderr.ends_with(message), "{}", refused.stderr);
+    test.env("FACTORY_ATTACH", "");
+    test.run(&["build", "--attach", "swid"]).exits(2);
+}

@@ -348,6 +348,7 @@ fn real_images_are_pushed_after_asking_and_named_by_digest() {
     let refs = example.path("refs");
     let push = |password: &str, more: &[&str]| {
         let mut args = vec!["run", "--push-images", "--output-dir", text(&output), "--image-refs", text(&refs)];
+        args.extend(["--builder-id", "https://ci.example/rhdh"]);
         args.extend(more);
         let mut command = example.command(&args);
         command.env("REGISTRY_URL", &server.address).env("REGISTRY_NAMESPACE", "acme").env("REGISTRY_INSECURE", "true");
@@ -359,7 +360,7 @@ fn real_images_are_pushed_after_asking_and_named_by_digest() {
     assert_eq!(refused.status.code(), Some(5), "{}", String::from_utf8_lossy(&refused.stderr));
     assert!(!output.join("build-report.json").exists(), "nothing is built for a push that cannot work");
 
-    let done = push(PASSWORD, &[]);
+    let done = push(PASSWORD, &["--attach", "cyclonedx,spdx,provenance"]);
     let said = String::from_utf8_lossy(&done.stderr).into_owned();
     assert!(done.status.success(), "{said}");
     assert!(!said.contains(PASSWORD), "{said}");
@@ -375,6 +376,7 @@ fn real_images_are_pushed_after_asking_and_named_by_digest() {
         listed.push('\n');
     }
     assert_eq!(fs::read_to_string(&refs).unwrap(), listed);
+    documents_are_those_of_the_lock(&example, &server, &report, &said);
 
     // The same again, from buildah: other digests, so the tags are taken and stay.
     let taken = push(PASSWORD, &["--image-builder", "buildah"]);
@@ -384,6 +386,37 @@ fn real_images_are_pushed_after_asking_and_named_by_digest() {
     for file in walk(&output) {
         let bytes = fs::read(&file).unwrap();
         assert!(!bytes.windows(PASSWORD.len()).any(|part| part == PASSWORD.as_bytes()), "{}", file.display());
+    }
+}
+
+/// What is attached to each image is what `factory sbom` writes; its manifests are in the report and in what is said.
+fn documents_are_those_of_the_lock(example: &Example, server: &Server, report: &Value, said: &str) {
+    let blob = |digest: &str| {
+        let hex = digest.trim_start_matches("sha256:");
+        let file = format!("data/docker/registry/v2/blobs/sha256/{}/{hex}/data", &hex[..2]);
+        fs::read(server.dir.path().join(file)).unwrap()
+    };
+    let formats = [("cyclonedx", "cdx"), ("spdx", "spdx"), ("provenance", "intoto")];
+    for (format, _) in formats {
+        let folder = example.path("sbom");
+        example.ok(&["sbom", "--format", format, "--output", text(&folder), "--builder-id", "https://ci.example/rhdh"]);
+    }
+    let plugins = report["workspaces"][0]["plugins"].as_array().unwrap();
+    for plugin in plugins {
+        let image: Value = serde_json::from_slice(&blob(plugin["output"]["digest"].as_str().unwrap())).unwrap();
+        assert_eq!(image["schemaVersion"], 2);
+        let attached = plugin["output"]["attached"].as_array().unwrap();
+        assert_eq!(attached.len(), formats.len());
+        for (attached, (_, extension)) in attached.iter().zip(formats) {
+            let digest = attached["digest"].as_str().unwrap();
+            let manifest: Value = serde_json::from_slice(&blob(digest)).unwrap();
+            assert_eq!(manifest["artifactType"], attached["artifact-type"]);
+            assert_eq!(manifest["subject"]["digest"], plugin["output"]["digest"]);
+            let file = format!("sbom/greeting/{}.{extension}.json", plugin["path"].as_str().unwrap());
+            let written = fs::read(example.path(&file)).unwrap();
+            assert!(blob(manifest["layers"][0]["digest"].as_str().unwrap()) == written, "{file}");
+            assert!(said.contains(&format!("@{digest} (")), "{said}");
+        }
     }
 }
 

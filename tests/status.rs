@@ -92,6 +92,7 @@ impl Fixture {
             closure: None,
             inputs: inputs::digest(&self.lock, todo, &todo.plugin[0], None),
             pushed: Some("registry.example/ns/x-plugin-todo@sha256:0".into()),
+            attached: Vec::new(),
         };
         let plugin = |index: usize, output: Option<Output>, error: Option<&str>| PluginReport {
             path: todo.plugin[index].path.clone(),
@@ -100,6 +101,7 @@ impl Fixture {
             role: todo.plugin[index].role,
             output,
             error: error.map(str::to_owned),
+            kept: false,
             log: None,
             seconds: BTreeMap::new(),
         };

@@ -279,6 +279,10 @@ pub enum What {
         /// The commits between, where the repository's host shows them.
         #[serde(skip_serializing_if = "Option::is_none")]
         link: Option<String>,
+        /// The command that lists the commits between, for a repository on this machine. A relative path starts at the
+        /// workspace's configuration.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        command: Option<String>,
         /// The new commit is older than the old one.
         #[serde(skip_serializing_if = "std::ops::Not::not")]
         back: bool,

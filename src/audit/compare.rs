@@ -177,7 +177,13 @@ impl<'a> Comparison<'a> {
             let what = What::HostPackage { package: package.clone(), affects: affects.clone() };
             self.add(mark, None, None, what);
         }
-        if unknown > 0 && !found.changes.is_empty() {
+        if unknown > 0 && !found.changes.is_empty() && self.new.form == Form::Configuration {
+            self.notes.push(
+                "what a plugin takes from the host, which no configuration says: of the plugins that a host package affects, \
+                 those are named whose arguments name it"
+                    .into(),
+            );
+        } else if unknown > 0 && !found.changes.is_empty() {
             let total = self.new.plugins();
             self.notes.push(format!(
                 "what a plugin takes from the host stands in the closure of a built backend: {unknown} of {} have none, \

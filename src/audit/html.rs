@@ -63,13 +63,13 @@ fn head(page: &mut String, diff: &Diff) {
     let _ = write!(
         page,
         "<h1>{} → {}</h1>\n<p class=\"soft\">{}<br>{}</p>\n<dl>\n",
-        escaped(&diff.old.name),
-        escaped(&diff.new.name),
+        path(&diff.old.name),
+        path(&diff.new.name),
         side(&diff.old),
         side(&diff.new)
     );
     for (what, said) in phrase::summary(diff) {
-        let _ = writeln!(page, "<dt>{what}</dt><dd>{}</dd>", escaped(&said));
+        let _ = writeln!(page, "<dt>{what}</dt><dd>{}</dd>", spans(&said));
     }
     page.push_str("</dl>\n");
 }
@@ -85,7 +85,7 @@ const MARKS: [(Mark, &str); 5] = [
 fn controls(page: &mut String, diff: &Diff) {
     page.push_str(
         "<div class=\"controls\" role=\"search\">\n\
-         <input type=\"search\" id=\"search\" placeholder=\"Search workspace, plugin, package…\" aria-label=\"Search\">\n\
+         <input type=\"search\" id=\"search\" placeholder=\"Search…\" aria-label=\"Search workspace, plugin, package\">\n\
          <select id=\"kind\" aria-label=\"Kind of change\"><option value=\"\">every kind</option>",
     );
     let kinds: BTreeSet<&str> = diff.changes.iter().map(|change| phrase::of(change).kind).collect();
@@ -184,7 +184,7 @@ fn spans(spans: &[Span]) -> String {
     for span in spans {
         let _ = match span {
             Span::Text(text) => write!(out, "{}", escaped(text)),
-            Span::Name(name) => write!(out, "<code>{}</code>", escaped(name)),
+            Span::Name(text) | Span::Command(text) => write!(out, "<code>{}</code>", escaped(text)),
             Span::Link(link) => {
                 write!(out, "<a href=\"{}\" rel=\"noreferrer\">{}</a>", escaped(link), escaped(&shortened(link)))
             }
@@ -192,6 +192,11 @@ fn spans(spans: &[Span]) -> String {
         };
     }
     out
+}
+
+/// A path in a heading, which may break behind its slashes.
+fn path(text: &str) -> String {
+    escaped(text).replace('/', "/<wbr>")
 }
 
 fn class(mark: Mark) -> &'static str {

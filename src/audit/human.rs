@@ -1,4 +1,4 @@
-//! The changes for a terminal: 80 columns, readable without colour.
+//! The changes for a terminal: at most 80 columns, readable without colour.
 
 use std::fmt::Write as _;
 
@@ -9,8 +9,11 @@ use super::phrase::{self, Line, Phrase, Span};
 use super::step::Step;
 use crate::lock::is_commit;
 
-/// Columns of a line; only what cannot be broken (an address, a long name) is longer.
+/// Columns of a line where nothing says otherwise, and at most; only what cannot be broken (an address, a command, a
+/// long name) is longer.
 const WIDTH: usize = 80;
+/// Narrower lines would be nothing but indentation.
+const NARROW: usize = 40;
 /// Packages shown of one list, unless all are asked for.
 const SHOWN: usize = 8;
 
@@ -19,17 +22,26 @@ const DIM: Style = Style::new().dimmed();
 const LOUD: Style = AnsiColor::Red.on_default().bold();
 
 /// How much is shown.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct Options {
     /// Every package of every list.
     pub all: bool,
     /// With colours.
     pub colour: bool,
+    /// Columns of the terminal; lines have 40 to 80.
+    pub width: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { all: false, colour: false, width: WIDTH }
+    }
 }
 
 /// Renders the changes.
 pub fn render(diff: &Diff, options: Options) -> String {
-    let mut page = Page { text: String::new(), options };
+    let width = options.width.clamp(NARROW, WIDTH);
+    let mut page = Page { text: String::new(), options: Options { width, ..options } };
     page.summary(diff);
     let causes = || diff.changes.iter().filter(|change| change.workspace.is_none());
     let is_host = |change: &&Change| matches!(change.what, What::HostPackage { .. });
@@ -73,14 +85,15 @@ impl Page {
             self.put(2, "", &[Span::Text("two configurations: refs, versions, arguments and lists, no locks".into())]);
         }
         for (what, said) in phrase::summary(diff) {
-            self.put(2, &format!("{what:<12}"), &[Span::Text(said)]);
+            self.put(2, &format!("{what:<12}"), &said);
         }
         if diff.changes.is_empty() {
             self.put(2, "", &[Span::Text("nothing changed".into())]);
             return;
         }
-        let legend = "+ new   - gone   ~ changed   = moved or no effect   ! look at this";
-        let legend = self.styled(legend, DIM);
+        let signs = ["+ new", "- gone", "~ changed", "= moved or no effect", "! look at this"];
+        let apart = if self.options.width < WIDTH { "\n  " } else { "   " };
+        let legend = signs.map(|sign| self.styled(sign, DIM)).join(apart);
         let _ = writeln!(self.text, "\n  {legend}");
     }
 
@@ -215,7 +228,7 @@ impl Page {
         for word in words(spans) {
             let length = word.text.chars().count();
             let gap = usize::from(word.apart && !empty);
-            if !empty && word.apart && width + gap + length > WIDTH {
+            if !empty && word.apart && width + gap + length > self.options.width {
                 let _ = writeln!(self.text, "{}", line.trim_end());
                 line = " ".repeat(hanging);
                 width = hanging;
@@ -247,6 +260,11 @@ fn words(spans: &[Span]) -> Vec<Word> {
             Span::Text(text) | Span::Name(text) => (text, None),
             Span::Link(text) => (&shortened(text), Some(DIM)),
             Span::Loud(text) => (text, Some(LOUD)),
+            Span::Command(command) => {
+                words.push(Word { text: printable(&shortened(command)), style: Some(DIM), apart: true });
+                apart = true;
+                continue;
+            }
         };
         let text = printable(text);
         for (index, part) in text.split(' ').enumerate() {
@@ -312,6 +330,21 @@ mod tests {
         let text = wrapped(&[Span::Text(long)]);
         assert!(text.lines().all(|line| line.chars().count() <= WIDTH), "{text}");
         assert!(text.lines().nth(1).unwrap().starts_with("    a"), "{text}");
+    }
+
+    #[test]
+    fn lines_are_as_narrow_as_the_terminal() {
+        let options = Options { width: 50, ..Options::default() };
+        let mut page = Page { text: String::new(), options };
+        page.marked(2, Mark::Changed, &[Span::Text("a ".repeat(45))]);
+        assert_eq!(page.text.lines().map(str::len).max(), Some(49), "{}", page.text);
+    }
+
+    #[test]
+    fn a_command_is_copied_whole() {
+        let command = format!("git -C '/a b/{}' log {}..x", "c".repeat(80), "1".repeat(40));
+        let text = wrapped(&[Span::Command(command.clone())]);
+        assert_eq!(text, format!("  ~ {}\n", command.replace(&"1".repeat(40), "11111111")));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Addresses of commits and of the commits between two, where a repository's host shows them.
+//! Where to see what lies between two commits: pages of a repository's host, or a command for a local repository.
 
 use url::Url;
 
@@ -16,6 +16,24 @@ pub fn compare(repo: &str, from: &str, to: &str) -> Option<String> {
         Forge::GitLab => "-/compare",
     };
     Some(format!("{base}/{path}/{}...{}", escaped(from), escaped(to)))
+}
+
+/// The command that lists what lies between two refs of a repository on this machine; none for another one, and where a
+/// ref could be taken for an option.
+pub fn log(repo: &str, from: &str, to: &str) -> Option<String> {
+    let path = match repo.split_once("://") {
+        Some(("file", _)) => Url::parse(repo).ok()?.to_file_path().ok()?.to_str()?.to_owned(),
+        Some(_) => return None,
+        // `host:path` is an address of SSH.
+        None if repo.split('/').next().is_some_and(|first| first.contains(':')) => return None,
+        None => repo.to_owned(),
+    };
+    let is_ref = |text: &str| !text.is_empty() && !text.starts_with('-') && !text.contains("..");
+    if path.is_empty() || path.starts_with('-') || !is_ref(from) || !is_ref(to) {
+        return None;
+    }
+    let range = format!("{from}..{to}");
+    Some(format!("git -C {} log {}", shlex::try_quote(&path).ok()?, shlex::try_quote(&range).ok()?))
 }
 
 /// The page of one ref of a repository.
@@ -93,6 +111,27 @@ mod tests {
         ] {
             assert_eq!(compare(repo, "v1", "main").as_deref(), link, "{repo}");
         }
+    }
+
+    #[test]
+    fn a_repository_on_this_machine_has_a_command() {
+        for (repo, command) in [
+            ("/srv/todo.git", Some("git -C /srv/todo.git log v1..main")),
+            ("file:///srv/my%20plugins", Some("git -C '/srv/my plugins' log v1..main")),
+            ("../repo", Some("git -C ../repo log v1..main")),
+            ("../a;b", Some("git -C '../a;b' log v1..main")),
+            ("https://example.com/a/b", None),
+            ("ssh://git@example.com/a/b", None),
+            ("git@example.com:a/b", None),
+            ("file://host/a", None),
+            ("--upload-pack=x", None),
+            ("", None),
+        ] {
+            assert_eq!(log(repo, "v1", "main").as_deref(), command, "{repo}");
+        }
+        assert_eq!(log("/a", "", "main"), None);
+        assert_eq!(log("/a", "v1", "--output=x"), None);
+        assert_eq!(log("/a", "$(x)", "y z").as_deref(), Some("git -C /a log '$(x)..y z'"));
     }
 
     #[test]

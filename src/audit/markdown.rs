@@ -91,7 +91,7 @@ impl Page {
 fn head(diff: &Diff) -> String {
     let mut text = format!("# {} → {}\n\n", code(&diff.old.name), code(&diff.new.name));
     for (what, said) in phrase::summary(diff) {
-        let _ = writeln!(text, "- **{what}**: {said}");
+        let _ = writeln!(text, "- **{what}**: {}", spans(&said));
     }
     if diff.changes.is_empty() {
         text.push_str("\nNothing changed.\n");
@@ -204,6 +204,7 @@ fn spans(spans: &[Span]) -> String {
             Span::Text(text) => text.clone(),
             Span::Name(name) => code(name),
             Span::Link(link) => format!("[compare](<{link}>)"),
+            Span::Command(command) => code(command),
             Span::Loud(word) => format!("**{word}**"),
         })
         .collect()

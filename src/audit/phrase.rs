@@ -1,12 +1,15 @@
 //! A change in words, once for all renderers.
 
+mod summary;
+
 use super::change::{
-    Affected, Argument, Change, Diff, Evidence, FileChange, Form, Host, InputKind, Mark, OutputClass, PackageChange,
-    PackageMove, Pin, PluginPlace, Source, Summary, Tie, Verdict, What, WorkspacePlace,
+    Affected, Argument, Change, Evidence, FileChange, Host, InputKind, Mark, OutputClass, PackageChange, PackageMove,
+    Pin, PluginPlace, Source, Tie, Verdict, What, WorkspacePlace,
 };
 use super::step::{Step, is_back};
 use crate::lock::{ArgsFrom, is_commit};
 use crate::ui::count;
+pub use summary::summary;
 
 /// A piece of a line.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +22,8 @@ pub enum Span {
     Link(String),
     /// A word of warning: `major`.
     Loud(String),
+    /// What can be run in a shell; never broken.
+    Command(String),
 }
 
 /// A line below a change.
@@ -138,7 +143,11 @@ pub fn of(change: &Change) -> Phrase<'_> {
             ]));
         }
         What::WorkspaceMoved { from, to, evidence } => workspace_moved(&mut phrase, from, to, *evidence),
-        What::Commit { from, to, link, back } => commit(&mut phrase, from, to, link.as_ref(), *back),
+        What::Commit { from, to, link, back, command } => {
+            commit(&mut phrase, from, to, *back);
+            phrase.lines.extend(link.iter().map(|link| line(vec![Span::Link(link.clone())])));
+            phrase.lines.extend(command.iter().map(|command| line(vec![Span::Command(command.clone())])));
+        }
         What::YarnLock { .. } => {
             phrase.kind = "source";
             phrase.head = vec![text("its "), name("yarn.lock"), text(" is another one at the same commit")];
@@ -324,7 +333,7 @@ fn plugin_moved(from: &PluginPlace, to: &PluginPlace, evidence: Evidence) -> Vec
     spans
 }
 
-fn commit(phrase: &mut Phrase<'_>, from: &Source, to: &Source, link: Option<&String>, back: bool) {
+fn commit(phrase: &mut Phrase<'_>, from: &Source, to: &Source, back: bool) {
     phrase.kind = "commit";
     let both = from.commit.is_some() && to.commit.is_some();
     let same = both && from.commit == to.commit;
@@ -346,7 +355,6 @@ fn commit(phrase: &mut Phrase<'_>, from: &Source, to: &Source, link: Option<&Str
     } else if from.requested == to.requested && from.repo == to.repo && both && is_ref(to) {
         phrase.lines.push(line(vec![name(short(&to.requested)), text(" moved")]));
     }
-    phrase.lines.extend(link.map(|link| line(vec![Span::Link(link.clone())])));
 }
 
 fn input_noun(input: InputKind) -> &'static str {
@@ -471,64 +479,6 @@ pub fn tally(packages: &[PackageChange]) -> String {
     }
     let majors = if major > 0 { format!(" ({major} by a major)") } else { String::new() };
     format!("{}{majors}", parts.join(", "))
-}
-
-/// The counts in words, each with its noun.
-pub fn summary(diff: &Diff) -> Vec<(&'static str, String)> {
-    let Summary { workspaces, other_commit, plugins, outputs, host } = &diff.summary;
-    let kept = |kept: usize, rest: String| if kept == 0 { "0 kept".to_owned() } else { format!("{kept} kept{rest}") };
-    let what = if diff.new.form == Form::Lock { "at another commit" } else { "at another ref" };
-    let mut lines = vec![
-        (
-            "workspaces",
-            format!(
-                "{} removed, {} added, {}",
-                workspaces.removed,
-                workspaces.added,
-                kept(workspaces.kept, format!(": {other_commit} of them {what}, {} unchanged", workspaces.unchanged)),
-            ),
-        ),
-        (
-            "plugins",
-            format!(
-                "{} removed, {} added, {}",
-                plugins.removed,
-                plugins.added,
-                kept(plugins.kept, format!(": {} of them changed themselves", plugins.kept - plugins.unchanged)),
-            ),
-        ),
-    ];
-    if workspaces.moved + plugins.moved > 0 {
-        let both = [(workspaces.moved, "workspace"), (plugins.moved, "plugin")];
-        let both: Vec<_> = both.into_iter().filter(|(n, _)| *n > 0).map(|(n, noun)| count(n, noun)).collect();
-        lines.push(("moves", format!("{} of the removed are among the added", both.join(" and "))));
-    }
-    if let Some(host) = host {
-        let shared = &host.shared;
-        lines.push((
-            "host",
-            format!(
-                "packages that plugins can share: {} gone, {} new, {} moved by a major, {} by a minor of 0.x, {} by \
-                 less, {} unchanged",
-                shared.dropped, shared.added, shared.major, shared.zero_minor, shared.less, shared.same
-            ),
-        ));
-    }
-    let sealed = outputs.same + outputs.changed + outputs.without_effect + outputs.unreproducible;
-    if sealed > 0 {
-        let unknown = match outputs.unknown {
-            0 => String::new(),
-            n => format!("; {n} not built on both sides"),
-        };
-        lines.push((
-            "outputs",
-            format!(
-                "{} equal, {} changed with their inputs, {} the same despite other inputs, {} not reproducible{unknown}",
-                outputs.same, outputs.changed, outputs.without_effect, outputs.unreproducible
-            ),
-        ));
-    }
-    lines
 }
 
 /// How a plugin is called by its path.

@@ -35,9 +35,6 @@ pub enum Format {
 }
 
 impl Format {
-    /// All of them, as they are attached to an image.
-    pub const ALL: [Self; 3] = [Self::Cyclonedx, Self::Spdx, Self::Provenance];
-
     /// The media type of its documents: the `artifactType` of an OCI referrer.
     pub fn media_type(self) -> &'static str {
         match self {
@@ -134,6 +131,17 @@ pub fn bill<'a>(lock: &'a Lock, companions: &Companions, names: &[String]) -> Re
     Ok(bill)
 }
 
+/// Reads what is in one plugin, the `index`th of its workspace.
+pub fn bill_of<'a>(
+    lock: &'a Lock,
+    companions: &Companions,
+    workspace: &'a lock::Workspace,
+    index: usize,
+) -> Result<Bill<'a>> {
+    let plugin = plugin_bill(workspace, &workspace.plugin[index], companions)?;
+    Ok(Bill { lock, identity: inputs::identity(lock), plugins: vec![plugin], warnings: Vec::new() })
+}
+
 impl Bill<'_> {
     /// The same for one of the plugins.
     #[must_use]
@@ -160,11 +168,6 @@ impl Bill<'_> {
         let epoch = self.plugins.iter().map(|plugin| plugin.workspace.source.epoch).max().unwrap_or(0);
         time(epoch)
     }
-}
-
-/// All documents of one plugin, to be attached to its image as OCI referrers.
-pub fn attachments(bill: &Bill<'_>, plugin: usize, builder: &str) -> Result<Vec<Document>> {
-    Format::ALL.into_iter().map(|format| bill.document(format, Some(plugin), builder)).collect()
 }
 
 fn bytes(value: &Value) -> Vec<u8> {

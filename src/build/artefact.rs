@@ -218,6 +218,7 @@ fn finish(
             closure,
             inputs: inputs::digest(&shared.lock, workspace, plugin, closure),
             pushed: None,
+            attached: Vec::new(),
         },
         sealed: Sealed { closure, tgz: packed.tgz, image: image.digest, layer: image.diff_id, root: None },
         image,

@@ -155,6 +155,19 @@ pub struct Output {
     /// Where it was pushed, as a digest reference.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pushed: Option<String>,
+    /// What is attached to the pushed image.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attached: Vec<AttachedDocument>,
+}
+
+/// A document that is attached to a pushed image: an OCI referrer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct AttachedDocument {
+    /// What it is: `application/vnd.cyclonedx+json`, `application/spdx+json` or `application/vnd.in-toto+json`.
+    pub artifact_type: String,
+    /// Its manifest, in the image's repository.
+    pub digest: Sha256,
 }
 
 impl Report {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use clap::Args;
 
+use super::attach;
 use super::publish::{self, BuilderChoice, PublishArgs};
 use super::repo_path::{self, Sources};
 use super::resolve::{broken, code_of, failures, probe, read_lock, stale_reasons, write_lock};
@@ -119,6 +120,7 @@ impl BuildOptions {
 }
 
 pub(super) async fn run(session: &Session<'_>, args: &BuildArgs) -> Result<()> {
+    attach::check(&args.options.publish)?;
     let lock_file = paths::lock_file(session.global);
     let (lock, config) = fresh_lock(session, &lock_file, &args.source, &args.workspaces)?;
     let sources = args.options.sources(session, &config, &args.workspaces, &args.source)?;
@@ -188,13 +190,12 @@ pub(super) async fn build_now(session: &Session<'_>, job: Job<'_>) -> Result<()>
     if args.fetch_only {
         return fetched(session, &built);
     }
+    // Sealed before it is pushed: what is attached to the images describes what is sealed.
+    let lock = if args.frozen { shared.lock.clone() } else { seal_lock(&shared, &built, lock_file)? };
     if let Some(publication) = publication {
-        publication.push(session, &mut built).await?;
+        publication.push(session, &lock, &shared.options.lock_dir, &mut built).await?;
     }
     write_results(&shared, &built, output_dir)?;
-    if !args.frozen {
-        seal_lock(&shared, &built, lock_file)?;
-    }
     conclude(session, &built, output_dir)
 }
 
@@ -286,8 +287,9 @@ fn write_results(shared: &Shared, built: &[BuiltWorkspace], output_dir: &Path) -
     atomic_file(&output_dir.join(plugins_yaml::FILE_NAME), plugins_yaml::render(&entries).as_bytes())
 }
 
-/// Adds what this build found out to plugins that are not sealed yet: their companions first, then the lock.
-fn seal_lock(shared: &Shared, built: &[BuiltWorkspace], lock_file: &Path) -> Result<()> {
+/// Adds what this build found out to plugins that are not sealed yet: their companions first, then the lock, which is
+/// returned.
+fn seal_lock(shared: &Shared, built: &[BuiltWorkspace], lock_file: &Path) -> Result<Lock> {
     let mut lock = shared.lock.clone();
     let mut new = 0;
     for workspace in &mut lock.workspace {
@@ -315,7 +317,7 @@ fn seal_lock(shared: &Shared, built: &[BuiltWorkspace], lock_file: &Path) -> Res
         write_lock(lock_file, &lock)?;
         shared.ui.note(format!("{}: {} sealed", lock_file.display(), count(new, "plugin")));
     }
-    Ok(())
+    Ok(lock)
 }
 
 /// The summary.

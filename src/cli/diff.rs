@@ -83,7 +83,8 @@ pub(super) fn run(session: &Session<'_>, args: &DiffArgs) -> Result<()> {
     let text = match args.format {
         Format::Human => {
             let all = args.all || !args.workspaces.is_empty();
-            human::render(&diff, human::Options { all, colour: true })
+            let width = ui::columns().unwrap_or(human::Options::default().width);
+            human::render(&diff, human::Options { all, colour: true, width })
         }
         Format::Json => json::render(&diff),
         Format::Markdown => audit::markdown::render(&diff),

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{ArgAction, Args, ValueEnum};
 
+use super::attach::{self, AttachArgs, Attaching};
 use super::session::Session;
 use crate::build::{BuiltWorkspace, Options, choose};
 use crate::config::{Config, Workspace};
@@ -45,6 +46,8 @@ pub struct PublishArgs {
     /// Write the digest references of the pushed images to this file, one a line
     #[arg(long, env = "FACTORY_IMAGE_REFS", value_name = "FILE")]
     pub image_refs: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) attach: AttachArgs,
 }
 
 /// Who pushes.
@@ -87,6 +90,7 @@ impl PublishArgs {
             image_builder: BuilderChoice::Builtin,
             compression: CompressionChoice::Gzip,
             image_refs: None,
+            attach: AttachArgs::none(),
         }
     }
 
@@ -113,6 +117,7 @@ pub struct Publication {
     registries: BTreeMap<String, Registry>,
     options: PushOptions,
     refs: Option<PathBuf>,
+    attach: AttachArgs,
 }
 
 /// The registry of each workspace that is named (all when none is), as far as its variables say: what is missing there
@@ -140,6 +145,7 @@ pub async fn prepare(
     }
     let mut planned: BTreeMap<String, Vec<PlannedImage>> = BTreeMap::new();
     for workspace in choose(lock, names)? {
+        attach::check_workspace(&args.attach, &workspace)?;
         let prefix = build.tag_prefixes.get(&workspace.name).map_or("", String::as_str);
         for plugin in &workspace.plugin {
             let image = PlannedImage {
@@ -171,12 +177,20 @@ pub async fn prepare(
         }
         step.done("");
     }
-    Ok(Some(Publication { registries, options, refs: args.image_refs.clone() }))
+    Ok(Some(Publication { registries, options, refs: args.image_refs.clone(), attach: args.attach.clone() }))
 }
 
 impl Publication {
-    /// Pushes what was built; a plugin whose image cannot be pushed has failed.
-    pub async fn push(&self, session: &Session<'_>, built: &mut [BuiltWorkspace]) -> Result<()> {
+    /// Pushes what was built, and attaches what was asked for; a plugin whose image cannot be pushed has failed.
+    /// `lock` is sealed and lies in `lock_dir`.
+    pub async fn push(
+        &self,
+        session: &Session<'_>,
+        lock: &Lock,
+        lock_dir: &Path,
+        built: &mut [BuiltWorkspace],
+    ) -> Result<()> {
+        let attaching = Attaching { args: &self.attach, lock, lock_dir };
         let mut all: Vec<Pushed> = Vec::new();
         for workspace in built.iter_mut() {
             let Some(registry) = self.registries.get(&workspace.name) else { continue };
@@ -198,23 +212,22 @@ impl Publication {
             };
             let new = results.iter().flatten().filter(|pushed| !pushed.already_there).count();
             step.done(format!("{new} new"));
-            for (place, result) in places.into_iter().zip(results) {
+            let mut there = Vec::new();
+            for ((place, image), result) in places.into_iter().zip(images).zip(results) {
                 match result {
                     Ok(pushed) => {
                         session.ui.note(format!("  {}", pushed.pinned));
-                        if let Ok(artefact) = &mut workspace.plugins[place] {
-                            artefact.output.pushed = Some(pushed.pinned.clone());
-                            workspace.report.plugins[place].output = Some(artefact.output.clone());
-                        }
+                        workspace.amend(place, |output| output.pushed = Some(pushed.pinned.clone()));
                         all.push(pushed);
+                        there.push((place, image));
                     }
                     Err(error) => {
                         session.ui.error(&error);
-                        workspace.report.plugins[place].error = Some(error.to_string());
-                        workspace.plugins[place] = Err(error);
+                        workspace.fail(place, error);
                     }
                 }
             }
+            attaching.attach(session, registry, &self.options, workspace, there).await?;
         }
         self.write_refs(&all)
     }

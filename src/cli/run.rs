@@ -6,7 +6,7 @@ use super::build::{BuildOptions, Job, build_now};
 use super::resolve::{ResolveOptions, broken, failures, read_lock, resolve_now, stale_reasons, write};
 use super::session::Session;
 use super::source::SourceArgs;
-use super::{dry_run, misspelt, paths, publish};
+use super::{attach, dry_run, misspelt, paths, publish};
 use crate::error::Result;
 use crate::resolve::Moves;
 
@@ -28,6 +28,7 @@ pub struct RunArgs {
 }
 
 pub(super) async fn run(session: &Session<'_>, args: &RunArgs) -> Result<()> {
+    attach::check(&args.build.publish)?;
     let config = args.source.config(session)?;
     misspelt::command(&args.workspaces, &config)?;
     config.check_names(&args.workspaces)?;

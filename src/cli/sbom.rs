@@ -26,7 +26,7 @@ pub struct SbomArgs {
     #[arg(long, value_name = "DIR", env = "FACTORY_SBOM_OUTPUT")]
     pub output: Option<PathBuf>,
     /// Who builds, as a URI: `builder.id` of the provenance
-    #[arg(long, value_name = "URI", default_value = "urn:factory:local", env = "FACTORY_BUILDER_ID")]
+    #[arg(long, value_name = "URI", default_value = sbom::provenance::LOCAL_BUILDER, env = "FACTORY_BUILDER_ID")]
     pub builder_id: String,
 }
 

@@ -169,14 +169,14 @@ fn parse_package(bytes: &[u8]) -> Result<Map<String, Value>> {
 }
 
 /// RFC 3339 of seconds since 1970, in UTC: `2025-11-13T02:13:20Z`.
-fn created(epoch: u64) -> Result<String> {
+pub(super) fn created(epoch: u64) -> Result<String> {
     let time = i64::try_from(epoch).ok().and_then(|epoch| OffsetDateTime::from_unix_timestamp(epoch).ok());
     time.and_then(|time| time.format(&Rfc3339).ok()).ok_or_else(|| {
         Error::usage(format!("{epoch} is no time"), "SOURCE_DATE_EPOCH and commit times are seconds since 1970")
     })
 }
 
-fn json(value: &impl Serialize) -> Vec<u8> {
+pub(super) fn json(value: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(value).expect("structs and maps of text and numbers")
 }
 
@@ -216,12 +216,13 @@ struct Manifest<'a> {
     annotations: BTreeMap<String, String>,
 }
 
+/// What a manifest says of a blob or of another manifest.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Descriptor<'a> {
-    media_type: &'a str,
-    digest: Sha256,
-    size: u64,
+pub(super) struct Descriptor<'a> {
+    pub(super) media_type: &'a str,
+    pub(super) digest: Sha256,
+    pub(super) size: u64,
 }
 
 #[cfg(test)]

@@ -2,13 +2,16 @@
 //!
 //! [`registry`] says where to and by whose leave, `credentials` finds the login, `session` talks the registry
 //! into accepting it, `transfer` moves blobs and manifests, `fault` tells what is worth a second try, and
-//! `handover` hands an image to skopeo or buildah where our own client does not get through.
+//! `handover` hands an image to skopeo or buildah where our own client does not get through. [`referrer`] makes
+//! documents about an image into manifests, `attach` pushes them.
 
+mod attach;
 mod challenge;
 mod credentials;
 mod fault;
 mod handover;
 mod helper;
+pub mod referrer;
 pub mod registry;
 pub mod secret;
 mod session;
@@ -26,6 +29,7 @@ use super::manifest::Image;
 use super::name::{ImageName, ImagePath};
 use crate::lock::Sha256;
 use crate::{Error, Result};
+pub use referrer::Attachment;
 pub use registry::{Login, Registry};
 pub use secret::Secret;
 use session::Session;
@@ -97,6 +101,17 @@ pub struct Pushed {
     pub bytes_uploaded: u64,
 }
 
+/// A document that is attached to an image: its manifest was read back, and it is in the list of the image's referrers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attached {
+    /// What it is: `application/spdx+json`, ….
+    pub artifact_type: &'static str,
+    /// The digest of its manifest.
+    pub digest: Sha256,
+    /// The registry had it already.
+    pub already_there: bool,
+}
+
 impl Pushed {
     /// What RHDH's `dynamic-plugins.yaml` names the plugin by: `oci://<host>/…@sha256:…!<path>`. Its installers take a
     /// tag or a digest, and refuse both at once.
@@ -131,6 +146,17 @@ impl Registry {
             Pusher::Builtin => transfer::push(self, image, options).await,
             Pusher::Skopeo | Pusher::Buildah => handover::push(self, image, options).await,
         }
+    }
+
+    /// Attaches documents to an image that is in the registry, as referrers. It is always this program that does it,
+    /// whatever [`PushOptions::pusher`] says. What is attached already is not sent again.
+    pub async fn attach(
+        &self,
+        image: &Image,
+        attachments: &[Attachment],
+        options: &PushOptions,
+    ) -> Result<Vec<Attached>> {
+        attach::attach(self, image, attachments, options).await
     }
 
     /// Pushes several images, up to `at_once` at a time; one that fails does not stop the others.

@@ -5,8 +5,9 @@
 use std::path::Path;
 
 use serde::Deserialize as _;
+use toml::de::{DeTable, DeValue};
 use toml_edit::visit_mut::VisitMut;
-use toml_edit::{Array, Document, DocumentMut, Item, Table, Value};
+use toml_edit::{Array, DocumentMut, Item, Table, Value};
 
 use super::check::check;
 use super::model::Lock;
@@ -38,10 +39,10 @@ impl Lock {
 
     /// Reads a lock strictly: an unknown key, a wrong type or an unsafe value is an error with line and column.
     pub fn from_text(text: &str, path: &Path) -> Result<Self> {
-        let document = Document::parse(text).map_err(|e| broken(text, path, e.span(), e.message()))?;
-        check_version(&document, text, path)?;
-        let lock = Self::deserialize(toml_edit::de::Deserializer::from(document))
-            .map_err(|e| broken(text, path, e.span(), e.message()))?;
+        let broken = |e: toml::de::Error| broken(text, path, e.span(), e.message());
+        let table = DeTable::parse(text).map_err(broken)?;
+        check_version(table.get_ref(), text, path)?;
+        let lock = Self::deserialize(toml::Deserializer::from(table)).map_err(broken)?;
         check(&lock).map_err(|(wanted, what)| {
             let line = text.lines().position(|line| line.contains(&wanted)).map(|n| n + 1);
             Error::Lock { place: Place { path: path.into(), line, column: None }, what, hint: REWRITE.into() }
@@ -81,14 +82,16 @@ fn line_and_column(text: &str, offset: usize) -> (usize, usize) {
     (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
 }
 
-fn check_version(document: &Document<&str>, text: &str, path: &Path) -> Result<()> {
-    let Some(item) = document.get("version") else {
+fn check_version(table: &DeTable<'_>, text: &str, path: &Path) -> Result<()> {
+    let Some(value) = table.get("version") else {
         return Err(broken(text, path, None, "missing field `version`"));
     };
-    let found = item.as_integer();
-    if found.is_some_and(|version| version > i64::from(VERSION)) {
-        let version = found.unwrap_or_default();
-        let (line, column) = line_and_column(text, item.span().map_or(0, |span| span.start));
+    let found = match value.get_ref() {
+        DeValue::Integer(found) => i64::from_str_radix(found.as_str(), found.radix()).ok(),
+        _ => None,
+    };
+    if let Some(version) = found.filter(|version| *version > i64::from(VERSION)) {
+        let (line, column) = line_and_column(text, value.span().start);
         return Err(Error::Lock {
             place: Place::at(path, line, column),
             what: format!(
@@ -99,7 +102,7 @@ fn check_version(document: &Document<&str>, text: &str, path: &Path) -> Result<(
         });
     }
     if found.is_none_or(|version| version < 1) {
-        return Err(broken(text, path, item.span(), "`version` must be a whole number from 1"));
+        return Err(broken(text, path, Some(value.span()), "`version` must be a whole number from 1"));
     }
     Ok(())
 }
@@ -281,6 +284,15 @@ mod tests {
             "factory.lock:25: `../../etc/passwd` is not a relative path without `..` (`path`)"
         );
         assert_eq!(error_for("[tools]", "[tools"), "factory.lock:5:7: unclosed table, expected `]`");
+        // Of several errors the first in the text, whatever its name.
+        assert_eq!(
+            error_for("dir = \"acr\"", "zone = 1\narea = 2"),
+            "factory.lock:12:1: unknown field `zone`, expected one of `name`, `dir`, `tools`, `source`, `input`, `plugin`"
+        );
+        assert_eq!(
+            error_for("version = 1", "version = 0"),
+            "factory.lock:2:11: `version` must be a whole number from 1"
+        );
     }
 
     #[test]

@@ -13,14 +13,23 @@ use crate::lock::{self, Tool, Tools};
 /// What is built, and how the parameters are to be read.
 const BUILD_TYPE: &str = "urn:factory:build:1";
 
+/// Whoever runs `factory` without saying who that is.
+pub const LOCAL_BUILDER: &str = "urn:factory:local";
+
+/// Refuses what is no URI: SLSA's `builder.id` is one.
+pub fn check_builder(builder: &str) -> Result<()> {
+    if builder.split_once(':').is_some_and(|(scheme, rest)| is_scheme(scheme) && !rest.is_empty()) {
+        return Ok(());
+    }
+    Err(Error::usage(
+        format!("`{}` is no URI of a builder", builder.escape_debug()),
+        "write something like `https://example.com/pipelines/rhdh`",
+    ))
+}
+
 /// The statement about the sealed outputs of the plugins. `builder` is the URI of whoever builds.
 pub fn statement(bill: &Bill<'_>, builder: &str) -> Result<Value> {
-    if !builder.split_once(':').is_some_and(|(scheme, rest)| is_scheme(scheme) && !rest.is_empty()) {
-        return Err(Error::usage(
-            format!("`{}` is no URI of a builder", builder.escape_debug()),
-            "write something like `https://example.com/pipelines/rhdh`",
-        ));
-    }
+    check_builder(builder)?;
     let mut subjects = Vec::new();
     let mut plugins = Vec::new();
     let mut dependencies = Dependencies::default();

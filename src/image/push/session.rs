@@ -4,6 +4,7 @@
 //! (the request then goes out without a token, and a busy server looks like a wrong password), knows no refresh
 //! tokens, and keeps no header, so `Retry-After` is asked for anew.
 
+use std::fmt::Display;
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -14,7 +15,7 @@ use oci_client::client::{Certificate, CertificateEncoding, ClientConfig, ClientP
 use oci_client::secrets::RegistryAuth;
 use oci_client::token_cache::RegistryTokenType;
 use oci_client::{Client, Reference, RegistryOperation};
-use reqwest::header::{ACCEPT, LOCATION};
+use reqwest::header::{ACCEPT, CONTENT_TYPE, LOCATION};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use tracing::{debug, warn};
 
@@ -24,12 +25,14 @@ use super::credentials::{self, Credential, Kind};
 use super::fault::Fault;
 use super::registry::{Registry, Variables};
 use super::secret::Redaction;
-use crate::image::name::{ImageName, Tag};
+use crate::image::name::ImageName;
 use crate::lock::Sha256;
 use crate::{Error, Result};
 
 const USER_AGENT: &str = concat!("factory/", env!("CARGO_PKG_VERSION"));
 const DIGEST: &str = "docker-content-digest";
+/// A registry that lists referrers says so (distribution spec 1.1, "Pushing Manifests with Subject").
+const SUBJECT: &str = "oci-subject";
 /// What registries accept of a manifest at least, and in practice at most (distribution spec, "Pushing Manifests").
 const MAX_MANIFEST: usize = 4 * 1024 * 1024;
 const CONNECT: Duration = Duration::from_secs(20);
@@ -116,10 +119,19 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    /// The manifest under a tag; the answer's own digest, if it tells one, must be that of its bytes.
-    pub(super) async fn manifest(&self, tag: &Tag, accept: &str) -> Result<Vec<u8>, Fault> {
+    /// The manifest under a tag or digest; the answer's own digest, if it tells one, must be that of its bytes.
+    pub(super) async fn manifest(&self, reference: &impl Display, accept: &str) -> Result<Vec<u8>, Fault> {
+        self.get(&format!("manifests/{reference}"), accept).await
+    }
+
+    /// The registry's own list of an image's referrers (distribution spec 1.1, "Listing Referrers").
+    pub(super) async fn referrers(&self, subject: Sha256, accept: &str) -> Result<Vec<u8>, Fault> {
+        self.get(&format!("referrers/{subject}"), accept).await
+    }
+
+    async fn get(&self, path: &str, accept: &str) -> Result<Vec<u8>, Fault> {
         let granted = self.granted().await?;
-        let request = self.request(Method::GET, &format!("/v2/{}/manifests/{tag}", self.repository));
+        let request = self.request(Method::GET, &format!("/v2/{}/{path}", self.repository));
         let mut response = self.ask(authorised(request, &granted.auth).header(ACCEPT, accept)).await?;
         if response.status() != StatusCode::OK {
             return Err(refused(response).await);
@@ -137,6 +149,24 @@ impl<'a> Session<'a> {
             Some(said) => Err(Fault::passing(format!("the registry sent {digest} and called it {said}"))),
             None => Ok(bytes),
         }
+    }
+
+    /// Stores a manifest. True when the registry has entered it into its list of referrers, which oci-client does not
+    /// tell.
+    pub(super) async fn put_manifest(
+        &self,
+        reference: &impl Display,
+        media_type: &str,
+        bytes: &[u8],
+    ) -> Result<bool, Fault> {
+        let granted = self.granted().await?;
+        let request = self.request(Method::PUT, &format!("/v2/{}/manifests/{reference}", self.repository));
+        let request = authorised(request, &granted.auth).header(CONTENT_TYPE, media_type).body(bytes.to_vec());
+        let response = self.ask(request).await?;
+        if !response.status().is_success() {
+            return Err(refused(response).await);
+        }
+        Ok(response.headers().contains_key(SUBJECT))
     }
 
     /// oci-client with a token that is good for this moment.

@@ -27,14 +27,12 @@ const CHUNK: usize = 1024 * 1024;
 /// How much longer than other requests the end of an upload may take: the registry may hash and move all of it.
 const STORING: u32 = 10;
 /// Whatever stands under a tag.
-const ANY_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json, \
+pub(super) const ANY_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json, \
                             application/vnd.docker.distribution.manifest.v2+json, \
                             application/vnd.docker.distribution.manifest.list.v2+json";
 
 pub(super) async fn push(registry: &Registry, image: &Image, options: &PushOptions) -> Result<Pushed> {
-    let session = Session::open(registry, &image.name, &options.retries).await?;
-    let reference = registry.reference(&image.name, &image.tag);
-    let push = Push { session, image, options, oci: registry.oci_reference(&image.name, &image.tag), reference };
+    let push = Push::open(registry, image, options).await?;
     let (already_there, bytes_uploaded) = push.run().await?;
     if already_there {
         info!("`{}` is in the registry already", push.reference);
@@ -50,10 +48,11 @@ pub(super) async fn push(registry: &Registry, image: &Image, options: &PushOptio
     })
 }
 
-struct Push<'a> {
-    session: Session<'a>,
-    image: &'a Image,
-    options: &'a PushOptions,
+/// An image on its way to a registry.
+pub(super) struct Push<'a> {
+    pub(super) session: Session<'a>,
+    pub(super) image: &'a Image,
+    pub(super) options: &'a PushOptions,
     oci: Reference,
     reference: String,
 }
@@ -66,7 +65,18 @@ enum Tagged {
     Denied(Fault),
 }
 
-impl Push<'_> {
+impl<'a> Push<'a> {
+    /// Finds the login; nobody is asked for a token yet.
+    pub(super) async fn open(registry: &'a Registry, image: &'a Image, options: &'a PushOptions) -> Result<Self> {
+        Ok(Self {
+            session: Session::open(registry, &image.name, &options.retries).await?,
+            image,
+            options,
+            oci: registry.oci_reference(&image.name, &image.tag),
+            reference: registry.reference(&image.name, &image.tag),
+        })
+    }
+
     /// Whether the image was there already, and the bytes that were sent otherwise.
     async fn run(&self) -> Result<(bool, u64)> {
         let found = self.tagged().await.map_err(|fault| self.failed(&fault))?;
@@ -117,7 +127,7 @@ impl Push<'_> {
     }
 
     /// Uploads a blob the registry does not have; the bytes that took.
-    async fn blob(&self, what: &str, digest: Sha256, blob: Blob<'_>) -> Result<u64> {
+    pub(super) async fn blob(&self, what: &str, digest: Sha256, blob: Blob<'_>) -> Result<u64> {
         let doing = format!("pushing {what}");
         let uploaded = self.session.tried(&doing, || async {
             if self.has_blob(digest).await? {
@@ -228,8 +238,10 @@ async fn watch(sent: &AtomicU64, all: u64, stall: Duration) -> Fault {
     }
 }
 
-enum Blob<'a> {
+/// The bytes of a blob.
+pub(super) enum Blob<'a> {
     Bytes(&'a [u8]),
+    /// A file and its length.
     File(&'a Path, u64),
 }
 

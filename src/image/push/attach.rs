@@ -1,0 +1,157 @@
+//! Documents attached to an image that is in the registry: each as a manifest whose `subject` is the image.
+//!
+//! A registry of distribution spec 1.1 says `OCI-Subject` when it has entered such a manifest into its list of referrers.
+//! Others keep no list; then it is kept under a tag, by whoever pushes.
+
+use std::fmt::Display;
+
+use tracing::info;
+
+use super::fault::Fault;
+use super::referrer::{self, Attachment, EMPTY, INDEX_TYPE, Referrer};
+use super::registry::Registry;
+use super::transfer::{ANY_MANIFEST, Blob, Push};
+use super::{Attached, PushOptions};
+use crate::image::manifest::{Image, MANIFEST_TYPE};
+use crate::lock::Sha256;
+use crate::{Error, Result};
+
+pub(super) async fn attach(
+    registry: &Registry,
+    image: &Image,
+    attachments: &[Attachment],
+    options: &PushOptions,
+) -> Result<Vec<Attached>> {
+    let referrers: Vec<Referrer<'_>> =
+        attachments.iter().map(|attachment| Referrer::of(attachment, image)).collect::<Result<_>>()?;
+    let push = Push::open(registry, image, options).await?;
+    let repository = format!("{}/{}", registry.host(), registry.repository(&image.name));
+    let attach = Attach { pinned: registry.pinned(&image.name, image.digest), repository, push };
+    let (mut attached, mut unlisted) = (Vec::new(), Vec::new());
+    for referrer in referrers {
+        let outcome = attach.document(&referrer).await?;
+        let already_there = matches!(outcome, Outcome::AlreadyThere);
+        attached.push(Attached {
+            artifact_type: referrer.attachment.media_type,
+            digest: referrer.digest,
+            already_there,
+        });
+        if !matches!(outcome, Outcome::Listed) {
+            unlisted.push((referrer, already_there));
+        }
+    }
+    // One that was there may have been pushed by somebody who was stopped before it was listed.
+    let asks = unlisted.iter().all(|(_, already_there)| *already_there);
+    let unlisted: Vec<Referrer<'_>> = unlisted.into_iter().map(|(referrer, _)| referrer).collect();
+    let listed = unlisted.is_empty() || (asks && attach.registry_lists(&unlisted).await?);
+    if !listed {
+        attach.list(&unlisted).await?;
+    }
+    info!("attached {} documents to `{}`", attached.len(), attach.pinned);
+    Ok(attached)
+}
+
+/// What became of a document's manifest.
+enum Outcome {
+    /// The registry has it, and has had it before.
+    AlreadyThere,
+    /// It was pushed, and the registry has entered it into its list.
+    Listed,
+    /// It was pushed, and the registry keeps no list.
+    Unlisted,
+}
+
+struct Attach<'a> {
+    push: Push<'a>,
+    /// The image, by digest.
+    pinned: String,
+    /// `<host>/<namespace>/<name>`.
+    repository: String,
+}
+
+impl Attach<'_> {
+    /// Pushes a document with its manifest, unless they are there, and reads the manifest back.
+    async fn document(&self, referrer: &Referrer<'_>) -> Result<Outcome> {
+        let Attachment { title, bytes, .. } = referrer.attachment;
+        if self.found(referrer.digest, MANIFEST_TYPE).await?.as_deref() == Some(referrer.manifest.as_slice()) {
+            return Ok(Outcome::AlreadyThere);
+        }
+        self.push.blob("the empty config", Sha256::of(EMPTY), Blob::Bytes(EMPTY)).await?;
+        self.push.blob(title, Sha256::of(bytes), Blob::Bytes(bytes)).await?;
+        let listed = self.put(referrer.digest, MANIFEST_TYPE, &referrer.manifest, title).await?;
+        self.read_back(referrer).await?;
+        Ok(if listed { Outcome::Listed } else { Outcome::Unlisted })
+    }
+
+    async fn read_back(&self, referrer: &Referrer<'_>) -> Result<()> {
+        let session = &self.push.session;
+        let found = session.tried("reading back what is attached", || async {
+            match session.manifest(&referrer.digest, MANIFEST_TYPE).await {
+                // Some take a moment until all their servers know.
+                Err(fault) if fault.status == Some(404) => Err(Fault { again: true, ..fault }),
+                result => result,
+            }
+        });
+        match found.await {
+            Ok(found) if found == referrer.manifest => Ok(()),
+            Err(fault) if fault.status != Some(404) => Err(self.failed(&fault)),
+            _ => Err(super::not_stored(&format!("{}@{}", self.repository, referrer.digest), "it is not there")),
+        }
+    }
+
+    /// Whether the registry's own list has them; no for registries that keep none.
+    async fn registry_lists(&self, referrers: &[Referrer<'_>]) -> Result<bool> {
+        let session = &self.push.session;
+        let answer =
+            session.tried("asking for the referrers", || session.referrers(self.push.image.digest, INDEX_TYPE)).await;
+        match answer {
+            Ok(bytes) => Ok(referrer::lists(&bytes, referrers)),
+            // Registries have more than one way to say that they know no such question.
+            Err(fault) if fault.status.is_some_and(|status| (400..500).contains(&status)) => Ok(false),
+            Err(fault) => Err(self.failed(&fault)),
+        }
+    }
+
+    /// Enters them into the list under the tag: read, merge, write, and read again, since another push may have written
+    /// in between.
+    async fn list(&self, referrers: &[Referrer<'_>]) -> Result<()> {
+        let tag = referrer::fallback_tag(self.push.image.digest);
+        let reference = format!("{}:{tag}", self.repository);
+        for _ in 0..=self.push.options.retries.tries {
+            // Whatever it names: a registry says 404 of what it may not answer with.
+            let known = self.found(&tag, ANY_MANIFEST).await?;
+            let merged = referrer::merged(known.as_deref(), referrers).map_err(|why| {
+                Error::network(
+                    format!("`{reference}` should list what is attached, and {why}"),
+                    "look what stands under that tag, and remove it if nobody needs it",
+                )
+            })?;
+            match merged {
+                None => return Ok(()),
+                Some(index) => self.put(&tag, INDEX_TYPE, &index, "the list of referrers").await?,
+            };
+        }
+        Err(super::not_stored(&reference, "it does not list what was attached"))
+    }
+
+    /// A manifest by tag or digest, if there is one; who may not look finds none.
+    async fn found(&self, reference: impl Display, accept: &str) -> Result<Option<Vec<u8>>> {
+        let session = &self.push.session;
+        match session.tried("looking for what is attached", || session.manifest(&reference, accept)).await {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(fault) if fault.status == Some(404) => Ok(None),
+            Err(fault) => Err(self.failed(&fault)),
+        }
+    }
+
+    /// Whether the registry says that it has entered the manifest into its list.
+    async fn put(&self, reference: impl Display, media_type: &str, bytes: &[u8], what: &str) -> Result<bool> {
+        let session = &self.push.session;
+        let put = session.tried("pushing what is attached", || session.put_manifest(&reference, media_type, bytes));
+        put.await.map_err(|fault| self.failed(&Fault { what: format!("{what}: {}", fault.what), ..fault }))
+    }
+
+    fn failed(&self, fault: &Fault) -> Error {
+        self.push.session.error("cannot attach to", &self.pinned, fault)
+    }
+}
