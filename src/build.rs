@@ -3,13 +3,14 @@
 //! In the order of the data: [`tools`] provisions the pinned programs, [`source`] lays the pinned source down
 //! ([`checkout`]), [`tree`] patches it, [`workspace`] has [`install`] run in it (from the [`packages`] of a cache that
 //! builds cannot change) and builds its plugins: [`export`] makes the package of one ([`masked`] finds names that npm
-//! hides), [`artefact`] its files, [`verdict`] holds them to what [`seal`] keeps. [`inputs`] is the digest of all that
+//! hides, [`drift`] why a sealed closure no longer fits), [`artefact`] its files, [`verdict`] holds them to what [`seal`] keeps. [`inputs`] is the digest of all that
 //! went in; [`report`] and [`plugins_yaml`] say what came out. [`root`], [`enter`], [`env`](mod@env) and [`child`] are
 //! how third-party code is run, [`native_log`] what is left of a compiler that failed.
 
 pub mod artefact;
 pub mod checkout;
 pub mod child;
+pub mod drift;
 pub mod enter;
 pub mod env;
 pub mod export;

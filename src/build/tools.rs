@@ -12,7 +12,7 @@ use crate::error::{Error, Place, Result};
 use crate::lock::text::COMPANION;
 use crate::lock::{Cli, Integrity, Sha256, Tools, Yarn};
 use crate::store::npm::{Registry, unpack};
-use crate::store::{Entry, Found, Kind, Store};
+use crate::store::{Entry, Found, Kind, Reading, Store};
 use crate::ui::Ui;
 
 /// rhdh-cli's package.
@@ -27,6 +27,8 @@ pub struct Provider<'a> {
     pub store: &'a Store,
     /// Where tarballs come from; absent when offline.
     pub registry: Option<&'a Registry>,
+    /// How much of what is in the cache is read before it is used.
+    pub reading: Reading,
     /// What keeps installs apart from the machine.
     pub isolation: Isolation,
     /// The talk.
@@ -96,7 +98,7 @@ impl Provider<'_> {
 
     /// The entry `key`, as it was when it was filled. A damaged one is fetched again, or named when there is no network.
     fn sound(&self, key: &str, what: &str) -> Result<Option<Entry>> {
-        let look = || self.store.sound_entry(Kind::Tools, key, self.interrupt.flag());
+        let look = || self.store.sound_entry(Kind::Tools, key, self.reading, self.interrupt.flag());
         match tokio::task::block_in_place(look)? {
             Found::Sound(entry) => Ok(Some(entry)),
             Found::Missing => Ok(None),

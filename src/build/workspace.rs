@@ -20,7 +20,7 @@ use super::tree::Dressing;
 use super::{BuiltWorkspace, Shared, inputs, install, verdict};
 use crate::error::{Error, Result};
 use crate::lock::{Plugin, Workspace};
-use crate::store::{Entry, LockGuard};
+use crate::store::{Entry, LockGuard, Reading};
 
 /// Builds a workspace; errors are in the result.
 pub async fn build(shared: &Shared, workspace: &Workspace) -> BuiltWorkspace {
@@ -106,7 +106,10 @@ async fn prepare(
     let store = &shared.store;
     let (interrupt, ui) = (&shared.interrupt, &*shared.ui);
     let log = Log::create(log_path.to_path_buf())?;
-    let provider = Provider { store, registry: shared.registry.as_ref(), isolation: options.isolation, ui, interrupt };
+    // Times do not tell of a bit that the disk lost: where every byte counts, every byte is read.
+    let reading = if options.frozen { Reading::All } else { Reading::Changed };
+    let provider =
+        Provider { store, registry: shared.registry.as_ref(), reading, isolation: options.isolation, ui, interrupt };
     let tools = inputs::tools(&shared.lock, workspace);
 
     let started = Instant::now();
