@@ -96,6 +96,8 @@ pub struct Shared {
     pub store: Store,
     /// Where packages come from; none when offline.
     pub registry: Option<Registry>,
+    /// The registry's address as npm and yarn are told it, offline too: build scripts see it. Empty when none is known.
+    pub registry_address: String,
     /// The talk.
     pub ui: Arc<Ui>,
     /// Ctrl-C.
@@ -112,6 +114,8 @@ pub struct BuiltWorkspace {
     pub report: report::WorkspaceReport,
     /// What was made of each plugin, in the order of the lock.
     pub plugins: Vec<Result<Artefact>>,
+    /// The packages it used that no lockfile has a checksum for.
+    pub unpinned: packages::unpinned::Unpinned,
     /// Why the workspace failed before its plugins.
     pub error: Option<Error>,
 }

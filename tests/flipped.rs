@@ -28,7 +28,7 @@ use factory::build::root::Isolation;
 use factory::build::seal::{FileList, files_path};
 use factory::build::{Options, verdict};
 use factory::image::{Compression, EntrySet};
-use factory::lock::{Integrity, Lock, Sealed, Sha256};
+use factory::lock::{Integrity, Lock, Sealed, SealedPackages, Sha256};
 use factory::store::Store;
 use factory::store::git::{Network, SourceUrl};
 use factory_program::{Outcome, Test, names, text};
@@ -39,6 +39,7 @@ use sha2::{Digest as _, Sha512};
 
 const OFFLINE: [&str; 2] = ["build", "--offline"];
 const TREE: &str = "factory.lock.d/rhdh-cli/1.9.1/package-lock.json";
+const LIST: &str = "factory.lock.d/repo/packages.sha512";
 const CLOSURE: &str = "factory.lock.d/repo/plugins/todo-backend/yarn.lock";
 
 /// A sealed lock and a cache that has all that it names.
@@ -86,7 +87,7 @@ impl Filled {
 
         // The commit and the tools; then the packages that a yarn would have brought.
         let filled = Self { test, url, commit, _server: server };
-        assert_eq!(filled.problem(&["build"]), filled.nothing_wrong());
+        assert_eq!(filled.problem(&["build"]), nothing_wrong());
         for (folder, name, bytes) in [
             (filled.yarn("cache"), zip("a", "npm:1.0.0"), "zip of a"),
             (filled.unpinned(), zip("native", "npm:1.0.0"), "zip of native"),
@@ -95,7 +96,11 @@ impl Filled {
             fs::write(folder.join(name), bytes).unwrap();
         }
         filled.seal();
-        assert_eq!(filled.problem(&OFFLINE), filled.nothing_wrong());
+        assert_eq!(filled.problem(&OFFLINE), nothing_wrong());
+        let list = fs::read_to_string(filled.path("config").join(LIST)).unwrap();
+        assert_eq!(list, format!("{} 10c0 native@npm:1.0.0\n", sha512("zip of native")));
+        // As if that had not been there yet.
+        filled.seal();
         filled
     }
 
@@ -124,6 +129,7 @@ impl Filled {
     /// As the first build does it, with digests of something.
     fn seal(&self) {
         let mut lock = self.read();
+        lock.workspace[0].sealed = None;
         lock.workspace[0].plugin[0].sealed = Some(Sealed {
             closure: Some(Sha256::of("closure")),
             tgz: Integrity::of("tgz"),
@@ -138,20 +144,22 @@ impl Filled {
     fn problem(&self, args: &[&str]) -> (i32, String) {
         let Outcome { code, stderr, .. } = self.test.run(args);
         let from = stderr.find("error: ").map_or("", |at| &stderr[at..]);
-        let error = from.split("\nerror: ").next().unwrap_or_default();
+        // Others, and what was sealed all the same, follow.
+        let end = ["\nerror: ", "\nconfig/"].iter().filter_map(|next| from.find(next)).min();
+        let error = &from[..end.unwrap_or(from.len())];
         (code.unwrap(), error.trim_end().to_owned())
-    }
-
-    /// All went well up to what only a real CLI makes.
-    fn nothing_wrong(&self) -> (i32, String) {
-        let made = "[DIR]/cache/work/repo/source/plugins/todo-backend/dist-dynamic/package.json";
-        (1, format!("error: cannot read `{made}`: No such file or directory (os error 2)"))
     }
 
     /// The entry of a tool: its folder's name.
     fn tool(&self, start: &str) -> String {
         names(&self.path("cache/tools")).into_iter().find(|name| name.starts_with(start)).unwrap()
     }
+}
+
+/// All went well up to what only a real CLI makes.
+fn nothing_wrong() -> (i32, String) {
+    let made = "[DIR]/cache/work/repo/source/plugins/todo-backend/dist-dynamic/package.json";
+    (1, format!("error: cannot read `{made}`: No such file or directory (os error 2)"))
 }
 
 /// Flips the lowest bit of the byte at `at`.
@@ -202,7 +210,7 @@ fn in_the_tools() {
             copy(&filled.path("kept"), &entry);
         }
     }
-    assert_eq!(filled.problem(&OFFLINE), filled.nothing_wrong());
+    assert_eq!(filled.problem(&OFFLINE), nothing_wrong());
 }
 
 #[test]
@@ -230,7 +238,55 @@ fn in_the_packages() {
         fs::write(zip, kept_zip).unwrap();
         fs::write(flipped, kept).unwrap();
     }
-    assert_eq!(filled.problem(&OFFLINE), filled.nothing_wrong());
+    assert_eq!(filled.problem(&OFFLINE), nothing_wrong());
+}
+
+#[test]
+fn in_the_packages_that_no_lockfile_has_a_checksum_of() {
+    const FROZEN: [&str; 3] = ["build", "--offline", "--frozen"];
+    let filled = Filled::new();
+    let node = filled.tool("node-linux-");
+    let platform = node.split('-').nth(2).unwrap();
+    let error = format!(
+        "error: config/factory.lock: workspace `repo` was sealed without packages that it needs on linux-{platform}: \
+         `native@npm:1.0.0`\n\nhint: build without `--frozen` once on this platform, and commit the lock"
+    );
+    assert_eq!(filled.problem(&FROZEN), (3, error));
+
+    let seal = |digest: &str| {
+        let text = format!("{digest} 10c0 native@npm:1.0.0\n");
+        let mut lock = filled.read();
+        lock.workspace[0].sealed = Some(SealedPackages { packages: Sha256::of(&text) });
+        filled.test.config(LIST, text).config("factory.lock", lock.to_text());
+    };
+    seal(&sha512("zip of native"));
+    assert_eq!(filled.problem(&FROZEN), nothing_wrong());
+    let lock = fs::read(filled.lock()).unwrap();
+    filled.test.run(&["resolve"]).success();
+    assert_eq!(fs::read(filled.lock()).unwrap(), lock, "resolving keeps what still holds");
+    let list = filled.path("config").join(LIST);
+    flip(&list);
+    let (code, error) = filled.problem(&FROZEN);
+    assert_eq!(code, 3, "{error}");
+    assert!(error.starts_with(&format!("error: config/{LIST}: has the checksum sha256:")), "{error}");
+    assert!(error.ends_with("\n\nhint: restore it and the lock from version control"), "{error}");
+    flip(&list);
+
+    // Another registry gave this machine something else: it is not this lock's package.
+    seal(&sha512("what others were given"));
+    let zip = filled.unpinned().join(zip("native", "npm:1.0.0"));
+    let shown = text(&zip).replace(text(&filled.path("")), "[DIR]/");
+    let error = format!(
+        "error: packages of workspace `repo` in the cache were damaged and are removed: `{shown}` (native@npm:1.0.0); \
+         `--offline` allows no network\n\nhint: run `factory fetch repo` with a network first"
+    );
+    assert_eq!(filled.problem(&OFFLINE), (5, error));
+    assert!(!zip.exists());
+
+    let repo = Repository { dir: filled.path("served/repo") };
+    repo.write("yarn.lock", "__metadata:\n  version: 8\n  cacheKey: 10c0\n").commit("no packages");
+    filled.test.run(&["resolve"]).success();
+    assert_eq!(filled.read().workspace[0].sealed, None, "the packages are others");
 }
 
 #[test]
@@ -307,7 +363,7 @@ fn in_the_lock_and_beside_it() {
                  `factory resolve`\n\nhint: run `factory resolve repo`";
     assert_eq!(filled.problem(&OFFLINE), (3, error.to_owned()));
     flip(&overlay);
-    assert_eq!(filled.problem(&OFFLINE), filled.nothing_wrong());
+    assert_eq!(filled.problem(&OFFLINE), nothing_wrong());
 }
 
 #[test]
@@ -316,8 +372,9 @@ fn in_the_source() {
     let git = filled.path("cache/git");
     let git = git.join(&names(&git)[0]);
     copy(&git, &filled.path("kept"));
-    let pack = names(&git.join("objects/pack")).into_iter().find(|name| name.ends_with(".pack")).unwrap();
-    let pack = git.join("objects/pack").join(pack);
+    let packs = git.join("objects/pack");
+    let packs = names(&packs).into_iter().map(|name| packs.join(name));
+    let pack = packs.into_iter().find(|pack| pack.extension().is_some_and(|extension| extension == "pack")).unwrap();
 
     flip(&pack);
     let (code, error) = filled.problem(&OFFLINE);
@@ -331,7 +388,7 @@ fn in_the_source() {
     flip(&pack);
     let outcome = filled.test.run(&["build"]);
     assert!(outcome.stderr.contains(&start.replace("error: ", "warning: repo: ")), "{}", outcome.stderr);
-    assert_eq!(filled.problem(&OFFLINE), filled.nothing_wrong());
+    assert_eq!(filled.problem(&OFFLINE), nothing_wrong());
 
     // Every byte of all that lies there.
     copy(&filled.path("kept"), &git);

@@ -277,6 +277,8 @@ require('child_process').spawn('sleep', ['86399.125'], { detached: true, stdio: 
 
     let again = place.build("build", &["--offline"], &dir.path().join("again"));
     assert_code(&again, 4);
+    let offline = unpacked(&dir.path().join("again"), "dist/environment.json");
+    assert_eq!(without_random(&offline), without_random(&said), "offline, scripts see something else");
     let said = stderr(&again);
     assert!(
         said.contains("plugin `plugins/greeting-backend` of workspace `greeting` is not what the lock has sealed: `dist/a-stamp.txt` differs first, of "),
@@ -300,6 +302,13 @@ fn real_an_embedded_package_that_builds_otherwise_is_named() {
                  run `factory resolve greeting` and build again to seal anew; see the whole output in `";
     assert!(said.contains(error), "{said}");
     assert_code(&again, 4);
+}
+
+/// The text without the random names of yarn's own temporary folders, `xfs-<8 hex digits>`.
+fn without_random(text: &str) -> String {
+    let mut parts = text.split("xfs-");
+    let first = parts.next().unwrap().to_owned();
+    parts.fold(first, |text, part| text + "xfs-…" + &part[8..])
 }
 
 /// Flips the lowest bit of the byte in the middle of a file.
