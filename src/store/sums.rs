@@ -25,16 +25,25 @@ pub const LIST: &str = ".factory-files";
 /// More threads than this only wait for the disk.
 const MOST_THREADS: usize = 4;
 
-/// Writes the list of `folder` into it.
+/// Writes the list of `folder` into it, and the record of what was seen.
 pub fn write(folder: &Path, interrupt: &AtomicBool) -> Result<()> {
+    let before = SystemTime::now();
+    let found = files(folder, &Seen::default(), interrupt)?;
     let mut text = String::new();
-    for File { path, sum, .. } in files(folder, &Seen::default(), interrupt)? {
-        let _ = writeln!(text, "{} {path}", sum.unwrap_or_default());
+    for File { path, sum, .. } in &found {
+        let _ = writeln!(text, "{} {path}", sum.as_deref().unwrap_or_default());
     }
-    let list = folder.join(LIST);
     // The list names itself by the digest of its own lines, so that a list cut short is noticed.
     let own = hex::encode(Sha256::digest(text.as_bytes()));
-    fs::write(&list, format!("{own}\n{text}")).map_err(Error::io("write", &list))
+    for (name, text) in [(LIST, format!("{own}\n{text}")), (seen::RECORD, record(&own, &found, before))] {
+        let path = folder.join(name);
+        fs::write(&path, text).map_err(Error::io("write", &path))?;
+    }
+    Ok(())
+}
+
+fn record(list: &str, found: &[File], before: SystemTime) -> String {
+    seen::record(list, found.iter().map(|file| (file.path.as_str(), &file.stat)), before)
 }
 
 /// What [`look`] found.
@@ -74,7 +83,7 @@ pub fn look(folder: &Path, reading: Reading, interrupt: &AtomicBool) -> Result<L
     }
     match expected.keys().next() {
         Some(path) => damaged(&folder.join(path), "is gone"),
-        None => Ok(Looked::Sound(seen::record(own, found.iter().map(|f| (f.path.as_str(), &f.stat)), before))),
+        None => Ok(Looked::Sound(record(own, &found, before))),
     }
 }
 
@@ -185,9 +194,8 @@ mod tests {
         let text = fs::read_to_string(folder.join(LIST)).unwrap();
         let own = text.split_once('\n').unwrap().0;
         let files = files(folder, &Seen::default(), &GO).unwrap();
-        let files = files.iter().map(|file| (file.path.as_str(), &file.stat));
         let later = SystemTime::now() + std::time::Duration::from_secs(60);
-        fs::write(folder.join(seen::RECORD), seen::record(own, files, later)).unwrap();
+        fs::write(folder.join(seen::RECORD), record(own, &files, later)).unwrap();
     }
 
     #[test]
