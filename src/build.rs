@@ -3,14 +3,15 @@
 //! In the order of the data: [`tools`] provisions the pinned programs, [`source`] lays the pinned source down
 //! ([`checkout`]), [`tree`] patches it, [`workspace`] has [`install`] run in it (from the [`packages`] of a cache that
 //! builds cannot change) and builds its plugins: [`export`] makes the package of one ([`masked`] finds names that npm
-//! hides), [`artefact`] its files, [`verdict`] holds them to what [`seal`] keeps; [`kept`] spares all that for what is
-//! sealed and still in the cache. [`inputs`] is the digest of all that
+//! hides, [`drift`] why a sealed closure no longer fits), [`artefact`] its files, [`verdict`] holds them to what [`seal`]
+//! keeps; [`kept`] spares all that for what is sealed and still in the cache. [`inputs`] is the digest of all that
 //! went in; [`report`] and [`plugins_yaml`] say what came out. [`root`], [`enter`], [`env`](mod@env) and [`child`] are
 //! how third-party code is run, [`native_log`] what is left of a compiler that failed.
 
 pub mod artefact;
 pub mod checkout;
 pub mod child;
+pub mod drift;
 pub mod enter;
 pub mod env;
 pub mod export;
@@ -99,6 +100,8 @@ pub struct Shared {
     pub store: Store,
     /// Where packages come from; none when offline.
     pub registry: Option<Registry>,
+    /// The registry's address as npm and yarn are told it, offline too: build scripts see it. Empty when none is known.
+    pub registry_address: String,
     /// The talk.
     pub ui: Arc<Ui>,
     /// Ctrl-C.
@@ -115,6 +118,8 @@ pub struct BuiltWorkspace {
     pub report: report::WorkspaceReport,
     /// What was made of each plugin, in the order of the lock.
     pub plugins: Vec<Result<Artefact>>,
+    /// The packages it used that no lockfile has a checksum for.
+    pub unpinned: packages::unpinned::Unpinned,
     /// Why the workspace failed before its plugins.
     pub error: Option<Error>,
 }

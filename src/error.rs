@@ -166,6 +166,15 @@ pub enum Error {
         hint: String,
     },
 
+    /// What the cache keeps of a repository is not what was fetched (exit 5).
+    #[error("the cache's copy of the repository `{url}` is damaged: {cause}")]
+    Damaged {
+        /// The repository, without credentials.
+        url: String,
+        /// Which object, and what is wrong with it.
+        cause: String,
+    },
+
     /// The file system refused (exit 1).
     #[error("cannot {action} `{}`: {source}", path.display())]
     Io {
@@ -242,6 +251,9 @@ impl Error {
                 io::ErrorKind::PermissionDenied => Some(format!("check the permissions of `{}`", path.display())),
                 _ => None,
             },
+            Self::Damaged { .. } => {
+                Some("remove it with `factory cache prune`, and run the same command again with a network".into())
+            }
             Self::Failed { .. } | Self::Interrupted => None,
         }
     }
@@ -254,7 +266,7 @@ impl Error {
             Self::Build { .. } | Self::Io { .. } => exit_code::FAILED,
             Self::Failed { code, .. } => *code,
             Self::NotReproducible { .. } => exit_code::NOT_REPRODUCIBLE,
-            Self::Network { .. } | Self::Integrity { .. } => exit_code::NETWORK,
+            Self::Network { .. } | Self::Integrity { .. } | Self::Damaged { .. } => exit_code::NETWORK,
             Self::Interrupted => exit_code::INTERRUPTED,
         }
     }

@@ -12,5 +12,6 @@ pub mod text;
 pub use check::{is_commit, is_package_name, is_relative};
 pub use digest::{Integrity, Sha256};
 pub use model::{
-    ArgsFrom, Cli, Input, Lock, Node, Plugin, Rhdh, Role, Sealed, Source, Tool, Tools, Workspace, Yarn, YarnFrom,
+    ArgsFrom, Cli, Input, Lock, Node, Plugin, Rhdh, Role, Sealed, SealedPackages, Source, Tool, Tools, Workspace, Yarn,
+    YarnFrom,
 };

@@ -334,6 +334,14 @@ fn keep_seals(lock: &mut Lock, old: Option<&Lock>) {
             }
         }
     }
+    for workspace in &mut lock.workspace {
+        let before = old.workspace.iter().find(|before| before.name == workspace.name);
+        // The packages follow from the lockfile: the source's own, and what patches make of it.
+        workspace.sealed = before
+            .filter(|before| before.source.yarn_lock == workspace.source.yarn_lock)
+            .filter(|before| before.source.yarn == workspace.source.yarn && before.input == workspace.input)
+            .and_then(|before| before.sealed.clone());
+    }
     for (w, p, sealed) in seals {
         lock.workspace[w].plugin[p].sealed = Some(sealed);
     }

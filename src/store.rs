@@ -27,6 +27,7 @@ mod lock;
 pub mod npm;
 mod prune;
 mod scratch;
+mod seen;
 mod sums;
 
 pub use atomic::{atomic_copy, atomic_dir, atomic_file};
@@ -34,6 +35,7 @@ pub use entry::{Entry, Found};
 pub use lock::{LockGuard, Share};
 pub use prune::{Pruned, Size, What};
 pub use scratch::Scratch;
+pub use seen::Reading;
 
 /// The signature that the cache directory tagging specification asks for.
 const CACHEDIR_TAG: &str = "Signature: 8a477f597d28d172789f06886806bc55

@@ -13,7 +13,7 @@ mod releases;
 
 use factory::build::inputs;
 use factory::build::report::{Output, PluginReport, Report, WorkspaceReport};
-use factory::lock::{Integrity, Lock, Sha256};
+use factory::lock::{Integrity, Lock, SealedPackages, Sha256};
 use releases::{commit, factory, input, plugin, sealed, tools, workspace};
 
 struct Fixture {
@@ -226,11 +226,12 @@ fn without_a_lock_the_next_step_is_said() {
 }
 
 #[test]
-fn the_identity_does_not_change_when_plugins_are_sealed() {
+fn the_identity_does_not_change_when_plugins_and_packages_are_sealed() {
     let fixture = Fixture::new();
     let before = fixture.json()["identity"].clone();
     let mut more = fixture.lock.clone();
     more.workspace[1].plugin[1].sealed = Some(sealed("backend", Some("closure")));
+    more.workspace[1].sealed = Some(SealedPackages { packages: Sha256::of("packages") });
     fixture.write("config/factory.lock", &more.to_text());
     assert_eq!(fixture.json()["identity"], before);
     assert!(Path::new(&fixture.root.path().join("config/factory.lock")).is_file());

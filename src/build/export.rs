@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::child::{Interrupt, Log, Run, run};
+use super::drift::Drift;
 use super::env::Env;
 use super::masked::unmask;
 use super::root::Root;
@@ -21,9 +22,6 @@ pub const EXPORTED: &str = "dist-dynamic";
 
 /// Lines of yarn's output that are shown with an error.
 const MOST_LINES: usize = 15;
-/// What yarn's "The lockfile would have been modified by this install" means here.
-const YN0028: &str = "the sealed closure no longer fits the plugin: a package it embeds was not rebuilt identically, or its \
-                      dependencies changed; if that is meant, run `factory resolve` for the workspace to seal anew";
 
 /// The pinned programs as the build's children see them.
 #[derive(Clone, Debug)]
@@ -137,17 +135,35 @@ impl Export<'_> {
         .map_err(|error| self.with_install_log(error, &folder.join(EXPORTED)))
     }
 
-    /// The CLI sends what its `yarn install` says to a file: without it, nobody knows why that failed.
+    /// The CLI sends what its `yarn install` says to a file: without it, nobody knows why that failed. When it is the
+    /// sealed closure that no longer fits, the plugin is not reproducible, and yarn says what of it.
     fn with_install_log(&self, error: Error, out: &Path) -> Error {
         let Error::Build { what, mut tail, hint } = error else { return error };
         let said = read_small(&out.join("yarn-install.log")).unwrap_or_default();
         for line in said.lines() {
             self.log.line(line);
         }
+        let is_sealed = self.plugin.sealed.as_ref().is_some_and(|sealed| sealed.closure.is_some());
+        if let Some(drift) = Drift::of_yarn(&said).filter(|_| is_sealed) {
+            return self.drifted(&drift);
+        }
         let errors = said.lines().filter(|line| !line.contains("YN0000") && !line.trim().is_empty());
         tail.extend(errors.take(MOST_LINES).map(str::to_owned));
-        let hint = if said.contains("YN0028") { format!("{YN0028}; {hint}") } else { hint };
         Error::Build { what, tail, hint }
+    }
+
+    fn drifted(&self, drift: &Drift) -> Error {
+        let (plugin, workspace) = (&self.plugin.path, &self.workspace.name);
+        let embedded = "look in what it embeds for times, paths and random names";
+        let look = if drift.embedded.is_empty() { "compare the closures" } else { embedded };
+        Error::NotReproducible {
+            what: format!("plugin `{plugin}` of workspace `{workspace}` is not what the lock has sealed: {drift}"),
+            hint: format!(
+                "{look}; if the change is meant, run `factory resolve {workspace}` and build again to seal anew; see the \
+                 whole output in `{}`",
+                self.log.path().display()
+            ),
+        }
     }
 
     /// The files that `npm pack` takes, with their executable bit.

@@ -61,6 +61,9 @@ pub fn digest(lock: &Lock, workspace: &Workspace, plugin: &Plugin, closure: Opti
 /// a lock does not change which release it is.
 pub fn identity(lock: &Lock) -> Sha256 {
     let mut pins = lock.clone();
+    for workspace in &mut pins.workspace {
+        workspace.sealed = None;
+    }
     for plugin in pins.workspace.iter_mut().flat_map(|workspace| &mut workspace.plugin) {
         plugin.sealed = None;
     }

@@ -7,6 +7,7 @@ use super::Shared;
 use super::child::{Log, Run, run};
 use super::export::sealed_closure;
 use super::packages::classic::of_classic_lock;
+use super::packages::unpinned::Unpinned;
 use super::packages::{self, CopiedIn, Package, Packages};
 use super::report::InstallScripts;
 use super::workspace::Prepared;
@@ -40,6 +41,15 @@ impl Wanted {
     pub(super) fn of(workspace: &Workspace, lockfile: &[u8]) -> Self {
         let text = String::from_utf8_lossy(lockfile);
         if is_berry(workspace) { Self::Berry(packages::of_lock(&text)) } else { Self::Classic(of_classic_lock(&text)) }
+    }
+
+    /// What of it is in the build's cache without a checksum in the lockfile.
+    pub(super) fn unpinned(&self, packages: &Packages<'_>) -> Result<Unpinned> {
+        match self {
+            Self::Berry(wanted) => packages.unpinned(wanted),
+            // Of the mirror only tarballs with a checksum are shared.
+            Self::Classic(_) => Ok(Unpinned::default()),
+        }
     }
 
     /// Takes what yarn fetched of it back into the shared cache.

@@ -11,7 +11,7 @@ use super::{Shared, inputs};
 use crate::error::{Error, Result};
 use crate::image::Compression;
 use crate::lock::{Plugin, Sha256, Workspace};
-use crate::store::{Found, Kind};
+use crate::store::{Found, Kind, Reading};
 
 /// The `.tgz` in the entry's folder.
 pub const ARCHIVE: &str = "package.tgz";
@@ -43,7 +43,7 @@ fn find(shared: &Shared, workspace: &Workspace, plugin: &Plugin) -> Result<Optio
     let Some(sealed) = &plugin.sealed else { return Ok(None) };
     let flag = shared.interrupt.flag();
     let key = key(shared, workspace, plugin, sealed.closure);
-    let entry = match shared.store.sound_entry(Kind::Builds, &key, flag)? {
+    let entry = match shared.store.sound_entry(Kind::Builds, &key, Reading::All, flag)? {
         Found::Sound(entry) => entry,
         Found::Missing => return Ok(None),
         Found::Damaged(what) => {
@@ -67,6 +67,9 @@ fn find(shared: &Shared, workspace: &Workspace, plugin: &Plugin) -> Result<Optio
 }
 
 /// Keeps what was built. A cache that cannot take it is no reason to fail: it is built again next time.
+///
+/// # Panics
+/// Never: what was made has a JSON form.
 pub fn keep(shared: &Shared, workspace: &Workspace, plugin: &Plugin, artefact: &Artefact) {
     if !is_sealable(shared, workspace) {
         return;
@@ -145,6 +148,7 @@ mod tests {
             lock,
             store: Store::open(dir.join("cache")).unwrap(),
             registry: None,
+            registry_address: String::new(),
             ui: Arc::new(Ui::silent()),
             interrupt,
             slots: tokio::sync::Semaphore::new(1),

@@ -5,9 +5,11 @@
 //! way, and what yarn fetched is taken back the same way. What a build puts in its own cache beside that is dropped.
 //!
 //! Yarn's lockfile has no checksum for packages that are only for some platforms (the native parts of bundlers). They
-//! are shared only among builds of one repository, and held to what was fetched first.
+//! are shared only among builds of one repository, and held to what the lock has sealed ([`unpinned`]), before that to
+//! what was fetched first.
 
 pub mod classic;
+pub mod unpinned;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
@@ -21,6 +23,7 @@ use sha2::{Digest as _, Sha512};
 use crate::error::{Error, Result};
 use crate::lock::Sha256;
 use crate::store::{Kind, Store};
+use unpinned::Unpinned;
 
 /// Folder of the zips in yarn's global folder.
 const CACHE: &str = "cache";
@@ -60,6 +63,8 @@ pub struct Packages<'a> {
     own: PathBuf,
     /// Where zips without a checksum are kept.
     unpinned: PathBuf,
+    /// What the lock has sealed of these.
+    sealed: Unpinned,
 }
 
 /// The packages in the text of a Berry lockfile. Those that are made from the workspace's own files are left out.
@@ -131,7 +136,28 @@ impl<'a> Packages<'a> {
         for folder in [&own.join(CACHE), &shared.join(CACHE), &unpinned] {
             fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
         }
-        Ok(Self { store, own: own.to_path_buf(), unpinned })
+        Ok(Self { store, own: own.to_path_buf(), unpinned, sealed: Unpinned::default() })
+    }
+
+    /// Holds zips without a checksum to those that the lock has sealed.
+    #[must_use]
+    pub fn held_to(self, sealed: Unpinned) -> Self {
+        Self { sealed, ..self }
+    }
+
+    /// Those of `packages` in the build's cache that the lockfile has no checksum for.
+    pub fn unpinned(&self, packages: &[Package]) -> Result<Unpinned> {
+        let own = zips(&self.own.join(CACHE))?;
+        let mut found = Unpinned::default();
+        for package in packages {
+            for (key, path) in own.get(&package.hash).into_iter().flatten() {
+                if package.pinned(key).is_none() {
+                    let bytes = fs::read(path).map_err(Error::io("read", path))?;
+                    found.insert(&package.locator, key, hash(&bytes));
+                }
+            }
+        }
+        Ok(found)
     }
 
     /// Copies what the lockfile names into the build's cache, checked.
@@ -151,7 +177,7 @@ impl<'a> Packages<'a> {
                 }
                 let (key, path) = (&key, &path);
                 let bytes = fs::read(path).map_err(Error::io("read", path))?;
-                match package.verdict(key, &bytes, is_noted.then_some(path)) {
+                match package.verdict(key, &bytes, is_noted.then_some(path), &self.sealed) {
                     Verdict::Good => {
                         let name = path.file_name().unwrap_or_default();
                         let to = self.own.join(CACHE).join(name);
@@ -204,7 +230,7 @@ impl<'a> Packages<'a> {
                     fs::write(&new, bytes).map_err(Error::io("write", &new))?;
                     fs::rename(&new, to).map_err(Error::io("write", to))
                 };
-                let to = match package.verdict(key, &bytes, None) {
+                let to = match package.verdict(key, &bytes, None, &self.sealed) {
                     Verdict::Good => pinned.join(name),
                     Verdict::Damaged => continue,
                     Verdict::OtherKey => {
@@ -231,12 +257,18 @@ enum Verdict {
 }
 
 impl Package {
-    /// Whether a zip is this package, by the lock's checksum or, failing that, by what was noted of it in `noted`.
-    fn verdict(&self, key: &str, bytes: &[u8], noted: Option<&Path>) -> Verdict {
-        let expected = match (&self.checksum, noted) {
-            (_, Some(zip)) => fs::read_to_string(beside(zip)).unwrap_or_default(),
-            (Some((wanted, checksum)), None) if wanted == key => checksum.clone(),
-            _ => return Verdict::OtherKey,
+    /// The lockfile's checksum for zips with this cache key.
+    fn pinned(&self, key: &str) -> Option<&str> {
+        self.checksum.as_ref().filter(|(wanted, _)| wanted == key).map(|(_, checksum)| checksum.as_str())
+    }
+
+    /// Whether a zip is this package: by the lockfile's checksum, else by what the lock has sealed, else by what was
+    /// noted of it in `noted`.
+    fn verdict(&self, key: &str, bytes: &[u8], noted: Option<&Path>, sealed: &Unpinned) -> Verdict {
+        let expected = match (self.pinned(key).or_else(|| sealed.get(&self.locator, key)), noted) {
+            (Some(checksum), _) => checksum.to_owned(),
+            (None, Some(zip)) => fs::read_to_string(beside(zip)).unwrap_or_default(),
+            (None, None) => return Verdict::OtherKey,
         };
         if hash(bytes) == expected { Verdict::Good } else { Verdict::Damaged }
     }
@@ -340,11 +372,33 @@ mod tests {
         assert_eq!(again.copy_in(&good).unwrap(), CopiedIn { copied: 2, ..CopiedIn::default() });
         assert_eq!(fs::read(own.join("cache").join(&native)).unwrap(), b"native");
 
+        // Sealed, it is everybody's; other bytes than the sealed ones are not this package.
+        let own_lock = of_lock("\"native@npm:1.0.0\":\n  resolution: \"native@npm:1.0.0\"\n  conditions: os=linux\n");
+        let used = again.unpinned(&good).unwrap();
+        assert_eq!(used.to_text(), format!("{} 10c0 native@npm:1.0.0\n", hash(b"native")));
+        assert_eq!(again.held_to(used.clone()).take_back(&own_lock).unwrap(), 0);
+        let sealed = |name: &str, digest: &[u8]| {
+            let mut sealed = Unpinned::default();
+            sealed.insert("native@npm:1.0.0", "10c0", hash(digest));
+            Packages::new(&store, &dir.path().join(name), "https://c").unwrap().held_to(sealed)
+        };
+        let third = sealed("sealed", b"native");
+        fs::write(dir.path().join("sealed/cache").join(&native), "nativf").unwrap();
+        assert_eq!(third.take_back(&own_lock).unwrap(), 0);
+        fs::write(dir.path().join("sealed/cache").join(&native), "native").unwrap();
+        assert_eq!(third.take_back(&own_lock).unwrap(), 1);
+        assert_eq!(sealed("sealed too", b"native").copy_in(&own_lock).unwrap().copied, 1);
+        let other = Packages::new(&store, &dir.path().join("e"), "https://a").unwrap();
+        let mut seal = Unpinned::default();
+        seal.insert("native@npm:1.0.0", "10c0", hash(b"others"));
+        let refused = other.held_to(seal).copy_in(&own_lock).unwrap();
+        assert_eq!((refused.copied, refused.damaged.len()), (0, 2));
+
         // A flipped bit is named, removed, and not copied.
         fs::write(&shared, "gooe").unwrap();
         let own = dir.path().join("d");
         let damaged = Packages::new(&store, &own, "https://a").unwrap().copy_in(&good).unwrap();
-        assert_eq!(damaged.missing, ["@babel/runtime@npm:7.29.14"]);
+        assert_eq!(damaged.missing, ["@babel/runtime@npm:7.29.14", "native@npm:1.0.0"]);
         assert_eq!(damaged.damaged, [format!("`{}` (@babel/runtime@npm:7.29.14)", shared.display())]);
         assert!(!own.join("cache").join(name).exists() && !shared.exists());
     }

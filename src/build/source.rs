@@ -4,9 +4,10 @@ use std::fs;
 use std::path::Path;
 
 use super::Shared;
-use super::checkout::checkout;
-use crate::error::{Error, Result};
-use crate::lock::Workspace;
+use super::checkout::{CheckedOut, checkout};
+use crate::error::{Error, Place, Result};
+use crate::lock::text::FILE_NAME;
+use crate::lock::{Sha256, Workspace};
 use crate::store::git::SourceUrl;
 
 /// Folders of a local tree that are not copied: what installs and builds made there is made again.
@@ -29,26 +30,57 @@ pub fn lay(shared: &Shared, workspace: &Workspace, to: &Path) -> Result<()> {
     tracing::debug!("{}: check out {commit} of `{}`", workspace.name, workspace.source.repo);
     let base = options.config_dir.join(&workspace.dir);
     let url = SourceUrl::parse(&workspace.source.repo, &base)?;
+    let written = match lay_commit(shared, &url, commit, to) {
+        Err(Error::Damaged { url: name, cause }) => {
+            shared.store.remove_repository(&url, shared.interrupt.flag())?;
+            let what = format!("the cache's copy of the repository `{name}` was damaged and is removed: {cause}");
+            if options.offline {
+                return Err(Error::network(what, "run `factory fetch` with a network to fetch it again"));
+            }
+            shared.ui.warn(format!("{}: {what}", workspace.name));
+            lay_commit(shared, &url, commit, to)?
+        }
+        other => other?,
+    };
+    for warning in written.warnings {
+        shared.ui.warn(format!("{}: {warning}", workspace.name));
+    }
+    hold(shared, workspace, commit, to)
+}
+
+/// Checks a commit out of the cache, where it is fetched to first when there is a network.
+fn lay_commit(shared: &Shared, url: &SourceUrl, commit: &str, to: &Path) -> Result<CheckedOut> {
+    let options = &shared.options;
     let interrupt = shared.interrupt.flag();
-    let repository = shared.store.repository(&url, interrupt)?;
+    let repository = shared.store.repository(url, interrupt)?;
     let tree = if options.offline {
         repository.tree(commit)?.ok_or_else(|| {
             Error::network(
-                format!(
-                    "commit {commit} of `{}` is not in the cache, and `--offline` allows no network",
-                    workspace.source.repo
-                ),
+                format!("commit {commit} of `{url}` is not in the cache, and `--offline` allows no network"),
                 "run `factory fetch` with a network first",
             )
         })?
     } else {
         repository.fetch(commit, &options.network, interrupt)?
     };
-    let written = checkout(&tree, ".", to, interrupt)?;
-    for warning in written.warnings {
-        shared.ui.warn(format!("{}: {warning}", workspace.name));
+    checkout(&tree, ".", to, interrupt)
+}
+
+/// Holds the commit's `yarn.lock` to the lock: a commit has but one, so the lock is wrong when it names another.
+fn hold(shared: &Shared, workspace: &Workspace, commit: &str, source: &Path) -> Result<()> {
+    let path = source.join(&workspace.source.path).join("yarn.lock");
+    let found = Sha256::of(fs::read(&path).map_err(Error::io("read", &path))?);
+    if found == workspace.source.yarn_lock {
+        return Ok(());
     }
-    Ok(())
+    Err(Error::Lock {
+        place: Place::file(shared.options.lock_dir.join(FILE_NAME)),
+        what: format!(
+            "the `yarn.lock` of workspace `{}` has the checksum {found} at commit {commit}, but the lock says {}",
+            workspace.name, workspace.source.yarn_lock
+        ),
+        hint: format!("restore the lock from version control, or run `factory resolve {}`", workspace.name),
+    })
 }
 
 /// Leaves a copy of a workspace's patched source where the user asked for it; factory never reads it again.

@@ -12,7 +12,7 @@ use crate::error::{Error, Place, Result};
 use crate::lock::text::COMPANION;
 use crate::lock::{Cli, Integrity, Sha256, Tools, Yarn};
 use crate::store::npm::{Registry, unpack};
-use crate::store::{Entry, Found, Kind, Store};
+use crate::store::{Entry, Found, Kind, Reading, Store};
 use crate::ui::Ui;
 
 /// rhdh-cli's package.
@@ -27,6 +27,8 @@ pub struct Provider<'a> {
     pub store: &'a Store,
     /// Where tarballs come from; absent when offline.
     pub registry: Option<&'a Registry>,
+    /// How much of what is in the cache is read before it is used.
+    pub reading: Reading,
     /// What keeps installs apart from the machine.
     pub isolation: Isolation,
     /// The talk.
@@ -76,7 +78,9 @@ impl Provider<'_> {
 
     /// A package whose tarball is all of it, unpacked in the cache.
     pub async fn package(&self, name: &str, version: &str, integrity: &Integrity) -> Result<Entry> {
-        let key = format!("{}-{version}-{}", name.trim_start_matches('@').replace('/', "-"), &integrity.hex()[..16]);
+        // Of the whole integrity: whichever digit of it changes, it is another entry.
+        let digits = &Sha256::of(integrity.to_string()).hex()[..16];
+        let key = format!("{}-{version}-{digits}", name.trim_start_matches('@').replace('/', "-"));
         let interrupt = self.interrupt.flag();
         let what = format!("{name}@{version}");
         if let Some(entry) = self.sound(&key, &what)? {
@@ -94,7 +98,7 @@ impl Provider<'_> {
 
     /// The entry `key`, as it was when it was filled. A damaged one is fetched again, or named when there is no network.
     fn sound(&self, key: &str, what: &str) -> Result<Option<Entry>> {
-        let look = || self.store.sound_entry(Kind::Tools, key, self.interrupt.flag());
+        let look = || self.store.sound_entry(Kind::Tools, key, self.reading, self.interrupt.flag());
         match tokio::task::block_in_place(look)? {
             Found::Sound(entry) => Ok(Some(entry)),
             Found::Missing => Ok(None),
@@ -171,15 +175,30 @@ fn read_tree(cli: &Cli, lock_dir: &Path) -> Result<(String, Vec<u8>)> {
         what: format!("cannot be read ({e}); the lock needs it"),
         hint: "restore it from version control, or run `factory resolve`".into(),
     })?;
+    let broken = |what: String| Error::Lock {
+        place: Place::file(&path),
+        what,
+        hint: "restore it and the lock from version control, or run `factory resolve`".into(),
+    };
     let found = Sha256::of(&tree);
     if found != cli.tree {
-        return Err(Error::Lock {
-            place: Place::file(&path),
-            what: format!("has the checksum {found}, but the lock says {}", cli.tree),
-            hint: "restore it from version control, or run `factory resolve`".into(),
-        });
+        return Err(broken(format!("has the checksum {found}, but the lock says {}", cli.tree)));
     }
-    Ok((cli_manifest(&cli.version), tree))
+    match integrity_in_tree(&tree) {
+        Some(installed) if installed == cli.integrity.to_string() => Ok((cli_manifest(&cli.version), tree)),
+        installed => Err(broken(format!(
+            "installs {CLI_PACKAGE} with the integrity {}, but the lock says {}",
+            installed.as_deref().unwrap_or("that it does not say"),
+            cli.integrity
+        ))),
+    }
+}
+
+/// The integrity that a package-lock (npm's `lockfileVersion` 3) holds the CLI to.
+fn integrity_in_tree(tree: &[u8]) -> Option<String> {
+    let tree: serde_json::Value = serde_json::from_slice(tree).ok()?;
+    let package = tree.get("packages")?.get(format!("node_modules/{CLI_PACKAGE}"))?;
+    package.get("integrity")?.as_str().map(str::to_owned)
 }
 
 /// The pinned npm, run in a build root.

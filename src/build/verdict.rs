@@ -89,6 +89,16 @@ pub fn compare(
     // The seal is of our own gzip image; one that was asked for otherwise has other digests by design.
     let other = options.buildah || options.compression != crate::image::Compression::Gzip;
     if tgz && (other || sealed.image == made.sealed.image) && closure {
+        if !other && !layer {
+            return Err(Error::Lock {
+                place: Place::file(options.lock_dir.join(FILE_NAME)),
+                what: format!(
+                    "plugin `{}` of workspace `{}`: `layer` is {}, which is not the layer of the sealed image ({})",
+                    plugin.path, workspace.name, sealed.layer, made.sealed.layer
+                ),
+                hint: "restore the lock from version control".into(),
+            });
+        }
         let listed = made.files.to_text();
         // It decides nothing now, but the next comparison would name the wrong file.
         return if list.as_ref() == Some(&listed) {

@@ -13,6 +13,7 @@ use super::env::Env;
 use super::export::{Export, Exported, Programs};
 use super::packages::Packages;
 use super::packages::classic::MIRROR;
+use super::packages::unpinned::Unpinned;
 use super::report::{InstallScripts, PluginReport, WorkspaceReport};
 use super::root::Root;
 use super::tools::{Provider, npm_settings};
@@ -20,7 +21,10 @@ use super::tree::Dressing;
 use super::{BuiltWorkspace, Shared, inputs, install, kept, verdict};
 use crate::error::{Error, Result};
 use crate::lock::{Plugin, Workspace};
-use crate::store::{Entry, LockGuard};
+use crate::store::{Entry, LockGuard, Reading};
+
+/// Yarn's settings in every folder from the workspace up (yarn's "Configuration").
+const YARNRC: &str = ".yarnrc.yml";
 
 /// Builds a workspace; errors are in the result.
 pub async fn build(shared: &Shared, workspace: &Workspace) -> BuiltWorkspace {
@@ -28,6 +32,7 @@ pub async fn build(shared: &Shared, workspace: &Workspace) -> BuiltWorkspace {
     let logs = artefact::folder(&shared.options.output_dir, workspace).join("logs");
     let log_path = logs.join("workspace.log");
     let mut install_scripts = InstallScripts::default();
+    let mut unpinned = Unpinned::default();
     let kept = tokio::task::block_in_place(|| kept::all(shared, workspace));
     let nothing_to_do = kept.as_ref().is_ok_and(|kept| !shared.options.fetch_only && kept.iter().all(Option::is_some));
     let outcome = match kept {
@@ -38,7 +43,11 @@ pub async fn build(shared: &Shared, workspace: &Workspace) -> BuiltWorkspace {
                 let outcome = if shared.options.fetch_only {
                     fetch_closures(shared, workspace, &prepared, &logs, &mut seconds).await.map(|()| Vec::new())
                 } else {
-                    Ok(plugins(shared, workspace, &prepared, &logs, kept).await)
+                    let built = plugins(shared, workspace, &prepared, &logs, kept).await;
+                    used(shared, workspace, &prepared, &built).map(|used| {
+                        unpinned = used;
+                        built
+                    })
                 };
                 // The shared cache has it all.
                 let _ = remove_tree(&prepared.work.join("yarn"));
@@ -85,8 +94,21 @@ pub async fn build(shared: &Shared, workspace: &Workspace) -> BuiltWorkspace {
         name: workspace.name.clone(),
         report,
         plugins: plugins.into_iter().map(|(result, _)| result).collect(),
+        unpinned,
         error,
     }
+}
+
+/// The packages without a checksum that the workspace and the closures of its plugins use.
+fn used(shared: &Shared, workspace: &Workspace, prepared: &Prepared, built: &[PluginResult]) -> Result<Unpinned> {
+    let packages = Packages::new(&shared.store, &prepared.work.join("yarn"), &workspace.source.repo)?;
+    let mut all = prepared.used.clone();
+    // What was taken from the cache was sealed with its packages.
+    let built = built.iter().filter_map(|(result, _)| result.as_ref().ok().filter(|artefact| !artefact.kept));
+    for closure in built.filter_map(|artefact| artefact.made.closure.as_deref()) {
+        all.merge(install::Wanted::of(workspace, closure.as_bytes()).unpinned(&packages)?);
+    }
+    Ok(all)
 }
 
 /// A workspace that is ready for its exports.
@@ -98,6 +120,10 @@ pub(super) struct Prepared {
     pub(super) programs: Programs,
     /// The folder of everything of this build; other processes wait for it.
     pub(super) work: PathBuf,
+    /// What the lock has sealed of packages without a checksum.
+    sealed: Unpinned,
+    /// Those that the workspace itself uses.
+    used: Unpinned,
     /// Keeps other processes from this work, and the cache from being pruned of what it uses.
     _held: (LockGuard, Vec<Entry>),
 }
@@ -112,7 +138,10 @@ async fn prepare(
     let store = &shared.store;
     let (interrupt, ui) = (&shared.interrupt, &*shared.ui);
     let log = Log::create(log_path.to_path_buf())?;
-    let provider = Provider { store, registry: shared.registry.as_ref(), isolation: options.isolation, ui, interrupt };
+    // Times do not tell of a bit that the disk lost: where every byte counts, every byte is read.
+    let reading = if options.frozen { Reading::All } else { Reading::Changed };
+    let provider =
+        Provider { store, registry: shared.registry.as_ref(), reading, isolation: options.isolation, ui, interrupt };
     let tools = inputs::tools(&shared.lock, workspace);
 
     let started = Instant::now();
@@ -156,7 +185,8 @@ async fn prepare(
     // Caches of this build alone: what third-party code writes there, nobody else reads.
     let (yarn_cache, npm_cache) = (work.join("yarn"), work.join("npm"));
     fs::create_dir(&npm_cache).map_err(Error::io("create", &npm_cache))?;
-    let packages = Packages::new(store, &yarn_cache, &workspace.source.repo)?;
+    let sealed = Unpinned::sealed(&options.lock_dir, workspace)?;
+    let packages = Packages::new(store, &yarn_cache, &workspace.source.repo)?.held_to(sealed.clone());
     let started = Instant::now();
     let wanted = tokio::task::block_in_place(|| install::gather(shared, workspace, &tree, &packages))?;
     seconds.insert("packages".into(), started.elapsed().as_secs_f64());
@@ -165,6 +195,7 @@ async fn prepare(
         .show(&work.join("tmp"), "tmp", true)
         .show(&yarn_cache, "yarn", true)
         .show(&npm_cache, "npm", true)
+        .show(&yarnrc(&work, options.offline)?, YARNRC, false)
         .show(&bin, "tools/bin", false)
         .show(node.path(), "tools/node", false)
         .show(npm.path(), "tools/npm", false)
@@ -213,28 +244,51 @@ async fn prepare(
         // Else node-gyp downloads the headers from a place that nothing pins.
         env.set("npm_config_nodedir", root.inside(node.path()));
     }
-    let registry = shared.registry.as_ref().map(crate::store::npm::Registry::address).unwrap_or_default();
-    npm_settings(&mut env, &root.inside(&npm_cache), &registry);
+    let registry = &shared.registry_address;
+    npm_settings(&mut env, &root.inside(&npm_cache), registry);
     if !registry.is_empty() {
-        env.set("YARN_NPM_REGISTRY_SERVER", &registry).set("YARN_REGISTRY", &registry);
-    }
-    if options.offline {
-        env.set("YARN_ENABLE_NETWORK", "0");
+        env.set("YARN_NPM_REGISTRY_SERVER", registry).set("YARN_REGISTRY", registry);
     }
     if !options.install_scripts {
         env.set("YARN_ENABLE_SCRIPTS", "0").set("npm_config_ignore_scripts", "true");
     }
 
     let held = [node, npm, cli].into_iter().chain(yarn).collect();
-    let prepared = Prepared { tree, root, env, programs, work, _held: (guard, held) };
+    let used = Unpinned::default();
+    let mut prepared = Prepared { tree, root, env, programs, work, sealed, used, _held: (guard, held) };
     // Nothing is exported when only the cache is to be filled and it has all that the sealed closures name.
     let exports = !options.fetch_only || to_fetch(shared, workspace, &packages)?;
     let scripts = install::install(shared, workspace, &prepared, &log, exports, seconds).await?;
     tokio::task::block_in_place(|| wanted.take_back(&packages))?;
+    prepared.used = tokio::task::block_in_place(|| hold(shared, workspace, &prepared, &packages, &wanted))?;
     if exports {
         install::types(shared, workspace, &prepared, &log, seconds).await?;
     }
     Ok((prepared, scripts))
+}
+
+/// Writes yarn's settings that depend on how factory was called, above the sources, where yarn looks for them after
+/// the workspace's own. Not in a variable: a script that writes down its environment would make something else offline.
+fn yarnrc(work: &Path, offline: bool) -> Result<PathBuf> {
+    let path = work.join(YARNRC);
+    fs::write(&path, format!("enableNetwork: {}\n", !offline)).map_err(Error::io("write", &path))?;
+    Ok(path)
+}
+
+/// What of `wanted` has no checksum in its lockfile, held to what the lock has sealed.
+fn hold(
+    shared: &Shared,
+    workspace: &Workspace,
+    prepared: &Prepared,
+    packages: &Packages<'_>,
+    wanted: &install::Wanted,
+) -> Result<Unpinned> {
+    let options = &shared.options;
+    let used = wanted.unpinned(packages)?;
+    // `fetch` and `verify` go on with a lock that was sealed before packages were.
+    let frozen = options.frozen && !options.fetch_only && !options.judge;
+    prepared.sealed.hold(&used, &workspace.name, &options.lock_dir, frozen)?;
+    Ok(used)
 }
 
 /// Whether a backend must be exported to get its dependencies into the cache.
@@ -377,7 +431,8 @@ async fn export(
     }
     let root = prepared.root.with_tmp(&prepared.work.join("tmp"), &tmp, mount);
     let env = prepared.env.clone().with("TMPDIR", root.inside(&tmp));
-    let packages = Packages::new(&shared.store, &prepared.work.join("yarn"), &workspace.source.repo)?;
+    let packages = Packages::new(&shared.store, &prepared.work.join("yarn"), &workspace.source.repo)?
+        .held_to(prepared.sealed.clone());
     let network = !shared.options.offline && needs_network(shared, workspace, plugin, &packages)?;
     let started = Instant::now();
     let step = shared.ui.step(format!("{} {}", workspace.name, plugin.path), "export");
@@ -400,6 +455,7 @@ async fn export(
     if let Some(closure) = &exported.closure {
         let closure = install::Wanted::of(workspace, closure);
         tokio::task::block_in_place(|| closure.take_back(&packages))?;
+        tokio::task::block_in_place(|| hold(shared, workspace, prepared, &packages, &closure))?;
     }
     Ok(exported)
 }

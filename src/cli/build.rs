@@ -14,13 +14,14 @@ use super::resolve::{broken, code_of, failures, probe, read_lock, stale_reasons,
 use super::session::Session;
 use super::source::SourceArgs;
 use super::{paths, session, summary};
+use crate::build::packages::unpinned::Unpinned;
 use crate::build::report::{self, Report};
 use crate::build::root::{Isolation, IsolationChoice};
 use crate::build::{self, BuiltWorkspace, Options, Shared, inputs, plugins_yaml, seal};
 use crate::config::{Config, TagPrefix, Workspace};
 use crate::error::{Error, Place, Result, exit_code};
 use crate::image::Compression;
-use crate::lock::Lock;
+use crate::lock::{Lock, SealedPackages, Sha256};
 use crate::store::npm::Registry;
 use crate::store::{Store, atomic_file};
 use crate::ui::count;
@@ -209,7 +210,9 @@ pub(super) async fn share(
 ) -> Result<Arc<Shared>> {
     let Job { config, lock, lock_file, sources, options: args, .. } = job;
     let isolation = probe(session, &store, args.isolation).await?;
-    let registry = if args.offline { None } else { Some(Registry::of_machine()?) };
+    let registry = Registry::of_machine();
+    let registry_address = registry.as_ref().map(Registry::address).unwrap_or_default();
+    let registry = if args.offline { None } else { Some(registry?) };
     std::fs::create_dir_all(output_dir).map_err(Error::io("create", output_dir))?;
     let output_dir = output_dir.canonicalize().map_err(Error::io("open", output_dir))?;
     let jobs = args.jobs.map_or_else(session::jobs, usize::from);
@@ -237,6 +240,7 @@ pub(super) async fn share(
         lock,
         store,
         registry,
+        registry_address,
         ui: session.ui.clone(),
         interrupt: session.interrupt.clone(),
         slots: tokio::sync::Semaphore::new(jobs),
@@ -287,11 +291,11 @@ fn write_results(shared: &Shared, built: &[BuiltWorkspace], output_dir: &Path) -
     atomic_file(&output_dir.join(plugins_yaml::FILE_NAME), plugins_yaml::render(&entries).as_bytes())
 }
 
-/// Adds what this build found out to plugins that are not sealed yet: their companions first, then the lock, which is
-/// returned.
+/// Adds what this build found out to what is not sealed yet, plugins and packages: companions first, then the lock, which
+/// is returned.
 fn seal_lock(shared: &Shared, built: &[BuiltWorkspace], lock_file: &Path) -> Result<Lock> {
     let mut lock = shared.lock.clone();
-    let mut new = 0;
+    let (mut new, mut packages) = (0, 0);
     for workspace in &mut lock.workspace {
         let Some(built) = built.iter().find(|built| built.name == workspace.name) else { continue };
         // A local tree is no pin, and buildah's digests are buildah's.
@@ -312,10 +316,20 @@ fn seal_lock(shared: &Shared, built: &[BuiltWorkspace], lock_file: &Path) -> Res
             plugin.sealed = Some(artefact.sealed.clone());
             new += 1;
         }
+        let mut sealed = Unpinned::sealed(&shared.options.lock_dir, workspace)?;
+        if workspace.plugin.iter().any(|plugin| plugin.sealed.is_some()) && sealed.merge(built.unpinned.clone()) {
+            let text = sealed.to_text();
+            atomic_file(&Unpinned::path(&shared.options.lock_dir, &workspace.name), text.as_bytes())?;
+            workspace.sealed = Some(SealedPackages { packages: Sha256::of(&text) });
+            packages += 1;
+        }
     }
-    if new > 0 {
+    if new > 0 || packages > 0 {
         write_lock(lock_file, &lock)?;
-        shared.ui.note(format!("{}: {} sealed", lock_file.display(), count(new, "plugin")));
+        let plugins = (new > 0).then(|| format!("{} sealed", count(new, "plugin")));
+        let packages = (packages > 0).then(|| format!("packages of this platform in {}", count(packages, "workspace")));
+        let sealed = plugins.into_iter().chain(packages).collect::<Vec<_>>().join(", ");
+        shared.ui.note(format!("{}: {sealed}", lock_file.display()));
     }
     Ok(lock)
 }

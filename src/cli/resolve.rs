@@ -14,8 +14,8 @@ use crate::error::{Error, Place, Result, exit_code};
 use crate::lock::Lock;
 use crate::lock::stale::{self, Reason};
 use crate::resolve::{self, Moves, Request, Resolved, rhdh, wanted};
-use crate::store::atomic_file;
 use crate::store::npm::Registry;
+use crate::store::{Reading, atomic_file};
 use crate::ui::{self, count};
 
 /// Options of `factory resolve`.
@@ -143,6 +143,7 @@ pub(super) async fn resolve_now(
     let provider = Provider {
         store: &store,
         registry: Some(&registry),
+        reading: Reading::Changed,
         isolation,
         ui: &session.ui,
         interrupt: &session.interrupt,

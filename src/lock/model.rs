@@ -107,12 +107,23 @@ pub struct Workspace {
     pub tools: Option<Tools>,
     /// What is built.
     pub source: Source,
+    /// What builds found out about its packages; later builds are held to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sealed: Option<SealedPackages>,
     /// Every patch, overlay, scalprum and app-config file, sorted by path.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub input: Vec<Input>,
     /// The plugins, sorted by path.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub plugin: Vec<Plugin>,
+}
+
+/// Facts about a workspace's packages that only a build can know.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct SealedPackages {
+    /// Digest of `factory.lock.d/<workspace>/packages.sha512`: the packages that the lockfile has no checksum for.
+    pub packages: Sha256,
 }
 
 /// The source of a workspace.

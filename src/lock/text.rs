@@ -15,8 +15,8 @@ use crate::error::{Error, Place, Result};
 
 /// The format this factory writes, and the newest it reads.
 pub const VERSION: u32 = 1;
-/// Compatible additions within [`VERSION`].
-pub const REVISION: u32 = 0;
+/// Compatible additions within [`VERSION`]: 1 has `workspace.sealed`. A lock says the least that it needs.
+pub const REVISION: u32 = 1;
 /// The name of the lock beside the configuration.
 pub const FILE_NAME: &str = "factory.lock";
 /// The folder beside the lock that keeps third-party lockfiles.
@@ -32,6 +32,8 @@ impl Lock {
     pub fn to_text(&self) -> String {
         let mut sorted = self.clone();
         sorted.sort();
+        let is_new = sorted.workspace.iter().any(|workspace| workspace.sealed.is_some());
+        sorted.revision = if is_new { REVISION } else { 0 };
         let mut document = toml_edit::ser::to_document(&sorted).expect("every field of the lock has a TOML form");
         lay_out(&mut document);
         format!("{HEADER}{document}")
@@ -118,6 +120,7 @@ fn lay_out(document: &mut DocumentMut) {
         for workspace in workspaces.iter_mut() {
             block(workspace, "tools");
             block(workspace, "source");
+            block(workspace, "sealed");
             blocks(workspace, "input");
             blocks(workspace, "plugin");
             if let Some(plugins) = workspace.get_mut("plugin").and_then(Item::as_array_of_tables_mut) {
@@ -208,6 +211,7 @@ mod tests {
                 },
                 yarn_lock: Sha256::of("lock"),
             },
+            sealed: None,
             input: vec![Input { path: "patches/1.patch".into(), sha256: Sha256::of("patch"), executable: false }],
             plugin: vec![
                 plugin("plugins/b", "@x/b", Role::FrontendPlugin),
@@ -227,7 +231,7 @@ mod tests {
         });
         Lock {
             version: VERSION,
-            revision: REVISION,
+            revision: 0,
             rhdh: None,
             tools: Tools {
                 node: Node {
@@ -253,6 +257,17 @@ mod tests {
     }
 
     #[test]
+    fn sealed_packages_are_a_block_and_need_a_newer_reader() {
+        let mut lock = sample();
+        lock.workspace[1].sealed = Some(SealedPackages { packages: Sha256::of("packages") });
+        lock.revision = REVISION;
+        let text = lock.to_text();
+        assert_eq!(text, include_str!("../../tests/data/lock/version-1-revision-1.lock"));
+        lock.sort();
+        assert_eq!(Lock::from_text(&text, Path::new("factory.lock")).unwrap(), lock);
+    }
+
+    #[test]
     fn reading_what_was_written_gives_the_same_text() {
         let text = sample().to_text();
         let read = Lock::from_text(&text, Path::new("factory.lock")).unwrap();
@@ -273,7 +288,7 @@ mod tests {
         );
         assert_eq!(
             error_for("dir = \"acr\"", "dirs = \"acr\""),
-            "factory.lock:12:1: unknown field `dirs`, expected one of `name`, `dir`, `tools`, `source`, `input`, `plugin`"
+            "factory.lock:12:1: unknown field `dirs`, expected one of `name`, `dir`, `tools`, `source`, `sealed`, `input`, `plugin`"
         );
         assert_eq!(
             error_for("version = 1", "version = 9"),

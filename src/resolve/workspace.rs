@@ -98,6 +98,7 @@ pub fn read(
             yarn: Yarn { from: yarn.from, version: yarn.version.clone(), integrity: None, path: yarn.path.clone() },
             yarn_lock: Sha256::of(&lockfile),
         },
+        sealed: None,
         input: config.inputs.clone(),
         plugin: plugins,
     };

@@ -20,7 +20,8 @@ pub fn atomic_copy(from: &Path, path: &Path) -> Result<()> {
     atomic(path, |file| io::copy(&mut source, file).map(drop))
 }
 
-fn atomic(path: &Path, fill: impl FnOnce(&mut File) -> io::Result<()>) -> Result<()> {
+/// A file at `path` with what `write_all` writes into it.
+fn atomic(path: &Path, write_all: impl FnOnce(&mut File) -> io::Result<()>) -> Result<()> {
     let target = match fs::symlink_metadata(path) {
         Ok(found) if found.is_symlink() => fs::canonicalize(path).map_err(Error::io("write", path))?,
         _ => path.to_path_buf(),
@@ -34,7 +35,7 @@ fn atomic(path: &Path, fill: impl FnOnce(&mut File) -> io::Result<()>) -> Result
             .permissions(fs::Permissions::from_mode(0o666))
             .tempfile_in(parent)?;
         // Not through the temporary file's wrapper: its errors name a path that is nobody's.
-        fill(file.as_file_mut())?;
+        write_all(file.as_file_mut())?;
         file.as_file().sync_all()?;
         file.persist(&target).map_err(|error| error.error)?;
         sync_dir(parent)

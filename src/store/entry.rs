@@ -7,7 +7,9 @@ use std::sync::atomic::AtomicBool;
 use std::time::SystemTime;
 
 use super::lock::{self, LockGuard, Share};
-use super::{Kind, Store, file_name, sums};
+use super::seen::{self, Reading};
+use super::sums::{self, Looked};
+use super::{Kind, Store, file_name};
 use crate::{Error, Result};
 
 /// An entry in use: it is not pruned while this value lives.
@@ -97,7 +99,7 @@ impl Store {
 
     /// The entry `key` of a kind, every file of it as it was when it was filled. One in which a file changed is removed:
     /// it is never used. A process looks once, however many of its builds use the entry.
-    pub fn sound_entry(&self, kind: Kind, key: &str, interrupt: &AtomicBool) -> Result<Found> {
+    pub fn sound_entry(&self, kind: Kind, key: &str, reading: Reading, interrupt: &AtomicBool) -> Result<Found> {
         // One looks, and removes what is damaged; the others find it sound, or gone.
         let _alone = self.lock(&format!("{}.check", entry_lock_name(kind, key)), interrupt)?;
         let Some(entry) = self.find_entry(kind, key, interrupt)? else { return Ok(Found::Missing) };
@@ -105,10 +107,16 @@ impl Store {
         if is_known || !has_list(kind) {
             return Ok(Found::Sound(entry));
         }
-        if let Some(damage) = sums::damage(entry.path(), interrupt)? {
-            drop(entry);
-            self.remove_entry(kind, key, interrupt)?;
-            return Ok(Found::Damaged(damage));
+        match sums::look(entry.path(), reading, interrupt)? {
+            Looked::Damaged(damage) => {
+                drop(entry);
+                self.remove_entry(kind, key, interrupt)?;
+                return Ok(Found::Damaged(damage));
+            }
+            // Without the record the next look takes longer: a cache that cannot be written is none the worse for it.
+            Looked::Sound(record) => {
+                let _ = self.note(&entry.path().join(seen::RECORD), &record);
+            }
         }
         self.sound.lock().unwrap_or_else(PoisonError::into_inner).insert(entry.path().to_path_buf());
         Ok(Found::Sound(entry))
@@ -126,6 +134,17 @@ impl Store {
         let grave = self.scratch()?;
         fs::rename(&path, grave.path().join("x")).map_err(Error::io("remove", &path))?;
         Ok(true)
+    }
+
+    /// Writes a note into an entry, whole or not at all; what a run that dies leaves of it lies elsewhere.
+    fn note(&self, path: &Path, text: &str) -> Result<()> {
+        if fs::read(path).is_ok_and(|old| old == text.as_bytes()) {
+            return Ok(());
+        }
+        let scratch = self.scratch()?;
+        let new = scratch.path().join("note");
+        fs::write(&new, text).map_err(Error::io("write", &new))?;
+        fs::rename(&new, path).map_err(Error::io("write", path))
     }
 
     fn entry_path(&self, kind: Kind, key: &str) -> PathBuf {
@@ -188,11 +207,13 @@ mod tests {
         let open = || Store::open(root.path()).unwrap();
         let fill = |dir: &Path| fs::write(dir.join("a"), "1").map_err(Error::io("write", dir));
         drop(open().entry(Kind::Tools, "x", &GO, fill).unwrap());
-        assert!(matches!(open().sound_entry(Kind::Tools, "x", &GO).unwrap(), Found::Sound(_)));
+        assert!(matches!(open().sound_entry(Kind::Tools, "x", Reading::Changed, &GO).unwrap(), Found::Sound(_)));
         fs::write(root.path().join("tools/x/a"), "2").unwrap();
-        let Found::Damaged(what) = open().sound_entry(Kind::Tools, "x", &GO).unwrap() else { panic!("not noticed") };
+        let Found::Damaged(what) = open().sound_entry(Kind::Tools, "x", Reading::Changed, &GO).unwrap() else {
+            panic!("not noticed")
+        };
         assert!(what.ends_with("tools/x/a` is not what was written"), "{what}");
-        assert!(matches!(open().sound_entry(Kind::Tools, "x", &GO).unwrap(), Found::Missing));
+        assert!(matches!(open().sound_entry(Kind::Tools, "x", Reading::Changed, &GO).unwrap(), Found::Missing));
     }
 
     #[test]

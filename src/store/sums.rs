@@ -1,21 +1,23 @@
 //! What an entry was filled with: a list of its files with their SHA-256, held against the disk before each use.
 //!
 //! A tarball is held to its integrity when it is downloaded; once unpacked, nothing but this list knows what its files
-//! were. All bytes are read: a bit that the disk lost changes no time and no size. It finds damage, not malice by the
-//! owner of the cache, who could write a new list.
+//! were. Files that were not touched since they were last read are not read again, unless it is asked for
+//! ([`seen`](super::seen)). It finds damage, not malice by the owner of the cache, who could write a new list.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::fs::{self, File};
+use std::fs::{self, Metadata};
 use std::io::Read as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
+use std::time::SystemTime;
 
 use sha2::{Digest as _, Sha256};
 
+use super::seen::{self, Reading, Seen, Stat};
 use crate::{Error, Result};
 
 /// The list, in the entry's folder.
@@ -23,43 +25,78 @@ pub const LIST: &str = ".factory-files";
 /// More threads than this only wait for the disk.
 const MOST_THREADS: usize = 4;
 
-/// Writes the list of `folder` into it.
+/// Writes the list of `folder` into it, and the record of what was seen.
 pub fn write(folder: &Path, interrupt: &AtomicBool) -> Result<()> {
+    let before = SystemTime::now();
+    let found = files(folder, &Seen::default(), interrupt)?;
     let mut text = String::new();
-    for (path, sum) in sums(folder, interrupt)? {
-        let _ = writeln!(text, "{sum} {path}");
+    for File { path, sum, .. } in &found {
+        let _ = writeln!(text, "{} {path}", sum.as_deref().unwrap_or_default());
     }
-    let list = folder.join(LIST);
     // The list names itself by the digest of its own lines, so that a list cut short is noticed.
     let own = hex::encode(Sha256::digest(text.as_bytes()));
-    fs::write(&list, format!("{own}\n{text}")).map_err(Error::io("write", &list))
+    for (name, text) in [(LIST, format!("{own}\n{text}")), (seen::RECORD, record(&own, &found, before))] {
+        let path = folder.join(name);
+        fs::write(&path, text).map_err(Error::io("write", &path))?;
+    }
+    Ok(())
 }
 
-/// The first file of `folder` that is not what it was, in words; `None` when all is as it was.
-pub fn damage(folder: &Path, interrupt: &AtomicBool) -> Result<Option<String>> {
+fn record(list: &str, found: &[File], before: SystemTime) -> String {
+    seen::record(list, found.iter().map(|file| (file.path.as_str(), &file.stat)), before)
+}
+
+/// What [`look`] found.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Looked {
+    /// All is as it was; this is the text of the record of what was seen.
+    Sound(String),
+    /// The first file that is not what it was, in words.
+    Damaged(String),
+}
+
+/// Holds the files of `folder` against its list.
+pub fn look(folder: &Path, reading: Reading, interrupt: &AtomicBool) -> Result<Looked> {
+    let damaged = |path: &Path, what: &str| Ok(Looked::Damaged(format!("`{}` {what}", path.display())));
     let list = folder.join(LIST);
-    let Ok(text) = fs::read_to_string(&list) else {
-        return Ok(Some(format!("`{}` cannot be read", list.display())));
-    };
+    let Ok(text) = fs::read_to_string(&list) else { return damaged(&list, "cannot be read") };
     let (own, lines) = text.split_once('\n').unwrap_or_default();
     if hex::encode(Sha256::digest(lines.as_bytes())) != own {
-        return Ok(Some(format!("`{}` is not what was written", list.display())));
+        return damaged(&list, "is not what was written");
     }
+    let before = SystemTime::now();
+    let seen = match reading {
+        Reading::All => Seen::default(),
+        Reading::Changed => Seen::read(folder, own),
+    };
     let mut expected: BTreeMap<&str, &str> =
         lines.lines().filter_map(|line| line.split_once(' ')).map(|(sum, path)| (path, sum)).collect();
-    for (path, sum) in sums(folder, interrupt)? {
-        let what = match expected.remove(path.as_str()) {
-            Some(known) if known == sum => continue,
-            Some(_) => "is not what was written",
-            None => "was not there",
+    let found = files(folder, &seen, interrupt)?;
+    for File { path, sum, .. } in &found {
+        let what = match (expected.remove(path.as_str()), sum) {
+            (Some(_), None) => continue,
+            (Some(known), Some(sum)) if known == sum => continue,
+            (Some(_), Some(_)) => "is not what was written",
+            (None, _) => "was not there",
         };
-        return Ok(Some(format!("`{}` {what}", folder.join(path).display())));
+        return damaged(&folder.join(path), what);
     }
-    Ok(expected.keys().next().map(|path| format!("`{}` is gone", folder.join(path).display())))
+    match expected.keys().next() {
+        Some(path) => damaged(&folder.join(path), "is gone"),
+        None => Ok(Looked::Sound(record(own, &found, before))),
+    }
 }
 
-/// The digest of each file and link below `folder`, sorted by path; the executable bit is part of it.
-fn sums(folder: &Path, interrupt: &AtomicBool) -> Result<Vec<(String, String)>> {
+/// A file or link of an entry.
+struct File {
+    path: String,
+    /// None when it was not read, since it is as it was.
+    sum: Option<String>,
+    stat: Stat,
+}
+
+/// The files and links below `folder`, sorted by path; those that are not `seen` are read.
+fn files(folder: &Path, seen: &Seen, interrupt: &AtomicBool) -> Result<Vec<File>> {
     let mut paths = Vec::new();
     walk(folder, "", &mut paths)?;
     let next = AtomicUsize::new(0);
@@ -72,7 +109,12 @@ fn sums(folder: &Path, interrupt: &AtomicBool) -> Result<Vec<(String, String)>> 
             if interrupt.load(Ordering::Relaxed) {
                 return Err(Error::Interrupted);
             }
-            own.push((path.clone(), sum(&folder.join(path), &mut buffer)?));
+            let place = folder.join(path);
+            // Looked at before it is read: what is written to it meanwhile gives it another ctime.
+            let meta = place.symlink_metadata().map_err(Error::io("read", &place))?;
+            let stat = Stat::of(&meta);
+            let sum = if seen.knows(path, &stat) { None } else { Some(sum(&place, &meta, &mut buffer)?) };
+            own.push(File { path: path.clone(), sum, stat });
         }
         found.lock().unwrap_or_else(PoisonError::into_inner).append(&mut own);
         Ok(())
@@ -92,7 +134,7 @@ fn sums(folder: &Path, interrupt: &AtomicBool) -> Result<Vec<(String, String)>> 
         return Err(error);
     }
     let mut found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
-    found.sort_unstable();
+    found.sort_unstable_by(|a, b| a.path.cmp(&b.path));
     Ok(found)
 }
 
@@ -107,7 +149,7 @@ fn walk(folder: &Path, prefix: &str, paths: &mut Vec<String>) -> Result<()> {
         let path = if prefix.is_empty() { name.to_owned() } else { format!("{prefix}/{name}") };
         if entry.file_type().map_err(Error::io("read", &here))?.is_dir() {
             walk(folder, &path, paths)?;
-        } else if path != LIST {
+        } else if path != LIST && path != seen::RECORD {
             paths.push(path);
         }
     }
@@ -115,13 +157,12 @@ fn walk(folder: &Path, prefix: &str, paths: &mut Vec<String>) -> Result<()> {
 }
 
 /// `l`, `x` or `-` for link, executable and plain, then the SHA-256 of the content.
-fn sum(path: &Path, buffer: &mut [u8]) -> Result<String> {
-    let meta = path.symlink_metadata().map_err(Error::io("read", path))?;
+fn sum(path: &Path, meta: &Metadata, buffer: &mut [u8]) -> Result<String> {
     if meta.is_symlink() {
         let target = fs::read_link(path).map_err(Error::io("read", path))?;
         return Ok(format!("l{}", hex::encode(Sha256::digest(target.as_os_str().as_encoded_bytes()))));
     }
-    let mut file = File::open(path).map_err(Error::io("read", path))?;
+    let mut file = fs::File::open(path).map_err(Error::io("read", path))?;
     let mut hasher = Sha256::new();
     loop {
         match file.read(buffer) {
@@ -141,6 +182,51 @@ mod tests {
 
     static GO: AtomicBool = AtomicBool::new(false);
 
+    fn sound(folder: &Path, reading: Reading) -> String {
+        match look(folder, reading, &GO).unwrap() {
+            Looked::Sound(record) => record,
+            Looked::Damaged(what) => panic!("{what}"),
+        }
+    }
+
+    /// The record of all files of a folder, as if they had been there for long.
+    fn settled(folder: &Path) {
+        let text = fs::read_to_string(folder.join(LIST)).unwrap();
+        let own = text.split_once('\n').unwrap().0;
+        let files = files(folder, &Seen::default(), &GO).unwrap();
+        let later = SystemTime::now() + std::time::Duration::from_secs(60);
+        fs::write(folder.join(seen::RECORD), record(own, &files, later)).unwrap();
+    }
+
+    #[test]
+    fn what_was_seen_is_not_read_again_unless_all_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path();
+        fs::write(folder.join("a.js"), "1").unwrap();
+        write(folder, &GO).unwrap();
+        // Just written: another write may leave the same time.
+        assert_eq!(sound(folder, Reading::All).lines().count(), 2);
+        settled(folder);
+        let read = |seen: &Seen| files(folder, seen, &GO).unwrap()[0].sum.is_some();
+        let list = fs::read_to_string(folder.join(LIST)).unwrap();
+        let own = list.split_once('\n').unwrap().0;
+        assert!(!read(&Seen::read(folder, own)));
+        // A record of another list, a damaged one, none.
+        assert!(read(&Seen::read(folder, "another")));
+        let record = fs::read_to_string(folder.join(seen::RECORD)).unwrap();
+        fs::write(folder.join(seen::RECORD), record.replace(" a.js", " b.js")).unwrap();
+        assert!(read(&Seen::read(folder, own)));
+        fs::remove_file(folder.join(seen::RECORD)).unwrap();
+        assert!(read(&Seen::read(folder, own)));
+        // A copy is another file, whatever its times say.
+        settled(folder);
+        let time = fs::metadata(folder.join("a.js")).unwrap().modified().unwrap();
+        fs::copy(folder.join("a.js"), folder.join("copy")).unwrap();
+        fs::File::options().write(true).open(folder.join("copy")).unwrap().set_modified(time).unwrap();
+        fs::rename(folder.join("copy"), folder.join("a.js")).unwrap();
+        assert!(read(&Seen::read(folder, own)));
+    }
+
     #[test]
     fn every_change_of_a_file_is_found_and_named() {
         let dir = tempfile::tempdir().unwrap();
@@ -151,19 +237,24 @@ mod tests {
             fs::write(folder.join("a.js"), "1").unwrap();
             std::os::unix::fs::symlink("a.js", folder.join("link")).unwrap();
             write(&folder, &GO).unwrap();
-            assert_eq!(damage(&folder, &GO).unwrap(), None);
+            settled(&folder);
+            sound(&folder, Reading::Changed);
             folder
         };
         let said = |folder: &Path| {
-            let text = damage(folder, &GO).unwrap().unwrap();
-            text.replace(&format!("{}/", folder.display()), "")
+            let look = |reading| match look(folder, reading, &GO).unwrap() {
+                Looked::Damaged(text) => text.replace(&format!("{}/", folder.display()), ""),
+                Looked::Sound(_) => panic!("not noticed"),
+            };
+            assert_eq!(look(Reading::All), look(Reading::Changed));
+            look(Reading::Changed)
         };
         // A flipped bit that leaves size and times as they were.
         let folder = make("bit");
         let file = folder.join("bin/node");
         let time = fs::metadata(&file).unwrap().modified().unwrap();
         fs::write(&file, "binary".replace('b', "c")).unwrap();
-        File::options().write(true).open(&file).unwrap().set_modified(time).unwrap();
+        fs::File::options().write(true).open(&file).unwrap().set_modified(time).unwrap();
         assert_eq!(said(&folder), "`bin/node` is not what was written");
 
         let folder = make("gone");

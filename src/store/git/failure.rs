@@ -216,14 +216,14 @@ impl Failure {
 /// An object that should be there cannot be read.
 pub(super) fn damaged(url: &SourceUrl, error: &gix::Error) -> Error {
     let cause = error.iter_errors().last().map(ToString::to_string).unwrap_or_default();
+    let cause = url.redact(&cause);
+    if url.local_path().is_none() {
+        return Error::Damaged { url: url.to_string(), cause };
+    }
     Error::Build {
-        what: format!("cannot read from the repository `{url}`: {}", url.redact(&cause)),
+        what: format!("cannot read from the repository `{url}`: {cause}"),
         tail: Vec::new(),
-        hint: match url.local_path() {
-            Some(_) => "check it with `git fsck`; a partial clone lacks files: fetch them with `git fetch --refetch`",
-            None => "the cached copy may be damaged: remove it with `factory cache prune`",
-        }
-        .to_owned(),
+        hint: "check it with `git fsck`; a partial clone lacks files: fetch them with `git fetch --refetch`".to_owned(),
     }
 }
 

@@ -44,6 +44,13 @@ impl Store {
         }
         Ok(Repository { store: self.clone(), url: url.clone(), dir, in_use })
     }
+
+    /// Removes what the cache keeps of the repository at `url`, for instance because it is damaged; false when there was
+    /// nothing. Waits for those who use it. A local repository is nobody's to remove.
+    pub fn remove_repository(&self, url: &SourceUrl, interrupt: &AtomicBool) -> Result<bool> {
+        let Place::Remote { .. } = url.place() else { return Ok(false) };
+        self.remove_entry(Kind::Git, &repository_key(url), interrupt)
+    }
 }
 
 impl Repository {
@@ -69,10 +76,6 @@ impl Repository {
                 ));
             }
             Ok(None) => return Ok(None),
-            Err(error) if self.is_remote() => {
-                tracing::debug!("`{}` is damaged: {error}", self.dir.display());
-                return Ok(None);
-            }
             Err(error) => return Err(super::failure::damaged(&self.url, &error)),
         }
         Tree::open(self, repo, id).map(Some)

@@ -134,8 +134,12 @@ impl Tree {
                 hint: "check the commit: such files are not read from a source".to_owned(),
             });
         }
-        let mut blob = self.repo.find_object(node.id).map_err(|error| self.damaged(&error))?;
-        Ok(Some(std::mem::take(&mut blob.data)))
+        self.blob(node.id).map(Some)
+    }
+
+    /// The bytes of the object `id`, held to that id.
+    fn blob(&self, id: ObjectId) -> Result<Vec<u8>> {
+        blob(&self.repo, id).map_err(|error| self.damaged(&error))
     }
 
     /// What lies at `path`, through symlinks; `None` for nothing.
@@ -282,8 +286,7 @@ impl Tree {
         if size > LONGEST_PATH as u64 {
             return Err(self.hostile("a symlink that is too long"));
         }
-        let mut link = self.repo.find_object(id).map_err(|error| self.damaged(&error))?;
-        Ok(std::mem::take(&mut link.data))
+        self.blob(id)
     }
 
     fn hostile(&self, what: &str) -> Error {
@@ -322,14 +325,15 @@ pub(crate) struct Reader {
 impl Reader {
     /// The bytes of the file `id`, held to that id: a damaged cache is noticed here, not in a build.
     pub(crate) fn blob(&self, id: ObjectId) -> Result<Vec<u8>> {
-        let read = || -> gix::Result<Vec<u8>> {
-            let mut blob = self.repo.find_blob(id)?;
-            let data = std::mem::take(&mut blob.data);
-            gix::objs::compute_hash(id.kind(), gix::objs::Kind::Blob, &data)?.verify(&id)?;
-            Ok(data)
-        };
-        read().map_err(|error| damaged(&self.url, &error))
+        blob(&self.repo, id).map_err(|error| damaged(&self.url, &error))
     }
+}
+
+fn blob(repo: &gix::Repository, id: ObjectId) -> gix::Result<Vec<u8>> {
+    let mut blob = repo.find_blob(id)?;
+    let data = std::mem::take(&mut blob.data);
+    gix::objs::compute_hash(id.kind(), gix::objs::Kind::Blob, &data)?.verify(&id)?;
+    Ok(data)
 }
 
 fn join(folder: &BStr, name: &BStr) -> BString {
