@@ -275,7 +275,7 @@ require('child_process').spawn('sleep', ['86399.125'], { detached: true, stdio: 
         .collect();
     assert!(survivors.is_empty(), "a process outlived its build");
 
-    let again = place.build("build", &["--offline"], &dir.path().join("again"));
+    let again = place.build("build", &["--offline", "--rebuild"], &dir.path().join("again"));
     assert_code(&again, 4);
     let offline = unpacked(&dir.path().join("again"), "dist/environment.json");
     assert_eq!(without_random(&offline), without_random(&said), "offline, scripts see something else");
@@ -283,6 +283,19 @@ require('child_process').spawn('sleep', ['86399.125'], { detached: true, stdio: 
     assert!(
         said.contains("plugin `plugins/greeting-backend` of workspace `greeting` is not what the lock has sealed: `dist/a-stamp.txt` differs first, of "),
         "{said}"
+    );
+
+    // From scratch, with a cache of its own.
+    let report = dir.path().join("verdicts.json");
+    let verified = place.factory("verify", &["--report", report.to_str().unwrap()]).output().unwrap();
+    assert_code(&verified, 4);
+    let said = String::from_utf8_lossy(&verified.stdout).into_owned();
+    assert!(said.starts_with("greeting plugins/greeting-backend: `dist/a-stamp.txt` differs first, of "), "{said}");
+    let report: serde_json::Value = serde_json::from_slice(&fs::read(report).unwrap()).unwrap();
+    let verdict = &report["plugins"][0];
+    assert_eq!(
+        (&verdict["path"], &verdict["verdict"], &verdict["file"]),
+        (&"plugins/greeting-backend".into(), &"plugin".into(), &"dist/a-stamp.txt".into())
     );
 }
 
@@ -294,7 +307,7 @@ fn real_an_embedded_package_that_builds_otherwise_is_named() {
     let place = Place::new(dir.path(), |example| plant(example, "greeting-common", script));
     assert_code(&place.build("run", &[], &dir.path().join("out")), 0);
 
-    let again = place.build("build", &["--offline"], &dir.path().join("again"));
+    let again = place.build("build", &["--offline", "--rebuild"], &dir.path().join("again"));
     let said = stderr(&again);
     let error = "error: plugin `plugins/greeting-backend` of workspace `greeting` is not what the lock has sealed: its \
                  closure no longer fits, since `@factory-examples/plugin-greeting-common`, which it embeds, was not rebuilt \
