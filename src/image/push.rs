@@ -2,7 +2,7 @@
 //!
 //! [`registry`] says where to and by whose leave, `credentials` finds the login, `session` talks the registry
 //! into accepting it, `transfer` moves blobs and manifests, `fault` tells what is worth a second try, and
-//! `handover` hands an image to skopeo or buildah where our own client does not get through. [`referrer`] makes
+//! `handover` hands an image to skopeo or buildah where our own client does not get through. `referrer` makes
 //! documents about an image into manifests, `attach` pushes them.
 
 mod attach;
@@ -11,7 +11,7 @@ mod credentials;
 mod fault;
 mod handover;
 mod helper;
-pub mod referrer;
+mod referrer;
 pub mod registry;
 pub mod secret;
 mod session;

@@ -143,16 +143,17 @@ mod tests {
                 })
                 .collect()
         };
-        super::summary(&diff).into_iter().map(|(what, spans)| format!("{what}: {}\n", plain(spans))).collect()
+        let lines = super::summary(&diff).into_iter().map(|(what, spans)| format!("{what}: {}", plain(spans)));
+        lines.collect::<Vec<_>>().join("\n")
     }
 
     #[test]
     fn what_is_none_is_not_said() {
-        assert_eq!(said(Form::Lock, Summary::default()), "workspaces: none\nplugins: none\n");
+        assert_eq!(said(Form::Lock, Summary::default()), "workspaces: none\nplugins: none");
         let counts = |kept, unchanged| Counts { kept, unchanged, ..Counts::default() };
         let same = Summary { workspaces: counts(3, 3), plugins: counts(7, 7), ..Summary::default() };
-        assert_eq!(said(Form::Lock, same), "workspaces: 3 kept, all unchanged\nplugins: 7 kept, all unchanged\n");
-        let some = Summary {
+        assert_eq!(said(Form::Lock, same), "workspaces: 3 kept, all unchanged\nplugins: 7 kept, all unchanged");
+        let changed = Summary {
             workspaces: Counts { removed: 1, ..counts(3, 0) },
             other_commit: 3,
             plugins: Counts { added: 2, moved: 1, ..counts(7, 6) },
@@ -160,12 +161,12 @@ mod tests {
             host: Some(HostCounts::default()),
         };
         assert_eq!(
-            said(Form::Configuration, some),
+            said(Form::Configuration, changed),
             "workspaces: 1 removed, 3 kept: 3 at another ref\n\
              plugins: 2 added, 7 kept: 1 with changes of their own, 6 unchanged\n\
              moved: 1 plugin, counted as removed and as added\n\
              host: packages that plugins can share: none\n\
-             outputs: 1 not reproducible, 6 not built on both sides\n"
+             outputs: 1 not reproducible, 6 not built on both sides"
         );
     }
 
