@@ -302,7 +302,7 @@ mod tests {
         // Of several errors the first in the text, whatever its name.
         assert_eq!(
             error_for("dir = \"acr\"", "zone = 1\narea = 2"),
-            "factory.lock:12:1: unknown field `zone`, expected one of `name`, `dir`, `tools`, `source`, `input`, `plugin`"
+            "factory.lock:12:1: unknown field `zone`, expected one of `name`, `dir`, `tools`, `source`, `sealed`, `input`, `plugin`"
         );
         assert_eq!(
             error_for("version = 1", "version = 0"),
