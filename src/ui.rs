@@ -9,6 +9,7 @@ use std::panic::Location;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+use anstream::AutoStream;
 use anstyle::{AnsiColor, Style};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -208,19 +209,22 @@ impl Drop for Step<'_> {
     }
 }
 
-/// Writes data to stdout. A closed pipe ends the data, not the program.
+/// Writes data to stdout, with its colours where they are wanted. A closed pipe ends the data, not the program.
 pub fn data(text: impl Display) -> io::Result<()> {
-    let mut out = anstream::stdout().lock();
-    match write!(out, "{text}").and_then(|()| out.flush()) {
-        Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        other => other,
-    }
+    // Stripped before it is written: between colours, pieces would go out one by one.
+    let mut out = AutoStream::new(Vec::new(), AutoStream::choice(&io::stdout()));
+    write!(out, "{text}")?;
+    write_data(&out.into_inner())
 }
 
-/// Writes data to stdout byte by byte, without taking what looks like a colour out of it.
+/// Writes data to stdout without taking what looks like a colour out of it.
 pub fn data_as_it_is(text: &str) -> io::Result<()> {
+    write_data(text.as_bytes())
+}
+
+fn write_data(bytes: &[u8]) -> io::Result<()> {
     let mut out = io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+    match out.write_all(bytes).and_then(|()| out.flush()) {
         Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         other => other,
     }
