@@ -257,6 +257,19 @@ pub fn count(n: usize, noun: &str) -> String {
     if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }
 }
 
+/// The first few of a list, and how many more there are: `a, b and 12 more`.
+pub fn some<T: Display>(list: impl ExactSizeIterator<Item = T>) -> String {
+    const SHOWN: usize = 5;
+    let more = list.len().saturating_sub(SHOWN);
+    let text = list.take(SHOWN).map(|one| one.to_string()).collect::<Vec<_>>().join(", ");
+    if more == 0 { text } else { format!("{text} and {more} more") }
+}
+
+/// [`some`] names, in back-ticks.
+pub fn some_names<T: Display>(names: impl ExactSizeIterator<Item = T>) -> String {
+    some(names.map(|name| format!("`{name}`")))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -16,33 +16,18 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
-use factory::image::{Attached, Attachment, Compression, PushOptions, Registry, Retries};
+use factory::image::{Attached, Attachment, Compression, Registry};
 use factory::lock::Sha256;
 use factory::{Error, Result};
 use faulty::{Fault, Proxy, Request, status};
 use package::{EPOCH, Made, make, run};
-use registry::{PAIR, PASSWORD, Server, USER, variables};
+use registry::{PAIR, PASSWORD, Server, USER, block_on, options, variables};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 const REPOSITORY: &str = "team/x-plugin-todo";
 const INDEX: &str = "application/vnd.oci.image.index.v1+json";
-
-fn options() -> PushOptions {
-    let retries = Retries {
-        tries: 4,
-        first_pause: Duration::from_millis(1),
-        longest_pause: Duration::from_secs(300),
-        stall: Duration::from_secs(20),
-    };
-    PushOptions { retries, ..PushOptions::default() }
-}
-
-fn block_on<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
-}
 
 fn insecure(address: &str) -> Registry {
     Registry::from_variables(&variables(address, &[("REGISTRY_INSECURE", "true")])).unwrap()

@@ -18,17 +18,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use factory::image::{Compression, EntrySet, Facts, Layout, PushOptions, Pusher, Registry, buildah};
 use faulty::{Fault, Proxy};
 use package::{EPOCH, make, run, tree, write_package};
-use registry::{PAIR, PASSWORD, Server, USER, variables};
+use registry::{PAIR, PASSWORD, Server, USER, block_on, variables};
 use serde_json::Value;
 
 const REPOSITORY: &str = "team/x-plugin-todo";
 
 fn text(path: &Path) -> &str {
     path.to_str().unwrap()
-}
-
-fn block_on<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
 }
 
 fn with_login(address: &str) -> Registry {

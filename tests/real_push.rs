@@ -14,11 +14,11 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use factory::image::{Compression, PushOptions, Pushed, Registry, Retries};
+use factory::image::{Compression, PushOptions, Pushed, Registry};
 use factory::{Error, Result};
 use faulty::{Fault, Proxy, header, status};
 use package::{Made, make, run, tree};
-use registry::{PAIR, PASSWORD, Server, USER, variables};
+use registry::{PAIR, PASSWORD, Server, USER, block_on, options, variables};
 use tempfile::TempDir;
 
 const REPOSITORY: &str = "team/x-plugin-todo";
@@ -29,21 +29,6 @@ fn text(path: &Path) -> &str {
 
 fn plugin(dir: &TempDir) -> Made {
     make(dir.path(), "@x/plugin-todo", "1.2.3", Compression::Gzip)
-}
-
-/// Impatient, so that a test that must fail does so soon.
-fn options() -> PushOptions {
-    let retries = Retries {
-        tries: 4,
-        first_pause: Duration::from_millis(1),
-        longest_pause: Duration::from_secs(300),
-        stall: Duration::from_secs(20),
-    };
-    PushOptions { retries, ..PushOptions::default() }
-}
-
-fn block_on<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
 }
 
 fn at(address: &str, more: &[(&str, &str)]) -> Registry {

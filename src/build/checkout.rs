@@ -17,6 +17,7 @@ use gix::bstr::{BStr, BString, ByteSlice};
 use gix::validate::path::component;
 
 use crate::store::git::{EntryKind, Node, Tree};
+use crate::ui::some_names;
 use crate::{Error, Result};
 
 /// More threads than this only wait for the disk.
@@ -91,11 +92,11 @@ fn write_all(tree: &Tree, sub_path: &str, dest: &Path, interrupt: &AtomicBool) -
     let submodules: Vec<_> =
         nodes.iter().filter(|node| node.kind == EntryKind::Submodule).map(|node| node.path.to_string()).collect();
     if !submodules.is_empty() {
-        let names = some(&submodules);
+        let names = some_names(submodules.iter());
         checked_out.warnings.push(format!("submodules are left out, their folders are empty: {names}"));
     }
     if !pointers.is_empty() {
-        let names = some(&pointers);
+        let names = some_names(pointers.iter());
         checked_out.warnings.push(format!("files kept in Git LFS are left as pointers: {names}"));
     }
     Ok(checked_out)
@@ -242,16 +243,6 @@ fn refused(tree: &Tree, what: &str) -> Error {
         what: format!("commit `{}` of `{}` {what}", tree.commit(), tree.url()),
         tail: Vec::new(),
         hint: "such a commit is not built: fix it in the repository, or pin another one".to_owned(),
-    }
-}
-
-/// The first few names, and how many more.
-fn some(names: &[String]) -> String {
-    const SHOWN: usize = 5;
-    let text = names.iter().take(SHOWN).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-    match names.len().saturating_sub(SHOWN) {
-        0 => text,
-        more => format!("{text} and {more} more"),
     }
 }
 

@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
+use crate::ui::some_names;
+
 /// Yarn's code of "The lockfile would have been modified by this install".
 const CODE: &str = "YN0028";
 /// How the reference of an embedded package begins: it is a folder of the export, and its hash is that of its content.
 const FOLDER: &str = "file:";
-/// Names shown of a long list.
-const SHOWN: usize = 5;
 
 /// What is no longer what a closure says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -50,19 +50,14 @@ impl fmt::Display for Drift {
         f.write_str("its closure no longer fits")?;
         match (self.embedded.len(), self.others.len()) {
             (0, 0) => Ok(()),
-            (0, _) => write!(f, ": it differs in {}", some(&self.others)),
-            (1, _) => write!(f, ", since {}, which it embeds, was not rebuilt identically", some(&self.embedded)),
-            (_, _) => write!(f, ", since {}, which it embeds, were not rebuilt identically", some(&self.embedded)),
+            (0, _) => write!(f, ": it differs in {}", some_names(self.others.iter())),
+            (1, _) => {
+                write!(f, ", since {}, which it embeds, was not rebuilt identically", some_names(self.embedded.iter()))
+            }
+            (_, _) => {
+                write!(f, ", since {}, which it embeds, were not rebuilt identically", some_names(self.embedded.iter()))
+            }
         }
-    }
-}
-
-/// The first few names, and how many more.
-fn some(names: &BTreeSet<String>) -> String {
-    let text = names.iter().take(SHOWN).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-    match names.len().saturating_sub(SHOWN) {
-        0 => text,
-        more => format!("{text} and {more} more"),
     }
 }
 

@@ -13,9 +13,7 @@ use super::report::InstallScripts;
 use super::workspace::Prepared;
 use crate::error::{Error, Result};
 use crate::lock::{Plugin, Workspace};
-
-/// Names shown of a long list.
-const SHOWN: usize = 5;
+use crate::ui::some;
 
 /// True for yarn 2 and later.
 pub fn is_berry(workspace: &Workspace) -> bool {
@@ -105,24 +103,18 @@ pub(super) fn gather(
     let name = &workspace.name;
     let what = match (copied.damaged.as_slice(), copied.missing.as_slice()) {
         ([], []) => return Ok(own),
-        ([], missing) => format!("packages of workspace `{name}` are not in the cache: {}", some(missing)),
+        ([], missing) => format!("packages of workspace `{name}` are not in the cache: {}", some(missing.iter())),
         (damaged, _) => {
-            format!("packages of workspace `{name}` in the cache were damaged and are removed: {}", some(damaged))
+            format!(
+                "packages of workspace `{name}` in the cache were damaged and are removed: {}",
+                some(damaged.iter())
+            )
         }
     };
     Err(Error::network(
         format!("{what}; `--offline` allows no network"),
         format!("run `factory fetch {name}` with a network first"),
     ))
-}
-
-/// The first few names, and how many more.
-fn some(names: &[String]) -> String {
-    let text = names.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", ");
-    match names.len().saturating_sub(SHOWN) {
-        0 => text,
-        more => format!("{text} and {more} more"),
-    }
 }
 
 /// `yarn install`. `build` is false when nothing will be built: then no install script needs to run.

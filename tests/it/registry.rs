@@ -7,6 +7,7 @@ use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
+use factory::image::{PushOptions, Retries};
 use tempfile::TempDir;
 
 pub const USER: &str = "planted-user";
@@ -15,6 +16,21 @@ pub const PASSWORD: &str = "planted-hunter2";
 pub const PAIR: &str = "cGxhbnRlZC11c2VyOnBsYW50ZWQtaHVudGVyMg==";
 /// bcrypt of [`PASSWORD`].
 const HTPASSWD: &str = "planted-user:$2b$04$abcdefghijklmnopqrstuuZeexdCfRDU/Z8SgoIARmLxJkUifpZbe\n";
+
+/// Impatient, so that a test that must fail does so soon.
+pub fn options() -> PushOptions {
+    let retries = Retries {
+        tries: 4,
+        first_pause: std::time::Duration::from_millis(1),
+        longest_pause: std::time::Duration::from_secs(300),
+        stall: std::time::Duration::from_secs(20),
+    };
+    PushOptions { retries, ..PushOptions::default() }
+}
+
+pub fn block_on<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
+}
 
 pub struct Server {
     child: Child,

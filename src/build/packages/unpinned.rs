@@ -11,11 +11,10 @@ use crate::build::tools::platform;
 use crate::error::{Error, Place, Result};
 use crate::lock::text::{COMPANION, FILE_NAME};
 use crate::lock::{Sha256, Workspace};
+use crate::ui::some_names;
 
 /// The list's name in the workspace's folder beside the lock. No plugin's folder is called so.
 const LIST: &str = "packages.sha512";
-/// Names shown of a long list.
-const SHOWN: usize = 5;
 
 /// The SHA-512 in hex of yarn's zips, by locator and cache key.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -94,21 +93,18 @@ impl Unpinned {
                                 .into(),
                     });
                 }
-                None => unlisted.push(format!("`{locator}`")),
+                None => unlisted.push(locator),
             }
         }
         if !frozen || unlisted.is_empty() {
             return Ok(());
         }
-        let more = unlisted.len().saturating_sub(SHOWN);
-        unlisted.truncate(SHOWN);
-        let more = if more == 0 { String::new() } else { format!(" and {more} more") };
         Err(Error::Lock {
             place: Place::file(lock_dir.join(FILE_NAME)),
             what: format!(
-                "workspace `{workspace}` was sealed without packages that it needs on {}: {}{more}",
+                "workspace `{workspace}` was sealed without packages that it needs on {}: {}",
                 platform()?,
-                unlisted.join(", ")
+                some_names(unlisted.iter())
             ),
             hint: "build without `--frozen` once on this platform, and commit the lock".into(),
         })

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::natives::Marker;
+use crate::ui::some_names;
 
 /// An error or warning about a plugin's export.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -143,7 +144,7 @@ impl fmt::Display for Kind {
                 write!(f, "yarn's `nodeLinker` is `{linker}`: rhdh-cli finds packages in `node_modules` only")
             }
             Self::PlatformPackages { names } => {
-                write!(f, "the export is for one platform only: it contains {}", list(names))
+                write!(f, "the export is for one platform only: it contains {}", some_names(names.iter()))
             }
             Self::MandatoryNative { name, marker, path } => write!(
                 f,
@@ -230,14 +231,5 @@ impl Kind {
             _ => return None,
         };
         Some(hint.to_owned())
-    }
-}
-
-fn list(names: &[String]) -> String {
-    const SHOWN: usize = 5;
-    let shown = names.iter().take(SHOWN).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-    match names.len().saturating_sub(SHOWN) {
-        0 => shown,
-        more => format!("{shown} and {more} more"),
     }
 }
