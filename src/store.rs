@@ -31,7 +31,7 @@ mod seen;
 mod sums;
 
 pub use atomic::{atomic_copy, atomic_dir, atomic_file};
-pub use entry::{Entry, Found};
+pub use entry::{Entry, Found, entry_lock_name};
 pub use lock::{LockGuard, Share};
 pub use prune::{Pruned, Size, What};
 pub use scratch::Scratch;
@@ -55,11 +55,13 @@ pub enum Kind {
     Yarn,
     /// Finished builds.
     Builds,
+    /// The trees of the last builds.
+    Work,
 }
 
 impl Kind {
     /// All kinds, in the order `factory cache size` prints them.
-    pub const ALL: [Self; 5] = [Self::Git, Self::Tools, Self::Npm, Self::Yarn, Self::Builds];
+    pub const ALL: [Self; 6] = [Self::Git, Self::Tools, Self::Npm, Self::Yarn, Self::Builds, Self::Work];
 
     /// True for a folder that a tool keeps as its own cache: it goes as a whole or not at all.
     pub fn is_whole(self) -> bool {
@@ -74,6 +76,7 @@ impl Kind {
             Self::Npm => "npm",
             Self::Yarn => "yarn",
             Self::Builds => "builds",
+            Self::Work => "work",
         }
     }
 }
@@ -126,6 +129,11 @@ impl Store {
     /// [`LockGuard::waited`] tells whether another held it. Dropping the guard, or dying, releases it.
     pub fn lock(&self, name: &str, interrupt: &AtomicBool) -> Result<LockGuard> {
         lock::acquire(&self.lock_file(name), Share::Exclusive, interrupt)
+    }
+
+    /// The lock `name` if nobody else has it.
+    pub fn try_lock(&self, name: &str) -> Result<Option<LockGuard>> {
+        lock::attempt(&self.lock_file(name), Share::Exclusive)
     }
 
     /// An empty folder on the cache's own file system, removed when the value is dropped, or by the next run where

@@ -488,9 +488,9 @@ fn a_repository_on_this_machine_is_looked_into_with_git() {
         fs::write(fixture.path().join(dir).join("factory.lock"), release.lock.to_text()).unwrap();
     }
     let human = fixture.stdout(&[]);
-    assert!(human.contains("    main moved\n    git -C '../my repo' log 11111111..22222222\n"), "{human}");
+    assert!(human.contains("    main moved\n    git -C 'new/my repo' log 11111111..22222222\n"), "{human}");
     let (from, to) = (releases::commit("1"), releases::commit("2"));
-    let whole = format!("git -C '../my repo' log {from}..{to}");
+    let whole = format!("git -C 'new/my repo' log {from}..{to}");
     assert!(fixture.stdout(&["--format", "markdown"]).contains(&format!("- `{whole}`\n")));
     let html = fixture.stdout(&["--format", "html"]);
     assert!(html.contains(&format!("<code>{}</code>", whole.replace('\'', "&#39;"))), "{html}");

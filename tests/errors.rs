@@ -70,6 +70,13 @@ fn a_misspelt_command_or_variable_is_not_taken_for_something_else() {
         "error: `reslove` is no command, and no workspace of `config`\n\n\
          hint: did you mean `factory resolve`? See all commands with `factory --help`",
     );
+    fs::rename(test.path("config"), test.path("elsewhere")).unwrap();
+    test.run(&["biuld"]).fails(
+        2,
+        "error: `biuld` is no command, and there is no configuration with workspaces\n\n\
+         hint: did you mean `factory build`? See all commands with `factory --help`",
+    );
+    fs::rename(test.path("elsewhere"), test.path("config")).unwrap();
     test.run(&["nothing-like-it"])
         .fails(2, "error: there is no workspace `nothing-like-it` in `config`\n\nhint: the workspaces are: repo");
     test.env("FACTORY_OUTPT_DIR", "elsewhere").env("FACTORY_TEST_CACHE", "x").env("FACTORY_ZZZ", "1");
@@ -241,6 +248,9 @@ fn a_tool_whose_bytes_are_not_the_locked_ones() {
     let test = resolvable();
     test.run(&["resolve"]).success();
     let (locked, served) = (Integrity::of("22.9.0"), Integrity::of("other bytes"));
+    let earlier = test.path("outputs/dynamic-plugins.yaml");
+    fs::create_dir(test.path("outputs")).unwrap();
+    fs::write(&earlier, "plugins: [of an earlier build]\n").unwrap();
     test.run(&["build"]).fails(
         5,
         &format!(
@@ -255,6 +265,15 @@ error: 0 plugins built, failed: `repo`; see [DIR]/outputs/build-report.json"
     );
     assert_eq!(names(&test.path("cache/tools")), [""; 0]);
     assert_eq!(names(&test.path("outputs")), ["build-report.json", "dynamic-plugins.yaml", "logs"]);
+    assert_eq!(fs::read_to_string(earlier).unwrap(), "plugins: [of an earlier build]\n");
+
+    // Nothing is fetched when it cannot end well.
+    test.run(&["build", "--frozen"]).fails(
+        3,
+        "error: config/factory.lock: plugin `plugins/todo` of workspace `repo` is not sealed\n\n\
+         hint: build without `--frozen` once, and commit the lock\n\
+         error: 0 plugins built, failed: `repo`; see [DIR]/outputs/build-report.json",
+    );
 }
 
 #[test]

@@ -64,6 +64,7 @@ fn workspace(read: &config::Workspace, asked: &Asked) -> Workspace {
         requested: source.requested.clone(),
         commit: Some(source.requested.clone()).filter(|requested| is_commit(requested)),
         epoch: None,
+        folder: None,
         path: source.workspace_path.clone(),
         backstage: source.backstage_version.clone(),
         tools: tools(asked),

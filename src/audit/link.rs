@@ -1,5 +1,7 @@
 //! Where to see what lies between two commits: pages of a repository's host, or a command for a local repository.
 
+use std::path::{Component, Path, PathBuf};
+
 use url::Url;
 
 /// The page that shows what lies between two refs of a repository; none for a host whose pages are not known, for a
@@ -19,21 +21,36 @@ pub fn compare(repo: &str, from: &str, to: &str) -> Option<String> {
 }
 
 /// The command that lists what lies between two refs of a repository on this machine; none for another one, and where a
-/// ref could be taken for an option.
-pub fn log(repo: &str, from: &str, to: &str) -> Option<String> {
+/// ref could be taken for an option. A relative path starts at `folder`, as in a `source.json` there.
+pub fn log(repo: &str, folder: Option<&Path>, from: &str, to: &str) -> Option<String> {
     let path = match repo.split_once("://") {
         Some(("file", _)) => Url::parse(repo).ok()?.to_file_path().ok()?.to_str()?.to_owned(),
         Some(_) => return None,
         // `host:path` is an address of SSH.
         None if repo.split('/').next().is_some_and(|first| first.contains(':')) => return None,
-        None => repo.to_owned(),
+        None if Path::new(repo).is_absolute() => repo.to_owned(),
+        None => plain(&folder?.join(repo)),
     };
     let is_ref = |text: &str| !text.is_empty() && !text.starts_with('-') && !text.contains("..");
-    if path.is_empty() || path.starts_with('-') || !is_ref(from) || !is_ref(to) {
+    if repo.is_empty() || path.starts_with('-') || !is_ref(from) || !is_ref(to) {
         return None;
     }
     let range = format!("{from}..{to}");
     Some(format!("git -C {} log {}", shlex::try_quote(&path).ok()?, shlex::try_quote(&range).ok()?))
+}
+
+/// A path without `.` and, as far as it goes, without `..`; `.` for the folder where one stands.
+fn plain(path: &Path) -> String {
+    let mut parts: Vec<Component<'_>> = Vec::new();
+    for part in path.components() {
+        match (part, parts.last()) {
+            (Component::CurDir, _) | (Component::ParentDir, Some(Component::RootDir)) => {}
+            (Component::ParentDir, Some(Component::Normal(_))) => drop(parts.pop()),
+            _ => parts.push(part),
+        }
+    }
+    let plain = parts.iter().collect::<PathBuf>().to_string_lossy().into_owned();
+    if plain.is_empty() { ".".to_owned() } else { plain }
 }
 
 /// The page of one ref of a repository.
@@ -118,20 +135,23 @@ mod tests {
         for (repo, command) in [
             ("/srv/todo.git", Some("git -C /srv/todo.git log v1..main")),
             ("file:///srv/my%20plugins", Some("git -C '/srv/my plugins' log v1..main")),
-            ("../repo", Some("git -C ../repo log v1..main")),
-            ("../a;b", Some("git -C '../a;b' log v1..main")),
+            ("../repo", Some("git -C conf/repo log v1..main")),
+            ("./../../../../x", Some("git -C ../../x log v1..main")),
+            ("../..", Some("git -C . log v1..main")),
+            ("../a;b", Some("git -C 'conf/a;b' log v1..main")),
             ("https://example.com/a/b", None),
             ("ssh://git@example.com/a/b", None),
             ("git@example.com:a/b", None),
             ("file://host/a", None),
-            ("--upload-pack=x", None),
             ("", None),
         ] {
-            assert_eq!(log(repo, "v1", "main").as_deref(), command, "{repo}");
+            assert_eq!(log(repo, Some(Path::new("conf/todo")), "v1", "main").as_deref(), command, "{repo}");
         }
-        assert_eq!(log("/a", "", "main"), None);
-        assert_eq!(log("/a", "v1", "--output=x"), None);
-        assert_eq!(log("/a", "$(x)", "y z").as_deref(), Some("git -C /a log '$(x)..y z'"));
+        assert_eq!(log("../repo", None, "v1", "main"), None);
+        assert_eq!(log("--upload-pack=x", Some(Path::new("")), "v1", "main"), None);
+        assert_eq!(log("/a", None, "", "main"), None);
+        assert_eq!(log("/a", None, "v1", "--output=x"), None);
+        assert_eq!(log("/a", None, "$(x)", "y z").as_deref(), Some("git -C /a log '$(x)..y z'"));
     }
 
     #[test]

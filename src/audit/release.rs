@@ -1,5 +1,7 @@
 //! A release to compare, from a lock or from a configuration: what both can say, in one form.
 
+use std::path::{Path, PathBuf};
+
 use super::change::{Argument, Form, InputKind, Pin, PluginPlace, Source};
 use super::companions::Companions;
 use crate::build::inputs;
@@ -42,6 +44,9 @@ pub struct Workspace {
     pub commit: Option<String>,
     /// The commit's time in seconds since 1970.
     pub epoch: Option<u64>,
+    /// The folder of its configuration, from where the user stands: relative repositories start there. None when the
+    /// lock is not a file.
+    pub folder: Option<PathBuf>,
     /// Its folder in the repository.
     pub path: String,
     /// The Backstage version it says it is for.
@@ -101,7 +106,9 @@ impl Workspace {
 impl Release {
     /// The release of a lock.
     pub fn of_lock(name: &str, lock: Lock, companions: Companions) -> Self {
-        let workspaces = lock.workspace.iter().map(|locked| workspace(&lock, locked)).collect();
+        // A lock lies beside its configuration.
+        let folder = matches!(companions, Companions::Folder(_)).then(|| Path::new(name).parent()).flatten();
+        let workspaces = lock.workspace.iter().map(|locked| workspace(&lock, locked, folder)).collect();
         Self {
             name: name.to_owned(),
             form: Form::Lock,
@@ -136,7 +143,7 @@ fn tools(tools: &lock::Tools) -> Vec<(&'static str, Pin)> {
     ]
 }
 
-fn workspace(lock: &Lock, locked: &lock::Workspace) -> Workspace {
+fn workspace(lock: &Lock, locked: &lock::Workspace, folder: Option<&Path>) -> Workspace {
     let source = &locked.source;
     let mut tools = tools(inputs::tools(lock, locked));
     tools.push(("yarn", Pin { requested: None, version: source.yarn.version.clone() }));
@@ -146,6 +153,7 @@ fn workspace(lock: &Lock, locked: &lock::Workspace) -> Workspace {
         requested: source.requested.clone(),
         commit: source.commit.clone(),
         epoch: (!source.local).then_some(source.epoch),
+        folder: folder.map(|folder| folder.join(&locked.dir)),
         path: source.path.clone(),
         backstage: source.backstage.clone(),
         tools,

@@ -27,6 +27,7 @@ use crate::resolve::yarn_lock::{Entry, YarnLock};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
     /// CycloneDX 1.6, JSON
+    #[value(alias = "cdx")]
     Cyclonedx,
     /// SPDX 2.3, JSON
     Spdx,

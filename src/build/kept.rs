@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path;
 
 use super::artefact::{self, Artefact, Made};
-use super::{Shared, inputs};
+use super::{Shared, inputs, verdict};
 use crate::error::{Error, Result};
 use crate::image::Compression;
 use crate::lock::{Plugin, Sha256, Workspace};
@@ -58,10 +58,13 @@ fn find(shared: &Shared, workspace: &Workspace, plugin: &Plugin) -> Result<Optio
         // Another version of factory kept other facts.
         Err(_) => None,
     };
-    drop(entry);
-    if found.is_none() {
-        // Not what is sealed: it would only be in the way of what is.
-        shared.store.remove_entry(Kind::Builds, &key, flag)?;
+    if let Some(artefact) = &found {
+        // The list of its files, too, is held to what was built.
+        verdict::hold(&shared.options, workspace, plugin, artefact)?;
+    } else {
+        let what =
+            format!("the cache has another build of `{}` than the lock has sealed: it is built again", plugin.path);
+        shared.ui.note(format!("{}: {what}", workspace.name));
     }
     Ok(found)
 }
@@ -75,15 +78,23 @@ pub fn keep(shared: &Shared, workspace: &Workspace, plugin: &Plugin, artefact: &
         return;
     }
     let key = key(shared, workspace, plugin, artefact.sealed.closure);
+    let text = serde_json::to_vec(&artefact.made).expect("what was made is plain data");
+    let flag = shared.interrupt.flag();
     let copy = |from: &Path, to: &Path| fs::copy(from, to).map(drop).map_err(Error::io("write", to));
-    let filled = shared.store.entry(Kind::Builds, &key, shared.interrupt.flag(), |folder| {
-        copy(&shared.options.output_dir.join(&artefact.output.tgz), &folder.join(ARCHIVE))?;
-        copy(&artefact.image.layer_file, &folder.join(LAYER))?;
-        let facts = folder.join(FACTS);
-        let text = serde_json::to_vec(&artefact.made).expect("what was made is plain data");
-        fs::write(&facts, text).map_err(Error::io("write", &facts))
-    });
-    if let Err(error) = filled
+    let fill = || {
+        // What is there was built from the same; it is replaced only by what is held to the seal.
+        let other = shared.store.find_entry(Kind::Builds, &key, flag)?;
+        if other.is_some_and(|entry| !fs::read(entry.path().join(FACTS)).is_ok_and(|known| known == text)) {
+            shared.store.remove_entry(Kind::Builds, &key, flag)?;
+        }
+        shared.store.entry(Kind::Builds, &key, flag, |folder| {
+            copy(&shared.options.output_dir.join(&artefact.output.tgz), &folder.join(ARCHIVE))?;
+            copy(&artefact.image.layer_file, &folder.join(LAYER))?;
+            let facts = folder.join(FACTS);
+            fs::write(&facts, &text).map_err(Error::io("write", &facts))
+        })
+    };
+    if let Err(error) = fill()
         && !matches!(error, Error::Interrupted)
     {
         shared.ui.warn(format!("`{}` is not kept in the cache: {error}", plugin.path));
@@ -99,6 +110,7 @@ mod tests {
 
     use super::super::export::Exported;
     use super::super::root::Isolation;
+    use super::super::seal::files_path;
     use super::super::{Options, child};
     use super::*;
     use crate::image::{Content, Entry, EntrySet};
@@ -173,6 +185,18 @@ mod tests {
         artefact::write(shared, workspace, &workspace.plugin[PLUGIN], &shared.options.output_dir, &exported).unwrap()
     }
 
+    /// The list of the plugin's files, beside the lock.
+    fn list_of(shared: &Shared) -> PathBuf {
+        let workspace = &shared.lock.workspace[0];
+        files_path(&shared.options.lock_dir, &workspace.name, &workspace.plugin[PLUGIN].path)
+    }
+
+    fn keep_list(shared: &Shared, made: &Artefact) {
+        let list = list_of(shared);
+        fs::create_dir_all(list.parent().unwrap()).unwrap();
+        fs::write(list, &made.made.files).unwrap();
+    }
+
     /// Every file below the output folder.
     fn files(shared: &Shared) -> Vec<(PathBuf, Vec<u8>)> {
         let root = &shared.options.output_dir;
@@ -203,6 +227,7 @@ mod tests {
         let made = built(&first, "closure");
         keep(&first, &first.lock.workspace[0], &first.lock.workspace[0].plugin[PLUGIN], &made);
         assert!(taken(&first).is_none(), "it is not sealed");
+        keep_list(&first, &made);
 
         let mut sealed = lock();
         sealed.workspace[0].plugin[PLUGIN].sealed = Some(made.sealed.clone());
@@ -226,6 +251,16 @@ mod tests {
             assert_eq!(files(&third), []);
         }
 
+        // A list of files that is not of this build.
+        fs::write(list_of(&first), "0 x\n").unwrap();
+        let listed = shared(dir.path(), sealed.clone(), "listed");
+        let error = all(&listed, &listed.lock.workspace[0]).err().unwrap();
+        assert_eq!(error.exit_code(), 3);
+        assert!(
+            error.to_string().ends_with("/files: is not the list of the files that the lock has sealed"),
+            "{error}"
+        );
+
         // Other inputs.
         let mut moved = sealed.clone();
         moved.workspace[0].plugin[PLUGIN].args.push("--embed-package x".into());
@@ -233,10 +268,11 @@ mod tests {
     }
 
     #[test]
-    fn what_is_kept_and_is_not_what_is_sealed_is_removed_and_built_again() {
+    fn what_is_kept_and_is_not_what_is_sealed_is_built_again() {
         let dir = tempfile::tempdir().unwrap();
         let first = shared(dir.path(), lock(), "first");
         let made = built(&first, "closure");
+        keep_list(&first, &made);
         let keep_it = || keep(&first, &first.lock.workspace[0], &first.lock.workspace[0].plugin[PLUGIN], &made);
         let kept = || fs::read_dir(first.store.kind_dir(Kind::Builds)).unwrap().map(|it| it.unwrap().path()).next();
         let mut sealed = lock();
@@ -261,11 +297,19 @@ mod tests {
             assert_eq!(kept(), None);
         }
 
-        // Another build from the same inputs is sealed.
+        // Another build from the same inputs is sealed: what is kept stays until that one is there.
         keep_it();
-        sealed.workspace[0].plugin[PLUGIN].sealed.as_mut().unwrap().layer = Sha256::of("another");
-        let other = shared(dir.path(), sealed, "other");
+        let entry = kept().unwrap();
+        let facts = fs::read(entry.join(FACTS)).unwrap();
+        let mut wrong = sealed.clone();
+        wrong.workspace[0].plugin[PLUGIN].sealed.as_mut().unwrap().layer = Sha256::of("another");
+        let other = shared(dir.path(), wrong, "other");
         assert!(taken(&other).is_none());
-        assert_eq!((files(&other), kept()), (vec![], None));
+        assert_eq!((files(&other), fs::read(entry.join(FACTS)).unwrap()), (vec![], facts));
+        assert!(taken(&shared(dir.path(), sealed, "right")).is_some());
+        let mut another = built(&first, "closure");
+        another.made.timed = Some("x".into());
+        keep(&first, &first.lock.workspace[0], &first.lock.workspace[0].plugin[PLUGIN], &another);
+        assert_eq!(fs::read(entry.join(FACTS)).unwrap(), serde_json::to_vec(&another.made).unwrap());
     }
 }

@@ -37,15 +37,36 @@ pub fn own_config(folder: &Path) -> Option<Value> {
     })
 }
 
-/// The text of the file.
+/// The text of the file. It names the plugins that are not in it, since they could not be built.
 ///
 /// # Panics
 /// Never: entries are plain data.
-pub fn render(entries: &[Entry]) -> String {
+pub fn render(entries: &[Entry], failed: &[String]) -> String {
     #[derive(Serialize)]
     struct File<'a> {
         plugins: &'a [Entry],
     }
     let list = serde_yaml::to_string(&File { plugins: entries }).expect("entries are plain data");
-    format!("# Written by `factory build`. Paste the entries into RHDH's dynamic plugins configuration.\n{list}")
+    let failed: String = failed
+        .iter()
+        .fold(String::new(), |text, plugin| text + "# Not in this list, since it failed: " + plugin + "\n");
+    format!(
+        "# Written by `factory build`. Paste the entries into RHDH's dynamic plugins configuration.\n{failed}{list}"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_failed_is_named_above_the_list() {
+        let entry = Entry { package: "./a.tgz".into(), integrity: None, disabled: false, plugin_config: None };
+        let head = "# Written by `factory build`. Paste the entries into RHDH's dynamic plugins configuration.\n";
+        let list = "plugins:\n- package: ./a.tgz\n  disabled: false\n";
+        assert_eq!(render(std::slice::from_ref(&entry), &[]), format!("{head}{list}"));
+        let failed = ["`plugins/b` of workspace `todo`".to_owned()];
+        let note = "# Not in this list, since it failed: `plugins/b` of workspace `todo`\n";
+        assert_eq!(render(&[entry], &failed), format!("{head}{note}{list}"));
+    }
 }

@@ -9,10 +9,14 @@ use std::path::{Path, PathBuf};
 
 use sha2::Digest as _;
 
+use super::Options;
+use super::export::sealed_closure;
+use super::packages::unpinned::Unpinned;
 use super::tree::join;
-use crate::error::Result;
+use crate::error::{Error, Place, Result};
 use crate::image::EntrySet;
-use crate::lock::text::COMPANION;
+use crate::lock::Workspace;
+use crate::lock::text::{COMPANION, FILE_NAME};
 
 /// Hex digits kept of a file's SHA-256: enough to tell files apart; what is proven stands in the lock.
 const DIGITS: usize = 16;
@@ -154,6 +158,23 @@ fn group(path: &str) -> &str {
         Some((at, _)) => &path[.."node_modules/".len() + at],
         None => path,
     }
+}
+
+/// Whether what lies beside the lock is what it says, and with `--frozen` whether all is sealed: found out before
+/// anything is done.
+pub fn check(options: &Options, workspace: &Workspace) -> Result<()> {
+    let must_be_sealed = options.frozen && !options.fetch_only && !options.judge;
+    for plugin in &workspace.plugin {
+        if must_be_sealed && plugin.sealed.is_none() {
+            return Err(Error::Lock {
+                place: Place::file(options.lock_dir.join(FILE_NAME)),
+                what: format!("plugin `{}` of workspace `{}` is not sealed", plugin.path, workspace.name),
+                hint: "build without `--frozen` once, and commit the lock".into(),
+            });
+        }
+        sealed_closure(&options.lock_dir, &workspace.name, plugin)?;
+    }
+    Unpinned::sealed(&options.lock_dir, workspace).map(drop)
 }
 
 /// Where a plugin's list of files is kept.

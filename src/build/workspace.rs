@@ -18,10 +18,10 @@ use super::report::{InstallScripts, PluginReport, WorkspaceReport};
 use super::root::Root;
 use super::tools::{Provider, npm_settings};
 use super::tree::Dressing;
-use super::{BuiltWorkspace, Shared, inputs, install, kept, verdict};
+use super::{BuiltWorkspace, Shared, inputs, install, kept, seal, verdict};
 use crate::error::{Error, Result};
 use crate::lock::{Plugin, Workspace};
-use crate::store::{Entry, LockGuard, Reading};
+use crate::store::{Entry, Kind, LockGuard, Reading, entry_lock_name};
 
 /// Yarn's settings in every folder from the workspace up (yarn's "Configuration").
 const YARNRC: &str = ".yarnrc.yml";
@@ -33,7 +33,10 @@ pub async fn build(shared: &Shared, workspace: &Workspace) -> BuiltWorkspace {
     let log_path = logs.join("workspace.log");
     let mut install_scripts = InstallScripts::default();
     let mut unpinned = Unpinned::default();
-    let kept = tokio::task::block_in_place(|| kept::all(shared, workspace));
+    let kept = tokio::task::block_in_place(|| {
+        seal::check(&shared.options, workspace)?;
+        kept::all(shared, workspace)
+    });
     let nothing_to_do = kept.as_ref().is_ok_and(|kept| !shared.options.fetch_only && kept.iter().all(Option::is_some));
     let outcome = match kept {
         Ok(kept) if nothing_to_do => Ok(kept.into_iter().flatten().map(|it| take(shared, workspace, it)).collect()),
@@ -151,7 +154,7 @@ async fn prepare(
     seconds.insert("tools".into(), started.elapsed().as_secs_f64());
 
     let guard = wait_for(shared, &workspace.name).await?;
-    let work = store.dir().join("work").join(&workspace.name);
+    let work = store.kind_dir(Kind::Work).join(&workspace.name);
     if work.exists() {
         // Hundreds of thousands of files: on a slow disk this takes minutes.
         let step = ui.step(&workspace.name, "remove the last build's tree");
@@ -302,12 +305,15 @@ fn to_fetch(shared: &Shared, workspace: &Workspace, packages: &Packages<'_>) -> 
 }
 
 async fn wait_for(shared: &Shared, name: &str) -> Result<LockGuard> {
-    let (store, lock, interrupt) = (shared.store.clone(), format!("work-{name}"), shared.interrupt.clone());
+    // `factory cache prune` leaves alone what is locked so.
+    let (store, lock, interrupt) = (shared.store.clone(), entry_lock_name(Kind::Work, name), shared.interrupt.clone());
+    if let Some(free) = store.try_lock(&lock)? {
+        return Ok(free);
+    }
+    let step = shared.ui.step(name, "wait for another factory that builds it");
     let taken = tokio::task::spawn_blocking(move || store.lock(&lock, interrupt.flag()));
     let guard = taken.await.map_err(|_| Error::Interrupted)??;
-    if !guard.waited().is_zero() {
-        shared.ui.note(format!("{name}: waited for another factory that built it"));
-    }
+    step.done("");
     Ok(guard)
 }
 

@@ -288,7 +288,21 @@ fn write_results(shared: &Shared, built: &[BuiltWorkspace], output_dir: &Path) -
             plugin_config: artefact.config.clone(),
         })
         .collect();
-    atomic_file(&output_dir.join(plugins_yaml::FILE_NAME), plugins_yaml::render(&entries).as_bytes())
+    let failed: Vec<String> = built.iter().flat_map(failed_plugins).collect();
+    if entries.is_empty() && !failed.is_empty() {
+        // What an earlier build left there is of more use than an empty list.
+        return Ok(());
+    }
+    atomic_file(&output_dir.join(plugins_yaml::FILE_NAME), plugins_yaml::render(&entries, &failed).as_bytes())
+}
+
+/// The plugins of a workspace that could not be built, or pushed: all of them when it failed as a whole.
+fn failed_plugins(workspace: &BuiltWorkspace) -> Vec<String> {
+    if workspace.error.is_some() {
+        return vec![format!("all of workspace `{}`", workspace.name)];
+    }
+    let bad = workspace.report.plugins.iter().filter(|plugin| plugin.error.is_some());
+    bad.map(|plugin| format!("`{}` of workspace `{}`", plugin.path, workspace.name)).collect()
 }
 
 /// Adds what this build found out to what is not sealed yet, plugins and packages: companions first, then the lock, which

@@ -13,13 +13,18 @@ const PREFIX: &str = "FACTORY_";
 /// Variables that are for factory's own tests.
 const TESTS: &str = "FACTORY_TEST_";
 
-/// Err when the first of `words`, taken for a workspace's name, is none, and looks like a command.
-pub(super) fn command(words: &[String], config: &Config) -> Result<()> {
-    let Some(word) = words.first().filter(|word| !config.names().any(|name| name == *word)) else { return Ok(()) };
+/// Err when the first of `words`, taken for a workspace's name, is none, and looks like a command. Without a
+/// configuration there are no workspaces.
+pub(super) fn command(words: &[String], config: Option<&Config>) -> Result<()> {
+    let is_known = |word: &String| config.is_some_and(|config| config.names().any(|name| name == word));
+    let Some(word) = words.first().filter(|word| !is_known(word)) else { return Ok(()) };
     let factory = Cli::command();
     match misspelt(word, factory.get_subcommands().map(clap::Command::get_name)) {
         Some(command) => Err(Error::usage(
-            format!("`{word}` is no command, and no workspace of `{}`", config.dir.display()),
+            match config {
+                Some(config) => format!("`{word}` is no command, and no workspace of `{}`", config.dir.display()),
+                None => format!("`{word}` is no command, and there is no configuration with workspaces"),
+            },
             format!("did you mean `factory {command}`? See all commands with `factory --help`"),
         )),
         None => Ok(()),

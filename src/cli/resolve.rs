@@ -110,8 +110,9 @@ fn unwritten(
         let text = diff.unified_diff().context_radius(2).header(&name, &name).to_string();
         ui::data(text).map_err(Error::io("write", "stdout"))?;
     } else if before != after {
-        return Err(Error::Stale {
-            reasons: vec![format!("`{}`: `factory resolve` would change it", lock_file.display())],
+        return Err(Error::Lock {
+            place: Place::file(lock_file),
+            what: "is not up to date: `factory resolve` would change it".into(),
             hint: "see how with `factory resolve --dry-run`".into(),
         });
     }

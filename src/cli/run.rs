@@ -29,8 +29,11 @@ pub struct RunArgs {
 
 pub(super) async fn run(session: &Session<'_>, args: &RunArgs) -> Result<()> {
     attach::check(&args.build.publish)?;
-    let config = args.source.config(session)?;
-    misspelt::command(&args.workspaces, &config)?;
+    let config = args.source.config(session).or_else(|error| {
+        misspelt::command(&args.workspaces, None)?;
+        Err(error)
+    })?;
+    misspelt::command(&args.workspaces, Some(&config))?;
     config.check_names(&args.workspaces)?;
     let lock_file = paths::lock_file(session.global);
     let old = read_lock(&lock_file)?;

@@ -158,7 +158,7 @@ fn has_list(kind: Kind) -> bool {
 }
 
 /// The lock that users of an entry share and its remover holds alone.
-pub(super) fn entry_lock_name(kind: Kind, key: &str) -> String {
+pub fn entry_lock_name(kind: Kind, key: &str) -> String {
     format!("{}-{}", kind.as_str(), file_name(key))
 }
 

@@ -166,6 +166,25 @@ mod tests {
     }
 
     #[test]
+    fn the_tree_of_the_last_build_goes_and_that_of_a_running_one_stays() {
+        let root = tempfile::tempdir().unwrap();
+        let store = Store::open(root.path()).unwrap();
+        for name in ["done", "running"] {
+            let tree = store.kind_dir(Kind::Work).join(name);
+            fs::create_dir(&tree).unwrap();
+            fs::write(tree.join("file"), vec![7; 100_000]).unwrap();
+        }
+        let work = store.size().unwrap().into_iter().find(|size| size.kind == Kind::Work).unwrap();
+        assert!(work.entries == 2 && work.bytes >= 200_000, "{work:?}");
+        let _running = store.lock(&entry_lock_name(Kind::Work, "running"), &GO).unwrap();
+        let pruned = store.prune(What::All).unwrap();
+        assert_eq!((pruned.entries, pruned.busy), (1, 1));
+        let left: Vec<_> =
+            fs::read_dir(store.kind_dir(Kind::Work)).unwrap().map(|it| it.unwrap().file_name()).collect();
+        assert_eq!(left, ["running"]);
+    }
+
+    #[test]
     fn the_cache_of_a_tool_goes_as_a_whole() {
         let root = tempfile::tempdir().unwrap();
         let store = Store::open(root.path()).unwrap();

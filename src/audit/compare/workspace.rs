@@ -101,7 +101,11 @@ impl Comparison<'_> {
         let reference = |workspace: &Workspace| workspace.commit.clone().unwrap_or_else(|| workspace.requested.clone());
         let (from, to) = (reference(old), reference(new));
         let link = if old.repo == new.repo && from != to { link::compare(&new.repo, &from, &to) } else { None };
-        let command = if old.repo == new.repo && from != to { link::log(&new.repo, &from, &to) } else { None };
+        let command = if old.repo == new.repo && from != to {
+            link::log(&new.repo, new.folder.as_deref(), &from, &to)
+        } else {
+            None
+        };
         let back = old.repo == new.repo && old.epoch.zip(new.epoch).is_some_and(|(old, new)| new < old);
         let mark = if back { Mark::Look } else { Mark::Changed };
         let what = What::Commit { from: old.source(), to: new.source(), link, command, back };

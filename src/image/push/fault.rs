@@ -29,6 +29,7 @@ const CERTIFICATE: &str = "name the file of the registry's own CA in `SSL_CERT_F
                            `REGISTRY_INSECURE=true`";
 const UNREACHABLE: &str = "check `REGISTRY_URL`, the network and the proxy variables; a registry without TLS needs \
                            `REGISTRY_INSECURE=true`";
+const PLAIN: &str = "check `REGISTRY_URL`; a registry without TLS needs `REGISTRY_INSECURE=true`";
 
 impl Fault {
     /// One that stays.
@@ -93,6 +94,10 @@ impl From<reqwest::Error> for Fault {
         }
         if error.is_builder() {
             return Self::lasting(innermost);
+        }
+        // rustls: the first byte was no TLS record's.
+        if causes.iter().any(|cause| cause.contains("InvalidContentType")) {
+            return Self::lasting("it does not answer in TLS".to_owned()).hint(PLAIN);
         }
         let what = if error.is_connect() { "no connection" } else { "the connection broke" };
         let fault = Self::passing(format!("{what}: {innermost}"));

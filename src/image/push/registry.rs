@@ -125,7 +125,7 @@ impl Registry {
     pub fn warning(&self) -> Option<String> {
         matches!(self.login, Login::Machine).then(|| {
             format!(
-                "no `{USERNAME}` and `{PASSWORD}`, no `{AUTH_FILE}`: pushing to `{}` with this machine's own login",
+                "no `{USERNAME}` and `{PASSWORD}`, no `{AUTH_FILE}`: pushing to `{}` with this machine's own login, if it has one",
                 self.host
             )
         })
@@ -308,7 +308,7 @@ mod tests {
         assert!(matches!(password.login(), Login::Password { username, .. } if username == "u"));
         assert_eq!(
             registry(&base).unwrap().warning().unwrap(),
-            "no `REGISTRY_USERNAME` and `REGISTRY_PASSWORD`, no `REGISTRY_AUTH_FILE`: pushing to `quay.io` with this machine's own login"
+            "no `REGISTRY_USERNAME` and `REGISTRY_PASSWORD`, no `REGISTRY_AUTH_FILE`: pushing to `quay.io` with this machine's own login, if it has one"
         );
         let quoted = [(URL, "'quay.io'"), (NAMESPACE, "me"), (USERNAME, "u"), (PASSWORD, "'hunter2'")];
         assert!(
