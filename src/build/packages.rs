@@ -98,7 +98,7 @@ pub fn of_lock(text: &str) -> Vec<Package> {
 }
 
 /// Name and reference of `@scope/name@reference`.
-fn split_locator(locator: &str) -> Option<(&str, &str)> {
+pub(super) fn split_locator(locator: &str) -> Option<(&str, &str)> {
     let at = locator.char_indices().skip(1).find(|(_, c)| *c == '@')?.0;
     Some((&locator[..at], &locator[at + 1..]))
 }

@@ -3,7 +3,7 @@
 //! Beside the lock lie, per plugin, its closure (`yarn.lock`) and a list of its files, so that a build that makes
 //! something else can say which file differs first, on any machine.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -11,6 +11,7 @@ use sha2::Digest as _;
 
 use super::Options;
 use super::export::sealed_closure;
+use super::packages::split_locator;
 use super::packages::unpinned::Unpinned;
 use super::tree::join;
 use crate::error::{Error, Place, Result};
@@ -104,8 +105,9 @@ impl FileList {
         Self(text.lines().filter_map(|line| line.split_once(' ')).map(|(d, p)| (p.to_owned(), d.to_owned())).collect())
     }
 
-    /// The first difference, if the lists differ at all, else a difference of packing.
-    pub fn difference(&self, made: &Self) -> Difference {
+    /// The first difference, if the lists differ at all, else a difference of packing. `embedded` are the names of the
+    /// packages that lie in `node_modules` and were built from the workspace's source.
+    pub fn difference(&self, made: &Self, embedded: &BTreeSet<String>) -> Difference {
         let mut files: Vec<&String> = Vec::new();
         for (path, digest) in &self.0 {
             if made.0.get(path) != Some(digest) {
@@ -115,14 +117,30 @@ impl FileList {
         files.extend(made.0.keys().filter(|path| !self.0.contains_key(*path)));
         files.sort();
         // The cause comes before its consequences: a changed dependency or embedded package changes bundles.
-        let renamed = |path: &str| self.0.contains_key(path) != made.0.contains_key(path);
-        let first = files.iter().min_by_key(|path| (rank(class_of(path, renamed(path))), path.as_str()));
+        let class_of = |path: &str| {
+            let renamed = self.0.contains_key(path) != made.0.contains_key(path);
+            let own = path.strip_prefix("node_modules/").is_some_and(|name| embedded.contains(name));
+            if own { Class::Embedded } else { class_of(path, renamed) }
+        };
+        let first = files.iter().min_by_key(|path| (rank(class_of(path)), path.as_str()));
         Difference {
-            class: first.map_or(Class::Packing, |path| class_of(path, renamed(path))),
+            class: first.map_or(Class::Packing, |path| class_of(path)),
             file: first.map(|path| (*path).clone()),
             count: files.len(),
         }
     }
+}
+
+/// The names of the packages that a closure takes from folders of the export: those that are embedded.
+pub fn embedded(closure: &str) -> BTreeSet<String> {
+    let locators =
+        closure.lines().filter_map(|line| line.trim().strip_prefix("resolution: ")).map(|it| it.trim_matches('"'));
+    let is_folder = |reference: &str| ["file:", "portal:", "link:"].iter().any(|folder| reference.starts_with(folder));
+    locators
+        .filter_map(split_locator)
+        .filter(|(_, reference)| is_folder(reference))
+        .map(|(name, _)| name.to_owned())
+        .collect()
 }
 
 fn rank(class: Class) -> u8 {
@@ -213,9 +231,15 @@ mod tests {
     fn the_cause_is_named_before_its_consequences() {
         let sealed = list(&[("dist-scalprum/a.1.js", "1"), ("node_modules/d/index.js", "1"), ("dist/x.js", "1")]);
         let made = list(&[("dist-scalprum/a.2.js", "2"), ("node_modules/d/index.js", "2"), ("dist/x.js", "1")]);
-        let difference = sealed.difference(&made);
+        let difference = sealed.difference(&made, &BTreeSet::new());
         assert_eq!(difference.file.as_deref(), Some("node_modules/d"));
         assert_eq!((difference.class, difference.count), (Class::Dependency, 3));
-        assert_eq!(sealed.difference(&sealed).class, Class::Packing);
+        assert_eq!(sealed.difference(&sealed, &BTreeSet::new()).class, Class::Packing);
+        // What is embedded lies among the dependencies.
+        let own = embedded(
+            "\"d@file:./embedded/d::locator=x\":\n  resolution: \"d@file:./embedded/d#x::hash=1\"\n\n\"e@npm:1\":\n  resolution: \"e@npm:1.0.0\"\n",
+        );
+        assert_eq!(own, BTreeSet::from(["d".to_owned()]));
+        assert_eq!(sealed.difference(&made, &own).class, Class::Embedded);
     }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::artefact::Artefact;
 use super::seal::{Class, Difference, FileList, files_path};
-use super::{Options, export};
+use super::{Options, export, seal};
 use crate::error::{Error, Place, Result};
 use crate::image::EntrySet;
 use crate::lock::text::FILE_NAME;
@@ -110,7 +110,9 @@ pub fn compare(
     if layer && closure {
         return Ok(if tgz { Verdict::Description } else { Verdict::Compression });
     }
-    Ok(list.map_or(Verdict::Unlisted, |text| Verdict::Differs(FileList::from_text(&text).difference(&made.files))))
+    let own = made.made.closure.as_deref().map(seal::embedded).unwrap_or_default();
+    Ok(list
+        .map_or(Verdict::Unlisted, |text| Verdict::Differs(FileList::from_text(&text).difference(&made.files, &own))))
 }
 
 fn broken_list(path: &Path, is_there: bool) -> Error {

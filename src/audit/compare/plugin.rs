@@ -4,14 +4,14 @@ use super::super::change::{
     Argument, Evidence, FirstDifference, InputClass, Mark, Origin, OutputClass, Tie, Verdict, What,
 };
 use super::super::closure;
-use super::super::companions::files_path;
+use super::super::companions::{closure_path, files_path};
 use super::super::host::tie_of;
 use super::super::moves::At;
 use super::super::release::{Plugin, Release, Workspace};
 use super::super::step::{Step, is_back};
 use super::Comparison;
 use crate::build::inputs;
-use crate::build::seal::FileList;
+use crate::build::seal::{self, FileList};
 use crate::error::Result;
 use crate::lock::{Lock, Sealed, Tool, Tools};
 
@@ -169,7 +169,9 @@ impl Comparison<'_> {
             Ok(bytes.and_then(|bytes| String::from_utf8(bytes).ok()).map(|text| FileList::from_text(&text)))
         };
         let (Some(before), Some(now)) = (read(self.old, old)?, read(self.new, new)?) else { return Ok(None) };
-        let difference = before.difference(&now);
+        let closure = self.new.companions.read(&closure_path(&new.workspace.name, &new.plugin.path))?;
+        let own = closure.map(|bytes| seal::embedded(&String::from_utf8_lossy(&bytes))).unwrap_or_default();
+        let difference = before.difference(&now, &own);
         Ok(Some(FirstDifference {
             file: difference.file.clone(),
             class: difference.class.to_string(),

@@ -114,15 +114,15 @@ fn host(host: &HostCounts) -> String {
 }
 
 fn outputs(outputs: &Outputs) -> Option<String> {
-    let sealed = outputs.same + outputs.changed + outputs.without_effect + outputs.unreproducible;
+    let known = outputs.same + outputs.changed + outputs.without_effect + outputs.unreproducible + outputs.unknown;
     let said = listed([
         (outputs.same, "equal"),
         (outputs.changed, "changed with their inputs"),
         (outputs.without_effect, "the same despite other inputs"),
         (outputs.unreproducible, "not reproducible"),
-        (outputs.unknown, "not built on both sides"),
+        (outputs.unknown, "not built in both releases"),
     ]);
-    (sealed > 0).then_some(said)
+    (known > 0).then_some(said)
 }
 
 #[cfg(test)]
@@ -166,7 +166,7 @@ mod tests {
              plugins: 2 added, 7 kept: 1 with changes of their own, 6 unchanged\n\
              moved: 1 plugin, counted as removed and as added\n\
              host: packages that plugins can share: none\n\
-             outputs: 1 not reproducible, 6 not built on both sides"
+             outputs: 1 not reproducible, 6 not built in both releases"
         );
     }
 
