@@ -90,6 +90,21 @@ fn a_misspelt_command_or_variable_is_not_taken_for_something_else() {
 }
 
 #[test]
+fn a_slip_in_listed_arguments_is_named_without_a_host_too() {
+    let test = resolvable();
+    test.config("plugins-list.yaml", "plugins/todo-backend: --embd-package @x/todo-common --shared-package\n");
+    let said = test.run(&["resolve"]).success().stderr;
+    let warnings: Vec<_> = said.lines().filter(|line| line.starts_with("warning: ")).collect();
+    assert_eq!(
+        warnings,
+        [
+            "warning: repo plugins/todo-backend: `--embd-package` is no flag of rhdh-cli: `--embed-package` is",
+            "warning: repo plugins/todo-backend: `--shared-package` has no value",
+        ]
+    );
+}
+
+#[test]
 fn a_push_without_an_address_fails_before_anything_is_resolved() {
     let mut test = workspace();
     test.run(&["run", "--push-images"]).fails(

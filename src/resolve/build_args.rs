@@ -22,7 +22,7 @@ use crate::lock::model::Role;
 
 pub use checks::check_linker;
 pub use diagnostic::{Diagnostic, Kind, Severity};
-pub use listed::check_listed;
+pub use listed::{check_listed, check_words};
 pub use natives::Marker;
 
 /// Manifests from the registry by name and version: of natives from their tarball, since the registry adds

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::arguments::elements;
+use super::build_args;
 use super::commits::How;
 use super::compute::Computing;
 use super::discover::{self, Found};
@@ -115,6 +116,11 @@ pub fn read(
         let mut said = computing.run(&mut workspace)?;
         warnings.append(&mut said.warnings);
         errors = said.errors;
+    } else {
+        for plugin in &workspace.plugin {
+            let slips = build_args::check_words(&words(&plugin.args));
+            warnings.extend(slips.iter().map(|slip| format!("{name} {}: {slip}", plugin.path)));
+        }
     }
     let list = match &config.list {
         None => Some((config.list_path.clone(), list_text(&workspace))),
@@ -208,6 +214,10 @@ fn list_text(workspace: &Workspace) -> String {
 }
 
 fn split_args(workspace: &Workspace) -> BTreeMap<String, Vec<String>> {
-    let words = |args: &[String]| args.iter().filter_map(|arg| shlex::split(arg)).flatten().collect();
     workspace.plugin.iter().map(|plugin| (plugin.path.clone(), words(&plugin.args))).collect()
+}
+
+/// Arguments as the CLI is given them, split as a shell would.
+fn words(args: &[String]) -> Vec<String> {
+    args.iter().filter_map(|arg| shlex::split(arg)).flatten().collect()
 }

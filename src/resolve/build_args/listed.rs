@@ -70,6 +70,13 @@ pub fn check_listed(words: &[String], computed: &Computed) -> Vec<Diagnostic> {
     out
 }
 
+/// The warnings that need no host and no lockfile: misspelt flags, missing and doubled values.
+pub fn check_words(words: &[String]) -> Vec<Diagnostic> {
+    let mut out = Vec::new();
+    read(words, &mut out);
+    out
+}
+
 fn read<'l>(words: &'l [String], out: &mut Vec<Diagnostic>) -> Listed<'l> {
     let mut listed = Listed::default();
     let mut warn = |kind| out.push(Diagnostic::warning(kind));
@@ -234,23 +241,8 @@ fn closest<'n>(word: &str, names: impl Iterator<Item = &'n str>) -> Option<&'n s
     }
     names
         .filter(|name| name.len().abs_diff(word.len()) <= SLIPS)
-        .map(|name| (distance(word, name), name))
+        .map(|name| (strsim::levenshtein(word, name), name))
         .filter(|(distance, _)| *distance <= SLIPS)
         .min()
         .map(|(_, name)| name)
-}
-
-/// Levenshtein's distance in bytes.
-fn distance(one: &str, other: &str) -> usize {
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (index, byte) in one.bytes().enumerate() {
-        let mut above_left = row[0];
-        row[0] = index + 1;
-        for (column, other) in other.bytes().enumerate() {
-            let above = row[column + 1];
-            row[column + 1] = (above_left + usize::from(byte != other)).min(above + 1).min(row[column] + 1);
-            above_left = above;
-        }
-    }
-    row[other.len()]
 }
