@@ -62,6 +62,34 @@ fn every_format_is_its_golden_file() {
 }
 
 #[test]
+fn workspaces_that_only_moved_share_one_line() {
+    let fixture = Fixture::new();
+    for (dir, digit) in [("old", "1"), ("new", "2")] {
+        let mut lock = release(false).lock;
+        lock.workspace.truncate(1);
+        for name in ["a", "b", "c", "d"] {
+            lock.workspace.push(releases::workspace(name, "https://github.com/a/b", name, digit, 1_763_000_000));
+        }
+        fs::write(fixture.path().join(dir).join("factory.lock"), lock.to_text()).unwrap();
+    }
+    let human = fixture.stdout(&[]);
+    let (_, shown) = human.split_once("! look at this\n").unwrap();
+    assert_eq!(
+        shown,
+        "\n4 WORKSPACES ONLY AT ANOTHER COMMIT\n  a, b, c, d\n  from which commit to which, with links: `--all`, or `-w \
+         NAME` for one\n"
+    );
+    for args in [&["--all"][..], &["-w", "b"]] {
+        let human = fixture.stdout(args);
+        assert!(human.contains("\nWORKSPACES\n") && !human.contains("ONLY AT"), "{human}");
+        assert!(
+            human.contains("\nb\n  ~ commit 2222222222 of") || human.contains("\nb\n  ~ commit 1111111111 of"),
+            "{human}"
+        );
+    }
+}
+
+#[test]
 fn the_human_form_fits_80_columns() {
     let fixture = Fixture::new();
     for line in fixture.stdout(&HOSTS).lines() {
@@ -289,6 +317,8 @@ proptest::proptest! {
         });
         let diff = audit::compare(&old, &new, None).unwrap();
         let human = audit::human::render(&diff, audit::human::Options { all: true, ..Default::default() });
+        assert!(!human.chars().any(|c| c.is_control() && c != '\n'), "{human}");
+        let human = audit::human::render(&diff, audit::human::Options::default());
         assert!(!human.chars().any(|c| c.is_control() && c != '\n'), "{human}");
         assert!(audit::markdown::render(&diff).len() <= 65_536);
         let html = audit::html::render(&diff);

@@ -16,6 +16,9 @@ const WIDTH: usize = 80;
 const NARROW: usize = 40;
 /// Packages shown of one list, unless all are asked for.
 const SHOWN: usize = 8;
+/// Workspaces that only moved to another commit are shown one by one up to this many, unless all are asked for: of fifty
+/// nobody would find the one that did more.
+const QUIET: usize = 3;
 
 const BOLD: Style = Style::new().bold();
 const DIM: Style = Style::new().dimmed();
@@ -53,14 +56,29 @@ pub fn render(diff: &Diff, options: Options) -> String {
     }
     page.host(causes().filter(is_host));
     let rest: Vec<&Change> = diff.changes.iter().filter(|change| change.workspace.is_some()).collect();
-    if !rest.is_empty() {
+    let workspaces = rest.chunk_by(|a, b| a.workspace == b.workspace);
+    let (mut quiet, mut others): (Vec<_>, Vec<_>) = workspaces.partition(|changes| is_quiet(changes));
+    if options.all || quiet.len() <= QUIET {
+        (quiet, others) = (Vec::new(), rest.chunk_by(|a, b| a.workspace == b.workspace).collect());
+    }
+    let name = |changes: &[&Change]| changes[0].workspace.clone().unwrap_or_default();
+    if !others.is_empty() {
         page.heading("Workspaces");
     }
-    for changes in rest.chunk_by(|a, b| a.workspace == b.workspace) {
-        page.workspace(changes[0].workspace.as_deref().unwrap_or_default(), changes);
+    for changes in others {
+        page.workspace(&name(changes), changes);
+    }
+    if !quiet.is_empty() {
+        page.quiet(diff, &quiet.into_iter().map(name).collect::<Vec<_>>());
     }
     page.end(diff);
     page.text
+}
+
+/// True when a workspace moved to another commit, perhaps for another Backstage, and that is all that is known of it.
+fn is_quiet(changes: &[&Change]) -> bool {
+    let of_commit = |what: &What| matches!(what, What::Commit { .. } | What::Backstage { .. });
+    changes.iter().all(|change| change.mark == Mark::Changed && of_commit(&change.what))
 }
 
 struct Page {
@@ -136,6 +154,14 @@ impl Page {
                 None => changes.iter().for_each(|change| self.change(change, 2)),
             }
         }
+    }
+
+    fn quiet(&mut self, diff: &Diff, names: &[String]) {
+        let other = if diff.new.form == Form::Lock { "commit" } else { "ref" };
+        self.heading(&format!("{} only at another {other}", crate::ui::count(names.len(), "workspace")));
+        self.put(2, "", &[Span::Text(names.join(", "))]);
+        let said = format!("from which {other} to which, with links: `--all`, or `-w NAME` for one");
+        self.put(2, "", &[Span::Text(said)]);
     }
 
     fn plugin(&mut self, path: &str, changes: &[&Change]) {
