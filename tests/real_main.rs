@@ -2,10 +2,12 @@
 //! by the programs that will read the result.
 //!
 //! Needs the network to npm, and git, skopeo, tar and patch. One cache serves all tests of this file, and every later
-//! run of them: `FACTORY_TEST_CACHE`, else a folder below `target/`.
+//! run of them.
 
 #![allow(clippy::unwrap_used, reason = "a test says so by failing")]
 
+#[path = "it/cache.rs"]
+mod cache;
 #[path = "it/factory.rs"]
 mod factory_program;
 #[path = "it/registry.rs"]
@@ -20,6 +22,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use base64::Engine as _;
+use cache::{cache, keep_tree, reuse_tree};
 use factory::lock::{Integrity, Lock, Sha256};
 use factory_program::{names, text};
 use registry::{PASSWORD, Server, USER};
@@ -78,24 +81,6 @@ impl Example {
     }
 
     /// The CLI's tree of an earlier test or run: working it out takes a minute or more.
-    fn reuse_tree(&self) {
-        for version in names(&cache().join("tree")) {
-            let name = format!("{version}/package-lock.json");
-            let to = self.config().join("factory.lock.d/rhdh-cli").join(&name);
-            fs::create_dir_all(to.parent().unwrap()).unwrap();
-            fs::copy(cache().join("tree").join(&name), to).unwrap();
-        }
-    }
-
-    fn keep_tree(&self) {
-        for version in names(&self.config().join("factory.lock.d/rhdh-cli")) {
-            let name = format!("{version}/package-lock.json");
-            let to = cache().join("tree").join(&name);
-            fs::create_dir_all(to.parent().unwrap()).unwrap();
-            fs::copy(self.config().join("factory.lock.d/rhdh-cli").join(&name), to).unwrap();
-        }
-    }
-
     #[track_caller]
     fn ok(&self, args: &[&str]) -> String {
         let output = self.command(args).output().unwrap();
@@ -109,11 +94,6 @@ impl Example {
         let path = self.config().join("factory.lock");
         Lock::from_text(&fs::read_to_string(&path).unwrap(), &path).unwrap()
     }
-}
-
-fn cache() -> PathBuf {
-    std::env::var_os("FACTORY_TEST_CACHE")
-        .map_or_else(|| Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache"), PathBuf::from)
 }
 
 /// Runs a program; fails the test with what it said.
@@ -147,9 +127,9 @@ fn real_example_from_a_clone_to_plugins_that_load() {
     let _alone = alone();
     let example = Example::new();
     let (first, second) = (example.path("first"), example.path("second"));
-    example.reuse_tree();
+    reuse_tree(&example.config());
     let said = example.ok(&["run", "--output-dir", text(&first)]);
-    example.keep_tree();
+    keep_tree(&example.config());
     assert!(said.contains("2 plugins built into "), "{said}");
     assert!(!said.contains(['\u{1b}', '\r']), "a pipe gets plain lines: {said}");
     let lock = example.lock();
@@ -303,7 +283,7 @@ fn no_secret_is_anywhere(output: &Path) {
 fn real_interrupt_ends_all_children_and_leaves_no_output() {
     let _alone = alone();
     let example = Example::new();
-    example.reuse_tree();
+    reuse_tree(&example.config());
     let output = example.path("out");
     let mut child = example.command(&["run", "--output-dir", text(&output)]).stderr(Stdio::piped()).spawn().unwrap();
     let mut stderr = BufReader::new(child.stderr.take().unwrap());
@@ -342,7 +322,7 @@ fn of_cache() -> Vec<String> {
 fn real_images_are_pushed_after_asking_and_named_by_digest() {
     let _alone = alone();
     let example = Example::new();
-    example.reuse_tree();
+    reuse_tree(&example.config());
     let server = Server::with_password();
     let output = example.path("pushed");
     let refs = example.path("refs");

@@ -4,11 +4,13 @@
 #![allow(clippy::unwrap_used, reason = "a test says so by failing")]
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use base64::Engine as _;
 use sha2::Digest as _;
 
+#[path = "it/cache.rs"]
+mod cache;
 #[path = "it/repository.rs"]
 mod repository;
 #[allow(dead_code)]
@@ -16,14 +18,9 @@ mod repository;
 mod run;
 #[path = "it/workspace.rs"]
 mod workspace;
+use cache::cache;
 use repository::Repository;
 use run::{Place, Said};
-
-/// One cache for all tests, since tools weigh hundreds of megabytes; `FACTORY_TEST_CACHE` names another.
-fn cache() -> PathBuf {
-    std::env::var_os("FACTORY_TEST_CACHE")
-        .map_or_else(|| Path::new(env!("CARGO_TARGET_TMPDIR")).join("factory-cache"), PathBuf::from)
-}
 
 /// Runs `factory` with this machine's settings of the network, and `variables`.
 fn factory(place: &Place, args: &[&str], variables: &[(&str, &str)]) -> Said {

@@ -1,14 +1,18 @@
 //! The promise, on examples/greeting: the same lock gives the same bytes, or factory says what differs.
 //!
-//! Needs the npm registry, git and some minutes. `FACTORY_TEST_CACHE` names a cache that is kept between runs.
+//! Needs the npm registry, git and some minutes.
 
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "tests")]
+
+#[path = "it/cache.rs"]
+mod cache;
 
 use std::fs;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
+use cache::{cache, keep_tree, reuse_tree};
 use flate2::read::GzDecoder;
 
 const FACTORY: &str = env!("CARGO_BIN_EXE_factory");
@@ -23,10 +27,6 @@ fn alone() -> fs::File {
     let file = fs::File::create(Path::new(env!("CARGO_TARGET_TMPDIR")).join("real_reproducible.lock")).unwrap();
     file.lock().unwrap();
     file
-}
-
-fn cache(dir: &Path) -> PathBuf {
-    std::env::var_os("FACTORY_TEST_CACHE").map_or_else(|| dir.join("cache"), PathBuf::from)
 }
 
 fn sh(dir: &Path, program: &str, args: &[&str]) {
@@ -58,7 +58,10 @@ fn repository(at: &Path, change: impl FnOnce(&Path)) -> PathBuf {
 
 impl Place {
     fn new(dir: &Path, change: impl FnOnce(&Path)) -> Self {
-        Self { repository: repository(&dir.join("a"), change), cache: cache(dir) }
+        let place = Self { repository: repository(&dir.join("a"), change), cache: cache() };
+        // After the commit, which does not have it.
+        reuse_tree(&place.example());
+        place
     }
 
     fn example(&self) -> PathBuf {
@@ -159,6 +162,7 @@ fn real_everything_changed_and_still_equal() {
     let one = Place::new(dir.path(), |_| {});
     let first = dir.path().join("out");
     assert_code(&one.build("run", &[], &first), 0);
+    keep_tree(&one.example());
 
     // Another path of another depth, another cache, all owned by another user.
     let elsewhere = tempfile::tempdir().unwrap();
