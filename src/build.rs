@@ -90,6 +90,14 @@ pub struct Options {
     pub compression: crate::image::Compression,
 }
 
+impl Options {
+    /// Whether all that is built must be sealed. `fetch` and `verify` go on with less: the one builds nothing, the other
+    /// says itself what it cannot compare.
+    pub fn must_be_sealed(&self) -> bool {
+        self.frozen && !self.fetch_only && !self.judge
+    }
+}
+
 /// What all workspaces of a build share.
 pub struct Shared {
     /// How.

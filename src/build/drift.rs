@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
+use super::packages::split_locator;
 use crate::ui::some_names;
 
 /// Yarn's code of "The lockfile would have been modified by this install".
@@ -32,9 +33,9 @@ impl Drift {
             let Some(changed) = shown.strip_prefix(['-', '+']) else { continue };
             let Some(locator) = changed.trim().strip_prefix("resolution: \"") else { continue };
             let locator = locator.trim_end_matches('"');
-            match locator.char_indices().skip(1).find(|(_, c)| *c == '@') {
-                Some((at, _)) if locator[at + 1..].starts_with(FOLDER) => {
-                    drift.embedded.insert(locator[..at].to_owned());
+            match split_locator(locator) {
+                Some((name, reference)) if reference.starts_with(FOLDER) => {
+                    drift.embedded.insert(name.to_owned());
                 }
                 _ => {
                     drift.others.insert(locator.to_owned());

@@ -63,9 +63,9 @@ pub fn identity(lock: &Lock) -> Sha256 {
     let mut pins = lock.clone();
     for workspace in &mut pins.workspace {
         workspace.sealed = None;
-    }
-    for plugin in pins.workspace.iter_mut().flat_map(|workspace| &mut workspace.plugin) {
-        plugin.sealed = None;
+        for plugin in &mut workspace.plugin {
+            plugin.sealed = None;
+        }
     }
     Sha256::of(pins.to_text())
 }

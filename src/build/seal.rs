@@ -181,9 +181,8 @@ fn group(path: &str) -> &str {
 /// Whether what lies beside the lock is what it says, and with `--frozen` whether all is sealed: found out before
 /// anything is done.
 pub fn check(options: &Options, workspace: &Workspace) -> Result<()> {
-    let must_be_sealed = options.frozen && !options.fetch_only && !options.judge;
     for plugin in &workspace.plugin {
-        if must_be_sealed && plugin.sealed.is_none() {
+        if options.must_be_sealed() && plugin.sealed.is_none() {
             return Err(Error::Lock {
                 place: Place::file(options.lock_dir.join(FILE_NAME)),
                 what: format!("plugin `{}` of workspace `{}` is not sealed", plugin.path, workspace.name),

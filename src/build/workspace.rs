@@ -288,9 +288,7 @@ fn hold(
 ) -> Result<Unpinned> {
     let options = &shared.options;
     let used = wanted.unpinned(packages)?;
-    // `fetch` and `verify` go on with a lock that was sealed before packages were.
-    let frozen = options.frozen && !options.fetch_only && !options.judge;
-    prepared.sealed.hold(&used, &workspace.name, &options.lock_dir, frozen)?;
+    prepared.sealed.hold(&used, &workspace.name, &options.lock_dir, options.must_be_sealed())?;
     Ok(used)
 }
 

@@ -32,6 +32,15 @@ pub fn block_on<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
 }
 
+/// The error's message, after a look that it is about the network and holds nothing secret.
+pub fn network(error: &factory::Error) -> String {
+    assert_eq!(error.exit_code(), 5, "{error:?}");
+    for secret in [PASSWORD, PAIR] {
+        assert!(!format!("{error:?}").contains(secret), "{error:?}");
+    }
+    error.to_string()
+}
+
 pub struct Server {
     child: Child,
     pub dir: TempDir,
