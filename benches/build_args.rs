@@ -9,7 +9,8 @@ use divan::{Bencher, black_box};
 use factory::resolve::build_args::{Answers, compute};
 use factory::resolve::graph::{Graph, Manifests};
 use factory::resolve::host::HostLock;
-use factory::resolve::yarn_lock::{Platform, YarnLock};
+use factory::yarn::lockfile::YarnLock;
+use factory::yarn::platform::Platform;
 
 #[path = "it/lockfile.rs"]
 mod lockfile;

@@ -1,32 +1,25 @@
 //! Replays a lock: checkout, patches, install, export, pack. Takes `&Lock`; asks nobody what is newest.
 //!
-//! In the order of the data: [`tools`] provisions the pinned programs, [`source`] lays the pinned source down
-//! ([`checkout`]), [`tree`] patches it, [`workspace`] has [`install`] run in it (from the [`packages`] of a cache that
-//! builds cannot change) and builds its plugins: [`export`] makes the package of one ([`masked`] finds names that npm
-//! hides, [`drift`] why a sealed closure no longer fits), [`artefact`] its files, [`verdict`] holds them to what [`seal`]
-//! keeps; [`kept`] spares all that for what is sealed and still in the cache. [`inputs`] is the digest of all that
-//! went in; [`report`] and [`plugins_yaml`] say what came out. [`root`], [`enter`], [`env`](mod@env) and [`child`] are
-//! how third-party code is run, [`native_log`] what is left of a compiler that failed.
+//! In the order of the data: [`source`] lays the pinned source down ([`checkout`]), [`tree`] patches it, [`workspace`]
+//! has [`install`] run in it (from the [`packages`] of a cache that builds cannot change) and builds its plugins:
+//! [`export`] makes the package of one ([`masked`] finds names that npm hides, [`drift`] why a sealed closure no longer
+//! fits), [`artefact`] its files, [`verdict`] holds them to what [`seal`] keeps; [`finished`] spares all that for what is
+//! sealed and still in the cache. [`report`] and [`plugins_yaml`] say what came out, [`native_log`] what is left of a
+//! compiler that failed.
 
 pub mod artefact;
 pub mod checkout;
-pub mod child;
 pub mod drift;
-pub mod enter;
-pub mod env;
 pub mod export;
-pub mod inputs;
+pub mod finished;
 pub mod install;
-pub mod kept;
 mod masked;
 pub mod native_log;
 pub mod packages;
 pub mod plugins_yaml;
 pub mod report;
-pub mod root;
 pub mod seal;
 pub mod source;
-pub mod tools;
 pub mod tree;
 pub mod verdict;
 pub mod workspace;
@@ -40,13 +33,13 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::error::{Error, Result};
+use crate::interrupt::Interrupt;
 use crate::lock::{Lock, Workspace};
+use crate::npm::registry::Registry;
+use crate::sandbox::root::Isolation;
 use crate::store::Store;
-use crate::store::npm::Registry;
 use crate::ui::Ui;
 use artefact::Artefact;
-use child::Interrupt;
-use root::Isolation;
 
 /// How a build is done; nothing here changes what comes out.
 #[derive(Clone, Debug)]
@@ -186,62 +179,4 @@ pub fn choose(lock: &Lock, names: &[String]) -> Result<Vec<Workspace>> {
         }
     }
     Ok(lock.workspace.iter().filter(|w| names.is_empty() || names.contains(&w.name)).cloned().collect())
-}
-
-/// Finds out once what this machine grants.
-pub async fn probe(store: &Store, choice: root::IsolationChoice) -> Result<(Isolation, Option<String>)> {
-    if choice == root::IsolationChoice::Off {
-        build_umask();
-        return Ok((Isolation::None, None));
-    }
-    let mut why = String::new();
-    let order = if nix::unistd::Uid::effective().is_root() {
-        vec![Isolation::Namespaces, Isolation::UserNamespaces]
-    } else {
-        vec![Isolation::UserNamespaces]
-    };
-    for isolation in order {
-        match try_isolation(store, isolation).await {
-            Ok(()) => return Ok((isolation, None)),
-            Err(e) => why = e,
-        }
-    }
-    if choice == root::IsolationChoice::Required {
-        return Err(Error::usage(
-            format!("this machine grants no namespaces: {why}"),
-            "allow user namespaces (sysctl `kernel.unprivileged_userns_clone`, a container's security profile), or use `--isolation auto`",
-        ));
-    }
-    build_umask();
-    Ok((Isolation::None, Some(why)))
-}
-
-/// A build root sets the umask of its children; without one they inherit factory's own.
-fn build_umask() {
-    nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o022));
-}
-
-async fn try_isolation(store: &Store, isolation: Isolation) -> Result<(), String> {
-    let scratch = store.scratch().map_err(|e| e.to_string())?;
-    let (tmp, mount) = (scratch.path().join("tmp"), scratch.path().join("root"));
-    for folder in [&tmp, &mount] {
-        std::fs::create_dir(folder).map_err(|e| e.to_string())?;
-    }
-    let mut root = root::Root::new(isolation, mount);
-    root.show(&tmp, "tmp", true);
-    let env = env::Env::base(0);
-    let entered = root.command(std::path::Path::new("/usr/bin/true"), &[], &tmp, &env, false);
-    let mut child = tokio::process::Command::new(&entered.program)
-        .args(&entered.args)
-        .env_clear()
-        .envs(env.iter())
-        .stdin(std::process::Stdio::piped())
-        .stdout(std::process::Stdio::null())
-        .stderr(std::process::Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()
-        .map_err(|e| e.to_string())?;
-    let _lifeline = child.stdin.take();
-    let output = child.wait_with_output().await.map_err(|e| e.to_string())?;
-    if output.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&output.stderr).trim().to_owned()) }
 }

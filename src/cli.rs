@@ -140,8 +140,8 @@ pub fn main() -> u8 {
     let mut args = std::env::args();
     let _ = args.next();
     match args.next().as_deref() {
-        Some("__enter") => return inside(crate::build::enter::enter, &args.collect::<Vec<_>>()),
-        Some("__init") => return inside(crate::build::enter::init, &args.collect::<Vec<_>>()),
+        Some("__enter") => return inside(crate::sandbox::enter::enter, &args.collect::<Vec<_>>()),
+        Some("__init") => return inside(crate::sandbox::enter::init, &args.collect::<Vec<_>>()),
         _ => {}
     }
     let matches = command().get_matches();
@@ -161,12 +161,12 @@ pub fn main() -> u8 {
     }
 }
 
-/// What runs as a stage of a build root: see [`crate::build::enter`].
+/// What runs as a stage of a build root: see [`crate::sandbox::enter`].
 fn inside(stage: fn(&str, &[String]) -> Result<u8, String>, args: &[String]) -> u8 {
     let (first, rest) = args.split_first().map_or(("", &[][..]), |(first, rest)| (first.as_str(), rest));
     stage(first, rest).unwrap_or_else(|why| {
         crate::ui::complain(&why);
-        crate::build::enter::CANNOT_ENTER
+        crate::sandbox::enter::CANNOT_ENTER
     })
 }
 

@@ -8,25 +8,37 @@
 //!
 //! [`config`] reads what the user wrote; [`resolve`] is the only stage that asks "what is newest?" and turns it
 //! into pins; [`lock`] is the text those pins are kept in; [`build`] replays a lock; [`image`] makes and pushes
-//! the bytes that RHDH installs; [`audit`] compares locks. [`store`] is the cache they share, [`ui`] and
-//! [`error`] how they talk, [`cli`] the command line.
+//! the bytes that RHDH installs; [`audit`] compares locks.
 //!
-//! `build` and `image` never import `config` or `resolve`: what they need is in the lock.
+//! Below them: [`tools`] pins and provides node, npm, yarn and rhdh-cli, [`sandbox`] runs third-party code, [`store`] is
+//! the cache, [`npm`] and [`yarn`] read the formats of others, [`interrupt`], [`ui`] and [`error`] are for all;
+//! [`cli`] is the command line. Each uses only what stands below it here, which `tests/it/architecture.rs` holds.
 
 pub mod cli;
-pub mod error;
-pub mod ui;
-
-pub mod config;
-pub mod resolve;
-
-pub mod lock;
-
-pub mod build;
-pub mod image;
 
 pub mod audit;
 
+pub mod resolve;
+
+pub mod build;
+
+pub mod config;
+
+pub mod tools;
+
+pub mod sandbox;
+
+pub mod image;
+
 pub mod store;
+
+pub mod npm;
+pub mod yarn;
+
+pub mod lock;
+
+pub mod error;
+pub mod interrupt;
+pub mod ui;
 
 pub use error::{Error, Result};

@@ -3,8 +3,11 @@
 //! [`model`] is the typed lock, [`text`] its canonical writer and strict reader, [`digest`] the checksums that stand
 //! in it, [`stale`] the reasons why a lock no longer says what the configuration says.
 
+pub mod arguments;
 mod check;
 pub mod digest;
+pub mod identity;
+pub mod inputs;
 pub mod model;
 pub mod stale;
 pub mod text;

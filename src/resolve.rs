@@ -1,42 +1,37 @@
 //! Configuration → pins. The only stage that asks "what is newest?".
 //!
 //! In the order of the data: [`commits`] turns refs into commits and fetches them, [`workspace`] reads what those
-//! commits say ([`source`], [`discover`], [`yarn`](mod@yarn)), [`compute`] finds the arguments of its plugins
-//! ([`yarn_lock`] → [`graph`] → [`build_args`], against the [`rhdh`] host) and [`tools`] pins the programs; [`arguments`]
-//! is how arguments stand in the lock, [`wanted`] the configuration in the lock's terms.
+//! commits say ([`source`], [`discover`], [`package_manager`]) and [`compute`] finds the arguments of its plugins
+//! ([`graph`] → [`build_args`], against the [`rhdh`] host); [`wanted`] is the configuration in the lock's terms.
 
-pub mod arguments;
 pub mod build_args;
 pub mod commits;
 pub mod compute;
 pub mod discover;
 pub mod graph;
 pub mod host;
-pub mod npm_range;
+pub mod package_manager;
 pub mod refs;
 pub mod rhdh;
 pub mod source;
-pub mod tools;
 pub mod wanted;
 pub mod workspace;
-pub mod yarn;
-pub mod yarn_lock;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use crate::build::inputs;
-use crate::build::tools::Provider;
 use crate::config::env::Origin;
 use crate::config::{self, Config};
 use crate::error::{Error, Result};
+use crate::lock::inputs;
 use crate::lock::stale::{self, Reason};
 use crate::lock::text::{REVISION, VERSION};
 use crate::lock::{ArgsFrom, Integrity, Lock, Tools, Workspace};
+use crate::npm::registry::Registry;
 use crate::store::git::Network;
-use crate::store::npm::Registry;
+use crate::tools::pin::{self, Companion, Requests};
+use crate::tools::provide::Provider;
 use rhdh::Host;
-use tools::{Companion, Requests};
 
 /// How much moves.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -233,7 +228,7 @@ async fn tools_of(
         for requests in wanted.keys() {
             if !by_request.contains_key(requests) {
                 let (tools, companion) =
-                    tools::resolve(provider, registry, requests, request.lock_dir, request.renew_tools).await?;
+                    pin::resolve(provider, registry, requests, request.lock_dir, request.renew_tools).await?;
                 companions.extend(companion);
                 by_request.insert(requests.clone(), tools);
             }
@@ -247,7 +242,7 @@ async fn tools_of(
     let mut companions: Vec<Companion> = Vec::new();
     for requests in wanted.keys() {
         let (tools, companion) =
-            tools::resolve(provider, registry, requests, request.lock_dir, request.renew_tools).await?;
+            pin::resolve(provider, registry, requests, request.lock_dir, request.renew_tools).await?;
         companions.extend(companion);
         by_request.insert(requests.clone(), tools);
     }
@@ -277,7 +272,7 @@ async fn finish(
     let workspace::Read { mut workspace, yarn, list, .. } = read;
     if yarn.path.is_none() {
         if !yarns.contains_key(&yarn.version) {
-            yarns.insert(yarn.version.clone(), tools::yarn(registry, &yarn.version).await?);
+            yarns.insert(yarn.version.clone(), pin::yarn(registry, &yarn.version).await?);
         }
         let (version, integrity) = yarns[&yarn.version].clone();
         workspace.source.yarn.version = version;
@@ -294,7 +289,7 @@ fn keep_others(lock: &mut Lock, request: &Request<'_>) {
         let wanted = known.contains(workspace.name.as_str());
         if wanted && lock.workspace.iter().all(|new| new.name != workspace.name) {
             let mut kept = workspace.clone();
-            let tools = inputs::tools(old, workspace);
+            let tools = old.tools_of(workspace);
             kept.tools = (*tools != lock.tools).then(|| tools.clone());
             lock.workspace.push(kept);
         }

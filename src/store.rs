@@ -21,21 +21,20 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::{Error, Result};
 
 pub mod atomic;
+mod checksums;
 mod entry;
 pub mod git;
 mod lock;
-pub mod npm;
 mod prune;
 mod scratch;
-mod seen;
-mod sums;
+mod stat_cache;
 
 pub use atomic::{atomic_copy, atomic_dir, atomic_file};
 pub use entry::{Entry, Found, entry_lock_name};
 pub use lock::{LockGuard, Share};
 pub use prune::{Pruned, Size, What};
 pub use scratch::Scratch;
-pub use seen::Reading;
+pub use stat_cache::Reading;
 
 /// The signature that the cache directory tagging specification asks for.
 const CACHEDIR_TAG: &str = "Signature: 8a477f597d28d172789f06886806bc55

@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use factory::resolve::build_args::{Answers, Computed, Kind, Severity, compute};
 use factory::resolve::graph::{Graph, Manifests};
 use factory::resolve::host::HostLock;
-use factory::resolve::yarn_lock::{Platform, YarnLock};
+use factory::yarn::lockfile::YarnLock;
+use factory::yarn::platform::Platform;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 

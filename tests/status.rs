@@ -11,8 +11,8 @@ use serde_json::Value;
 #[path = "it/releases.rs"]
 mod releases;
 
-use factory::build::inputs;
 use factory::build::report::{Output, PluginReport, Report, WorkspaceReport};
+use factory::lock::inputs;
 use factory::lock::{Integrity, Lock, SealedPackages, Sha256};
 use releases::{commit, factory, input, plugin, sealed, tools, workspace};
 
@@ -108,7 +108,7 @@ impl Fixture {
         Report {
             version: 1,
             factory: "0.1.0".into(),
-            lock: inputs::identity(&self.lock),
+            lock: self.lock.identity(),
             isolation: "none".into(),
             workspaces: vec![WorkspaceReport {
                 name: "todo".into(),
@@ -132,7 +132,7 @@ fn built(status: &Value) -> Vec<String> {
 #[test]
 fn a_fresh_lock_is_pinned_and_not_built() {
     let fixture = Fixture::new();
-    let text = fixture.text().replace(&inputs::identity(&fixture.lock).to_string(), "sha256:<identity>");
+    let text = fixture.text().replace(&fixture.lock.identity().to_string(), "sha256:<identity>");
     insta::assert_snapshot!(text, @r"
     config/factory.lock
       identity sha256:<identity>

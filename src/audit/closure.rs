@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::change::{PackageChange, PackageMove};
 use super::step::{Step, package_change};
 use crate::error::{Error, Place, Result};
-use crate::resolve::yarn_lock::{Entry, YarnLock};
+use crate::yarn::lockfile::{Entry, YarnLock};
 
 /// The versions of each package.
 pub type Packages = BTreeMap<String, BTreeSet<String>>;

@@ -11,8 +11,9 @@ use super::companions::Companions;
 use super::release::{Plugin, Release, Workspace};
 use crate::config::{self, Config, Env, Options};
 use crate::error::Result;
+use crate::lock::arguments::elements;
 use crate::lock::{ArgsFrom, is_commit};
-use crate::resolve::{self, Asked, arguments::elements};
+use crate::resolve::{self, Asked};
 
 /// Reads a configuration directory. The machine's own environment is left out, so that all see the same.
 pub fn read(name: &str, dir: &Path) -> Result<Release> {

@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 
 use super::change::{Argument, Form, InputKind, Pin, PluginPlace, Source};
 use super::companions::Companions;
-use crate::build::inputs;
 use crate::config::inputs::{APP_CONFIG, BACKSTAGE, OVERLAYS, PATCHES, SCALPRUM};
 use crate::lock::{self, ArgsFrom, Input, Lock, Rhdh, Role, Sealed, Sha256};
 
@@ -124,7 +123,7 @@ impl Release {
 
     /// The identity of a lock.
     pub fn identity(&self) -> Option<Sha256> {
-        self.lock.as_ref().map(inputs::identity)
+        self.lock.as_ref().map(Lock::identity)
     }
 
     /// The number of all plugins.
@@ -145,7 +144,7 @@ fn tools(tools: &lock::Tools) -> Vec<(&'static str, Pin)> {
 
 fn workspace(lock: &Lock, locked: &lock::Workspace, folder: Option<&Path>) -> Workspace {
     let source = &locked.source;
-    let mut tools = tools(inputs::tools(lock, locked));
+    let mut tools = tools(lock.tools_of(locked));
     tools.push(("yarn", Pin { requested: None, version: source.yarn.version.clone() }));
     Workspace {
         name: locked.name.clone(),

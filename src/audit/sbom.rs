@@ -17,10 +17,9 @@ use serde_json::Value;
 
 use super::closure::is_embedded;
 use super::companions::{Companions, Unusable, closure_path};
-use crate::build::inputs;
 use crate::error::{Error, Place, Result};
 use crate::lock::{self, Lock, Sha256};
-use crate::resolve::yarn_lock::{Entry, YarnLock};
+use crate::yarn::lockfile::{Entry, YarnLock};
 
 /// A kind of document.
 #[allow(clippy::doc_markdown, reason = "the comments are shown as help")]
@@ -116,7 +115,7 @@ pub fn bill<'a>(lock: &'a Lock, companions: &Companions, names: &[String]) -> Re
             format!("the workspaces are: {}", known.join(", ")),
         ));
     }
-    let mut bill = Bill { lock, identity: inputs::identity(lock), plugins: Vec::new(), warnings: Vec::new() };
+    let mut bill = Bill { lock, identity: lock.identity(), plugins: Vec::new(), warnings: Vec::new() };
     for workspace in lock.workspace.iter().filter(|known| names.is_empty() || names.contains(&known.name)) {
         for plugin in &workspace.plugin {
             let plugin = plugin_bill(workspace, plugin, companions)?;
@@ -140,7 +139,7 @@ pub fn bill_of<'a>(
     index: usize,
 ) -> Result<Bill<'a>> {
     let plugin = plugin_bill(workspace, &workspace.plugin[index], companions)?;
-    Ok(Bill { lock, identity: inputs::identity(lock), plugins: vec![plugin], warnings: Vec::new() })
+    Ok(Bill { lock, identity: lock.identity(), plugins: vec![plugin], warnings: Vec::new() })
 }
 
 impl Bill<'_> {

@@ -10,8 +10,8 @@ use serde::Serialize;
 use super::human::printable;
 use super::phrase::short;
 use super::release::day;
-use crate::build::inputs;
 use crate::build::report::{PluginReport, Report};
+use crate::lock::inputs;
 use crate::lock::stale::Reason;
 use crate::lock::{self, Lock, Sha256, is_relative};
 use crate::ui::count;
@@ -142,7 +142,7 @@ pub fn of(lock: &Lock, name: &str, reasons: Option<&[Reason]>, report: Option<&R
     Status {
         version: VERSION,
         lock: name.to_owned(),
-        identity: inputs::identity(lock),
+        identity: lock.identity(),
         compared: reasons.is_some(),
         workspaces,
         notes: Vec::new(),

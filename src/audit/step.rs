@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::change::{PackageChange, PackageMove};
-use crate::resolve::npm_range::npm_version;
+use crate::npm::range::npm_version;
 
 /// How far a version moved, up or down (semantic versioning 2.0.0).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]

@@ -9,9 +9,10 @@ use super::export::Exported;
 use super::report::Output;
 use super::seal::FileList;
 use super::tree::read_input;
-use super::{Shared, inputs, kept, plugins_yaml};
+use super::{Shared, finished, plugins_yaml};
 use crate::error::{Error, Result};
 use crate::image::{self, Facts, Image, ImageName, ImagePath, Layout, Packed, Packing, Tag};
+use crate::lock::inputs;
 use crate::lock::{Plugin, Sealed, Sha256, Workspace};
 use crate::store::{atomic_copy, atomic_file};
 
@@ -153,7 +154,7 @@ pub fn write(
     } else {
         target.image(&made, layer_file, &facts)?
     };
-    let root = (options.isolation == super::root::Isolation::None).then(|| tree.display().to_string());
+    let root = (options.isolation == crate::sandbox::root::Isolation::None).then(|| tree.display().to_string());
     let mut artefact = finish(shared, workspace, plugin, &target, made, image)?;
     artefact.sealed.root = root;
     Ok(artefact)
@@ -170,7 +171,7 @@ pub fn take(
     let Some(sealed) = &plugin.sealed else { return Ok(None) };
     let target = Target::new(shared, workspace, plugin, &made.name, &made.version)?;
     let inputs = inputs::digest(&shared.lock, workspace, plugin, sealed.closure);
-    let image = target.image(made, entry.join(kept::LAYER), &facts(workspace, plugin, inputs))?;
+    let image = target.image(made, entry.join(finished::LAYER), &facts(workspace, plugin, inputs))?;
     let is_sealed = made.packed.tgz == sealed.tgz
         && image.digest == sealed.image
         && image.diff_id == sealed.layer
@@ -178,7 +179,7 @@ pub fn take(
     if !is_sealed {
         return Ok(None);
     }
-    atomic_copy(&entry.join(kept::ARCHIVE), &target.tgz())?;
+    atomic_copy(&entry.join(finished::ARCHIVE), &target.tgz())?;
     let mut artefact = finish(shared, workspace, plugin, &target, made.clone(), image)?;
     artefact.sealed = sealed.clone();
     artefact.kept = true;

@@ -5,17 +5,18 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::child::{Interrupt, Log, Run, run};
 use super::drift::Drift;
-use super::env::Env;
 use super::masked::unmask;
-use super::root::Root;
-use super::tools::CLI_PACKAGE;
 use super::tree::{SCALPRUM, join};
 use crate::error::{Error, Place, Result};
 use crate::image::{Content, Entry, EntrySet, mf_types};
+use crate::interrupt::Interrupt;
 use crate::lock::text::COMPANION;
 use crate::lock::{Plugin, Sha256, Workspace};
+use crate::sandbox::child::{Log, Run, run};
+use crate::sandbox::env::Env;
+use crate::sandbox::root::Root;
+use crate::tools::provide::CLI_PACKAGE;
 
 /// The folder that the CLI fills, below the plugin.
 pub const EXPORTED: &str = "dist-dynamic";

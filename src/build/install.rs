@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
 use super::Shared;
-use super::child::{Log, Run, run};
 use super::export::sealed_closure;
 use super::packages::classic::of_classic_lock;
 use super::packages::unpinned::Unpinned;
@@ -13,6 +12,7 @@ use super::report::InstallScripts;
 use super::workspace::Prepared;
 use crate::error::{Error, Result};
 use crate::lock::{Plugin, Workspace};
+use crate::sandbox::child::{Log, Run, run};
 use crate::ui::some;
 
 /// True for yarn 2 and later.

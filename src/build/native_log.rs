@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use super::child::Log;
+use crate::sandbox::child::Log;
 
 /// Logs that are shown.
 const LOGS: usize = 3;

@@ -3,11 +3,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::child::{Interrupt, Log, Run, run};
-use super::env::Env;
-use super::root::{Isolation, Root};
 use crate::error::{Error, Result};
+use crate::interrupt::Interrupt;
 use crate::lock::{Input, Sha256, Workspace};
+use crate::sandbox::child::{Log, Run, run};
+use crate::sandbox::env::Env;
+use crate::sandbox::root::{Isolation, Root};
 
 /// Folder names under a plugin's configuration whose content is laid over the plugin. The seed uses both.
 pub const OVERLAY_FOLDERS: [&str; 2] = ["overlay", "overlays"];

@@ -8,20 +8,20 @@ use std::time::Instant;
 use futures_util::future::join_all;
 
 use super::artefact::{self, Artefact};
-use super::child::Log;
-use super::env::Env;
 use super::export::{Export, Exported, Programs};
 use super::packages::Packages;
 use super::packages::classic::MIRROR;
 use super::packages::unpinned::Unpinned;
 use super::report::{InstallScripts, PluginReport, WorkspaceReport};
-use super::root::Root;
-use super::tools::{Provider, npm_settings};
 use super::tree::Dressing;
-use super::{BuiltWorkspace, Shared, inputs, install, kept, seal, verdict};
+use super::{BuiltWorkspace, Shared, finished, install, seal, verdict};
 use crate::error::{Error, Result};
 use crate::lock::{Plugin, Workspace};
+use crate::sandbox::child::Log;
+use crate::sandbox::env::Env;
+use crate::sandbox::root::Root;
 use crate::store::{Entry, Kind, LockGuard, Reading, entry_lock_name};
+use crate::tools::provide::{Provider, npm_settings};
 
 /// Yarn's settings in every folder from the workspace up (yarn's "Configuration").
 const YARNRC: &str = ".yarnrc.yml";
@@ -35,7 +35,7 @@ pub async fn build(shared: &Shared, workspace: &Workspace) -> BuiltWorkspace {
     let mut unpinned = Unpinned::default();
     let kept = tokio::task::block_in_place(|| {
         seal::check(&shared.options, workspace)?;
-        kept::all(shared, workspace)
+        finished::all(shared, workspace)
     });
     let nothing_to_do = kept.as_ref().is_ok_and(|kept| !shared.options.fetch_only && kept.iter().all(Option::is_some));
     let outcome = match kept {
@@ -145,7 +145,7 @@ async fn prepare(
     let reading = if options.frozen { Reading::All } else { Reading::Changed };
     let provider =
         Provider { store, registry: shared.registry.as_ref(), reading, isolation: options.isolation, ui, interrupt };
-    let tools = inputs::tools(&shared.lock, workspace);
+    let tools = shared.lock.tools_of(workspace);
 
     let started = Instant::now();
     let (node, npm) = (provider.node(tools).await?, provider.npm(tools).await?);
@@ -395,7 +395,7 @@ async fn plugin_build(
     seconds.insert("pack".into(), started.elapsed().as_secs_f64());
     if !shared.options.judge {
         verdict::hold(&shared.options, workspace, plugin, &artefact)?;
-        tokio::task::block_in_place(|| kept::keep(shared, workspace, plugin, &artefact));
+        tokio::task::block_in_place(|| finished::keep(shared, workspace, plugin, &artefact));
     }
     Ok(artefact)
 }

@@ -16,13 +16,13 @@ use super::source::SourceArgs;
 use super::{paths, session, summary};
 use crate::build::packages::unpinned::Unpinned;
 use crate::build::report::{self, Report};
-use crate::build::root::{Isolation, IsolationChoice};
-use crate::build::{self, BuiltWorkspace, Options, Shared, inputs, plugins_yaml, seal};
+use crate::build::{self, BuiltWorkspace, Options, Shared, plugins_yaml, seal};
 use crate::config::{Config, TagPrefix, Workspace};
 use crate::error::{Error, Place, Result, exit_code};
 use crate::image::Compression;
 use crate::lock::{Lock, SealedPackages, Sha256};
-use crate::store::npm::Registry;
+use crate::npm::registry::Registry;
+use crate::sandbox::root::{Isolation, IsolationChoice};
 use crate::store::{Store, atomic_file};
 use crate::ui::count;
 
@@ -265,7 +265,7 @@ fn write_results(shared: &Shared, built: &[BuiltWorkspace], output_dir: &Path) -
     let report = Report {
         version: report::VERSION,
         factory: env!("CARGO_PKG_VERSION").into(),
-        lock: inputs::identity(&shared.lock),
+        lock: shared.lock.identity(),
         isolation: match shared.options.isolation {
             Isolation::Namespaces => "namespaces",
             Isolation::UserNamespaces => "user-namespaces",

@@ -7,9 +7,9 @@ use super::resolve::{failures, stale_reasons};
 use super::session::Session;
 use crate::config::{Config, Workspace};
 use crate::error::{Error, Result};
+use crate::lock::arguments::elements;
 use crate::lock::{Lock, Plugin};
-use crate::resolve::arguments::elements;
-use crate::resolve::tools::Requests;
+use crate::tools::pin::Requests;
 use crate::ui::{self, count};
 
 /// Prints each workspace with its source and state, and its plugins with their arguments.

@@ -9,9 +9,9 @@ use super::repo_path::Sources;
 use super::resolve::{broken, failures};
 use super::session::Session;
 use super::source::SourceArgs;
-use crate::build::root::IsolationChoice;
 use crate::config::tag_prefix::TagPrefix;
 use crate::error::Result;
+use crate::sandbox::root::IsolationChoice;
 
 /// Options of `factory fetch`.
 #[derive(Clone, Debug, Args)]

@@ -7,15 +7,15 @@ use clap::Args;
 use super::paths;
 use super::session::Session;
 use super::source::SourceArgs;
-use crate::build::root::{Isolation, IsolationChoice};
-use crate::build::tools::Provider;
 use crate::config::Config;
 use crate::error::{Error, Place, Result, exit_code};
 use crate::lock::Lock;
 use crate::lock::stale::{self, Reason};
+use crate::npm::registry::Registry;
 use crate::resolve::{self, Moves, Request, Resolved, rhdh, wanted};
-use crate::store::npm::Registry;
+use crate::sandbox::root::{Isolation, IsolationChoice};
 use crate::store::{Reading, atomic_file};
+use crate::tools::provide::Provider;
 use crate::ui::{self, count};
 
 /// Options of `factory resolve`.
@@ -175,7 +175,7 @@ pub(super) async fn probe(
     store: &crate::store::Store,
     choice: IsolationChoice,
 ) -> Result<Isolation> {
-    let (isolation, why) = crate::build::probe(store, choice).await?;
+    let (isolation, why) = crate::sandbox::probe::probe(store, choice).await?;
     if let Some(why) = why {
         session.ui.warn(format!(
             "this machine grants no namespaces ({why}): builds run at the cache's own paths and see the machine's files; \

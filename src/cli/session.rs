@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{GlobalArgs, paths};
-use crate::build::child::Interrupt;
 use crate::error::{Error, Result};
+use crate::interrupt::Interrupt;
 use crate::store::Store;
 use crate::ui::Ui;
 

@@ -15,7 +15,7 @@ use super::resolve::{broken, code_of, failures};
 use super::session::Session;
 use super::source::SourceArgs;
 use crate::build::verdict::{self, Verdict};
-use crate::build::{self, BuiltWorkspace, Shared, inputs};
+use crate::build::{self, BuiltWorkspace, Shared};
 use crate::error::{Error, Place, Result, exit_code};
 use crate::lock::{Lock, Sha256};
 use crate::store::{Store, atomic_file};
@@ -100,7 +100,7 @@ pub(super) async fn run(session: &Session<'_>, args: &VerifyArgs) -> Result<()> 
         let report = VerifyReport {
             version: 1,
             factory: env!("CARGO_PKG_VERSION").into(),
-            lock: inputs::identity(&shared.lock),
+            lock: shared.lock.identity(),
             plugins: verdicts.clone(),
         };
         let text = serde_json::to_string_pretty(&report).expect("a report is plain data");

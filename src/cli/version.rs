@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use crate::lock::text::{REVISION, VERSION};
 use crate::resolve::rhdh::LATEST;
-use crate::resolve::tools::{DEFAULT_CLI, DEFAULT_NODE, DEFAULT_NPM};
+use crate::tools::pin::{DEFAULT_CLI, DEFAULT_NODE, DEFAULT_NPM};
 
 /// The text behind the program's name. The original prints the commits of the RHDH lockfile and of the export scripts
 /// that are baked into it; here both are looked up by `factory resolve`, and the lock has their exact versions.

@@ -8,8 +8,8 @@ use serde::Deserialize;
 
 use super::{Warning, text};
 use crate::Result;
-use crate::build::tools::CLI_PACKAGE;
 use crate::error::Place;
+use crate::tools::provide::CLI_PACKAGE;
 
 /// The name of the file.
 pub const FILE_NAME: &str = "versions.json";

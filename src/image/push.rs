@@ -8,8 +8,8 @@
 mod attach;
 mod challenge;
 mod credentials;
-mod fault;
-mod handover;
+mod error;
+mod external;
 mod helper;
 mod referrer;
 pub mod registry;
@@ -127,7 +127,7 @@ impl Registry {
         let checks = names.iter().map(|name| async move {
             match options.pusher {
                 Pusher::Builtin => Session::open(self, name, &options.retries).await?.check().await,
-                Pusher::Skopeo | Pusher::Buildah => handover::check(self, name, options.pusher).await,
+                Pusher::Skopeo | Pusher::Buildah => external::check(self, name, options.pusher).await,
             }
         });
         let mut checks = stream::iter(checks).buffered(4);
@@ -144,7 +144,7 @@ impl Registry {
     pub async fn push(&self, image: &Image, options: &PushOptions) -> Result<Pushed> {
         match options.pusher {
             Pusher::Builtin => transfer::push(self, image, options).await,
-            Pusher::Skopeo | Pusher::Buildah => handover::push(self, image, options).await,
+            Pusher::Skopeo | Pusher::Buildah => external::push(self, image, options).await,
         }
     }
 

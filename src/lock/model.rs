@@ -28,6 +28,13 @@ pub struct Lock {
     pub workspace: Vec<Workspace>,
 }
 
+impl Lock {
+    /// The tools of a workspace: its own where it sets some.
+    pub fn tools_of<'a>(&'a self, workspace: &'a Workspace) -> &'a Tools {
+        workspace.tools.as_ref().unwrap_or(&self.tools)
+    }
+}
+
 /// The RHDH host whose `yarn.lock` says what plugins can share.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]

@@ -9,11 +9,11 @@ use super::refs::{self, Resolution};
 use super::rhdh::Host;
 use super::source::Files;
 use super::workspace::{self, Read};
-use crate::build::tools::Provider;
 use crate::config;
 use crate::error::{Error, Result};
 use crate::lock::Lock;
 use crate::store::git::{Network, SourceUrl};
+use crate::tools::provide::Provider;
 
 /// How workspaces are read.
 pub struct How<'a> {

@@ -8,10 +8,11 @@ use super::build_args::{self, Answers, Computed, Diagnostic, Purpose, Severity, 
 use super::graph::{Graph, Manifests, PackageJson};
 use super::host::HostLock;
 use super::source::{Files, at};
-use super::yarn_lock::{Platform, YarnLock};
-use crate::build::tools::Provider;
 use crate::error::{Error, Place, Result};
 use crate::lock::{ArgsFrom, Integrity, Workspace};
+use crate::tools::provide::Provider;
+use crate::yarn::lockfile::YarnLock;
+use crate::yarn::platform::Platform;
 
 /// What there is to say about a workspace's arguments.
 #[derive(Default)]
@@ -139,7 +140,7 @@ impl Computing<'_> {
 
     fn linker(&self, lock: &YarnLock<'_>, folder: &str) -> Result<Option<Diagnostic>> {
         let mut files = Vec::new();
-        for folder in super::yarn::ancestors(folder) {
+        for folder in crate::resolve::package_manager::ancestors(folder) {
             let path = at(&folder, ".yarnrc.yml");
             if let Some(bytes) = self.files.read(&path)? {
                 files.push((PathBuf::from(path), bytes));

@@ -8,9 +8,10 @@ mod resolutions;
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 
-use super::npm_range::satisfies;
-use super::yarn_lock::{Entry, LockKind, Platform, YarnLock};
 use crate::error::{Error, Place};
+use crate::npm::range::satisfies;
+use crate::yarn::lockfile::{Entry, LockKind, YarnLock};
+use crate::yarn::platform::Platform;
 
 use index::Index;
 pub use manifests::{Manifests, PackageJson};

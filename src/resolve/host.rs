@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::npm_range::npm_version;
-use super::yarn_lock::{LockKind, YarnLock};
 use crate::error::Result;
+use crate::npm::range::npm_version;
+use crate::yarn::lockfile::{LockKind, YarnLock};
 
 /// The packages a host's `yarn.lock` installs, dev dependencies and all: the rule of the original tool.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 
 use super::host::HostLock;
 use super::refs;
-use crate::build::tools::Provider;
 use crate::error::{Error, Place, Result};
 use crate::lock::{Rhdh, Sha256};
 use crate::store::git::{Network, Scope, SourceUrl};
+use crate::tools::provide::Provider;
 
 /// RHDH's repository, when `RHDH_REPO` does not name a mirror.
 pub const REPOSITORY: &str = "https://github.com/redhat-developer/rhdh";

@@ -1,7 +1,7 @@
 //! The configuration in the lock's own terms, so that a lock can be compared with it.
 
-use super::arguments::elements;
 use crate::config::{Config, Workspace};
+use crate::lock::arguments::elements;
 use crate::lock::stale::{Wanted, WantedWorkspace};
 
 /// What the configuration asks for.

@@ -2,18 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use super::arguments::elements;
 use super::build_args;
 use super::commits::How;
 use super::compute::Computing;
 use super::discover::{self, Found};
 use super::source::{Files, at};
-use super::tools::Companion;
-use super::yarn::{self, Asked};
-use crate::build::tools::Provider;
 use crate::config::{self, plugins_list};
 use crate::error::{Error, Place, Result};
+use crate::lock::arguments::elements;
 use crate::lock::{ArgsFrom, Plugin, Sha256, Source, Workspace, Yarn};
+use crate::resolve::package_manager::{self, Asked};
+use crate::tools::pin::Companion;
+use crate::tools::provide::Provider;
 
 /// What the files of a commit say about a workspace.
 pub struct Read {
@@ -61,7 +61,7 @@ pub fn read(
             "commit one, or set `workspace-path` to the folder of the yarn workspace in the repository",
         )
     })?;
-    let yarn = yarn::asked(files, path, &lockfile, name)?;
+    let yarn = package_manager::asked(files, path, &lockfile, name)?;
 
     let packages = manifests.iter().map(|(folder, bytes)| (folder.as_str(), bytes.as_slice()));
     let found = discover::discover(packages);

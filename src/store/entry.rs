@@ -7,9 +7,9 @@ use std::sync::atomic::AtomicBool;
 use std::time::SystemTime;
 
 use super::lock::{self, LockGuard, Share};
-use super::seen::{self, Reading};
-use super::sums::{self, Looked};
 use super::{Kind, Store, file_name};
+use crate::store::checksums::{self, Looked};
+use crate::store::stat_cache::{self, Reading};
 use crate::{Error, Result};
 
 /// An entry in use: it is not pruned while this value lives.
@@ -69,7 +69,7 @@ impl Store {
         let scratch = self.scratch()?;
         fill(scratch.path())?;
         if has_list(kind) {
-            sums::write(scratch.path(), interrupt)?;
+            checksums::write(scratch.path(), interrupt)?;
             self.sound.lock().unwrap_or_else(PoisonError::into_inner).insert(path.clone());
         }
         let fresh = scratch.place(&path)?;
@@ -107,7 +107,7 @@ impl Store {
         if is_known || !has_list(kind) {
             return Ok(Found::Sound(entry));
         }
-        match sums::look(entry.path(), reading, interrupt)? {
+        match checksums::look(entry.path(), reading, interrupt)? {
             Looked::Damaged(damage) => {
                 drop(entry);
                 self.remove_entry(kind, key, interrupt)?;
@@ -115,7 +115,7 @@ impl Store {
             }
             // Without the record the next look takes longer: a cache that cannot be written is none the worse for it.
             Looked::Sound(record) => {
-                let _ = self.note(&entry.path().join(seen::RECORD), &record);
+                let _ = self.note(&entry.path().join(stat_cache::RECORD), &record);
             }
         }
         self.sound.lock().unwrap_or_else(PoisonError::into_inner).insert(entry.path().to_path_buf());

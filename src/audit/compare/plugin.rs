@@ -10,9 +10,9 @@ use super::super::moves::At;
 use super::super::release::{Plugin, Release, Workspace};
 use super::super::step::{Step, is_back};
 use super::Comparison;
-use crate::build::inputs;
 use crate::build::seal::{self, FileList};
 use crate::error::Result;
+use crate::lock::inputs;
 use crate::lock::{Lock, Sealed, Tool, Tools};
 
 impl Comparison<'_> {
@@ -207,7 +207,7 @@ impl<'a> Locked<'a> {
                 classes.push(class);
             }
         };
-        let tools = (inputs::tools(self.lock, self.workspace), inputs::tools(new.lock, new.workspace));
+        let tools = (self.lock.tools_of(self.workspace), new.lock.tools_of(new.workspace));
         differ(!same_pins(tools.0, tools.1), InputClass::Tools);
         differ((&before.repo, &before.commit, &before.path) != (&now.repo, &now.commit, &now.path), InputClass::Source);
         differ(

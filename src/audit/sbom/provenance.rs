@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use super::{Bill, PluginBill, purl, source_uri, tgz_name};
-use crate::build::inputs;
 use crate::error::{Error, Result};
 use crate::image::{ImageName, Tag};
 use crate::lock::{self, Tool, Tools};
@@ -94,7 +93,7 @@ impl Dependencies {
         if let Some(rhdh) = &bill.lock.rhdh {
             self.add(&format!("RHDH {} yarn.lock", rhdh.requested), None, "sha256", &rhdh.lockfile.hex());
         }
-        self.tools(inputs::tools(bill.lock, workspace));
+        self.tools(bill.lock.tools_of(workspace));
         self.source(workspace);
         for input in &workspace.input {
             self.add(&format!("{}/{}", workspace.name, input.path), None, "sha256", &input.sha256.hex());
@@ -116,7 +115,7 @@ impl Dependencies {
         };
         tool("npm", &tools.npm);
         let cli = &tools.rhdh_cli;
-        let package = crate::build::tools::CLI_PACKAGE;
+        let package = crate::tools::provide::CLI_PACKAGE;
         self.add(package, Some(purl::npm(package, &cli.version)), "sha512", &cli.integrity.hex());
         let tree = format!("factory.lock.d/{}", super::super::companions::cli_tree_path(&cli.version));
         self.add(&tree, None, "sha256", &cli.tree.hex());
@@ -131,7 +130,7 @@ impl Dependencies {
         let lock_uri = uri.map(|uri| format!("{uri}#{path}yarn.lock"));
         self.add(&format!("{}/yarn.lock", workspace.name), lock_uri, "sha256", &source.yarn_lock.hex());
         if let Some(integrity) = source.yarn.integrity {
-            let package = crate::build::tools::yarn_package(&source.yarn.version);
+            let package = crate::tools::provide::yarn_package(&source.yarn.version);
             let uri = purl::npm(package, &source.yarn.version);
             self.add(package, Some(uri), "sha512", &integrity.hex());
         }

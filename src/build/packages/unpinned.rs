@@ -7,10 +7,10 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use crate::build::tools::platform;
 use crate::error::{Error, Place, Result};
 use crate::lock::text::{COMPANION, FILE_NAME};
 use crate::lock::{Sha256, Workspace};
+use crate::tools::provide::platform;
 use crate::ui::some_names;
 
 /// The list's name in the workspace's folder beside the lock. No plugin's folder is called so.

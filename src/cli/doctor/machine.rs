@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use super::Check;
-use crate::build::probe;
-use crate::build::root::IsolationChoice;
 use crate::cli::session::{self, Session};
 use crate::cli::{build, paths};
 use crate::config::Config;
+use crate::sandbox::probe::probe;
+use crate::sandbox::root::IsolationChoice;
 use crate::ui::count;
 
 /// A frontend's workspace installs to about this many bytes.

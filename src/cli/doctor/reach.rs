@@ -8,13 +8,13 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use super::Check;
-use crate::build::tools::CLI_PACKAGE;
 use crate::cli::session::Session;
 use crate::cli::source::SourceArgs;
 use crate::config::{Config, Env};
+use crate::npm::registry::Registry;
 use crate::resolve::refs::list_refs;
 use crate::store::git::{Network, Scope, SourceUrl};
-use crate::store::npm::Registry;
+use crate::tools::provide::CLI_PACKAGE;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 

@@ -7,12 +7,12 @@ use std::fmt::Display;
 
 use tracing::info;
 
-use super::fault::Fault;
 use super::referrer::{self, Attachment, EMPTY, INDEX_TYPE, Referrer};
 use super::registry::Registry;
 use super::transfer::{ANY_MANIFEST, Blob, Push};
 use super::{Attached, PushOptions};
 use crate::image::manifest::{Image, MANIFEST_TYPE};
+use crate::image::push::error::Fault;
 use crate::lock::Sha256;
 use crate::{Error, Result};
 

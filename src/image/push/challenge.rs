@@ -10,8 +10,8 @@ use url::Url;
 use url::form_urlencoded::Serializer;
 
 use super::credentials::Kind;
-use super::fault::Fault;
 use super::secret::Secret;
+use crate::image::push::error::Fault;
 
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Challenge {

@@ -22,10 +22,10 @@ use tracing::{debug, warn};
 use super::Retries;
 use super::challenge::{self, Challenge};
 use super::credentials::{self, Credential, Kind};
-use super::fault::Fault;
 use super::registry::{Registry, Variables};
 use super::secret::Redaction;
 use crate::image::name::ImageName;
+use crate::image::push::error::Fault;
 use crate::lock::Sha256;
 use crate::{Error, Result};
 
@@ -233,7 +233,7 @@ impl<'a> Session<'a> {
                                      created first"
                 .to_owned(),
             (None, ..) if fault.again => "the registry may be busy: try again later".to_owned(),
-            (None, ..) => super::fault::OTHER_PUSHER.to_owned(),
+            (None, ..) => crate::image::push::error::OTHER_PUSHER.to_owned(),
         };
         Error::network(self.redact(&format!("{verb} `{what}`: {}", fault.what)), hint)
     }
@@ -365,7 +365,7 @@ impl<'a> Session<'a> {
     /// What `Retry-After` says now, if anything: the answer that told us to wait is gone.
     async fn asked_pause(&self) -> Option<Duration> {
         let response = self.ask(self.request(Method::GET, "/v2/")).await.ok()?;
-        super::fault::retry_after(response.headers())
+        crate::image::push::error::retry_after(response.headers())
     }
 }
 

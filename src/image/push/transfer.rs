@@ -14,11 +14,11 @@ use tokio::io::AsyncRead;
 use tokio_util::io::ReaderStream;
 use tracing::{debug, info};
 
-use super::fault::Fault;
 use super::registry::Registry;
 use super::session::{Session, stalled};
 use super::{PushOptions, Pushed};
 use crate::image::manifest::{Image, MANIFEST_TYPE};
+use crate::image::push::error::Fault;
 use crate::lock::Sha256;
 use crate::{Error, Result};
 

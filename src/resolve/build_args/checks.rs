@@ -9,9 +9,9 @@ use super::natives::Native;
 use super::walk::{Class, Embedded, Walk};
 use super::{Diagnostic, Kind, Purpose};
 use crate::error::{Error, Place, Result};
+use crate::npm::range::{NpmRange, satisfies};
 use crate::resolve::graph::{Edge, Target};
-use crate::resolve::npm_range::{NpmRange, satisfies};
-use crate::resolve::yarn_lock::LockKind;
+use crate::yarn::lockfile::LockKind;
 
 impl Walk<'_, '_> {
     /// Everything that is wrong with the export, the plugin's own faults first.

@@ -7,7 +7,7 @@ use super::walk::{Class, Found, Walk, shortened};
 use super::{Purpose, Reason, Wanted};
 use crate::error::Result;
 use crate::resolve::graph::Target;
-use crate::resolve::yarn_lock::Entry;
+use crate::yarn::lockfile::Entry;
 
 #[derive(Default)]
 struct Closure<'a> {

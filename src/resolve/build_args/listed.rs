@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::arguments::VARIADIC;
 use super::{Computed, Diagnostic, Fate, Flag, Kind, Reason, Severity};
+use crate::lock::arguments::VARIADIC;
 
 /// Flags that take one value.
 const SINGLE: [&str; 2] = ["--dynamic-plugins-root", "--scalprum-config"];

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::resolve::graph::{Node, PackageJson};
-use crate::resolve::yarn_lock::Entry;
+use crate::yarn::lockfile::Entry;
 
 /// What says that a package is native: the rules of `is-native-module`, which rhdh-cli goes by.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

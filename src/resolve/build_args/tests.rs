@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::resolve::graph::Manifests;
-use crate::resolve::yarn_lock::{LockKind, Platform, YarnLock};
+use crate::yarn::lockfile::{LockKind, YarnLock};
+use crate::yarn::platform::Platform;
 
 /// A made-up repository: the workspaces' manifests, and the registry packages as `name version` with the rest of
 /// their entry. The lock follows from both.

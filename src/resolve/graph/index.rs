@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use crate::resolve::yarn_lock::{YarnLock, split_name};
+use crate::yarn::lockfile::{YarnLock, split_name};
 
 /// The entries of a lock by their descriptors. Every look-up is one or two of a hash map, whatever the lock.
 #[derive(Debug, Default)]

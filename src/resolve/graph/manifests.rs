@@ -10,7 +10,7 @@ use serde::{Deserialize, de};
 use serde_json::Value;
 
 use crate::error::{Error, Place, Result};
-use crate::resolve::yarn_lock::YarnLock;
+use crate::yarn::lockfile::YarnLock;
 
 /// What build arguments depend on in a `package.json`. Unknown fields are passed over.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]

@@ -11,14 +11,14 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tracing::info;
 
-use super::credentials::{self, Credential, Kind};
-use super::registry::Registry;
-use super::secret::Redaction;
-use super::{PushOptions, Pushed, Pusher};
 use crate::image::layout::Layout;
 use crate::image::manifest::Image;
 use crate::image::name::ImageName;
 use crate::image::program::{self, Said};
+use crate::image::push::credentials::{self, Credential, Kind};
+use crate::image::push::registry::Registry;
+use crate::image::push::secret::Redaction;
+use crate::image::push::{PushOptions, Pushed, Pusher};
 use crate::lock::Sha256;
 use crate::{Error, Result};
 
@@ -47,7 +47,7 @@ pub(super) async fn push(registry: &Registry, image: &Image, options: &PushOptio
         && !found.same
         && !options.overwrite
     {
-        return Err(super::taken(&reference, found.digest, image.digest));
+        return Err(crate::image::push::taken(&reference, found.digest, image.digest));
     }
     let already_there = found.as_ref().is_some_and(|found| found.same);
     let digest = match found {
@@ -58,9 +58,9 @@ pub(super) async fn push(registry: &Registry, image: &Image, options: &PushOptio
                 Some(found) if found.same => found.digest,
                 Some(found) => {
                     let other = format!("the tag names {} instead of {}", found.digest, image.digest);
-                    return Err(super::not_stored(&reference, &other));
+                    return Err(crate::image::push::not_stored(&reference, &other));
                 }
-                None => return Err(super::not_stored(&reference, "there is nothing under that tag")),
+                None => return Err(crate::image::push::not_stored(&reference, "there is nothing under that tag")),
             }
         }
     };

@@ -3,9 +3,9 @@
 
 use serde::Deserialize;
 
-use super::source::{Files, at};
 use crate::error::{Error, Place, Result};
 use crate::lock::YarnFrom;
+use crate::resolve::source::{Files, at};
 
 /// What a workspace says about its yarn.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,13 +5,14 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::child::{Interrupt, Log, Run, run};
-use super::env::Env;
-use super::root::{Isolation, Root};
 use crate::error::{Error, Place, Result};
+use crate::interrupt::Interrupt;
 use crate::lock::text::COMPANION;
 use crate::lock::{Cli, Integrity, Sha256, Tools, Yarn};
-use crate::store::npm::{Registry, unpack};
+use crate::npm::registry::{Registry, unpack};
+use crate::sandbox::child::{Log, Run, run};
+use crate::sandbox::env::Env;
+use crate::sandbox::root::{Isolation, Root};
 use crate::store::{Entry, Found, Kind, Reading, Store};
 use crate::ui::Ui;
 

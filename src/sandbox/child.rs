@@ -5,7 +5,6 @@ use std::fs::{File, OpenOptions};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -13,12 +12,12 @@ use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
 use tokio::process::{Child, Command};
-use tokio::sync::watch;
 
-use super::enter::CANNOT_ENTER;
-use super::env::Env;
-use super::root::Root;
 use crate::error::{Error, Result};
+use crate::interrupt::Interrupt;
+use crate::sandbox::enter::CANNOT_ENTER;
+use crate::sandbox::env::Env;
+use crate::sandbox::root::Root;
 
 /// Lines of a failed child's output that are shown with its error.
 const TAIL_LINES: usize = 25;
@@ -28,59 +27,6 @@ const TAIL_LINE: usize = 500;
 const LOG_LINE: usize = 64 * 1024;
 /// Between the polite and the final signal.
 const GRACE: Duration = Duration::from_secs(5);
-
-/// Says to everything that runs that the user pressed Ctrl-C: to tasks by waiting, to threads by a flag.
-#[derive(Clone)]
-pub struct Interrupt {
-    flag: Arc<AtomicBool>,
-    pressed: watch::Receiver<bool>,
-}
-
-/// The other end of an [`Interrupt`].
-pub struct Interrupter {
-    flag: Arc<AtomicBool>,
-    pressed: watch::Sender<bool>,
-}
-
-impl Interrupter {
-    /// Ctrl-C was pressed.
-    pub fn press(&self) {
-        self.flag.store(true, Ordering::SeqCst);
-        let _ = self.pressed.send(true);
-    }
-}
-
-impl Interrupt {
-    /// Both ends.
-    pub fn new() -> (Interrupter, Self) {
-        let flag = Arc::new(AtomicBool::new(false));
-        let (sender, receiver) = watch::channel(false);
-        (Interrupter { flag: flag.clone(), pressed: sender }, Self { flag, pressed: receiver })
-    }
-
-    /// Whether it was pressed.
-    pub fn is_set(&self) -> bool {
-        self.flag.load(Ordering::SeqCst)
-    }
-
-    /// For threads, which look at it now and then.
-    pub fn flag(&self) -> &AtomicBool {
-        &self.flag
-    }
-
-    /// Err once it was pressed.
-    pub fn check(&self) -> Result<()> {
-        if self.is_set() { Err(Error::Interrupted) } else { Ok(()) }
-    }
-
-    /// Waits until it is pressed; for ever if nobody can press it any more.
-    pub async fn wait(&self) {
-        let mut receiver = self.pressed.clone();
-        if receiver.wait_for(|pressed| *pressed).await.is_err() {
-            std::future::pending::<()>().await;
-        }
-    }
-}
 
 /// The log of one workspace or plugin: every command with its environment's names, and all that it said.
 #[derive(Clone)]

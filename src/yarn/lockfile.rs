@@ -6,7 +6,6 @@
 //! [`Error::Config`](crate::Error::Config) with line and column, never a panic.
 
 mod berry;
-mod platform;
 mod scan;
 mod v1;
 
@@ -16,7 +15,6 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Place, Result};
 
-pub use platform::Platform;
 use scan::Fault;
 
 const HINT: &str =
@@ -93,7 +91,7 @@ impl<'t> YarnLock<'t> {
 
     /// The folders of the workspaces a Berry lock knows, `.` for the root; `None` for v1, which does not say.
     ///
-    /// These are the only `package.json` files a [`Graph`](super::graph::Graph) asks for, beside the root's.
+    /// These are the only `package.json` files the graph of the workspace asks for, beside the root's.
     pub fn workspace_paths(&self) -> Option<Vec<&str>> {
         match self.kind {
             LockKind::V1 => None,
@@ -134,7 +132,7 @@ impl Entry<'_> {
 }
 
 /// Splits `name@rest` or `@scope/name@rest` at the `@` after the name.
-pub(super) fn split_name(text: &str) -> Option<(&str, &str)> {
+pub fn split_name(text: &str) -> Option<(&str, &str)> {
     let skip = usize::from(text.starts_with('@'));
     let at = text.get(skip..)?.find('@')? + skip;
     let (name, rest) = text.split_at(at);

@@ -19,7 +19,7 @@ use nix::sys::statvfs::{FsFlags, statvfs};
 use nix::sys::wait::{WaitStatus, wait};
 use nix::unistd::{Gid, Uid, chdir, pivot_root, sethostname};
 
-use super::root::Spec;
+use crate::sandbox::root::Spec;
 
 /// Folders of the machine that hold its programs and settings; shown read-only.
 const SYSTEM: &[&str] = &["usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32", "etc", "nix"];

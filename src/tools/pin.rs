@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::npm_range::NpmRange;
-use crate::build::child::Log;
-use crate::build::tools::{CLI_PACKAGE, Npm, Provider, cli_manifest, tree_folder, yarn_package};
 use crate::error::{Error, Result};
 use crate::lock::{Cli, Integrity, Node, Sha256, Tool, Tools};
+use crate::npm::range::NpmRange;
+use crate::npm::registry::{Packument, Registry};
+use crate::sandbox::child::Log;
 use crate::store::Kind;
-use crate::store::npm::{Packument, Registry};
+use crate::tools::provide::{CLI_PACKAGE, Npm, Provider, cli_manifest, tree_folder, yarn_package};
 
 /// The line of Node.js used when neither `NODE_VERSION` nor the RHDH release says one.
 pub const DEFAULT_NODE: &str = "22";

@@ -17,7 +17,8 @@
 use std::borrow::Cow;
 
 use super::scan::{Fault, Line, Lines};
-use super::{Dependency, Descriptor, Entry, descriptor, platform};
+use super::{Dependency, Descriptor, Entry, descriptor};
+use crate::yarn::platform;
 
 /// Locks of Yarn 2.0 have version 4; what came before was never released.
 const OLDEST: u32 = 4;

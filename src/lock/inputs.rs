@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::lock::{Input, Lock, Plugin, Sha256, Source, Tools, Workspace};
+use super::{Input, Lock, Plugin, Sha256, Source, Tools, Workspace};
 
 /// What goes in, in one canonical text. Digests that a build found out are left out: they are outputs.
 #[derive(Serialize)]
@@ -24,11 +24,6 @@ struct Pinned<'a> {
     yarn: (&'a str, Option<String>),
 }
 
-/// The tools of a workspace: its own where it sets some.
-pub fn tools<'a>(lock: &'a Lock, workspace: &'a Workspace) -> &'a Tools {
-    workspace.tools.as_ref().unwrap_or(&lock.tools)
-}
-
 /// The input digest of a plugin: carried by its image as an annotation, and the key of cached builds. It does not
 /// change when other workspaces of the lock do. `closure` is the digest of the `yarn.lock` that the export used or made:
 /// an unsealed build and the sealed ones after it have the same inputs.
@@ -37,7 +32,7 @@ pub fn tools<'a>(lock: &'a Lock, workspace: &'a Workspace) -> &'a Tools {
 /// Never: all fields have a JSON form.
 pub fn digest(lock: &Lock, workspace: &Workspace, plugin: &Plugin, closure: Option<Sha256>) -> Sha256 {
     let Source { repo, commit, path, yarn, .. } = &workspace.source;
-    let mut tools = tools(lock, workspace).clone();
+    let mut tools = lock.tools_of(workspace).clone();
     for requested in [&mut tools.node.requested, &mut tools.npm.requested, &mut tools.rhdh_cli.requested] {
         requested.clear();
     }
@@ -55,17 +50,4 @@ pub fn digest(lock: &Lock, workspace: &Workspace, plugin: &Plugin, closure: Opti
         closure,
     };
     Sha256::of(serde_json::to_vec(&inputs).expect("inputs are plain data"))
-}
-
-/// The identity of a release: the digest of the lock's canonical text without what builds found out, so that sealing
-/// a lock does not change which release it is.
-pub fn identity(lock: &Lock) -> Sha256 {
-    let mut pins = lock.clone();
-    for workspace in &mut pins.workspace {
-        workspace.sealed = None;
-        for plugin in &mut workspace.plugin {
-            plugin.sealed = None;
-        }
-    }
-    Sha256::of(pins.to_text())
 }

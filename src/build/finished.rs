@@ -6,10 +6,11 @@
 use std::fs;
 use std::path::Path;
 
-use super::artefact::{self, Artefact, Made};
-use super::{Shared, inputs, verdict};
+use super::{Shared, verdict};
+use crate::build::artefact::{self, Artefact, Made};
 use crate::error::{Error, Result};
 use crate::image::Compression;
+use crate::lock::inputs;
 use crate::lock::{Plugin, Sha256, Workspace};
 use crate::store::{Found, Kind, Reading};
 
@@ -108,13 +109,13 @@ mod tests {
     use std::sync::Arc;
     use std::time::Duration;
 
+    use super::super::Options;
     use super::super::export::Exported;
-    use super::super::root::Isolation;
     use super::super::seal::files_path;
-    use super::super::{Options, child};
     use super::*;
     use crate::image::{Content, Entry, EntrySet};
     use crate::lock::Lock;
+    use crate::sandbox::root::Isolation;
     use crate::store::Store;
     use crate::ui::Ui;
 
@@ -133,7 +134,7 @@ mod tests {
     }
 
     fn shared(dir: &Path, lock: Lock, output: &str) -> Shared {
-        let (_, interrupt) = child::Interrupt::new();
+        let (_, interrupt) = crate::interrupt::Interrupt::new();
         let output_dir = dir.join(output);
         fs::create_dir_all(output_dir.join(&lock.workspace[0].name)).unwrap();
         Shared {

@@ -2,7 +2,7 @@
 //!
 //! A tarball is held to its integrity when it is downloaded; once unpacked, nothing but this list knows what its files
 //! were. Files that were not touched since they were last read are not read again, unless it is asked for
-//! ([`seen`](super::seen)). It finds damage, not malice by the owner of the cache, who could write a new list.
+//! ([`seen`](crate::store::stat_cache)). It finds damage, not malice by the owner of the cache, who could write a new list.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -17,7 +17,7 @@ use std::time::SystemTime;
 
 use sha2::{Digest as _, Sha256};
 
-use super::seen::{self, Reading, Seen, Stat};
+use crate::store::stat_cache::{self, Reading, Seen, Stat};
 use crate::{Error, Result};
 
 /// The list, in the entry's folder.
@@ -35,7 +35,7 @@ pub fn write(folder: &Path, interrupt: &AtomicBool) -> Result<()> {
     }
     // The list names itself by the digest of its own lines, so that a list cut short is noticed.
     let own = hex::encode(Sha256::digest(text.as_bytes()));
-    for (name, text) in [(LIST, format!("{own}\n{text}")), (seen::RECORD, record(&own, &found, before))] {
+    for (name, text) in [(LIST, format!("{own}\n{text}")), (stat_cache::RECORD, record(&own, &found, before))] {
         let path = folder.join(name);
         fs::write(&path, text).map_err(Error::io("write", &path))?;
     }
@@ -43,7 +43,7 @@ pub fn write(folder: &Path, interrupt: &AtomicBool) -> Result<()> {
 }
 
 fn record(list: &str, found: &[File], before: SystemTime) -> String {
-    seen::record(list, found.iter().map(|file| (file.path.as_str(), &file.stat)), before)
+    stat_cache::record(list, found.iter().map(|file| (file.path.as_str(), &file.stat)), before)
 }
 
 /// What [`look`] found.
@@ -149,7 +149,7 @@ fn walk(folder: &Path, prefix: &str, paths: &mut Vec<String>) -> Result<()> {
         let path = if prefix.is_empty() { name.to_owned() } else { format!("{prefix}/{name}") };
         if entry.file_type().map_err(Error::io("read", &here))?.is_dir() {
             walk(folder, &path, paths)?;
-        } else if path != LIST && path != seen::RECORD {
+        } else if path != LIST && path != stat_cache::RECORD {
             paths.push(path);
         }
     }
@@ -195,7 +195,7 @@ mod tests {
         let own = text.split_once('\n').unwrap().0;
         let files = files(folder, &Seen::default(), &GO).unwrap();
         let later = SystemTime::now() + std::time::Duration::from_secs(60);
-        fs::write(folder.join(seen::RECORD), record(own, &files, later)).unwrap();
+        fs::write(folder.join(stat_cache::RECORD), record(own, &files, later)).unwrap();
     }
 
     #[test]
@@ -213,10 +213,10 @@ mod tests {
         assert!(!read(&Seen::read(folder, own)));
         // A record of another list, a damaged one, none.
         assert!(read(&Seen::read(folder, "another")));
-        let record = fs::read_to_string(folder.join(seen::RECORD)).unwrap();
-        fs::write(folder.join(seen::RECORD), record.replace(" a.js", " b.js")).unwrap();
+        let record = fs::read_to_string(folder.join(stat_cache::RECORD)).unwrap();
+        fs::write(folder.join(stat_cache::RECORD), record.replace(" a.js", " b.js")).unwrap();
         assert!(read(&Seen::read(folder, own)));
-        fs::remove_file(folder.join(seen::RECORD)).unwrap();
+        fs::remove_file(folder.join(stat_cache::RECORD)).unwrap();
         assert!(read(&Seen::read(folder, own)));
         // A copy is another file, whatever its times say.
         settled(folder);

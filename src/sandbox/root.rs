@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::env::{CA_PATHS, Env};
+use crate::sandbox::env::{CA_PATHS, Env};
 
 /// The folder of all fixed paths inside a build root.
 pub const BUILD: &str = "/build";
