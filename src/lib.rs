@@ -11,8 +11,8 @@
 //! the bytes that RHDH installs; [`audit`] compares locks.
 //!
 //! Below them: [`tools`] pins and provides node, npm, yarn and rhdh-cli, [`sandbox`] runs third-party code, [`store`] is
-//! the cache, [`npm`] and [`yarn`] read the formats of others, [`interrupt`], [`ui`] and [`error`] are for all;
-//! [`cli`] is the command line. Each uses only what stands below it here, which `tests/it/architecture.rs` holds.
+//! the cache, [`npm`] and [`yarn`] read the formats of others, [`parallel`], [`interrupt`], [`ui`] and [`error`] are for
+//! all; [`cli`] is the command line. Each uses only what stands below it here, which `tests/it/architecture.rs` holds.
 
 pub mod cli;
 
@@ -39,6 +39,7 @@ pub mod lock;
 
 pub mod error;
 pub mod interrupt;
+pub mod parallel;
 pub mod ui;
 
 pub use error::{Error, Result};

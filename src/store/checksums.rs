@@ -10,13 +10,12 @@ use std::fs::{self, Metadata};
 use std::io::Read as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
-use std::thread;
+use std::sync::atomic::AtomicBool;
 use std::time::SystemTime;
 
 use sha2::{Digest as _, Sha256};
 
+use crate::parallel::{Workers, cores};
 use crate::store::stat_cache::{self, Reading, Seen, Stat};
 use crate::{Error, Result};
 
@@ -30,7 +29,7 @@ pub fn write(folder: &Path, interrupt: &AtomicBool) -> Result<()> {
     let before = SystemTime::now();
     let found = files(folder, &Seen::default(), interrupt)?;
     let mut text = String::new();
-    for File { path, sum, .. } in &found {
+    for ListedFile { path, sum, .. } in &found {
         let _ = writeln!(text, "{} {path}", sum.as_deref().unwrap_or_default());
     }
     // The list names itself by the digest of its own lines, so that a list cut short is noticed.
@@ -42,7 +41,7 @@ pub fn write(folder: &Path, interrupt: &AtomicBool) -> Result<()> {
     Ok(())
 }
 
-fn record(list: &str, found: &[File], before: SystemTime) -> String {
+fn record(list: &str, found: &[ListedFile], before: SystemTime) -> String {
     stat_cache::record(list, found.iter().map(|file| (file.path.as_str(), &file.stat)), before)
 }
 
@@ -72,7 +71,7 @@ pub fn look(folder: &Path, reading: Reading, interrupt: &AtomicBool) -> Result<L
     let mut expected: BTreeMap<&str, &str> =
         lines.lines().filter_map(|line| line.split_once(' ')).map(|(sum, path)| (path, sum)).collect();
     let found = files(folder, &seen, interrupt)?;
-    for File { path, sum, .. } in &found {
+    for ListedFile { path, sum, .. } in &found {
         let what = match (expected.remove(path.as_str()), sum) {
             (Some(_), None) => continue,
             (Some(known), Some(sum)) if known == sum => continue,
@@ -88,7 +87,7 @@ pub fn look(folder: &Path, reading: Reading, interrupt: &AtomicBool) -> Result<L
 }
 
 /// A file or link of an entry.
-struct File {
+struct ListedFile {
     path: String,
     /// None when it was not read, since it is as it was.
     sum: Option<String>,
@@ -96,46 +95,19 @@ struct File {
 }
 
 /// The files and links below `folder`, sorted by path; those that are not `seen` are read.
-fn files(folder: &Path, seen: &Seen, interrupt: &AtomicBool) -> Result<Vec<File>> {
+fn files(folder: &Path, seen: &Seen, interrupt: &AtomicBool) -> Result<Vec<ListedFile>> {
     let mut paths = Vec::new();
     walk(folder, "", &mut paths)?;
-    let next = AtomicUsize::new(0);
-    let found = Mutex::new(Vec::with_capacity(paths.len()));
-    let failed: Mutex<Option<Error>> = Mutex::new(None);
-    let work = || -> Result<()> {
-        let mut own = Vec::new();
-        let mut buffer = vec![0; 64 * 1024];
-        while let Some(path) = paths.get(next.fetch_add(1, Ordering::Relaxed)) {
-            if interrupt.load(Ordering::Relaxed) {
-                return Err(Error::Interrupted);
-            }
-            let place = folder.join(path);
-            // Looked at before it is read: what is written to it meanwhile gives it another ctime.
-            let meta = place.symlink_metadata().map_err(Error::io("read", &place))?;
-            let stat = Stat::of(&meta);
-            let sum = if seen.knows(path, &stat) { None } else { Some(sum(&place, &meta, &mut buffer)?) };
-            own.push(File { path: path.clone(), sum, stat });
-        }
-        found.lock().unwrap_or_else(PoisonError::into_inner).append(&mut own);
-        Ok(())
-    };
-    let threads = thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS);
-    thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|| {
-                if let Err(error) = work() {
-                    next.store(usize::MAX / 2, Ordering::Relaxed);
-                    failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
-                }
-            });
-        }
-    });
-    if let Some(error) = failed.into_inner().unwrap_or_else(PoisonError::into_inner) {
-        return Err(error);
-    }
-    let mut found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
-    found.sort_unstable_by(|a, b| a.path.cmp(&b.path));
-    Ok(found)
+    paths.sort_unstable();
+    let buffer = || vec![0; 64 * 1024];
+    Workers::new(cores(MOST_THREADS), interrupt).try_map_with(paths, buffer, |buffer, path| {
+        let place = folder.join(&path);
+        // Looked at before it is read: what is written to it meanwhile gives it another ctime.
+        let meta = place.symlink_metadata().map_err(Error::io("read", &place))?;
+        let stat = Stat::of(&meta);
+        let sum = if seen.knows(&path, &stat) { None } else { Some(sum(&place, &meta, buffer)?) };
+        Ok(ListedFile { path, sum, stat })
+    })
 }
 
 fn walk(folder: &Path, prefix: &str, paths: &mut Vec<String>) -> Result<()> {
