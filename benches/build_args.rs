@@ -6,8 +6,8 @@ use std::path::Path;
 
 use divan::counter::BytesCount;
 use divan::{Bencher, black_box};
-use factory::resolve::build_args::{Answers, compute};
-use factory::resolve::graph::{Graph, Manifests};
+use factory::resolve::build_args::{RegistryManifests, compute};
+use factory::resolve::graph::{DependencyGraph, Manifests};
 use factory::resolve::host::HostLock;
 use factory::yarn::lockfile::YarnLock;
 use factory::yarn::platform::Platform;
@@ -48,8 +48,8 @@ fn parse_graph_and_arguments(bencher: Bencher) {
     bencher.counter(BytesCount::of_str(&text)).bench_local(|| {
         let lock = YarnLock::parse(black_box(text.as_bytes()), Path::new("yarn.lock")).unwrap();
         let manifests = Manifests::parse(&lock, &files).unwrap();
-        let graph = Graph::new(&lock, &manifests, &Platform::default());
-        compute(&graph, "plugins/x", &host, &Answers::new()).unwrap()
+        let graph = DependencyGraph::new(&lock, &manifests, &Platform::default());
+        compute(&graph, "plugins/x", &host, &RegistryManifests::new()).unwrap()
     });
 }
 
@@ -58,6 +58,6 @@ fn arguments_of_one_more_plugin(bencher: Bencher) {
     let (text, files, host) = (lock(), files(), host());
     let lock = YarnLock::parse(text.as_bytes(), Path::new("yarn.lock")).unwrap();
     let manifests = Manifests::parse(&lock, &files).unwrap();
-    let graph = Graph::new(&lock, &manifests, &Platform::default());
-    bencher.bench_local(|| compute(black_box(&graph), "plugins/x", &host, &Answers::new()).unwrap());
+    let graph = DependencyGraph::new(&lock, &manifests, &Platform::default());
+    bencher.bench_local(|| compute(black_box(&graph), "plugins/x", &host, &RegistryManifests::new()).unwrap());
 }

@@ -35,7 +35,7 @@ use tokio::task::JoinSet;
 use crate::error::{Error, Result};
 use crate::interrupt::Interrupt;
 use crate::lock::{Lock, Workspace};
-use crate::npm::registry::Registry;
+use crate::npm::registry::NpmRegistry;
 use crate::sandbox::root::Isolation;
 use crate::store::Store;
 use crate::ui::Ui;
@@ -100,7 +100,7 @@ pub struct Shared {
     /// The cache.
     pub store: Store,
     /// Where packages come from; none when offline.
-    pub registry: Option<Registry>,
+    pub registry: Option<NpmRegistry>,
     /// The registry's address as npm and yarn are told it, offline too: build scripts see it. Empty when none is known.
     pub registry_address: String,
     /// The talk.

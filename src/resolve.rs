@@ -27,11 +27,11 @@ use crate::lock::inputs;
 use crate::lock::stale::{self, Reason};
 use crate::lock::text::{REVISION, VERSION};
 use crate::lock::{ArgsFrom, Integrity, Lock, Tools, Workspace};
-use crate::npm::registry::Registry;
+use crate::npm::registry::NpmRegistry;
 use crate::store::git::Network;
-use crate::tools::pin::{self, Companion, Requests};
+use crate::tools::pin::{self, Companion, ToolRequests};
 use crate::tools::provide::Provider;
-use rhdh::Host;
+use rhdh::RhdhHost;
 
 /// How much moves.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -44,7 +44,7 @@ pub enum Moves {
 }
 
 /// What to resolve.
-pub struct Request<'a> {
+pub struct ResolveRequest<'a> {
     /// The whole configuration.
     pub config: &'a Config,
     /// Only these workspaces; all when empty.
@@ -62,7 +62,7 @@ pub struct Request<'a> {
     /// How repositories are reached.
     pub network: Network,
     /// The RHDH host that is asked for.
-    pub host: rhdh::Asked,
+    pub host: rhdh::HostRequest,
     /// Compute the arguments of listed plugins too.
     pub generate: bool,
 }
@@ -81,7 +81,7 @@ pub struct Resolved {
 
 /// The versions a workspace asks for; none where the default will do.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Asked {
+pub struct ConfiguredTools {
     /// Node.js.
     pub node: Option<String>,
     /// npm.
@@ -91,21 +91,21 @@ pub struct Asked {
 }
 
 /// What a workspace's environment asks for, else what RHDH's `versions.json` pins for the release.
-pub fn requests(config: &Config, workspace: &config::Workspace) -> Asked {
+pub fn requests(config: &Config, workspace: &config::Workspace) -> ConfiguredTools {
     let given = |name: &str| {
         let set = workspace.env.origin(name).is_some_and(|origin| *origin != Origin::Default);
         workspace.env.given(name).filter(|_| set).map(str::to_owned)
     };
     let versions = config.versions.as_ref();
-    Asked {
+    ConfiguredTools {
         node: given("NODE_VERSION").or_else(|| versions.and_then(|versions| versions.node.clone())),
         npm: given("NPM_VERSION"),
         cli: given("RHDH_CLI_VERSION").or_else(|| versions.and_then(|versions| versions.cli.clone())),
     }
 }
 
-impl From<Asked> for Requests {
-    fn from(asked: Asked) -> Self {
+impl From<ConfiguredTools> for ToolRequests {
+    fn from(asked: ConfiguredTools) -> Self {
         let default = Self::default();
         Self {
             node: asked.node.map_or(default.node, |node| node.trim_start_matches('v').to_owned()),
@@ -116,7 +116,11 @@ impl From<Asked> for Requests {
 }
 
 /// Resolves the configuration. Errors of single workspaces are in the result.
-pub async fn resolve(provider: &Provider<'_>, registry: &Registry, request: &Request<'_>) -> Result<Resolved> {
+pub async fn resolve(
+    provider: &Provider<'_>,
+    registry: &NpmRegistry,
+    request: &ResolveRequest<'_>,
+) -> Result<Resolved> {
     let stale: BTreeSet<String> = match (request.moves, request.old) {
         (Moves::Missing, Some(old)) => {
             let reasons = stale::reasons(old, &wanted::of(request.config), false);
@@ -144,7 +148,7 @@ pub async fn resolve(provider: &Provider<'_>, registry: &Registry, request: &Req
     let mut lists = Vec::new();
     let mut read = Vec::new();
     let kept = request.old.filter(|_| request.moves == Moves::Missing);
-    let how = commits::How { kept, host: host.as_ref(), generate: request.generate, network: &request.network };
+    let how = commits::ReadOptions { kept, host: host.as_ref(), generate: request.generate, network: &request.network };
     let outcomes = commits::read(provider, &chosen, &how, request.jobs);
     for (config, outcome) in chosen.iter().zip(outcomes) {
         match outcome {
@@ -189,7 +193,11 @@ pub async fn resolve(provider: &Provider<'_>, registry: &Registry, request: &Req
 
 /// The host, when something must be computed against it: arguments of discovered plugins, or of all that are listed
 /// when it is asked for.
-fn host_of(provider: &Provider<'_>, request: &Request<'_>, chosen: &[&config::Workspace]) -> Result<Option<Host>> {
+fn host_of(
+    provider: &Provider<'_>,
+    request: &ResolveRequest<'_>,
+    chosen: &[&config::Workspace],
+) -> Result<Option<RhdhHost>> {
     let given = request.host.file.is_some() || request.host.version.is_some();
     let needed = chosen.iter().any(|workspace| workspace.list.is_none() || request.generate);
     if !(given || needed) || chosen.is_empty() {
@@ -199,24 +207,24 @@ fn host_of(provider: &Provider<'_>, request: &Request<'_>, chosen: &[&config::Wo
 }
 
 /// The tools of a workspace: those asked for, else the Node.js that the host runs, else the defaults.
-fn wanted_tools(request: &Request<'_>, host: Option<&Host>, workspace: &config::Workspace) -> Requests {
+fn wanted_tools(request: &ResolveRequest<'_>, host: Option<&RhdhHost>, workspace: &config::Workspace) -> ToolRequests {
     let mut asked = requests(request.config, workspace);
     asked.node = asked.node.or_else(|| host.and_then(|host| host.node.clone()));
-    Requests::from(asked)
+    ToolRequests::from(asked)
 }
 
-type ByRequest = BTreeMap<Requests, Tools>;
+type ByRequest = BTreeMap<ToolRequests, Tools>;
 
 /// The tools of the run, and those of workspaces that ask for others.
 async fn tools_of(
     provider: &Provider<'_>,
-    registry: &Registry,
-    request: &Request<'_>,
-    host: Option<&Host>,
+    registry: &NpmRegistry,
+    request: &ResolveRequest<'_>,
+    host: Option<&RhdhHost>,
     chosen: &[&config::Workspace],
 ) -> Result<(Tools, ByRequest, Vec<Companion>)> {
     let asked = |workspace: &config::Workspace| wanted_tools(request, host, workspace);
-    let mut wanted: BTreeMap<Requests, usize> = BTreeMap::new();
+    let mut wanted: BTreeMap<ToolRequests, usize> = BTreeMap::new();
     for workspace in chosen {
         *wanted.entry(asked(workspace)).or_default() += 1;
     }
@@ -252,8 +260,8 @@ async fn tools_of(
     Ok((tools, by_request, companions))
 }
 
-fn requests_of(tools: &Tools) -> Requests {
-    Requests {
+fn requests_of(tools: &Tools) -> ToolRequests {
+    ToolRequests {
         node: tools.node.requested.clone(),
         npm: tools.npm.requested.clone(),
         cli: tools.rhdh_cli.requested.clone(),
@@ -265,11 +273,11 @@ type Yarns = BTreeMap<String, (String, Integrity)>;
 
 /// What only the registry knows of a workspace: its yarn's integrity.
 async fn finish(
-    registry: &Registry,
+    registry: &NpmRegistry,
     yarns: &mut Yarns,
-    read: workspace::Read,
+    read: workspace::ReadWorkspace,
 ) -> Result<(Workspace, Option<Companion>)> {
-    let workspace::Read { mut workspace, yarn, list, .. } = read;
+    let workspace::ReadWorkspace { mut workspace, yarn, list, .. } = read;
     if yarn.path.is_none() {
         if !yarns.contains_key(&yarn.version) {
             yarns.insert(yarn.version.clone(), pin::yarn(registry, &yarn.version).await?);
@@ -282,7 +290,7 @@ async fn finish(
 }
 
 /// Workspaces that were not resolved now stay as they are locked, unless the configuration has them no more.
-fn keep_others(lock: &mut Lock, request: &Request<'_>) {
+fn keep_others(lock: &mut Lock, request: &ResolveRequest<'_>) {
     let Some(old) = request.old else { return };
     let known: BTreeSet<&str> = request.config.names().collect();
     for workspace in &old.workspace {

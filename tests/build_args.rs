@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use factory::resolve::build_args::{Answers, Computed, Kind, Severity, compute};
-use factory::resolve::graph::{Graph, Manifests};
+use factory::resolve::build_args::{ComputedArgs, DiagnosticKind, RegistryManifests, Severity, compute};
+use factory::resolve::graph::{DependencyGraph, Manifests};
 use factory::resolve::host::HostLock;
 use factory::yarn::lockfile::YarnLock;
 use factory::yarn::platform::Platform;
@@ -43,16 +43,16 @@ fn host() -> HostLock {
     HostLock::parse(text.as_bytes(), Path::new("host.lock"), "the RHDH 1.9 host lockfile").unwrap()
 }
 
-fn run(lock: &str, packages: &BTreeMap<String, Map<String, Value>>) -> Computed {
+fn run(lock: &str, packages: &BTreeMap<String, Map<String, Value>>) -> ComputedArgs {
     let files: BTreeMap<String, Vec<u8>> =
         packages.iter().map(|(path, manifest)| (path.clone(), serde_json::to_vec(manifest).unwrap())).collect();
     let lock = YarnLock::parse(lock.as_bytes(), Path::new("yarn.lock")).unwrap();
     let manifests = Manifests::parse(&lock, &files).unwrap();
-    let graph = Graph::new(&lock, &manifests, &Platform::default());
-    compute(&graph, "plugins/x", &host(), &Answers::new()).unwrap()
+    let graph = DependencyGraph::new(&lock, &manifests, &Platform::default());
+    compute(&graph, "plugins/x", &host(), &RegistryManifests::new()).unwrap()
 }
 
-fn line(computed: &Computed) -> String {
+fn line(computed: &ComputedArgs) -> String {
     computed.args.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
 }
 
@@ -215,7 +215,7 @@ fn computes_the_same_from_a_v1_lock() {
             _ => wanted(&vector),
         };
         assert_eq!(line(&computed), wanted, "{}", vector.title);
-        let alias = computed.diagnostics.iter().any(|one| matches!(one.kind, Kind::NpmAlias { .. }));
+        let alias = computed.diagnostics.iter().any(|one| matches!(one.kind, DiagnosticKind::NpmAlias { .. }));
         assert_eq!(alias, vector.title == "npm alias");
         count += 1;
     }
@@ -276,8 +276,8 @@ fn reproduces_the_known_line_of_a_public_repository() {
     let mut files = BTreeMap::new();
     manifests(&root, ".", &mut files);
     let manifests = Manifests::parse(&lock, &files).unwrap();
-    let graph = Graph::new(&lock, &manifests, &Platform::default());
-    let computed = compute(&graph, "plugins/ecs/backend", &host, &Answers::new()).unwrap();
+    let graph = DependencyGraph::new(&lock, &manifests, &Platform::default());
+    let computed = compute(&graph, "plugins/ecs/backend", &host, &RegistryManifests::new()).unwrap();
     assert_eq!(
         line(&computed),
         "--embed-package @aws/aws-core-plugin-for-backstage-common --embed-package @aws/aws-core-plugin-for-backstage-node \

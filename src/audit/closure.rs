@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::change::{PackageChange, PackageMove};
 use super::step::{Step, package_change};
 use crate::error::{Error, Place, Result};
-use crate::yarn::lockfile::{Entry, YarnLock};
+use crate::yarn::lockfile::{YarnEntry, YarnLock};
 
 /// The versions of each package.
 pub type Packages = BTreeMap<String, BTreeSet<String>>;
@@ -41,12 +41,12 @@ impl Closure {
 }
 
 /// True for the plugin itself and for what is embedded in it: they are built from source, not taken from a registry.
-pub fn is_own(entry: &Entry<'_>) -> bool {
+pub fn is_own(entry: &YarnEntry<'_>) -> bool {
     entry.workspace_path().is_some() || is_embedded(entry)
 }
 
 /// True for a package that was built from the workspace's source and embedded in the plugin.
-pub fn is_embedded(entry: &Entry<'_>) -> bool {
+pub fn is_embedded(entry: &YarnEntry<'_>) -> bool {
     let own = |reference: &str| ["file:", "portal:", "link:"].iter().any(|protocol| reference.starts_with(protocol));
     entry.descriptors.iter().any(|descriptor| own(&descriptor.range))
 }

@@ -13,13 +13,14 @@ use crate::config::{self, Config, Env, Options};
 use crate::error::Result;
 use crate::lock::arguments::elements;
 use crate::lock::{ArgsFrom, is_commit};
-use crate::resolve::{self, Asked};
+use crate::resolve::{self, ConfiguredTools};
 
 /// Reads a configuration directory. The machine's own environment is left out, so that all see the same.
 pub fn read(name: &str, dir: &Path) -> Result<Release> {
     let options = Options { env: Env::new([]), ..Options::new(dir) };
     let config = Config::read(&options)?;
-    let asked: Vec<Asked> = config.workspaces.iter().map(|workspace| resolve::requests(&config, workspace)).collect();
+    let asked: Vec<ConfiguredTools> =
+        config.workspaces.iter().map(|workspace| resolve::requests(&config, workspace)).collect();
     // What most workspaces ask for is the release's; the others have tools of their own.
     let mut counts: BTreeMap<Vec<(&str, Pin)>, usize> = BTreeMap::new();
     for one in &asked {
@@ -46,7 +47,7 @@ pub fn read(name: &str, dir: &Path) -> Result<Release> {
     })
 }
 
-fn tools(asked: &Asked) -> Vec<(&'static str, Pin)> {
+fn tools(asked: &ConfiguredTools) -> Vec<(&'static str, Pin)> {
     let pin = |version: &Option<String>| version.clone().map(|version| Pin { requested: None, version });
     [("node", pin(&asked.node)), ("npm", pin(&asked.npm)), ("rhdh-cli", pin(&asked.cli))]
         .into_iter()
@@ -54,7 +55,7 @@ fn tools(asked: &Asked) -> Vec<(&'static str, Pin)> {
         .collect()
 }
 
-fn workspace(read: &config::Workspace, asked: &Asked) -> Workspace {
+fn workspace(read: &config::Workspace, asked: &ConfiguredTools) -> Workspace {
     let source = &read.source;
     let mut plugins: Vec<Plugin> =
         read.list.iter().flat_map(|list| &list.entries).map(|entry| plugin(&entry.path, &entry.args)).collect();

@@ -19,7 +19,7 @@ use super::closure::is_embedded;
 use super::companions::{Companions, Unusable, closure_path};
 use crate::error::{Error, Place, Result};
 use crate::lock::{self, Lock, Sha256};
-use crate::yarn::lockfile::{Entry, YarnLock};
+use crate::yarn::lockfile::{YarnEntry, YarnLock};
 
 /// A kind of document.
 #[allow(clippy::doc_markdown, reason = "the comments are shown as help")]
@@ -220,7 +220,7 @@ struct Graph {
 
 impl Graph {
     fn of(closure: &YarnLock<'_>) -> Self {
-        let entries: Vec<&Entry<'_>> =
+        let entries: Vec<&YarnEntry<'_>> =
             closure.entries.iter().filter(|entry| entry.workspace_path().is_none()).collect();
         let mut positions: BTreeMap<(String, String), usize> = BTreeMap::new();
         for entry in &entries {
@@ -229,7 +229,7 @@ impl Graph {
         for (position, at) in positions.values_mut().enumerate() {
             *at = position;
         }
-        let position = |entry: &Entry<'_>| positions[&(entry.name().to_owned(), entry.version.to_string())];
+        let position = |entry: &YarnEntry<'_>| positions[&(entry.name().to_owned(), entry.version.to_string())];
         let mut packages: Vec<Package> = positions
             .keys()
             .map(|(name, version)| Package {
@@ -251,7 +251,8 @@ impl Graph {
             package.depends.extend(edges.targets(entry).map(&position).filter(|other| *other != at));
         }
         // Yarn v1 does not say who the root is: what nobody depends on is what the plugin asks for.
-        let roots: Vec<&Entry<'_>> = closure.entries.iter().filter(|entry| entry.workspace_path().is_some()).collect();
+        let roots: Vec<&YarnEntry<'_>> =
+            closure.entries.iter().filter(|entry| entry.workspace_path().is_some()).collect();
         let direct = if roots.is_empty() {
             let needed: BTreeSet<usize> = packages.iter().flat_map(|package| package.depends.iter().copied()).collect();
             (0..packages.len()).filter(|at| !needed.contains(at)).collect()
@@ -264,12 +265,12 @@ impl Graph {
 
 /// From `name@range` to the entry it is locked to.
 struct Edges<'e, 't> {
-    by_descriptor: BTreeMap<(&'e str, &'e str), &'e Entry<'t>>,
-    by_name: BTreeMap<&'e str, Vec<&'e Entry<'t>>>,
+    by_descriptor: BTreeMap<(&'e str, &'e str), &'e YarnEntry<'t>>,
+    by_name: BTreeMap<&'e str, Vec<&'e YarnEntry<'t>>>,
 }
 
 impl<'e, 't> Edges<'e, 't> {
-    fn of(entries: &[&'e Entry<'t>]) -> Self {
+    fn of(entries: &[&'e YarnEntry<'t>]) -> Self {
         let mut edges = Self { by_descriptor: BTreeMap::new(), by_name: BTreeMap::new() };
         for &entry in entries {
             for descriptor in &entry.descriptors {
@@ -285,7 +286,7 @@ impl<'e, 't> Edges<'e, 't> {
 
     /// Where the dependencies of an entry lead. One that `resolutions` sent elsewhere is found by its name, when that
     /// is the only entry with it; peers are met by whoever depends.
-    fn targets(&self, entry: &'e Entry<'t>) -> impl Iterator<Item = &'e Entry<'t>> {
+    fn targets(&self, entry: &'e YarnEntry<'t>) -> impl Iterator<Item = &'e YarnEntry<'t>> {
         entry.dependencies.iter().filter_map(|dependency| {
             let (name, range) = (dependency.name.as_ref(), dependency.range.as_ref());
             let npm = format!("npm:{range}");

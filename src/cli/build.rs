@@ -21,7 +21,7 @@ use crate::config::{Config, TagPrefix, Workspace};
 use crate::error::{Error, Place, Result, exit_code};
 use crate::image::Compression;
 use crate::lock::{Lock, SealedPackages, Sha256};
-use crate::npm::registry::Registry;
+use crate::npm::registry::NpmRegistry;
 use crate::sandbox::root::{Isolation, IsolationChoice};
 use crate::store::{Store, atomic_file};
 use crate::ui::count;
@@ -210,8 +210,8 @@ pub(super) async fn share(
 ) -> Result<Arc<Shared>> {
     let Job { config, lock, lock_file, sources, options: args, .. } = job;
     let isolation = probe(session, &store, args.isolation).await?;
-    let registry = Registry::of_machine();
-    let registry_address = registry.as_ref().map(Registry::address).unwrap_or_default();
+    let registry = NpmRegistry::of_machine();
+    let registry_address = registry.as_ref().map(NpmRegistry::address).unwrap_or_default();
     let registry = if args.offline { None } else { Some(registry?) };
     std::fs::create_dir_all(output_dir).map_err(Error::io("create", output_dir))?;
     let output_dir = output_dir.canonicalize().map_err(Error::io("open", output_dir))?;

@@ -9,7 +9,7 @@ use crate::config::{Config, Workspace};
 use crate::error::{Error, Result};
 use crate::lock::arguments::elements;
 use crate::lock::{Lock, Plugin};
-use crate::tools::pin::Requests;
+use crate::tools::pin::ToolRequests;
 use crate::ui::{self, count};
 
 /// Prints each workspace with its source and state, and its plugins with their arguments.
@@ -40,7 +40,7 @@ pub fn list(
             (None, _) => "not locked yet".to_owned(),
         };
         line(&mut text, &format!("{}: {} ({pinned})", workspace.name, source(workspace)));
-        let requests = Requests::from(crate::resolve::requests(&config, workspace));
+        let requests = ToolRequests::from(crate::resolve::requests(&config, workspace));
         let own = locked.and_then(|locked| locked.source.backstage.as_deref());
         let prefix = options.prefix(&config, workspace, own);
         let tagged = if prefix.is_empty() { String::new() } else { format!(", images tagged {prefix}<version>") };

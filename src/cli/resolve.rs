@@ -11,8 +11,8 @@ use crate::config::Config;
 use crate::error::{Error, Place, Result, exit_code};
 use crate::lock::Lock;
 use crate::lock::stale::{self, Reason};
-use crate::npm::registry::Registry;
-use crate::resolve::{self, Moves, Request, Resolved, rhdh, wanted};
+use crate::npm::registry::NpmRegistry;
+use crate::resolve::{self, Moves, ResolveRequest, Resolved, rhdh, wanted};
 use crate::sandbox::root::{Isolation, IsolationChoice};
 use crate::store::{Reading, atomic_file};
 use crate::tools::provide::Provider;
@@ -139,7 +139,7 @@ pub(super) async fn resolve_now(
     options: &ResolveOptions,
 ) -> Result<Resolved> {
     let store = session.store()?;
-    let registry = Registry::of_machine()?;
+    let registry = NpmRegistry::of_machine()?;
     let isolation = probe(session, &store, IsolationChoice::Auto).await?;
     let provider = Provider {
         store: &store,
@@ -150,7 +150,7 @@ pub(super) async fn resolve_now(
         interrupt: &session.interrupt,
     };
     let lock_dir = paths::folder_of(&paths::lock_file(session.global));
-    let request = Request {
+    let request = ResolveRequest {
         config,
         names,
         moves,
@@ -159,7 +159,7 @@ pub(super) async fn resolve_now(
         lock_dir: &lock_dir,
         jobs: std::thread::available_parallelism().map_or(2, std::num::NonZero::get),
         network: source.network(),
-        host: rhdh::Asked {
+        host: rhdh::HostRequest {
             file: options.host_lockfile.clone(),
             version: options.rhdh_version.clone().or_else(|| config.env.given("RHDH_VERSION").map(str::to_owned)),
             repository: config.env.given("RHDH_REPO").map(str::to_owned),

@@ -24,7 +24,7 @@ const MAX_DOCUMENT: usize = 256 << 20;
 
 /// The registry npm is configured to use.
 #[derive(Clone)]
-pub struct Registry {
+pub struct NpmRegistry {
     base: Url,
     client: reqwest::Client,
     token: Option<Token>,
@@ -79,7 +79,7 @@ impl Packument {
     }
 }
 
-impl Registry {
+impl NpmRegistry {
     /// The registry of the machine: `NPM_CONFIG_REGISTRY`, the user's `.npmrc`, else what `npm config get registry` says.
     pub fn of_machine() -> Result<Self> {
         let npmrc = user_npmrc();
@@ -112,7 +112,7 @@ impl Registry {
         let what = format!("npm package `{name}`");
         let body = (|| async { self.get(url.clone(), &what).await?.bytes().await.map_err(|e| torn(&what, &e)) })
             .retry(backoff())
-            .when(|failure: &Failure| failure.again)
+            .when(|failure: &RequestFailure| failure.again)
             .await
             .map_err(|failure| failure.error)?;
         if body.len() > MAX_DOCUMENT {
@@ -134,7 +134,7 @@ impl Registry {
             .map_err(|e| Error::usage(format!("bad version `{version}`: {e}"), ""))?;
         (|| async { self.get(url.clone(), &what).await?.bytes().await.map_err(|e| torn(&what, &e)) })
             .retry(backoff())
-            .when(|failure: &Failure| failure.again)
+            .when(|failure: &RequestFailure| failure.again)
             .await
             .map(|bytes| bytes.to_vec())
             .map_err(|failure| failure.error)
@@ -151,7 +151,7 @@ impl Registry {
             .map_err(|e| Error::usage(format!("bad version `{version}`: {e}"), ""))?;
         let first = self.download(usual, &what, to).await;
         let found = match first {
-            Err(Failure { missing: true, error, .. }) => {
+            Err(RequestFailure { missing: true, error, .. }) => {
                 // Registries may keep tarballs elsewhere; their document says where.
                 let packument = self.packument(name).await?;
                 let url =
@@ -174,23 +174,23 @@ impl Registry {
         Ok(())
     }
 
-    async fn download(&self, url: Url, what: &str, to: &Path) -> Result<Integrity, Failure> {
+    async fn download(&self, url: Url, what: &str, to: &Path) -> Result<Integrity, RequestFailure> {
         (|| async {
             let mut response = self.get(url.clone(), what).await?;
-            let mut file = File::create(to).map_err(|e| Failure::last(Error::io("write", to)(e)))?;
+            let mut file = File::create(to).map_err(|e| RequestFailure::last(Error::io("write", to)(e)))?;
             let mut hasher = sha2::Sha512::new();
             while let Some(chunk) = response.chunk().await.map_err(|e| torn(what, &e))? {
                 hasher.update(&chunk);
-                file.write_all(&chunk).map_err(|e| Failure::last(Error::io("write", to)(e)))?;
+                file.write_all(&chunk).map_err(|e| RequestFailure::last(Error::io("write", to)(e)))?;
             }
             Ok(Integrity::from_bytes(hasher.finalize().into()))
         })
         .retry(backoff())
-        .when(|failure: &Failure| failure.again)
+        .when(|failure: &RequestFailure| failure.again)
         .await
     }
 
-    async fn get(&self, url: Url, what: &str) -> Result<reqwest::Response, Failure> {
+    async fn get(&self, url: Url, what: &str) -> Result<reqwest::Response, RequestFailure> {
         let same_host = url.origin() == self.base.origin();
         let mut request = self
             .client
@@ -210,7 +210,7 @@ impl Registry {
             404 => "check the name and version; some registries hold only a part of npm",
             _ => "try again, or use another registry (`NPM_CONFIG_REGISTRY`)",
         };
-        Err(Failure {
+        Err(RequestFailure {
             again: status.is_server_error() || status.as_u16() == 429,
             missing: status.as_u16() == 404,
             error: Error::network(format!("{what}: the npm registry answered {status}"), hint),
@@ -227,20 +227,20 @@ impl Registry {
     }
 }
 
-struct Failure {
+struct RequestFailure {
     error: Error,
     again: bool,
     missing: bool,
 }
 
-impl Failure {
+impl RequestFailure {
     fn last(error: Error) -> Self {
         Self { error, again: false, missing: false }
     }
 }
 
 /// An error of the connection, without the URL (it may carry credentials): the cause stands at the end of the chain.
-fn torn(what: &str, e: &reqwest::Error) -> Failure {
+fn torn(what: &str, e: &reqwest::Error) -> RequestFailure {
     let mut cause: &dyn std::error::Error = e;
     while let Some(next) = cause.source() {
         cause = next;
@@ -249,7 +249,7 @@ fn torn(what: &str, e: &reqwest::Error) -> Failure {
         format!("{what}: the npm registry cannot be reached: {cause}"),
         "check the network, the proxy (`HTTPS_PROXY`) and the CA (`SSL_CERT_FILE`), then run the same command again",
     );
-    Failure { error, again: true, missing: false }
+    RequestFailure { error, again: true, missing: false }
 }
 
 fn backoff() -> ExponentialBuilder {

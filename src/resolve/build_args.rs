@@ -1,8 +1,8 @@
 //! The arguments `rhdh-cli plugin export` needs for a backend plugin, computed from the lock graph alone, each with
 //! its reason; and what is known to go wrong, before anything is built.
 //!
-//! Pure: no I/O. What only the registry knows is named in [`Computed::wanted`]; the caller fetches those manifests
-//! and asks again with them in [`Answers`].
+//! Pure: no I/O. What only the registry knows is named in [`ComputedArgs::wanted`]; the caller fetches those manifests
+//! and asks again with them in [`RegistryManifests`].
 
 mod checks;
 mod closure;
@@ -15,29 +15,29 @@ mod walk;
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::graph::{Graph, PackageJson};
+use super::graph::{DependencyGraph, PackageJson};
 use super::host::HostLock;
 use crate::error::{Error, Place, Result};
 use crate::lock::model::Role;
 
 pub use checks::check_linker;
-pub use diagnostic::{Diagnostic, Kind, Severity};
+pub use diagnostic::{Diagnostic, DiagnosticKind, Severity};
 pub use listed::{check_listed, check_words};
-pub use natives::Marker;
+pub use natives::NativeMarker;
 
 /// Manifests from the registry by name and version: of natives from their tarball, since the registry adds
 /// `gypfile` to its own documents.
-pub type Answers = BTreeMap<(String, String), PackageJson>;
+pub type RegistryManifests = BTreeMap<(String, String), PackageJson>;
 
 /// What a plugin's export needs, and what will go wrong.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Computed {
+pub struct ComputedArgs {
     /// The arguments: embedded, shared, suppressed packages, each group sorted.
     pub args: Vec<Arg>,
     /// Errors and warnings, in the order they were found.
     pub diagnostics: Vec<Diagnostic>,
     /// Manifests that would say more and are not among the answers, sorted.
-    pub wanted: Vec<Wanted>,
+    pub wanted: Vec<ManifestRequest>,
     /// Every package of the export by name, the shared ones included.
     pub packages: BTreeMap<String, Fate>,
     /// True for a role whose dependencies rhdh-cli packs itself.
@@ -52,7 +52,7 @@ pub struct Arg {
     /// A package, with a leading `!` when it is not to be shared.
     pub value: String,
     /// Why it is needed; its text names the package.
-    pub reason: Reason,
+    pub reason: ArgReason,
 }
 
 /// The flags that are computed, in the order they are written.
@@ -68,7 +68,7 @@ pub enum Flag {
 
 /// Why an argument is needed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Reason {
+pub enum ArgReason {
     /// An `@backstage` package the host does not have.
     NotInHost {
         /// The package.
@@ -93,14 +93,14 @@ pub enum Reason {
     /// A native package the plugin can do without.
     OptionalNative {
         /// What says that it is native.
-        marker: Marker,
+        marker: NativeMarker,
         /// From the plugin's dependency to the native package.
         path: Vec<String>,
     },
     /// A native package the plugin cannot do without, and the host has.
     HostNative {
         /// What says that it is native.
-        marker: Marker,
+        marker: NativeMarker,
         /// From the plugin's dependency to the native package.
         path: Vec<String>,
         /// How the host is called.
@@ -110,20 +110,20 @@ pub enum Reason {
 
 /// A manifest to be fetched from the registry.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Wanted {
+pub struct ManifestRequest {
     /// The package.
     pub name: String,
     /// Its exact version.
     pub version: String,
     /// What hangs on the answer.
-    pub purpose: Purpose,
+    pub purpose: ManifestPurpose,
     /// The tarball's integrity, when the lock says it (v1).
     pub integrity: Option<String>,
 }
 
 /// What hangs on a manifest of the registry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Purpose {
+pub enum ManifestPurpose {
     /// Whether it is native: the arguments. The registry's document is enough if it has neither `gypfile` nor
     /// `binary`; else the tarball's own `package.json` decides.
     Native,
@@ -166,7 +166,7 @@ impl fmt::Display for Arg {
     }
 }
 
-impl fmt::Display for Reason {
+impl fmt::Display for ArgReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let arrows = |path: &[String]| path.join(" → ");
         let last = |path: &[String]| path.last().cloned().unwrap_or_default();
@@ -199,7 +199,12 @@ impl fmt::Display for Reason {
 ///
 /// A frontend plugin needs none. An [`Error::Config`] says that the plugin or something it depends on is not in the
 /// lock.
-pub fn compute(graph: &Graph<'_>, plugin: &str, host: &HostLock, answers: &Answers) -> Result<Computed> {
+pub fn compute(
+    graph: &DependencyGraph<'_>,
+    plugin: &str,
+    host: &HostLock,
+    answers: &RegistryManifests,
+) -> Result<ComputedArgs> {
     let plugin = plugin.trim_start_matches("./").trim_end_matches('/');
     let plugin = if plugin.is_empty() { "." } else { plugin };
     let Some(node) = graph.workspace(plugin) else {
@@ -211,9 +216,9 @@ pub fn compute(graph: &Graph<'_>, plugin: &str, host: &HostLock, answers: &Answe
     };
     let role = graph.nodes[node].workspace.and_then(|(_, manifest)| manifest.backstage.role.as_deref());
     if !role.and_then(|role| role.parse::<Role>().ok()).is_some_and(Role::is_backend) {
-        return Ok(Computed::default());
+        return Ok(ComputedArgs::default());
     }
-    let walk = walk::Walk::new(graph, host, answers, node).run()?;
+    let walk = walk::ExportWalk::new(graph, host, answers, node).run()?;
     Ok(walk.finish())
 }
 

@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use super::refs::{self, Resolution};
-use super::rhdh::Host;
+use super::rhdh::RhdhHost;
 use super::source::Files;
-use super::workspace::{self, Read};
+use super::workspace::{self, ReadWorkspace};
 use crate::config;
 use crate::error::{Error, Result};
 use crate::lock::Lock;
@@ -16,11 +16,11 @@ use crate::store::git::{Network, SourceUrl};
 use crate::tools::provide::Provider;
 
 /// How workspaces are read.
-pub struct How<'a> {
+pub struct ReadOptions<'a> {
     /// Workspaces of this lock keep their commit when they still ask for the same ref.
     pub kept: Option<&'a Lock>,
     /// What arguments are computed against.
-    pub host: Option<&'a Host>,
+    pub host: Option<&'a RhdhHost>,
     /// Compute the arguments of listed plugins too.
     pub generate: bool,
     /// How repositories are reached.
@@ -28,7 +28,12 @@ pub struct How<'a> {
 }
 
 /// Resolves and reads workspaces, in their order.
-pub fn read(provider: &Provider<'_>, chosen: &[&config::Workspace], how: &How<'_>, jobs: usize) -> Vec<Result<Read>> {
+pub fn read(
+    provider: &Provider<'_>,
+    chosen: &[&config::Workspace],
+    how: &ReadOptions<'_>,
+    jobs: usize,
+) -> Vec<Result<ReadWorkspace>> {
     let step = provider.ui.step("sources", format!("resolve {}", crate::ui::count(chosen.len(), "workspace")));
     let kept: Vec<Option<String>> = chosen.iter().map(|config| kept_commit(config, how.kept?)).collect();
     let all = tokio::task::block_in_place(|| read_all(provider, chosen, &kept, how, jobs));
@@ -50,9 +55,9 @@ fn read_all(
     provider: &Provider<'_>,
     chosen: &[&config::Workspace],
     kept: &[Option<String>],
-    how: &How<'_>,
+    how: &ReadOptions<'_>,
     jobs: usize,
-) -> Vec<Result<Read>> {
+) -> Vec<Result<ReadWorkspace>> {
     let runtime = tokio::runtime::Handle::current();
     let interrupt = provider.interrupt.flag();
     let urls: Vec<Result<Option<SourceUrl>>> = chosen.iter().map(|config| url(config)).collect();
@@ -73,7 +78,7 @@ fn read_all(
     }
 
     let todo: Vec<Mutex<Option<Todo>>> = urls.into_iter().zip(resolutions).map(|todo| Mutex::new(Some(todo))).collect();
-    let done: Vec<Mutex<Option<Result<Read>>>> = chosen.iter().map(|_| Mutex::new(None)).collect();
+    let done: Vec<Mutex<Option<Result<ReadWorkspace>>>> = chosen.iter().map(|_| Mutex::new(None)).collect();
     let next = AtomicUsize::new(0);
     std::thread::scope(|scope| {
         for _ in 0..jobs.clamp(1, chosen.len().max(1)) {
@@ -102,8 +107,8 @@ fn read_one(
     runtime: &tokio::runtime::Handle,
     config: &config::Workspace,
     (url, resolution): Todo,
-    how: &How<'_>,
-) -> Result<Read> {
+    how: &ReadOptions<'_>,
+) -> Result<ReadWorkspace> {
     let interrupt = provider.interrupt.flag();
     provider.interrupt.check()?;
     let Some(url) = url? else {

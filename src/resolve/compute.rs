@@ -4,8 +4,10 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use super::build_args::{self, Answers, Computed, Diagnostic, Purpose, Severity, check_linker, check_listed, compute};
-use super::graph::{Graph, Manifests, PackageJson};
+use super::build_args::{
+    self, ComputedArgs, Diagnostic, ManifestPurpose, RegistryManifests, Severity, check_linker, check_listed, compute,
+};
+use super::graph::{DependencyGraph, Manifests, PackageJson};
 use super::host::HostLock;
 use super::source::{Files, at};
 use crate::error::{Error, Place, Result};
@@ -16,7 +18,7 @@ use crate::yarn::platform::Platform;
 
 /// What there is to say about a workspace's arguments.
 #[derive(Default)]
-pub struct Said {
+pub struct ArgsFindings {
     /// What a person should look at.
     pub warnings: Vec<String>,
     /// One per plugin whose export is known to fail; the other plugins are none the worse.
@@ -24,7 +26,7 @@ pub struct Said {
 }
 
 /// The inputs of a computation.
-pub struct Computing<'a> {
+pub struct ArgsComputation<'a> {
     /// For the registry.
     pub provider: &'a Provider<'a>,
     /// The runtime that the registry is asked in.
@@ -41,9 +43,9 @@ pub struct Computing<'a> {
     pub generate: bool,
 }
 
-impl Computing<'_> {
+impl ArgsComputation<'_> {
     /// Sets the arguments of `workspace`, or checks those that are listed.
-    pub fn run(&mut self, workspace: &mut Workspace) -> Result<Said> {
+    pub fn run(&mut self, workspace: &mut Workspace) -> Result<ArgsFindings> {
         let folder = &workspace.source.path;
         let lock_path = PathBuf::from(format!("{}: {}", workspace.name, at(folder, "yarn.lock")));
         let lock = YarnLock::parse(self.lockfile, &lock_path)?;
@@ -56,12 +58,12 @@ impl Computing<'_> {
             }
         }
         let manifests = Manifests::parse(&lock, self.manifests)?;
-        let graph = Graph::new(&lock, &manifests, &Platform::default());
-        let mut out = Said::default();
+        let graph = DependencyGraph::new(&lock, &manifests, &Platform::default());
+        let mut out = ArgsFindings::default();
         if let Some(diagnostic) = self.linker(&lock, folder)? {
             out.warnings.push(format!("{}: {diagnostic}", workspace.name));
         }
-        let mut answers = Answers::new();
+        let mut answers = RegistryManifests::new();
         let name = workspace.name.clone();
         for plugin in &mut workspace.plugin {
             let computed = self.ask(&graph, &plugin.path, &mut answers)?;
@@ -93,11 +95,11 @@ impl Computing<'_> {
     }
 
     /// Computes; where only the registry knows, asks it and computes again, until nothing new is asked.
-    fn ask(&self, graph: &Graph<'_>, plugin: &str, answers: &mut Answers) -> Result<Computed> {
+    fn ask(&self, graph: &DependencyGraph<'_>, plugin: &str, answers: &mut RegistryManifests) -> Result<ComputedArgs> {
         let mut asked = std::collections::BTreeSet::new();
         loop {
             let computed = compute(graph, plugin, self.host, answers)?;
-            let new: Vec<&build_args::Wanted> = computed
+            let new: Vec<&build_args::ManifestRequest> = computed
                 .wanted
                 .iter()
                 .filter(|wanted| asked.insert((wanted.name.clone(), wanted.version.clone())))
@@ -119,12 +121,12 @@ impl Computing<'_> {
     }
 
     /// What the registry says of a package; none when it cannot be asked, which the diagnostics then say.
-    fn manifest(&self, wanted: &build_args::Wanted) -> Option<PackageJson> {
+    fn manifest(&self, wanted: &build_args::ManifestRequest) -> Option<PackageJson> {
         let registry = self.provider.registry?;
         let what = PathBuf::from(format!("{}@{}/package.json", wanted.name, wanted.version));
         let document = self.runtime.block_on(registry.manifest(&wanted.name, &wanted.version)).ok()?;
         let manifest = PackageJson::parse(&document, &what).ok()?;
-        if wanted.purpose == Purpose::Embedded || !(manifest.gypfile || manifest.binary) {
+        if wanted.purpose == ManifestPurpose::Embedded || !(manifest.gypfile || manifest.binary) {
             return Some(manifest);
         }
         // The registry adds `gypfile` to its own documents: the tarball decides.
@@ -156,7 +158,7 @@ fn published_integrity(document: &[u8]) -> Option<Integrity> {
     document["dist"]["integrity"].as_str()?.parse().ok()
 }
 
-fn set(plugin: &mut crate::lock::Plugin, computed: &Computed) {
+fn set(plugin: &mut crate::lock::Plugin, computed: &ComputedArgs) {
     plugin.args = computed.args.iter().map(ToString::to_string).collect();
     plugin.why = computed.args.iter().map(|arg| arg.reason.to_string()).collect();
     plugin.args_from = ArgsFrom::Computed;

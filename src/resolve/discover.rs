@@ -12,7 +12,7 @@ const SKIPPED: [&str; 5] = ["node_modules", "dist", "dist-dynamic", ".git", "__f
 
 /// A plugin of a workspace.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Found {
+pub struct DiscoveredPlugin {
     /// Its folder from the workspace, `.` for the workspace itself.
     pub path: String,
     /// `name` of its package.
@@ -27,7 +27,7 @@ pub struct Found {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Discovery {
     /// Sorted by path.
-    pub plugins: Vec<Found>,
+    pub plugins: Vec<DiscoveredPlugin>,
     /// One line each, naming a `package.json` that cannot be used; sorted.
     pub warnings: Vec<String>,
 }
@@ -64,7 +64,7 @@ pub fn discover<P: AsRef<str>, B: AsRef<[u8]>>(packages: impl IntoIterator<Item 
 }
 
 /// The plugin that a `package.json` describes, if it describes one.
-fn plugin(path: &str, manifest: &[u8]) -> Result<Option<Found>, String> {
+fn plugin(path: &str, manifest: &[u8]) -> Result<Option<DiscoveredPlugin>, String> {
     let bytes = manifest.strip_prefix("\u{feff}".as_bytes()).unwrap_or(manifest);
     let manifest: Map<String, Value> = serde_json::from_slice(bytes).map_err(|e| format!("is not read: {e}"))?;
     let role = manifest.get("backstage").and_then(|backstage| backstage.get("role")).and_then(Value::as_str);
@@ -74,7 +74,7 @@ fn plugin(path: &str, manifest: &[u8]) -> Result<Option<Found>, String> {
         text.map(str::to_owned).ok_or_else(|| format!("is a {role} without a `{field}`, and is left out"))
     };
     let (name, version) = (text("name")?, text("version")?);
-    Ok(Some(Found { path: path.to_owned(), name, version, role }))
+    Ok(Some(DiscoveredPlugin { path: path.to_owned(), name, version, role }))
 }
 
 #[cfg(test)]

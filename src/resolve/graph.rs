@@ -10,26 +10,26 @@ use std::path::PathBuf;
 
 use crate::error::{Error, Place};
 use crate::npm::range::satisfies;
-use crate::yarn::lockfile::{Entry, LockKind, YarnLock};
+use crate::yarn::lockfile::{LockKind, YarnEntry, YarnLock};
 use crate::yarn::platform::Platform;
 
-use index::Index;
+use index::DescriptorIndex;
 pub use manifests::{Manifests, PackageJson};
 use resolutions::Resolutions;
 
 /// The graph; borrows from the lock and the manifests.
 #[derive(Clone, Debug)]
-pub struct Graph<'a> {
+pub struct DependencyGraph<'a> {
     /// The lock, for messages.
     pub lock_path: PathBuf,
-    /// Packages and workspaces. An index into this is what [`Target::Package`] holds.
-    pub nodes: Vec<Node<'a>>,
+    /// Packages and workspaces. An index into this is what [`EdgeTarget::Package`] holds.
+    pub nodes: Vec<PackageNode<'a>>,
     workspaces: BTreeMap<&'a str, usize>,
 }
 
 /// A package or workspace.
 #[derive(Clone, Debug)]
-pub struct Node<'a> {
+pub struct PackageNode<'a> {
     /// Its own name, not an alias.
     pub name: &'a str,
     /// Its version; a workspace's from its `package.json`, `0.0.0` when it has none.
@@ -37,7 +37,7 @@ pub struct Node<'a> {
     /// The folder and manifest of a workspace.
     pub workspace: Option<(&'a str, &'a PackageJson)>,
     /// The lock's entry; absent for a workspace of a v1 lock.
-    pub entry: Option<&'a Entry<'a>>,
+    pub entry: Option<&'a YarnEntry<'a>>,
     /// Production dependencies: the required and the optional ones.
     pub edges: Vec<Edge<'a>>,
     /// Peer dependencies.
@@ -53,13 +53,13 @@ pub struct Edge<'a> {
     pub range: &'a str,
     /// True when it may fail to install or, for a peer, be absent.
     pub optional: bool,
-    /// What it resolves to; for a peer always [`Target::Missing`].
-    pub target: Target,
+    /// What it resolves to; for a peer always [`EdgeTarget::Missing`].
+    pub target: EdgeTarget,
 }
 
 /// What a dependency resolves to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Target {
+pub enum EdgeTarget {
     /// Index of a node.
     Package(usize),
     /// A package for other platforms only.
@@ -68,7 +68,7 @@ pub enum Target {
     Missing,
 }
 
-impl<'a> Graph<'a> {
+impl<'a> DependencyGraph<'a> {
     /// Resolves every production dependency of every package, leaving out what `platform` does not install.
     pub fn new(lock: &'a YarnLock<'a>, manifests: &'a Manifests, platform: &Platform) -> Self {
         let mut nodes = Vec::with_capacity(lock.entries.len());
@@ -81,7 +81,7 @@ impl<'a> Graph<'a> {
                 workspaces.insert(path, nodes.len());
             }
             elsewhere.push(entry.conditions.as_deref().is_some_and(|conditions| !platform.allows(conditions)));
-            nodes.push(Node {
+            nodes.push(PackageNode {
                 name: entry.name(),
                 version: match workspace {
                     Some((_, manifest)) => manifest.version.as_deref().unwrap_or("0.0.0"),
@@ -97,7 +97,7 @@ impl<'a> Graph<'a> {
             for (path, manifest) in manifests.iter() {
                 workspaces.insert(path, nodes.len());
                 elsewhere.push(false);
-                nodes.push(Node {
+                nodes.push(PackageNode {
                     name: manifest.name.as_deref().unwrap_or_default(),
                     version: manifest.version.as_deref().unwrap_or("0.0.0"),
                     workspace: Some((path, manifest)),
@@ -110,7 +110,7 @@ impl<'a> Graph<'a> {
         let root = manifests.get(".");
         let resolver = Resolver {
             kind: lock.kind,
-            index: Index::new(lock),
+            index: DescriptorIndex::new(lock),
             resolutions: root.map(|root| Resolutions::new(&root.resolutions)).unwrap_or_default(),
             workspaces: &workspaces,
             workspaces_by_name: workspaces.values().map(|&node| (nodes[node].name, node)).collect(),
@@ -122,9 +122,9 @@ impl<'a> Graph<'a> {
                 let mut edges = edges(node);
                 for (edge, locked) in &mut edges {
                     edge.target = match resolver.resolve(node, edge.name, locked) {
-                        Some(target) if elsewhere[target] => Target::Elsewhere,
-                        Some(target) => Target::Package(target),
-                        None => Target::Missing,
+                        Some(target) if elsewhere[target] => EdgeTarget::Elsewhere,
+                        Some(target) => EdgeTarget::Package(target),
+                        None => EdgeTarget::Missing,
                     };
                 }
                 (edges.into_iter().map(|(edge, _)| edge).collect::<Vec<_>>(), peers(node))
@@ -160,9 +160,9 @@ impl<'a> Graph<'a> {
 }
 
 /// The production dependencies of a node, each with the range that its lock resolves.
-fn edges<'a>(node: &Node<'a>) -> Vec<(Edge<'a>, &'a str)> {
+fn edges<'a>(node: &PackageNode<'a>) -> Vec<(Edge<'a>, &'a str)> {
     let locked = node.entry.map(|entry| entry.dependencies.as_slice()).unwrap_or_default();
-    let edge = |name, range, optional| Edge { name, range, optional, target: Target::Missing };
+    let edge = |name, range, optional| Edge { name, range, optional, target: EdgeTarget::Missing };
     match node.workspace {
         // A workspace's block mixes in its dev dependencies: the names come from the manifest. Its range is the
         // lock's, which has only the dev one of a package listed twice.
@@ -183,8 +183,8 @@ fn edges<'a>(node: &Node<'a>) -> Vec<(Edge<'a>, &'a str)> {
     }
 }
 
-fn peers<'a>(node: &Node<'a>) -> Vec<Edge<'a>> {
-    let edge = |name, range, optional| Edge { name, range, optional, target: Target::Missing };
+fn peers<'a>(node: &PackageNode<'a>) -> Vec<Edge<'a>> {
+    let edge = |name, range, optional| Edge { name, range, optional, target: EdgeTarget::Missing };
     match (node.workspace, node.entry) {
         (Some((_, manifest)), _) => manifest
             .peer_dependencies
@@ -203,15 +203,15 @@ fn peers<'a>(node: &Node<'a>) -> Vec<Edge<'a>> {
 
 struct Resolver<'g, 'a> {
     kind: LockKind,
-    index: Index<'a>,
+    index: DescriptorIndex<'a>,
     resolutions: Resolutions<'a>,
     workspaces: &'g BTreeMap<&'a str, usize>,
     workspaces_by_name: HashMap<&'a str, usize>,
-    nodes: &'g [Node<'a>],
+    nodes: &'g [PackageNode<'a>],
 }
 
 impl Resolver<'_, '_> {
-    fn resolve(&self, parent: &Node<'_>, name: &str, range: &str) -> Option<usize> {
+    fn resolve(&self, parent: &PackageNode<'_>, name: &str, range: &str) -> Option<usize> {
         let replaced = self
             .resolutions
             .replace((parent.name, parent.version), name, range)
@@ -221,7 +221,7 @@ impl Resolver<'_, '_> {
     }
 
     /// The entry whose descriptor is `name@range`, in any of the forms that yarn gives it.
-    fn locked(&self, parent: &Node<'_>, name: &str, range: &str) -> Option<usize> {
+    fn locked(&self, parent: &PackageNode<'_>, name: &str, range: &str) -> Option<usize> {
         if self.kind == LockKind::V1
             && let Some(&workspace) = self.workspaces_by_name.get(name)
             && (range == "*" || satisfies(self.nodes[workspace].version, range))

@@ -9,7 +9,7 @@ use crate::resolve::source::{Files, at};
 
 /// What a workspace says about its yarn.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Asked {
+pub struct YarnRequest {
     /// What says it.
     pub from: YarnFrom,
     /// A version, or a range for [`YarnFrom::Default`].
@@ -35,7 +35,7 @@ struct Manifest {
 }
 
 /// Looks in the workspace's folder, then in its parents up to the repository's root, as yarn and corepack do.
-pub fn asked(files: &Files, workspace: &str, lockfile: &[u8], name: &str) -> Result<Asked> {
+pub fn asked(files: &Files, workspace: &str, lockfile: &[u8], name: &str) -> Result<YarnRequest> {
     for folder in ancestors(workspace) {
         if let Some(asked) = committed(files, &folder, name)? {
             return Ok(asked);
@@ -54,17 +54,17 @@ pub fn asked(files: &Files, workspace: &str, lockfile: &[u8], name: &str) -> Res
             ));
         };
         let (version, hash) = rest.split_once('+').map_or((rest, None), |(version, hash)| (version, Some(hash)));
-        return Ok(Asked {
+        return Ok(YarnRequest {
             from: YarnFrom::PackageManager,
             version: version.to_owned(),
             path: None,
             hash: hash.map(str::to_owned),
         });
     }
-    Ok(Asked { from: YarnFrom::Default, version: line_of(lockfile).to_owned(), path: None, hash: None })
+    Ok(YarnRequest { from: YarnFrom::Default, version: line_of(lockfile).to_owned(), path: None, hash: None })
 }
 
-fn committed(files: &Files, folder: &str, name: &str) -> Result<Option<Asked>> {
+fn committed(files: &Files, folder: &str, name: &str) -> Result<Option<YarnRequest>> {
     let rc_path = at(folder, ".yarnrc.yml");
     let Some(bytes) = files.read(&rc_path)? else { return Ok(None) };
     let rc: Rc = serde_yaml::from_slice(&bytes).map_err(|e| {
@@ -85,7 +85,7 @@ fn committed(files: &Files, folder: &str, name: &str) -> Result<Option<Asked>> {
         ));
     };
     let version = version_in_name(&path).or_else(|| version_in_program(&bytes)).unwrap_or_else(|| "4.0.0".into());
-    Ok(Some(Asked { from: YarnFrom::YarnPath, version, path: Some(path), hash: None }))
+    Ok(Some(YarnRequest { from: YarnFrom::YarnPath, version, path: Some(path), hash: None }))
 }
 
 /// `.yarn/releases/yarn-4.9.2.cjs` says it.
@@ -137,7 +137,7 @@ pub(super) fn ancestors(folder: &str) -> Vec<String> {
 mod tests {
     use super::*;
 
-    fn in_tree(files: &[(&str, &str)], workspace: &str) -> Result<Asked> {
+    fn in_tree(files: &[(&str, &str)], workspace: &str) -> Result<YarnRequest> {
         let dir = tempfile::tempdir().unwrap();
         for (path, text) in files {
             let path = dir.path().join(path);

@@ -50,13 +50,13 @@ pub fn resolve(
     network: &Network,
     interrupt: &AtomicBool,
 ) -> Result<Resolution> {
-    let request = Request::read(requested);
+    let request = RequestedRef::read(requested);
     let repository = store.repository(url, interrupt)?;
-    if let Request::Commit(commit) = &request {
+    if let RequestedRef::Commit(commit) = &request {
         return full_commit(&repository, commit);
     }
     let refs = repository.list(request.scope(), network, interrupt)?;
-    Refs { url: url.clone(), refs }.find(&request, Some(&Asked { repository: &repository, network, interrupt }))
+    Refs { url: url.clone(), refs }.find(&request, Some(&RefLookup { repository: &repository, network, interrupt }))
 }
 
 /// Resolves many requests: each repository is listed once, `jobs` at a time. The answers come in the order of the
@@ -101,9 +101,11 @@ fn resolve_group(
     let answer = |index: usize, answer: Result<Resolution>| {
         *answers[index].lock().unwrap_or_else(PoisonError::into_inner) = Some(answer);
     };
-    let read: Vec<(usize, Request)> = group.iter().map(|index| (*index, Request::read(&requests[*index].1))).collect();
+    let read: Vec<(usize, RequestedRef)> =
+        group.iter().map(|index| (*index, RequestedRef::read(&requests[*index].1))).collect();
     // The widest of what they need; none when all are full commits.
-    let scope = read.iter().filter(|(_, request)| !matches!(request, Request::Commit(_))).map(|(_, r)| r.scope()).max();
+    let scope =
+        read.iter().filter(|(_, request)| !matches!(request, RequestedRef::Commit(_))).map(|(_, r)| r.scope()).max();
     let url = &requests[group[0]].0;
     let listed = store.repository(url, interrupt).and_then(|repository| {
         let refs = scope.map(|scope| repository.list(scope, network, interrupt)).transpose()?;
@@ -114,9 +116,9 @@ fn resolve_group(
             index,
             match (&listed, &request) {
                 (Err(error), _) => Err(again(error)),
-                (Ok((repository, _)), Request::Commit(commit)) => full_commit(repository, commit),
+                (Ok((repository, _)), RequestedRef::Commit(commit)) => full_commit(repository, commit),
                 (Ok((repository, Some(refs))), _) => {
-                    refs.find(&request, Some(&Asked { repository, network, interrupt }))
+                    refs.find(&request, Some(&RefLookup { repository, network, interrupt }))
                 }
                 (Ok((_, None)), _) => Err(Error::Interrupted),
             },
@@ -146,7 +148,7 @@ fn full_commit(repository: &Repository, commit: &str) -> Result<Resolution> {
 }
 
 /// Where more than the refs can be asked for.
-struct Asked<'a> {
+struct RefLookup<'a> {
     repository: &'a Repository,
     network: &'a Network,
     interrupt: &'a AtomicBool,
@@ -154,7 +156,7 @@ struct Asked<'a> {
 
 /// What a `repo-ref` can be, told by its looks alone.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Request {
+enum RequestedRef {
     Default,
     /// 40 hexadecimal digits, in lower case: always a commit, as for git.
     Commit(String),
@@ -164,7 +166,7 @@ enum Request {
     Name(String),
 }
 
-impl Request {
+impl RequestedRef {
     fn read(requested: &str) -> Self {
         let requested = requested.trim();
         let is_hex = !requested.is_empty() && requested.bytes().all(|byte| byte.is_ascii_hexdigit());
@@ -214,11 +216,11 @@ impl Refs {
     /// A name that is both branch and tag is the branch, as for `git clone --branch` and `git checkout`, and the
     /// resolution says so.
     pub fn resolve(&self, requested: &str) -> Result<Resolution> {
-        self.find(&Request::read(requested), None)
+        self.find(&RequestedRef::read(requested), None)
     }
 
-    fn find(&self, request: &Request, asked: Option<&Asked<'_>>) -> Result<Resolution> {
-        if self.refs.is_empty() && !matches!(request, Request::Commit(_)) {
+    fn find(&self, request: &RequestedRef, asked: Option<&RefLookup<'_>>) -> Result<Resolution> {
+        if self.refs.is_empty() && !matches!(request, RequestedRef::Commit(_)) {
             return Err(Error::usage(format!("the repository `{}` is empty", self.url), "push a commit to it first"));
         }
         let found = |name: &str| self.refs.iter().find(|found| found.name == name);
@@ -228,12 +230,14 @@ impl Refs {
             warning,
         };
         match request {
-            Request::Commit(commit) => Ok(Resolution { commit: commit.clone(), name: None, warning: None }),
-            Request::Default => found("HEAD").map(|head| resolved(head, None)).ok_or_else(|| {
+            RequestedRef::Commit(commit) => Ok(Resolution { commit: commit.clone(), name: None, warning: None }),
+            RequestedRef::Default => found("HEAD").map(|head| resolved(head, None)).ok_or_else(|| {
                 Error::usage(format!("the repository `{}` has no default branch", self.url), self.suggestion("main"))
             }),
-            Request::Full(name) => found(name).map(|found| resolved(found, None)).ok_or_else(|| self.unknown(name)),
-            Request::Name(name) => {
+            RequestedRef::Full(name) => {
+                found(name).map(|found| resolved(found, None)).ok_or_else(|| self.unknown(name))
+            }
+            RequestedRef::Name(name) => {
                 let branch = found(&format!("refs/heads/{name}"));
                 let tag = found(&format!("refs/tags/{name}"));
                 match (branch, tag) {
@@ -255,13 +259,13 @@ impl Refs {
         }
     }
 
-    fn find_short(&self, request: &Request, name: &str, asked: Option<&Asked<'_>>) -> Result<Resolution> {
+    fn find_short(&self, request: &RequestedRef, name: &str, asked: Option<&RefLookup<'_>>) -> Result<Resolution> {
         let Some(prefix) = request.prefix() else { return Err(self.unknown(name)) };
         let is_remote = self.url.local_path().is_none();
         let advertised = || self.refs.iter().map(commit_of).filter(|commit| commit.starts_with(&prefix));
         let mut commits: Vec<String> = advertised().map(str::to_owned).collect();
         let mut knows_all = false;
-        if let Some(Asked { repository, network, interrupt }) = asked
+        if let Some(RefLookup { repository, network, interrupt }) = asked
             && (commits.is_empty() || !is_remote)
             && let Some(found) = repository.commits_with_prefix(&prefix, network, interrupt)?
         {

@@ -16,7 +16,7 @@ pub const LATEST: &str = "latest";
 
 /// Which host is asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Asked {
+pub struct HostRequest {
     /// `--host-lockfile`: this file, and no repository.
     pub file: Option<PathBuf>,
     /// `RHDH_VERSION`: `1.9`, `1.9.8`, a commit or another ref.
@@ -27,7 +27,7 @@ pub struct Asked {
 
 /// A host that was found.
 #[derive(Clone, Debug)]
-pub struct Host {
+pub struct RhdhHost {
     /// What the lock says of it.
     pub pin: Rhdh,
     /// What it provides.
@@ -37,14 +37,14 @@ pub struct Host {
 }
 
 /// Finds the host. Blocks on the network unless a file is given.
-pub fn find(provider: &Provider<'_>, asked: &Asked, network: &Network) -> Result<Host> {
+pub fn find(provider: &Provider<'_>, asked: &HostRequest, network: &Network) -> Result<RhdhHost> {
     match &asked.file {
         Some(file) => of_file(file, asked.version.as_deref()),
         None => of_repository(provider, asked, network),
     }
 }
 
-fn of_file(file: &Path, version: Option<&str>) -> Result<Host> {
+fn of_file(file: &Path, version: Option<&str>) -> Result<RhdhHost> {
     let bytes = std::fs::read(file).map_err(|e| {
         Error::config(Place::file(file), format!("the host lockfile cannot be read: {e}"), "name RHDH's yarn.lock")
     })?;
@@ -52,14 +52,14 @@ fn of_file(file: &Path, version: Option<&str>) -> Result<Host> {
     let label = version.map_or_else(|| format!("the host lockfile {name}"), label);
     let lock = HostLock::parse(&bytes, file, &label)?;
     let pin = Rhdh { requested: name, commit: None, version: version.map(str::to_owned), lockfile: Sha256::of(&bytes) };
-    Ok(Host { pin, lock, node: None })
+    Ok(RhdhHost { pin, lock, node: None })
 }
 
 fn label(version: &str) -> String {
     format!("the RHDH {version} host lockfile")
 }
 
-fn of_repository(provider: &Provider<'_>, asked: &Asked, network: &Network) -> Result<Host> {
+fn of_repository(provider: &Provider<'_>, asked: &HostRequest, network: &Network) -> Result<RhdhHost> {
     let repository = asked.repository.as_deref().unwrap_or(REPOSITORY);
     let requested = asked.version.as_deref().unwrap_or(LATEST);
     let interrupt = provider.interrupt.flag();
@@ -85,7 +85,7 @@ fn of_repository(provider: &Provider<'_>, asked: &Asked, network: &Network) -> R
     let node = text(".nvmrc")?.map(|line| line.trim_start_matches('v').to_owned()).filter(|line| !line.is_empty());
     step.done(version.as_deref().unwrap_or(&commit[..12.min(commit.len())]));
     let pin = Rhdh { requested: requested.to_owned(), commit: Some(commit), version, lockfile: Sha256::of(&bytes) };
-    Ok(Host { pin, lock, node })
+    Ok(RhdhHost { pin, lock, node })
 }
 
 /// `latest` is the newest branch `release-x.y`; `1.9` that branch; `1.9.8` the tag of that release, with or without

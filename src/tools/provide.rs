@@ -9,7 +9,7 @@ use crate::error::{Error, Place, Result};
 use crate::interrupt::Interrupt;
 use crate::lock::text::COMPANION;
 use crate::lock::{Cli, Integrity, Sha256, Tools, Yarn};
-use crate::npm::registry::{Registry, unpack};
+use crate::npm::registry::{NpmRegistry, unpack};
 use crate::sandbox::child::{Log, Run, run};
 use crate::sandbox::env::Env;
 use crate::sandbox::root::{Isolation, Root};
@@ -27,7 +27,7 @@ pub struct Provider<'a> {
     /// The cache.
     pub store: &'a Store,
     /// Where tarballs come from; absent when offline.
-    pub registry: Option<&'a Registry>,
+    pub registry: Option<&'a NpmRegistry>,
     /// How much of what is in the cache is read before it is used.
     pub reading: Reading,
     /// What keeps installs apart from the machine.
@@ -211,7 +211,7 @@ pub struct Npm<'a> {
     /// npm's own cache.
     pub cache: &'a Path,
     /// The registry it asks.
-    pub registry: &'a Registry,
+    pub registry: &'a NpmRegistry,
     /// What provisioned it.
     pub provider: Provider<'a>,
 }

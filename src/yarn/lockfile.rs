@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Place, Result};
 
-use scan::Fault;
+use scan::SyntaxError;
 
 const HINT: &str =
     "run `yarn install` in the repository and commit its yarn.lock, or pin a commit whose yarn.lock is whole";
@@ -37,16 +37,16 @@ pub struct YarnLock<'t> {
     /// The file, for messages.
     pub path: PathBuf,
     /// One per resolved package, in the order of the file.
-    pub entries: Vec<Entry<'t>>,
+    pub entries: Vec<YarnEntry<'t>>,
 }
 
 /// A resolved package of a lock.
 #[derive(Clone, Debug)]
-pub struct Entry<'t> {
+pub struct YarnEntry<'t> {
     /// 1-based line of its key.
     pub line: usize,
     /// The `name@range` pairs that resolve to it; never empty.
-    pub descriptors: Vec<Descriptor<'t>>,
+    pub descriptors: Vec<YarnDescriptor<'t>>,
     /// Its version; `0.0.0-use.local` for a Berry workspace.
     pub version: Cow<'t, str>,
     /// Berry: the locator (`name@npm:1.2.3`, `name@workspace:plugins/x`). v1: the tarball's URL, if there is one.
@@ -54,16 +54,16 @@ pub struct Entry<'t> {
     /// v1 only: the tarball's integrity. (Berry's checksum is of its own zip and says nothing about the tarball.)
     pub integrity: Option<Cow<'t, str>>,
     /// `dependencies` with the optional ones; of a Berry workspace with the dev ones too.
-    pub dependencies: Vec<Dependency<'t>>,
+    pub dependencies: Vec<LockedDependency<'t>>,
     /// `peerDependencies`; empty in v1.
-    pub peers: Vec<Dependency<'t>>,
+    pub peers: Vec<LockedDependency<'t>>,
     /// Berry's `conditions` (`os=linux & cpu=x64 & libc=glibc`), known to be well-formed.
     pub conditions: Option<Cow<'t, str>>,
 }
 
 /// `name@range`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Descriptor<'t> {
+pub struct YarnDescriptor<'t> {
     /// The name it is depended on by; an alias differs from the package's own.
     pub name: Cow<'t, str>,
     /// `npm:^1.2.3`, `workspace:^`, `patch:…`; in v1 a bare range.
@@ -72,7 +72,7 @@ pub struct Descriptor<'t> {
 
 /// A line of `dependencies` or `peerDependencies`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Dependency<'t> {
+pub struct LockedDependency<'t> {
     /// The name.
     pub name: Cow<'t, str>,
     /// The range as the lock has it.
@@ -95,12 +95,12 @@ impl<'t> YarnLock<'t> {
     pub fn workspace_paths(&self) -> Option<Vec<&str>> {
         match self.kind {
             LockKind::V1 => None,
-            LockKind::Berry(_) => Some(self.entries.iter().filter_map(Entry::workspace_path).collect()),
+            LockKind::Berry(_) => Some(self.entries.iter().filter_map(YarnEntry::workspace_path).collect()),
         }
     }
 }
 
-impl Entry<'_> {
+impl YarnEntry<'_> {
     /// The package's own name: the locator's in Berry, the first descriptor's in v1 (seeing through an alias).
     pub fn name(&self) -> &str {
         match split_name(&self.resolution) {
@@ -139,7 +139,7 @@ pub fn split_name(text: &str) -> Option<(&str, &str)> {
     (name.len() > skip).then_some((name, rest.get(1..)?))
 }
 
-fn parse(text: &[u8]) -> Result<(LockKind, Vec<Entry<'_>>), Fault> {
+fn parse(text: &[u8]) -> Result<(LockKind, Vec<YarnEntry<'_>>), SyntaxError> {
     let text = scan::utf8(text)?;
     let (kind, entries) = if is_v1(text) {
         (LockKind::V1, v1::parse(text)?)
@@ -151,7 +151,7 @@ fn parse(text: &[u8]) -> Result<(LockKind, Vec<Entry<'_>>), Fault> {
     for entry in &entries {
         for descriptor in &entry.descriptors {
             if !seen.insert(descriptor) {
-                return Err(Fault::line(
+                return Err(SyntaxError::line(
                     entry.line,
                     format!("`{}@{}` is locked twice", descriptor.name, descriptor.range),
                 ));
@@ -170,15 +170,15 @@ fn is_v1(text: &str) -> bool {
 }
 
 /// Splits a descriptor out of a key, keeping the borrow where there is one.
-fn descriptor(text: Cow<'_, str>) -> Option<Descriptor<'_>> {
+fn descriptor(text: Cow<'_, str>) -> Option<YarnDescriptor<'_>> {
     match text {
         Cow::Borrowed(text) => {
             let (name, range) = split_name(text)?;
-            Some(Descriptor { name: Cow::Borrowed(name), range: Cow::Borrowed(range) })
+            Some(YarnDescriptor { name: Cow::Borrowed(name), range: Cow::Borrowed(range) })
         }
         Cow::Owned(text) => {
             let (name, range) = split_name(&text)?;
-            Some(Descriptor { name: Cow::Owned(name.to_owned()), range: Cow::Owned(range.to_owned()) })
+            Some(YarnDescriptor { name: Cow::Owned(name.to_owned()), range: Cow::Owned(range.to_owned()) })
         }
     }
 }

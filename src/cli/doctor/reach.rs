@@ -11,7 +11,7 @@ use super::Check;
 use crate::cli::session::Session;
 use crate::cli::source::SourceArgs;
 use crate::config::{Config, Env};
-use crate::npm::registry::Registry;
+use crate::npm::registry::NpmRegistry;
 use crate::resolve::refs::list_refs;
 use crate::store::git::{Network, Scope, SourceUrl};
 use crate::tools::provide::CLI_PACKAGE;
@@ -20,7 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Whether the npm registry has rhdh-cli.
 pub(super) async fn npm() -> Check {
-    let registry = match Registry::of_machine() {
+    let registry = match NpmRegistry::of_machine() {
         Ok(registry) => registry,
         Err(error) => return Check::of_error(&error),
     };

@@ -6,14 +6,14 @@ use indexmap::IndexMap;
 use serde::Deserialize;
 
 use super::natives::Native;
-use super::walk::{Class, Embedded, Walk};
-use super::{Diagnostic, Kind, Purpose};
+use super::walk::{DependencyClass, Embedded, ExportWalk};
+use super::{Diagnostic, DiagnosticKind, ManifestPurpose};
 use crate::error::{Error, Place, Result};
 use crate::npm::range::{NpmRange, satisfies};
-use crate::resolve::graph::{Edge, Target};
+use crate::resolve::graph::{Edge, EdgeTarget};
 use crate::yarn::lockfile::LockKind;
 
-impl Walk<'_, '_> {
+impl ExportWalk<'_, '_> {
     /// Everything that is wrong with the export, the plugin's own faults first.
     pub fn check(&self) -> Vec<Diagnostic> {
         let mut out = Vec::new();
@@ -42,14 +42,17 @@ impl Walk<'_, '_> {
             self.check_range(*parent, edge, embedded.node, out);
         }
         if self.manifest(embedded.node).is_some_and(|manifest| manifest.bundled) {
-            out.push(Diagnostic::error(Kind::Bundled { name: name() }));
+            out.push(Diagnostic::error(DiagnosticKind::Bundled { name: name() }));
         }
         let is_hidden = || self.answer(embedded.node).is_some_and(|manifest| manifest.exports.hide_package_json);
         if node.workspace.is_none() && is_hidden() {
-            out.push(Diagnostic::error(Kind::HiddenPackageJson { name: name(), version: node.version.to_owned() }));
+            out.push(Diagnostic::error(DiagnosticKind::HiddenPackageJson {
+                name: name(),
+                version: node.version.to_owned(),
+            }));
         }
         if let Native::Yes(marker) = Native::of(node, self.answer(embedded.node)) {
-            out.push(Diagnostic::error(Kind::NativeEmbedded { name: name(), marker }));
+            out.push(Diagnostic::error(DiagnosticKind::NativeEmbedded { name: name(), marker }));
         }
     }
 
@@ -57,18 +60,21 @@ impl Walk<'_, '_> {
     fn check_range(&self, parent: usize, edge: &Edge<'_>, target: usize, out: &mut Vec<Diagnostic>) {
         let (name, range) = (edge.name.to_owned(), edge.range.to_owned());
         if edge.optional {
-            out.push(Diagnostic::error(Kind::OptionalEmbedded { parent: self.name(parent), name: name.clone() }));
+            out.push(Diagnostic::error(DiagnosticKind::OptionalEmbedded {
+                parent: self.name(parent),
+                name: name.clone(),
+            }));
         }
         if range.starts_with("patch:") {
             let parent = self.name(parent);
-            out.push(Diagnostic::error(Kind::PatchedDependency { parent, name, range, embedded: true }));
+            out.push(Diagnostic::error(DiagnosticKind::PatchedDependency { parent, name, range, embedded: true }));
             return;
         }
         // A lock writes `npm:` before the ranges of registry packages, whose own manifests do not have it.
         let is_written = self.node(parent).workspace.is_some();
         let plain = range.strip_prefix("npm:").unwrap_or(&range);
         if range.starts_with("npm:") && (is_written || plain.get(1..).is_some_and(|rest| rest.contains('@'))) {
-            out.push(Diagnostic::error(Kind::NpmAlias { parent: self.name(parent), name, range }));
+            out.push(Diagnostic::error(DiagnosticKind::NpmAlias { parent: self.name(parent), name, range }));
             return;
         }
         // By name a workspace comes first, whatever the lock resolves to.
@@ -81,7 +87,7 @@ impl Walk<'_, '_> {
         };
         if !is_inside {
             let (parent, version) = (self.name(parent), version.to_owned());
-            out.push(Diagnostic::error(Kind::OutsideRange { parent, name, range, version }));
+            out.push(Diagnostic::error(DiagnosticKind::OutsideRange { parent, name, range, version }));
         }
     }
 
@@ -91,21 +97,21 @@ impl Walk<'_, '_> {
         for (edge, class) in self.node(embedded.node).edges.iter().zip(&embedded.classes) {
             let name = edge.name.to_owned();
             match class {
-                Class::Shared if edge.optional => {
-                    out.push(Diagnostic::error(Kind::OptionalShared { parent: parent(), name }));
+                DependencyClass::Shared if edge.optional => {
+                    out.push(Diagnostic::error(DiagnosticKind::OptionalShared { parent: parent(), name }));
                 }
-                Class::Private(_) if edge.range.starts_with("patch:") => {
+                DependencyClass::Private(_) if edge.range.starts_with("patch:") => {
                     let range = edge.range.to_owned();
-                    out.push(Diagnostic::warning(Kind::PatchedDependency {
+                    out.push(Diagnostic::warning(DiagnosticKind::PatchedDependency {
                         parent: parent(),
                         name,
                         range,
                         embedded: false,
                     }));
                 }
-                Class::Private(target) => {
+                DependencyClass::Private(target) => {
                     let Some((path, manifest)) = self.node(*target).workspace else { continue };
-                    let kind = Kind::WorkspaceFromRegistry {
+                    let kind = DiagnosticKind::WorkspaceFromRegistry {
                         name,
                         path: path.to_owned(),
                         version: self.node(*target).version.to_owned(),
@@ -123,7 +129,7 @@ impl Walk<'_, '_> {
         for peer in self.node(node).peers.iter().filter(|peer| !peer.optional && !peer.name.starts_with("@types/")) {
             if !self.host.has(peer.name) && !names.contains(peer.name) {
                 let (name, range) = (peer.name.to_owned(), peer.range.to_owned());
-                out.push(Diagnostic::warning(Kind::MissingPeer { parent: self.name(node), name, range }));
+                out.push(Diagnostic::warning(DiagnosticKind::MissingPeer { parent: self.name(node), name, range }));
             }
         }
     }
@@ -137,7 +143,7 @@ impl Walk<'_, '_> {
         }
         for (name, versions) in versions.into_iter().filter(|(_, versions)| versions.len() > 1) {
             let versions = versions.into_iter().map(str::to_owned).collect();
-            out.push(Diagnostic::warning(Kind::SeveralVersions { name: name.to_owned(), versions }));
+            out.push(Diagnostic::warning(DiagnosticKind::SeveralVersions { name: name.to_owned(), versions }));
         }
     }
 
@@ -147,7 +153,7 @@ impl Walk<'_, '_> {
         let mut reported = BTreeSet::new();
         let mut report = |name: &str, one: &str, other: &str, parent: usize| {
             if reported.insert(name.to_owned()) {
-                out.push(Diagnostic::error(Kind::VersionConflict {
+                out.push(Diagnostic::error(DiagnosticKind::VersionConflict {
                     name: name.to_owned(),
                     one: one.to_owned(),
                     other: other.to_owned(),
@@ -181,7 +187,7 @@ impl Walk<'_, '_> {
             .edges
             .iter()
             .zip(&embedded.classes)
-            .filter(|(edge, class)| **class == Class::Shared && !edge.optional)
+            .filter(|(edge, class)| **class == DependencyClass::Shared && !edge.optional)
             .map(|(edge, _)| edge);
         node.peers.iter().chain(shared).filter_map(|edge| Some((edge.name, self.plain_range(edge)?))).collect()
     }
@@ -189,7 +195,7 @@ impl Walk<'_, '_> {
     /// A range after rhdh-cli has replaced `workspace:` and `backstage:` by versions.
     fn plain_range(&self, edge: &Edge<'_>) -> Option<String> {
         let version = || match edge.target {
-            Target::Package(target) => Some(self.node(target).version),
+            EdgeTarget::Package(target) => Some(self.node(target).version),
             _ => self
                 .graph
                 .workspaces()
@@ -207,20 +213,20 @@ impl Walk<'_, '_> {
     /// The private closure: natives and platforms.
     fn check_private(&self, out: &mut Vec<Diagnostic>) {
         for (name, native) in self.natives.iter().filter(|(_, native)| native.mandatory) {
-            out.push(Diagnostic::error(Kind::MandatoryNative {
+            out.push(Diagnostic::error(DiagnosticKind::MandatoryNative {
                 name: (*name).to_owned(),
                 marker: native.marker.clone(),
                 path: native.path.clone(),
             }));
         }
-        for wanted in self.wanted.iter().filter(|wanted| wanted.purpose == Purpose::Native) {
+        for wanted in self.wanted.iter().filter(|wanted| wanted.purpose == ManifestPurpose::Native) {
             let (name, version) = (wanted.name.clone(), wanted.version.clone());
-            out.push(Diagnostic::warning(Kind::NativeUnknown { name, version }));
+            out.push(Diagnostic::warning(DiagnosticKind::NativeUnknown { name, version }));
         }
         let has_platform = |node: &&usize| self.node(**node).entry.is_some_and(|entry| entry.conditions.is_some());
         let names: BTreeSet<String> = self.private.iter().filter(has_platform).map(|node| self.name(*node)).collect();
         if !names.is_empty() {
-            out.push(Diagnostic::warning(Kind::PlatformPackages { names: names.into_iter().collect() }));
+            out.push(Diagnostic::warning(DiagnosticKind::PlatformPackages { names: names.into_iter().collect() }));
         }
     }
 }
@@ -270,5 +276,5 @@ pub fn check_linker(kind: LockKind, yarnrc: &[(&std::path::Path, &[u8])]) -> Res
             break;
         }
     }
-    Ok((linker == "pnp").then(|| Diagnostic::error(Kind::NotNodeModules { linker })))
+    Ok((linker == "pnp").then(|| Diagnostic::error(DiagnosticKind::NotNodeModules { linker })))
 }

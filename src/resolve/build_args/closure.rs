@@ -2,21 +2,21 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 
-use super::natives::{Marker, Native};
-use super::walk::{Class, Found, Walk, shortened};
-use super::{Purpose, Reason, Wanted};
+use super::natives::{Native, NativeMarker};
+use super::walk::{DependencyClass, ExportWalk, NativeDependency, shortened};
+use super::{ArgReason, ManifestPurpose, ManifestRequest};
 use crate::error::Result;
-use crate::resolve::graph::Target;
-use crate::yarn::lockfile::Entry;
+use crate::resolve::graph::EdgeTarget;
+use crate::yarn::lockfile::YarnEntry;
 
 #[derive(Default)]
-struct Closure<'a> {
+struct PrivateClosure<'a> {
     private: BTreeSet<usize>,
-    natives: BTreeMap<&'a str, (Marker, Vec<String>)>,
+    natives: BTreeMap<&'a str, (NativeMarker, Vec<String>)>,
     unknown: BTreeSet<usize>,
 }
 
-impl<'a> Walk<'_, 'a> {
+impl<'a> ExportWalk<'_, 'a> {
     /// Through the private closure: twice, first without optional dependencies, to tell apart the natives that the
     /// plugin cannot do without.
     pub(super) fn walk_private(&mut self) -> Result<()> {
@@ -26,29 +26,29 @@ impl<'a> Walk<'_, 'a> {
         let all = self.breadth_first(true)?;
         self.private = all.private;
         for node in all.unknown {
-            self.want(node, Purpose::Native);
+            self.want(node, ManifestPurpose::Native);
         }
         for node in self.embedded.iter().skip(1).map(|embedded| embedded.node).collect::<Vec<_>>() {
-            let is_from_registry = self.node(node).entry.is_some_and(Entry::is_from_registry);
+            let is_from_registry = self.node(node).entry.is_some_and(YarnEntry::is_from_registry);
             if is_from_registry && self.answer(node).is_none() {
-                self.want(node, Purpose::Embedded);
+                self.want(node, ManifestPurpose::Embedded);
             }
         }
         for (name, (marker, path)) in all.natives {
-            self.natives.insert(name, Found { marker, path, mandatory: false });
+            self.natives.insert(name, NativeDependency { marker, path, mandatory: false });
         }
         for (name, (marker, path)) in mandatory.natives {
-            self.natives.insert(name, Found { marker, path, mandatory: true });
+            self.natives.insert(name, NativeDependency { marker, path, mandatory: true });
         }
         Ok(())
     }
 
-    fn breadth_first(&self, through_optional: bool) -> Result<Closure<'a>> {
-        let classes: HashMap<usize, &[Class]> =
+    fn breadth_first(&self, through_optional: bool) -> Result<PrivateClosure<'a>> {
+        let classes: HashMap<usize, &[DependencyClass]> =
             self.embedded.iter().map(|embedded| (embedded.node, embedded.classes.as_slice())).collect();
         let names: HashSet<&str> =
             self.embedded.iter().filter_map(|embedded| Some(embedded.from.as_ref()?.1.name)).collect();
-        let mut closure = Closure::default();
+        let mut closure = PrivateClosure::default();
         let mut parents: HashMap<usize, (usize, &str)> = HashMap::new();
         let mut seen = HashSet::from([self.plugin]);
         let mut queue = VecDeque::from([self.plugin]);
@@ -59,13 +59,14 @@ impl<'a> Walk<'_, 'a> {
                     continue;
                 }
                 let (target, is_embedded) = match (classes.and_then(|classes| classes.get(index)), edge.target) {
-                    (Some(Class::Sibling(target) | Class::Embedded(target)), _) => (*target, true),
-                    (Some(Class::Private(target)), _) => (*target, false),
+                    (Some(DependencyClass::Sibling(target) | DependencyClass::Embedded(target)), _) => (*target, true),
+                    (Some(DependencyClass::Private(target)), _) => (*target, false),
                     // Below a private package an embedded one is the same embedded one, and was walked.
                     (None, _) if names.contains(edge.name) || self.shared.contains_key(edge.name) => continue,
-                    (None, Target::Package(target)) => (target, false),
-                    (None, Target::Missing) if !edge.optional => return Err(self.graph.out_of_date(node, edge)),
-                    (Some(Class::Shared | Class::Absent), _) | (None, Target::Missing | Target::Elsewhere) => continue,
+                    (None, EdgeTarget::Package(target)) => (target, false),
+                    (None, EdgeTarget::Missing) if !edge.optional => return Err(self.graph.out_of_date(node, edge)),
+                    (Some(DependencyClass::Shared | DependencyClass::Absent), _)
+                    | (None, EdgeTarget::Missing | EdgeTarget::Elsewhere) => continue,
                 };
                 if seen.contains(&target) {
                     continue;
@@ -105,11 +106,11 @@ impl<'a> Walk<'_, 'a> {
             let Some(found) = self.natives.remove(native) else { continue };
             let host = self.host.label.clone();
             self.shared
-                .insert(native, Reason::HostNative { marker: found.marker, path: found.path, host: host.clone() });
+                .insert(native, ArgReason::HostNative { marker: found.marker, path: found.path, host: host.clone() });
             let above = self.above(native);
             let names = self.names_of(&above);
             for name in names {
-                self.embed.entry(name).or_insert_with(|| Reason::NeedsHostNative {
+                self.embed.entry(name).or_insert_with(|| ArgReason::NeedsHostNative {
                     name: name.to_owned(),
                     native: native.to_owned(),
                     host: host.clone(),
@@ -128,7 +129,7 @@ impl<'a> Walk<'_, 'a> {
                 if edge.name == native && above.insert(node) {
                     queue.push(node);
                 }
-                if let Target::Package(target) = edge.target {
+                if let EdgeTarget::Package(target) = edge.target {
                     dependents.entry(target).or_default().push(node);
                 }
             }
@@ -148,14 +149,14 @@ impl<'a> Walk<'_, 'a> {
         let dependents = self.embedded.iter().map(|embedded| embedded.node).chain(self.private.iter().copied());
         dependents
             .flat_map(|node| &self.node(node).edges)
-            .filter(|edge| matches!(edge.target, Target::Package(target) if nodes.contains(&target)))
+            .filter(|edge| matches!(edge.target, EdgeTarget::Package(target) if nodes.contains(&target)))
             .map(|edge| edge.name)
             .collect()
     }
 
-    fn want(&mut self, node: usize, purpose: Purpose) {
+    fn want(&mut self, node: usize, purpose: ManifestPurpose) {
         let node = self.node(node);
-        self.wanted.insert(Wanted {
+        self.wanted.insert(ManifestRequest {
             name: node.name.to_owned(),
             version: node.version.to_owned(),
             purpose,

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::natives::Marker;
+use super::natives::NativeMarker;
 use crate::ui::some_names;
 
 /// An error or warning about a plugin's export.
@@ -10,8 +10,8 @@ use crate::ui::some_names;
 pub struct Diagnostic {
     /// Whether the export will fail.
     pub severity: Severity,
-    /// What it is about. Its [`Display`](fmt::Display) is the message, [`Kind::hint`] the next step.
-    pub kind: Kind,
+    /// What it is about. Its [`Display`](fmt::Display) is the message, [`DiagnosticKind::hint`] the next step.
+    pub kind: DiagnosticKind,
 }
 
 /// How bad it is.
@@ -26,7 +26,7 @@ pub enum Severity {
 /// What a diagnostic is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the fields are the words of the variant's message")]
-pub enum Kind {
+pub enum DiagnosticKind {
     /// An embedded package is depended on through `npm:other@…`, which rhdh-cli takes for a range.
     NpmAlias { parent: String, name: String, range: String },
     /// A `patch:` range: rhdh-cli cannot read it, and the patch is not in the exported folder.
@@ -48,9 +48,9 @@ pub enum Kind {
     /// Packages of one platform are in the export.
     PlatformPackages { names: Vec<String> },
     /// A native package that the plugin loads, and the host does not have.
-    MandatoryNative { name: String, marker: Marker, path: Vec<String> },
+    MandatoryNative { name: String, marker: NativeMarker, path: Vec<String> },
     /// The plugin itself, or an embedded package, is native.
-    NativeEmbedded { name: String, marker: Marker },
+    NativeEmbedded { name: String, marker: NativeMarker },
     /// Only the registry knows whether a package is native, and it was not asked or did not answer.
     NativeUnknown { name: String, version: String },
     /// A package to embed is an optional dependency, where rhdh-cli does not look.
@@ -80,12 +80,12 @@ pub enum Kind {
 
 impl Diagnostic {
     /// An error.
-    pub(super) fn error(kind: Kind) -> Self {
+    pub(super) fn error(kind: DiagnosticKind) -> Self {
         Self { severity: Severity::Error, kind }
     }
 
     /// A warning.
-    pub(super) fn warning(kind: Kind) -> Self {
+    pub(super) fn warning(kind: DiagnosticKind) -> Self {
         Self { severity: Severity::Warning, kind }
     }
 }
@@ -96,7 +96,7 @@ impl fmt::Display for Diagnostic {
     }
 }
 
-impl fmt::Display for Kind {
+impl fmt::Display for DiagnosticKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NpmAlias { parent, name, range } => {
@@ -187,7 +187,7 @@ impl fmt::Display for Kind {
     }
 }
 
-impl Kind {
+impl DiagnosticKind {
     /// The next step, if there is one worth saying.
     pub fn hint(&self) -> Option<String> {
         let hint = match self {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Computed, Diagnostic, Fate, Flag, Kind, Reason, Severity};
+use super::{ArgReason, ComputedArgs, Diagnostic, DiagnosticKind, Fate, Flag, Severity};
 use crate::lock::arguments::VARIADIC;
 
 /// Flags that take one value.
@@ -24,11 +24,11 @@ const SWITCHES: [&str; 10] = [
 
 /// The values of each variadic flag.
 #[derive(Default)]
-struct Listed<'l> {
+struct ListedArgs<'l> {
     values: BTreeMap<&'static str, BTreeSet<&'l str>>,
 }
 
-impl Listed<'_> {
+impl ListedArgs<'_> {
     fn has(&self, flag: &str, value: &str) -> bool {
         self.values.get(flag).is_some_and(|values| values.contains(value))
     }
@@ -46,7 +46,7 @@ impl Listed<'_> {
 ///
 /// Everything is a warning: a user may know better. A package a user embeds or shares on purpose is left alone
 /// wherever it does something.
-pub fn check_listed(words: &[String], computed: &Computed) -> Vec<Diagnostic> {
+pub fn check_listed(words: &[String], computed: &ComputedArgs) -> Vec<Diagnostic> {
     let mut out = Vec::new();
     let listed = read(words, &mut out);
     if computed.is_backend {
@@ -77,20 +77,20 @@ pub fn check_words(words: &[String]) -> Vec<Diagnostic> {
     out
 }
 
-fn read<'l>(words: &'l [String], out: &mut Vec<Diagnostic>) -> Listed<'l> {
-    let mut listed = Listed::default();
+fn read<'l>(words: &'l [String], out: &mut Vec<Diagnostic>) -> ListedArgs<'l> {
+    let mut listed = ListedArgs::default();
     let mut warn = |kind| out.push(Diagnostic::warning(kind));
     let mut words = words.iter().map(String::as_str).peekable();
     while let Some(word) = words.next() {
         if !word.starts_with('-') {
-            warn(Kind::StrayWord { word: word.to_owned() });
+            warn(DiagnosticKind::StrayWord { word: word.to_owned() });
             continue;
         }
         let (name, inline) = word.split_once('=').map_or((word, None), |(name, value)| (name, Some(value)));
         let Some(flag) = known(name) else {
             // Another version of rhdh-cli may have flags not known here: only what looks like a slip is one.
             if let Some(flag) = closest(name, VARIADIC.into_iter().chain(SINGLE).chain(SWITCHES)) {
-                warn(Kind::MisspeltFlag { word: name.to_owned(), flag: flag.to_owned() });
+                warn(DiagnosticKind::MisspeltFlag { word: name.to_owned(), flag: flag.to_owned() });
                 // The values are counted as if it were right: one slip, one warning.
                 if let Some(flag) = VARIADIC.into_iter().find(|variadic| *variadic == flag) {
                     let values = listed.values.entry(flag).or_default();
@@ -106,7 +106,7 @@ fn read<'l>(words: &'l [String], out: &mut Vec<Diagnostic>) -> Listed<'l> {
         };
         if SINGLE.contains(&flag) {
             if inline.is_none() && words.next_if(|word| !word.starts_with('-')).is_none() {
-                warn(Kind::NoValue { flag: flag.to_owned() });
+                warn(DiagnosticKind::NoValue { flag: flag.to_owned() });
             }
         } else if VARIADIC.contains(&flag) {
             let values = listed.values.entry(flag).or_default();
@@ -115,11 +115,11 @@ fn read<'l>(words: &'l [String], out: &mut Vec<Diagnostic>) -> Listed<'l> {
             for value in inline.into_iter().chain(following) {
                 count += 1;
                 if !values.insert(value) {
-                    warn(Kind::Doubled { arg: format!("{flag} {value}") });
+                    warn(DiagnosticKind::Doubled { arg: format!("{flag} {value}") });
                 }
             }
             if count == 0 {
-                warn(Kind::NoValue { flag: flag.to_owned() });
+                warn(DiagnosticKind::NoValue { flag: flag.to_owned() });
             }
         }
     }
@@ -131,7 +131,7 @@ fn known(name: &str) -> Option<&'static str> {
 }
 
 /// What is odd about a listed value, if anything.
-fn judge(flag: &str, value: &str, computed: &Computed) -> Option<Diagnostic> {
+fn judge(flag: &str, value: &str, computed: &ComputedArgs) -> Option<Diagnostic> {
     let name = value.strip_prefix('!').unwrap_or(value);
     let is_computed = || computed.args.iter().any(|arg| arg.flag.as_str() == flag && arg.value == value);
     // `--shared-package` takes regular expressions between slashes as well.
@@ -139,7 +139,7 @@ fn judge(flag: &str, value: &str, computed: &Computed) -> Option<Diagnostic> {
         return None;
     }
     let Some(fate) = computed.packages.get(name) else {
-        return Some(Diagnostic::warning(Kind::NotADependency {
+        return Some(Diagnostic::warning(DiagnosticKind::NotADependency {
             arg: format!("{flag} {value}"),
             suggestion: closest(name, computed.packages.keys().map(String::as_str)).map(str::to_owned),
         }));
@@ -148,7 +148,7 @@ fn judge(flag: &str, value: &str, computed: &Computed) -> Option<Diagnostic> {
         ("--embed-package", Fate::Sibling) => {
             Some(useless(flag, value, "rhdh-cli embeds the `-common` and `-node` of a plugin by itself"))
         }
-        ("--embed-package", Fate::Shared) => Some(Diagnostic::warning(Kind::Useless {
+        ("--embed-package", Fate::Shared) => Some(Diagnostic::warning(DiagnosticKind::Useless {
             arg: format!("{flag} {value}"),
             reason: "the host provides the package".to_owned(),
         })),
@@ -157,17 +157,17 @@ fn judge(flag: &str, value: &str, computed: &Computed) -> Option<Diagnostic> {
         }
         ("--suppress-native-package", Fate::Native) => {
             let path = computed.diagnostics.iter().find_map(|diagnostic| match &diagnostic.kind {
-                Kind::MandatoryNative { name: native, path, .. } if native == name => Some(path.clone()),
+                DiagnosticKind::MandatoryNative { name: native, path, .. } if native == name => Some(path.clone()),
                 _ => None,
             })?;
-            Some(Diagnostic::warning(Kind::SuppressedMandatory { name: name.to_owned(), path }))
+            Some(Diagnostic::warning(DiagnosticKind::SuppressedMandatory { name: name.to_owned(), path }))
         }
         ("--suppress-native-package", Fate::Shared) => {
             let path = computed.args.iter().find_map(|arg| match &arg.reason {
-                Reason::HostNative { path, .. } if arg.value == name => Some(path.clone()),
+                ArgReason::HostNative { path, .. } if arg.value == name => Some(path.clone()),
                 _ => None,
             })?;
-            Some(Diagnostic::warning(Kind::SuppressedMandatory { name: name.to_owned(), path }))
+            Some(Diagnostic::warning(DiagnosticKind::SuppressedMandatory { name: name.to_owned(), path }))
         }
         ("--suppress-native-package" | "--allow-native-package", Fate::Private { .. })
             if !computed.wanted.iter().any(|wanted| wanted.name == name) =>
@@ -179,14 +179,14 @@ fn judge(flag: &str, value: &str, computed: &Computed) -> Option<Diagnostic> {
 }
 
 /// The computed arguments that the list lacks and does not replace.
-fn missing(listed: &Listed<'_>, computed: &Computed) -> Vec<Diagnostic> {
+fn missing(listed: &ListedArgs<'_>, computed: &ComputedArgs) -> Vec<Diagnostic> {
     let is_missing = |arg: &super::Arg| {
         let value = arg.value.as_str();
         match (&arg.reason, arg.flag) {
             _ if listed.has(arg.flag.as_str(), value) => false,
             // What is embedded is not shared, with or without `!`: rhdh-cli sees to it.
             (_, Flag::Share) if value.starts_with('!') => false,
-            (Reason::NeedsHostNative { native, .. }, _) => {
+            (ArgReason::NeedsHostNative { native, .. }, _) => {
                 !listed.has("--allow-native-package", native) && !listed.has("--suppress-native-package", native)
             }
             (_, Flag::Embed) => !listed.has("--shared-package", value),
@@ -197,40 +197,44 @@ fn missing(listed: &Listed<'_>, computed: &Computed) -> Vec<Diagnostic> {
         .args
         .iter()
         .filter(|arg| is_missing(arg))
-        .map(|arg| Diagnostic::warning(Kind::Missing { arg: arg.to_string(), reason: arg.reason.to_string() }))
+        .map(|arg| {
+            Diagnostic::warning(DiagnosticKind::Missing { arg: arg.to_string(), reason: arg.reason.to_string() })
+        })
         .collect()
 }
 
 /// True when a computed diagnostic holds for the list too: it is not settled by it, nor about a package that would
 /// be embedded, and is not.
-fn stands(kind: &Kind, listed: &Listed<'_>, computed: &Computed) -> bool {
+fn stands(kind: &DiagnosticKind, listed: &ListedArgs<'_>, computed: &ComputedArgs) -> bool {
     let is_embedded = |name: &String| {
         let is_computed = computed.args.iter().any(|arg| arg.flag == Flag::Embed && arg.value == *name);
         !is_computed || listed.has("--embed-package", name)
     };
     match kind {
-        Kind::MandatoryNative { name, .. } | Kind::NativeUnknown { name, .. } => !listed.settles_native(name),
-        Kind::NativeEmbedded { name, .. } => is_embedded(name) && !listed.has("--allow-native-package", name),
-        Kind::VersionConflict { name, parent, .. } => {
+        DiagnosticKind::MandatoryNative { name, .. } | DiagnosticKind::NativeUnknown { name, .. } => {
+            !listed.settles_native(name)
+        }
+        DiagnosticKind::NativeEmbedded { name, .. } => is_embedded(name) && !listed.has("--allow-native-package", name),
+        DiagnosticKind::VersionConflict { name, parent, .. } => {
             is_embedded(parent) && !listed.has("--ignore-version-check", name)
         }
-        Kind::WorkspaceFromRegistry { name, .. } => !listed.has("--embed-package", name),
-        Kind::NpmAlias { name, .. }
-        | Kind::PatchedDependency { name, embedded: true, .. }
-        | Kind::OutsideRange { name, .. }
-        | Kind::HiddenPackageJson { name, .. }
-        | Kind::Bundled { name }
-        | Kind::OptionalEmbedded { name, .. }
-        | Kind::SeveralVersions { name, .. } => is_embedded(name),
-        Kind::PatchedDependency { parent, embedded: false, .. }
-        | Kind::MissingPeer { parent, .. }
-        | Kind::OptionalShared { parent, .. } => is_embedded(parent),
+        DiagnosticKind::WorkspaceFromRegistry { name, .. } => !listed.has("--embed-package", name),
+        DiagnosticKind::NpmAlias { name, .. }
+        | DiagnosticKind::PatchedDependency { name, embedded: true, .. }
+        | DiagnosticKind::OutsideRange { name, .. }
+        | DiagnosticKind::HiddenPackageJson { name, .. }
+        | DiagnosticKind::Bundled { name }
+        | DiagnosticKind::OptionalEmbedded { name, .. }
+        | DiagnosticKind::SeveralVersions { name, .. } => is_embedded(name),
+        DiagnosticKind::PatchedDependency { parent, embedded: false, .. }
+        | DiagnosticKind::MissingPeer { parent, .. }
+        | DiagnosticKind::OptionalShared { parent, .. } => is_embedded(parent),
         _ => true,
     }
 }
 
 fn useless(flag: &str, value: &str, reason: &str) -> Diagnostic {
-    Diagnostic::warning(Kind::Useless { arg: format!("{flag} {value}"), reason: reason.to_owned() })
+    Diagnostic::warning(DiagnosticKind::Useless { arg: format!("{flag} {value}"), reason: reason.to_owned() })
 }
 
 /// The name that differs from `word` by a slip: at most two letters of many.

@@ -2,19 +2,19 @@
 
 use std::fmt;
 
-use crate::resolve::graph::{Node, PackageJson};
-use crate::yarn::lockfile::Entry;
+use crate::resolve::graph::{PackageJson, PackageNode};
+use crate::yarn::lockfile::YarnEntry;
 
 /// What says that a package is native: the rules of `is-native-module`, which rhdh-cli goes by.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Marker {
+pub enum NativeMarker {
     /// A dependency that only native packages have.
     Dependency(&'static str),
     /// A field of its `package.json`.
     Field(&'static str),
 }
 
-impl fmt::Display for Marker {
+impl fmt::Display for NativeMarker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Dependency(name) => write!(f, "marker `{name}`"),
@@ -48,7 +48,7 @@ const HEADERS: &str = "nan";
 /// Whether a package is native, as far as is known here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Native {
-    Yes(Marker),
+    Yes(NativeMarker),
     No,
     /// The registry's manifest would tell.
     Unknown,
@@ -56,20 +56,20 @@ pub(super) enum Native {
 
 impl Native {
     /// Judges a package; `answer` is its manifest from the registry, if that was asked.
-    pub fn of(node: &Node<'_>, answer: Option<&PackageJson>) -> Self {
+    pub fn of(node: &PackageNode<'_>, answer: Option<&PackageJson>) -> Self {
         // A marker counts among `dependencies` only, not among the optional ones.
         let required = || node.edges.iter().filter(|edge| !edge.optional).map(|edge| edge.name);
         if let Some(marker) = MARKERS.into_iter().find(|marker| required().any(|name| name == *marker)) {
-            return Self::Yes(Marker::Dependency(marker));
+            return Self::Yes(NativeMarker::Dependency(marker));
         }
         match answer.or(node.workspace.map(|(_, manifest)| manifest)) {
-            Some(manifest) if manifest.gypfile => Self::Yes(Marker::Field("gypfile")),
-            Some(manifest) if manifest.binary => Self::Yes(Marker::Field("binary")),
+            Some(manifest) if manifest.gypfile => Self::Yes(NativeMarker::Field("gypfile")),
+            Some(manifest) if manifest.binary => Self::Yes(NativeMarker::Field("binary")),
             Some(_) => Self::No,
             None => {
                 let has_sign = || node.edges.iter().any(|edge| SIGNS.contains(&edge.name));
                 let is_candidate = node.name != HEADERS && (NAMES.contains(&node.name) || has_sign());
-                let is_known = node.entry.is_some_and(Entry::is_from_registry);
+                let is_known = node.entry.is_some_and(YarnEntry::is_from_registry);
                 if is_candidate && is_known { Self::Unknown } else { Self::No }
             }
         }

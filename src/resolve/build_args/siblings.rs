@@ -1,6 +1,6 @@
 //! The packages rhdh-cli embeds without being told: the `-common` and `-node` of what it exports or embeds.
 
-use crate::resolve::graph::Node;
+use crate::resolve::graph::PackageNode;
 
 /// How sure it is that rhdh-cli embeds a package by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,10 +14,10 @@ pub(super) enum Sibling {
 /// The siblings of every package on the way from the plugin: rhdh-cli hands its list down from each to the next.
 #[derive(Default)]
 pub(super) struct Siblings {
-    scopes: Vec<Scope>,
+    scopes: Vec<SiblingScope>,
 }
 
-struct Scope {
+struct SiblingScope {
     names: Vec<String>,
     kind: Sibling,
     above: Option<usize>,
@@ -25,13 +25,13 @@ struct Scope {
 
 impl Siblings {
     /// The scope for the dependencies of `node`: what is handed down and its own.
-    pub fn below(&mut self, inherited: Option<usize>, node: &Node<'_>) -> Option<usize> {
+    pub fn below(&mut self, inherited: Option<usize>, node: &PackageNode<'_>) -> Option<usize> {
         let names = siblings(node);
         if names.is_empty() {
             return inherited;
         }
         let kind = if node.workspace.is_some() { Sibling::Sure } else { Sibling::Likely };
-        self.scopes.push(Scope { names, kind, above: inherited });
+        self.scopes.push(SiblingScope { names, kind, above: inherited });
         Some(self.scopes.len() - 1)
     }
 
@@ -57,7 +57,7 @@ impl Siblings {
 
 /// The siblings of a package, by its role. Of a registry package the role is not in the lock; its name, which
 /// follows the role, stands in for it.
-fn siblings(node: &Node<'_>) -> Vec<String> {
+fn siblings(node: &PackageNode<'_>) -> Vec<String> {
     let name = node.name;
     let base = match node.workspace.map(|(_, manifest)| manifest.backstage.role.as_deref()) {
         Some(Some("backend-plugin")) => name.strip_suffix("-backend"),

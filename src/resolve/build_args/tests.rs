@@ -63,7 +63,7 @@ impl Repository {
         text
     }
 
-    fn try_compute(&self, path: &str) -> Result<Computed> {
+    fn try_compute(&self, path: &str) -> Result<ComputedArgs> {
         let text = self.lock();
         let lock = YarnLock::parse(text.as_bytes(), Path::new("yarn.lock")).unwrap();
         let files = self
@@ -72,7 +72,7 @@ impl Repository {
             .map(|(path, manifest)| ((*path).to_owned(), manifest.to_string().into_bytes()))
             .collect();
         let manifests = Manifests::parse(&lock, &files).unwrap();
-        let graph = Graph::new(&lock, &manifests, &Platform::default());
+        let graph = DependencyGraph::new(&lock, &manifests, &Platform::default());
         let host = HostLock {
             label: "the host lockfile".to_owned(),
             versions: self.host.iter().map(|name| ((*name).to_owned(), vec!["1.0.0".to_owned()])).collect(),
@@ -89,12 +89,12 @@ impl Repository {
         compute(&graph, path, &host, &answers)
     }
 
-    fn compute(&self) -> Computed {
+    fn compute(&self) -> ComputedArgs {
         self.try_compute("plugins/x").unwrap()
     }
 }
 
-fn args(computed: &Computed) -> Vec<String> {
+fn args(computed: &ComputedArgs) -> Vec<String> {
     computed.args.iter().map(ToString::to_string).collect()
 }
 
@@ -168,7 +168,7 @@ fn only_the_manifest_tells_some_natives() {
     assert_eq!(args(&unasked), [""; 0]);
     let wanted: Vec<_> =
         unasked.wanted.iter().map(|one| (one.name.as_str(), one.version.as_str(), one.purpose)).collect();
-    assert_eq!(wanted, [("maybe", "1.2.0", Purpose::Native)]);
+    assert_eq!(wanted, [("maybe", "1.2.0", ManifestPurpose::Native)]);
     assert_eq!(
         lines(&unasked.diagnostics),
         ["warning: `maybe` 1.2.0 may be native: only its manifest in the registry says so"]
@@ -327,7 +327,7 @@ fn a_frontend_plugin_needs_no_arguments() {
         "name": "@s/x", "backstage": { "role": "frontend-plugin" }, "dependencies": { "lib": "^1" },
     });
     let computed = repository(manifest, &[("lib 1.0.0", CONFIG)]).try_compute("./plugins/x/").unwrap();
-    assert_eq!(computed, Computed::default());
+    assert_eq!(computed, ComputedArgs::default());
     let listed = ["--embed-package", "lib", "--no-generate-module-federation-assets"].map(str::to_owned);
     assert_eq!(
         lines(&check_listed(&listed, &computed)),
@@ -351,7 +351,7 @@ fn only_node_modules_will_do() {
 
 /// The plugin of the listed arguments: `lib` to be embedded, `@backstage/new` not in the host, `cpu` to be
 /// suppressed, `sqlite` mandatory and in the host, `must` mandatory and not.
-fn listed_plugin(with_must: bool) -> Computed {
+fn listed_plugin(with_must: bool) -> ComputedArgs {
     let mut dependencies = json!({ "lib": "^1", "@backstage/new": "^1", "@backstage/config": "^1", "ssh": "^1", "db": "^1", "plain": "^1", "@s/x-common": "workspace:^" });
     if with_must {
         dependencies["must"] = "^1".into();

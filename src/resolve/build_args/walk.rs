@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 
-use super::natives::Marker;
+use super::natives::NativeMarker;
 use super::siblings::{Sibling, Siblings};
-use super::{Answers, Arg, Computed, Fate, Flag, Reason, Wanted};
+use super::{Arg, ArgReason, ComputedArgs, Fate, Flag, ManifestRequest, RegistryManifests};
 use crate::error::Result;
-use crate::resolve::graph::{Edge, Graph, Node, Target};
+use crate::resolve::graph::{DependencyGraph, Edge, EdgeTarget, PackageNode};
 use crate::resolve::host::HostLock;
 
 /// The scope the host shares with plugins.
@@ -14,7 +14,7 @@ const BACKSTAGE: &str = "@backstage/";
 
 /// What becomes of a dependency of the plugin or of an embedded package.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Class {
+pub(super) enum DependencyClass {
     /// rhdh-cli embeds it by itself.
     Sibling(usize),
     /// An argument embeds it.
@@ -34,13 +34,13 @@ pub(super) struct Embedded<'a> {
     /// The package whose dependency it is, and that dependency; `None` for the plugin.
     pub from: Option<(usize, Edge<'a>)>,
     /// One per edge of the node.
-    pub classes: Vec<Class>,
+    pub classes: Vec<DependencyClass>,
 }
 
 /// A native package of the private closure.
 #[derive(Debug)]
-pub(super) struct Found {
-    pub marker: Marker,
+pub(super) struct NativeDependency {
+    pub marker: NativeMarker,
     /// From the plugin's dependency to the package.
     pub path: Vec<String>,
     pub mandatory: bool,
@@ -48,27 +48,32 @@ pub(super) struct Found {
 
 /// The walk's state. What is in `embed` and `shared` only grows: a round is repeated until it adds nothing, since
 /// an argument counts wherever its package is met.
-pub(super) struct Walk<'w, 'a> {
-    pub graph: &'w Graph<'a>,
+pub(super) struct ExportWalk<'w, 'a> {
+    pub graph: &'w DependencyGraph<'a>,
     pub host: &'w HostLock,
-    pub answers: &'w Answers,
+    pub answers: &'w RegistryManifests,
     pub plugin: usize,
     /// By node: the edge that leads to the nearest `@backstage` package below it, if there is one.
     towards: Vec<Option<usize>>,
-    pub embed: BTreeMap<&'a str, Reason>,
-    pub unshare: BTreeMap<&'a str, Reason>,
-    pub shared: BTreeMap<&'a str, Reason>,
+    pub embed: BTreeMap<&'a str, ArgReason>,
+    pub unshare: BTreeMap<&'a str, ArgReason>,
+    pub shared: BTreeMap<&'a str, ArgReason>,
     /// In rhdh-cli's order, the plugin first.
     pub embedded: Vec<Embedded<'a>>,
     /// Nodes of the private closure, natives not included.
     pub private: BTreeSet<usize>,
     /// By the name they are depended on by.
-    pub natives: BTreeMap<&'a str, Found>,
-    pub wanted: BTreeSet<Wanted>,
+    pub natives: BTreeMap<&'a str, NativeDependency>,
+    pub wanted: BTreeSet<ManifestRequest>,
 }
 
-impl<'w, 'a> Walk<'w, 'a> {
-    pub fn new(graph: &'w Graph<'a>, host: &'w HostLock, answers: &'w Answers, plugin: usize) -> Self {
+impl<'w, 'a> ExportWalk<'w, 'a> {
+    pub fn new(
+        graph: &'w DependencyGraph<'a>,
+        host: &'w HostLock,
+        answers: &'w RegistryManifests,
+        plugin: usize,
+    ) -> Self {
         Self {
             graph,
             host,
@@ -98,7 +103,7 @@ impl<'w, 'a> Walk<'w, 'a> {
         }
     }
 
-    pub fn node(&self, node: usize) -> &'w Node<'a> {
+    pub fn node(&self, node: usize) -> &'w PackageNode<'a> {
         &self.graph.nodes[node]
     }
 
@@ -131,7 +136,7 @@ impl<'w, 'a> Walk<'w, 'a> {
             let mut below = Vec::new();
             for edge in &self.node(node).edges {
                 let class = self.classify(node, edge, siblings.find(scope, edge.name))?;
-                if let Class::Sibling(target) | Class::Embedded(target) = class {
+                if let DependencyClass::Sibling(target) | DependencyClass::Embedded(target) = class {
                     below.push((target, Some((node, edge.clone())), scope));
                 }
                 classes.push(class);
@@ -142,7 +147,7 @@ impl<'w, 'a> Walk<'w, 'a> {
         Ok(())
     }
 
-    fn classify(&mut self, node: usize, edge: &Edge<'a>, sibling: Option<Sibling>) -> Result<Class> {
+    fn classify(&mut self, node: usize, edge: &Edge<'a>, sibling: Option<Sibling>) -> Result<DependencyClass> {
         let name = edge.name;
         let is_backstage = name.starts_with(BACKSTAGE);
         let is_sure = sibling == Some(Sibling::Sure);
@@ -150,35 +155,35 @@ impl<'w, 'a> Walk<'w, 'a> {
         let is_shared =
             (is_backstage && self.host.has(name) && !self.embed.contains_key(name)) || self.shared.contains_key(name);
         let target = match edge.target {
-            Target::Package(target) => target,
-            _ if is_shared => return Ok(Class::Shared),
-            Target::Missing if !edge.optional => return Err(self.graph.out_of_date(node, edge)),
-            Target::Missing | Target::Elsewhere => return Ok(Class::Absent),
+            EdgeTarget::Package(target) => target,
+            _ if is_shared => return Ok(DependencyClass::Shared),
+            EdgeTarget::Missing if !edge.optional => return Err(self.graph.out_of_date(node, edge)),
+            EdgeTarget::Missing | EdgeTarget::Elsewhere => return Ok(DependencyClass::Absent),
         };
         if is_sure || (is_likely && is_shared) {
-            return Ok(Class::Sibling(target));
+            return Ok(DependencyClass::Sibling(target));
         }
         if is_shared {
-            return Ok(Class::Shared);
+            return Ok(DependencyClass::Shared);
         }
         if is_backstage {
             if !self.embed.contains_key(name) {
-                let reason = Reason::NotInHost { name: name.to_owned(), host: self.host.label.clone() };
+                let reason = ArgReason::NotInHost { name: name.to_owned(), host: self.host.label.clone() };
                 self.embed.insert(name, reason.clone());
                 self.unshare.insert(name, reason);
             }
-            return Ok(Class::Embedded(target));
+            return Ok(DependencyClass::Embedded(target));
         }
         if self.towards[target].is_some() && !self.embed.contains_key(name) {
             let path = self.path_to_backstage(name, target);
-            self.embed.insert(name, Reason::ReachesBackstage { path });
+            self.embed.insert(name, ArgReason::ReachesBackstage { path });
         }
         Ok(if self.embed.contains_key(name) {
-            Class::Embedded(target)
+            DependencyClass::Embedded(target)
         } else if is_likely {
-            Class::Sibling(target)
+            DependencyClass::Sibling(target)
         } else {
-            Class::Private(target)
+            DependencyClass::Private(target)
         })
     }
 
@@ -189,7 +194,7 @@ impl<'w, 'a> Walk<'w, 'a> {
         while let Some(edge) = self.towards[at].and_then(|edge| self.node(at).edges.get(edge)) {
             path.push(edge.name);
             match edge.target {
-                Target::Package(target) if !edge.name.starts_with(BACKSTAGE) => at = target,
+                EdgeTarget::Package(target) if !edge.name.starts_with(BACKSTAGE) => at = target,
                 _ => break,
             }
         }
@@ -197,7 +202,7 @@ impl<'w, 'a> Walk<'w, 'a> {
     }
 
     /// The result, once nothing changes any more.
-    pub fn finish(mut self) -> Computed {
+    pub fn finish(mut self) -> ComputedArgs {
         let diagnostics = self.check();
         let packages = self.packages();
         let mut args = Vec::new();
@@ -206,10 +211,10 @@ impl<'w, 'a> Walk<'w, 'a> {
         args.extend(self.unshare.iter().map(|(name, reason)| arg(Flag::Share, format!("!{name}"), reason.clone())));
         args.extend(self.shared.iter().map(|(name, reason)| arg(Flag::Share, (*name).to_owned(), reason.clone())));
         args.extend(self.natives.iter().filter(|(_, native)| !native.mandatory).map(|(name, native)| {
-            let reason = Reason::OptionalNative { marker: native.marker.clone(), path: native.path.clone() };
+            let reason = ArgReason::OptionalNative { marker: native.marker.clone(), path: native.path.clone() };
             arg(Flag::Suppress, (*name).to_owned(), reason)
         }));
-        Computed {
+        ComputedArgs {
             args,
             diagnostics,
             wanted: std::mem::take(&mut self.wanted).into_iter().collect(),
@@ -226,11 +231,11 @@ impl<'w, 'a> Walk<'w, 'a> {
         for embedded in self.embedded.iter().rev() {
             for (edge, class) in self.node(embedded.node).edges.iter().zip(&embedded.classes) {
                 let fate = match class {
-                    Class::Sibling(_) => Fate::Sibling,
-                    Class::Embedded(_) => Fate::Embedded,
-                    Class::Shared => Fate::Shared,
-                    Class::Private(_) => Fate::Private { direct: true },
-                    Class::Absent => continue,
+                    DependencyClass::Sibling(_) => Fate::Sibling,
+                    DependencyClass::Embedded(_) => Fate::Embedded,
+                    DependencyClass::Shared => Fate::Shared,
+                    DependencyClass::Private(_) => Fate::Private { direct: true },
+                    DependencyClass::Absent => continue,
                 };
                 out.insert(edge.name.to_owned(), fate);
             }
@@ -251,16 +256,16 @@ pub(super) fn shortened(path: &[&str]) -> Vec<String> {
 }
 
 /// By node: the edge towards the nearest `@backstage` package among its production dependencies, at any depth.
-fn towards_backstage(graph: &Graph<'_>) -> Vec<Option<usize>> {
+fn towards_backstage(graph: &DependencyGraph<'_>) -> Vec<Option<usize>> {
     let mut dependents = vec![Vec::new(); graph.nodes.len()];
     let mut towards = vec![None; graph.nodes.len()];
     let mut queue = VecDeque::new();
     for (node, package) in graph.nodes.iter().enumerate() {
         for (index, edge) in package.edges.iter().enumerate() {
-            if let Target::Package(target) = edge.target {
+            if let EdgeTarget::Package(target) = edge.target {
                 dependents[target].push((node, index));
             }
-            if edge.name.starts_with(BACKSTAGE) && edge.target != Target::Elsewhere && towards[node].is_none() {
+            if edge.name.starts_with(BACKSTAGE) && edge.target != EdgeTarget::Elsewhere && towards[node].is_none() {
                 towards[node] = Some(index);
                 queue.push_back(node);
             }

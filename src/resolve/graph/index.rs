@@ -7,7 +7,7 @@ use crate::yarn::lockfile::{YarnLock, split_name};
 
 /// The entries of a lock by their descriptors. Every look-up is one or two of a hash map, whatever the lock.
 #[derive(Debug, Default)]
-pub(super) struct Index<'a> {
+pub(super) struct DescriptorIndex<'a> {
     /// By name and range, with and without `npm:`.
     exact: HashMap<(&'a str, &'a str), usize>,
     /// By name and what stands before `::`.
@@ -24,7 +24,7 @@ struct Bound {
     by_locator: HashMap<String, usize>,
 }
 
-impl<'a> Index<'a> {
+impl<'a> DescriptorIndex<'a> {
     pub fn new(lock: &'a YarnLock<'a>) -> Self {
         let mut index = Self { exact: HashMap::with_capacity(lock.entries.len() * 3), ..Self::default() };
         for (number, entry) in lock.entries.iter().enumerate() {

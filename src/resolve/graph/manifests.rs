@@ -25,7 +25,7 @@ pub struct PackageJson {
     #[serde(deserialize_with = "truthy")]
     pub private: bool,
     /// `backstage.role` and what else is there.
-    pub backstage: Backstage,
+    pub backstage: BackstageField,
     /// In the order of the file, which is the order in which rhdh-cli walks.
     #[serde(deserialize_with = "ranges")]
     pub dependencies: IndexMap<String, String>,
@@ -58,7 +58,7 @@ pub struct PackageJson {
 /// `backstage` of a `package.json`.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
-pub struct Backstage {
+pub struct BackstageField {
     /// `backend-plugin`, `node-library`, ….
     pub role: Option<String>,
 }

@@ -17,13 +17,13 @@ fn resolve(lock: &str, files: &[(&str, &str)]) -> Vec<(String, String)> {
     let lock = YarnLock::parse(lock.as_bytes(), Path::new("yarn.lock")).unwrap();
     let files = files.iter().map(|(path, text)| ((*path).to_owned(), text.as_bytes().to_vec())).collect();
     let manifests = Manifests::parse(&lock, &files).unwrap();
-    let graph = Graph::new(&lock, &manifests, &Platform::default());
+    let graph = DependencyGraph::new(&lock, &manifests, &Platform::default());
     let node = &graph.nodes[graph.workspace("plugins/x").unwrap()];
     node.edges
         .iter()
         .map(|edge| {
             let target = match edge.target {
-                Target::Package(target) => {
+                EdgeTarget::Package(target) => {
                     let node = &graph.nodes[target];
                     node.entry.map_or_else(
                         || format!("workspace {}", node.name),
@@ -36,8 +36,8 @@ fn resolve(lock: &str, files: &[(&str, &str)]) -> Vec<(String, String)> {
                         },
                     )
                 }
-                Target::Elsewhere => "elsewhere".to_owned(),
-                Target::Missing => "missing".to_owned(),
+                EdgeTarget::Elsewhere => "elsewhere".to_owned(),
+                EdgeTarget::Missing => "missing".to_owned(),
             };
             (edge.name.to_owned(), target)
         })

@@ -16,26 +16,26 @@
 
 use std::borrow::Cow;
 
-use super::scan::{Fault, Line, Lines};
-use super::{Dependency, Descriptor, Entry, descriptor};
+use super::scan::{LockLine, LockLines, SyntaxError};
+use super::{LockedDependency, YarnDescriptor, YarnEntry, descriptor};
 use crate::yarn::platform;
 
 /// Locks of Yarn 2.0 have version 4; what came before was never released.
 const OLDEST: u32 = 4;
 
 /// Reads the whole lock: its format version and its entries.
-pub(super) fn parse(text: &str) -> Result<(u32, Vec<Entry<'_>>), Fault> {
-    let mut lines = Lines::new(text);
+pub(super) fn parse(text: &str) -> Result<(u32, Vec<YarnEntry<'_>>), SyntaxError> {
+    let mut lines = LockLines::new(text);
     let mut version = None;
     let mut entries = Vec::with_capacity(text.len() / 400);
     while let Some(line) = lines.next()? {
         if line.indent != 0 {
-            return Err(line.fault(line.text, "an entry should start here, without indentation"));
+            return Err(line.error(line.text, "an entry should start here, without indentation"));
         }
         let key = key(&mut lines, line)?;
         if key == "__metadata" {
             if version.is_some() {
-                return Err(line.fault(line.text, "`__metadata` is there twice"));
+                return Err(line.error(line.text, "`__metadata` is there twice"));
             }
             version = Some(metadata(&mut lines, line)?);
         } else {
@@ -44,43 +44,43 @@ pub(super) fn parse(text: &str) -> Result<(u32, Vec<Entry<'_>>), Fault> {
     }
     match version {
         Some(version) => Ok((version, entries)),
-        None => Err(Fault::line(1, "not a yarn.lock: no `__metadata`, and no `# yarn lockfile v1`")),
+        None => Err(SyntaxError::line(1, "not a yarn.lock: no `__metadata`, and no `# yarn lockfile v1`")),
     }
 }
 
 /// `"key":`, or for keys above 1,024 characters `? "key"` and a line `:`.
-fn key<'t>(lines: &mut Lines<'t>, line: Line<'t>) -> Result<Cow<'t, str>, Fault> {
+fn key<'t>(lines: &mut LockLines<'t>, line: LockLine<'t>) -> Result<Cow<'t, str>, SyntaxError> {
     if let Some(rest) = line.text.strip_prefix("? ") {
         let (key, after) = line.word(rest.trim_start(), str::len)?;
         if !after.is_empty() {
-            return Err(line.fault(after, "expected the end of the line"));
+            return Err(line.error(after, "expected the end of the line"));
         }
         return match lines.next()? {
             Some(colon) if colon.indent == 0 && colon.text == ":" => Ok(key),
             other => {
                 let line = other.unwrap_or(line);
-                Err(line.fault(line.text, "expected a line `:` after a long key"))
+                Err(line.error(line.text, "expected a line `:` after a long key"))
             }
         };
     }
     let (key, value) = field(line)?;
     match value {
-        Some(value) => Err(line.fault(value, "expected an entry, found a value")),
+        Some(value) => Err(line.error(value, "expected an entry, found a value")),
         None => Ok(key),
     }
 }
 
 /// Splits `name:` or `name: value`; the value is still quoted.
-fn field(line: Line<'_>) -> Result<(Cow<'_, str>, Option<&str>), Fault> {
+fn field(line: LockLine<'_>) -> Result<(Cow<'_, str>, Option<&str>), SyntaxError> {
     let (name, rest) = line.word(line.text, bare_key)?;
     let Some(value) = rest.strip_prefix(':') else {
-        return Err(line.fault(rest, "expected `:`"));
+        return Err(line.error(rest, "expected `:`"));
     };
     if value.is_empty() {
         return Ok((name, None));
     }
     let Some(value) = value.strip_prefix(' ') else {
-        return Err(line.fault(value, "expected a blank after `:`"));
+        return Err(line.error(value, "expected a blank after `:`"));
     };
     Ok((name, Some(value.trim_start())))
 }
@@ -90,15 +90,15 @@ fn bare_key(text: &str) -> usize {
 }
 
 /// A value that is a word to the end of the line.
-fn scalar<'t>(line: Line<'t>, value: Option<&'t str>) -> Result<Cow<'t, str>, Fault> {
+fn scalar<'t>(line: LockLine<'t>, value: Option<&'t str>) -> Result<Cow<'t, str>, SyntaxError> {
     let Some(value) = value else {
-        return Err(line.fault("", "a value is missing"));
+        return Err(line.error("", "a value is missing"));
     };
     let (word, after) = line.word(value, str::len)?;
-    if after.is_empty() { Ok(word) } else { Err(line.fault(after, "expected the end of the line")) }
+    if after.is_empty() { Ok(word) } else { Err(line.error(after, "expected the end of the line")) }
 }
 
-fn metadata<'t>(lines: &mut Lines<'t>, at: Line<'t>) -> Result<u32, Fault> {
+fn metadata<'t>(lines: &mut LockLines<'t>, at: LockLine<'t>) -> Result<u32, SyntaxError> {
     let mut version = None;
     while let Some(line) = lines.next_below(0)? {
         let (name, value) = field(line)?;
@@ -106,14 +106,14 @@ fn metadata<'t>(lines: &mut Lines<'t>, at: Line<'t>) -> Result<u32, Fault> {
             let text = scalar(line, value)?;
             let number = text.parse::<u32>().ok().filter(|number| *number >= OLDEST);
             version = Some(number.ok_or_else(|| {
-                line.fault(value.unwrap_or_default(), format!("lock format {text} is not known (4 and later are)"))
+                line.error(value.unwrap_or_default(), format!("lock format {text} is not known (4 and later are)"))
             })?);
         }
     }
-    version.ok_or_else(|| at.fault(at.text, "`__metadata` has no version"))
+    version.ok_or_else(|| at.error(at.text, "`__metadata` has no version"))
 }
 
-fn entry<'t>(lines: &mut Lines<'t>, at: Line<'t>, key: Cow<'t, str>) -> Result<Entry<'t>, Fault> {
+fn entry<'t>(lines: &mut LockLines<'t>, at: LockLine<'t>, key: Cow<'t, str>) -> Result<YarnEntry<'t>, SyntaxError> {
     let mut version = None;
     let mut resolution = None;
     let mut conditions = None;
@@ -123,7 +123,7 @@ fn entry<'t>(lines: &mut Lines<'t>, at: Line<'t>, key: Cow<'t, str>) -> Result<E
     let mut optional_peers = Vec::new();
     while let Some(line) = lines.next_below(0)? {
         if line.indent != 2 {
-            return Err(line.fault(line.text, "a field should be indented by two blanks"));
+            return Err(line.error(line.text, "a field should be indented by two blanks"));
         }
         let (name, value) = field(line)?;
         let doubled = match name.as_ref() {
@@ -132,7 +132,7 @@ fn entry<'t>(lines: &mut Lines<'t>, at: Line<'t>, key: Cow<'t, str>) -> Result<E
             "conditions" => {
                 let text = scalar(line, value)?;
                 if !platform::is_well_formed(&text) {
-                    return Err(line.fault(value.unwrap_or_default(), "these conditions make no sense"));
+                    return Err(line.error(value.unwrap_or_default(), "these conditions make no sense"));
                 }
                 conditions.replace(text).is_some()
             }
@@ -152,17 +152,17 @@ fn entry<'t>(lines: &mut Lines<'t>, at: Line<'t>, key: Cow<'t, str>) -> Result<E
             }
         };
         if doubled {
-            return Err(line.fault(line.text, format!("`{name}` is there twice")));
+            return Err(line.error(line.text, format!("`{name}` is there twice")));
         }
     }
-    let missing = |field: &str| at.fault(at.text, format!("this entry has no `{field}`"));
+    let missing = |field: &str| at.error(at.text, format!("this entry has no `{field}`"));
     let mut dependencies = dependencies.unwrap_or_default();
     mark(&mut dependencies, optional);
     let mut peers = peers.unwrap_or_default();
     mark(&mut peers, optional_peers);
-    Ok(Entry {
+    Ok(YarnEntry {
         line: at.number,
-        descriptors: descriptors(key).ok_or_else(|| at.fault(at.text, "expected `name@range`"))?,
+        descriptors: descriptors(key).ok_or_else(|| at.error(at.text, "expected `name@range`"))?,
         version: version.ok_or_else(|| missing("version"))?,
         resolution: resolution.ok_or_else(|| missing("resolution"))?,
         integrity: None,
@@ -172,14 +172,14 @@ fn entry<'t>(lines: &mut Lines<'t>, at: Line<'t>, key: Cow<'t, str>) -> Result<E
     })
 }
 
-fn mark(dependencies: &mut [Dependency<'_>], mut optional: Vec<Cow<'_, str>>) {
+fn mark(dependencies: &mut [LockedDependency<'_>], mut optional: Vec<Cow<'_, str>>) {
     optional.sort();
     for dependency in dependencies {
         dependency.optional = optional.binary_search(&dependency.name).is_ok();
     }
 }
 
-fn descriptors(key: Cow<'_, str>) -> Option<Vec<Descriptor<'_>>> {
+fn descriptors(key: Cow<'_, str>) -> Option<Vec<YarnDescriptor<'_>>> {
     match key {
         Cow::Borrowed(key) => key.split(", ").map(|one| descriptor(Cow::Borrowed(one))).collect(),
         Cow::Owned(key) => key.split(", ").map(|one| descriptor(Cow::Owned(one.to_owned()))).collect(),
@@ -187,26 +187,34 @@ fn descriptors(key: Cow<'_, str>) -> Option<Vec<Descriptor<'_>>> {
 }
 
 /// `name: "range"` lines.
-fn table<'t>(lines: &mut Lines<'t>, at: Line<'t>, value: Option<&str>) -> Result<Vec<Dependency<'t>>, Fault> {
+fn table<'t>(
+    lines: &mut LockLines<'t>,
+    at: LockLine<'t>,
+    value: Option<&str>,
+) -> Result<Vec<LockedDependency<'t>>, SyntaxError> {
     no_value(at, value)?;
-    let mut out: Vec<Dependency<'t>> = Vec::new();
+    let mut out: Vec<LockedDependency<'t>> = Vec::new();
     while let Some(line) = lines.next_below(2)? {
         if line.indent != 4 {
-            return Err(line.fault(line.text, "a dependency should be indented by four blanks"));
+            return Err(line.error(line.text, "a dependency should be indented by four blanks"));
         }
         let (name, value) = field(line)?;
-        out.push(Dependency { name, range: scalar(line, value)?, optional: false });
+        out.push(LockedDependency { name, range: scalar(line, value)?, optional: false });
     }
     Ok(out)
 }
 
 /// The names that have `optional: true` below them.
-fn meta<'t>(lines: &mut Lines<'t>, at: Line<'t>, value: Option<&str>) -> Result<Vec<Cow<'t, str>>, Fault> {
+fn meta<'t>(
+    lines: &mut LockLines<'t>,
+    at: LockLine<'t>,
+    value: Option<&str>,
+) -> Result<Vec<Cow<'t, str>>, SyntaxError> {
     no_value(at, value)?;
     let mut out = Vec::new();
     while let Some(line) = lines.next_below(2)? {
         if line.indent != 4 {
-            return Err(line.fault(line.text, "a name should be indented by four blanks"));
+            return Err(line.error(line.text, "a name should be indented by four blanks"));
         }
         let (name, value) = field(line)?;
         no_value(line, value)?;
@@ -222,9 +230,9 @@ fn meta<'t>(lines: &mut Lines<'t>, at: Line<'t>, value: Option<&str>) -> Result<
     Ok(out)
 }
 
-fn no_value(line: Line<'_>, value: Option<&str>) -> Result<(), Fault> {
+fn no_value(line: LockLine<'_>, value: Option<&str>) -> Result<(), SyntaxError> {
     match value {
-        Some(value) => Err(line.fault(value, "expected a list below, found a value")),
+        Some(value) => Err(line.error(value, "expected a list below, found a value")),
         None => Ok(()),
     }
 }

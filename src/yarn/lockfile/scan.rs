@@ -6,13 +6,13 @@ use std::str::{self, Split};
 
 /// What is wrong, and where (1-based; the column in characters).
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Fault {
+pub(super) struct SyntaxError {
     pub line: usize,
     pub column: usize,
     pub what: String,
 }
 
-impl Fault {
+impl SyntaxError {
     /// A fault of a whole line.
     pub fn line(line: usize, what: impl Into<String>) -> Self {
         Self { line, column: 1, what: what.into() }
@@ -20,7 +20,7 @@ impl Fault {
 }
 
 /// The text without a byte-order mark, or the place of the first byte that is not UTF-8.
-pub(super) fn utf8(bytes: &[u8]) -> Result<&str, Fault> {
+pub(super) fn utf8(bytes: &[u8]) -> Result<&str, SyntaxError> {
     match str::from_utf8(bytes) {
         Ok(text) => Ok(text.strip_prefix('\u{feff}').unwrap_or(text)),
         Err(error) => {
@@ -28,14 +28,14 @@ pub(super) fn utf8(bytes: &[u8]) -> Result<&str, Fault> {
             let valid = String::from_utf8_lossy(valid);
             let last = valid.rsplit('\n').next().unwrap_or_default();
             let line = valid.matches('\n').count() + 1;
-            Err(Fault { line, column: last.chars().count() + 1, what: "not UTF-8".into() })
+            Err(SyntaxError { line, column: last.chars().count() + 1, what: "not UTF-8".into() })
         }
     }
 }
 
 /// A line that says something: no blank, no comment.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Line<'t> {
+pub(super) struct LockLine<'t> {
     /// 1-based.
     pub number: usize,
     /// Spaces before the text.
@@ -44,23 +44,23 @@ pub(super) struct Line<'t> {
     pub text: &'t str,
 }
 
-impl<'t> Line<'t> {
+impl<'t> LockLine<'t> {
     /// A fault at `rest`, which must be a tail of the line's text.
-    pub fn fault(&self, rest: &str, what: impl Into<String>) -> Fault {
+    pub fn error(&self, rest: &str, what: impl Into<String>) -> SyntaxError {
         let read = self.text.len().saturating_sub(rest.len());
         let column = self.text.get(..read).map_or(1, |read| read.chars().count() + 1) + self.indent;
-        Fault { line: self.number, column, what: what.into() }
+        SyntaxError { line: self.number, column, what: what.into() }
     }
 
     /// Reads a quoted or bare word from the head of `rest`. A bare one ends where `ends` says.
-    pub fn word(&self, rest: &'t str, ends: fn(&str) -> usize) -> Result<(Cow<'t, str>, &'t str), Fault> {
+    pub fn word(&self, rest: &'t str, ends: fn(&str) -> usize) -> Result<(Cow<'t, str>, &'t str), SyntaxError> {
         match rest.as_bytes().first() {
             Some(b'"') => self.double_quoted(rest),
             Some(b'\'') => self.single_quoted(rest),
             _ => {
                 let (word, after) = rest.split_at(ends(rest));
                 if word.is_empty() {
-                    Err(self.fault(rest, "a name is missing"))
+                    Err(self.error(rest, "a name is missing"))
                 } else {
                     Ok((Cow::Borrowed(word), after))
                 }
@@ -68,7 +68,7 @@ impl<'t> Line<'t> {
         }
     }
 
-    fn double_quoted(&self, rest: &'t str) -> Result<(Cow<'t, str>, &'t str), Fault> {
+    fn double_quoted(&self, rest: &'t str) -> Result<(Cow<'t, str>, &'t str), SyntaxError> {
         let body = &rest[1..];
         let mut escaped = false;
         let mut plain = true;
@@ -84,15 +84,15 @@ impl<'t> Line<'t> {
                     let quoted = &rest[..at + 2];
                     return serde_json::from_str::<String>(quoted)
                         .map(|word| (Cow::Owned(word), after))
-                        .map_err(|_| self.fault(rest, "an escape in this string means nothing"));
+                        .map_err(|_| self.error(rest, "an escape in this string means nothing"));
                 }
                 _ => {}
             }
         }
-        Err(self.fault(rest, "a string does not end"))
+        Err(self.error(rest, "a string does not end"))
     }
 
-    fn single_quoted(&self, rest: &'t str) -> Result<(Cow<'t, str>, &'t str), Fault> {
+    fn single_quoted(&self, rest: &'t str) -> Result<(Cow<'t, str>, &'t str), SyntaxError> {
         let body = &rest[1..];
         let mut from = 0;
         while let Some(at) = body.get(from..).and_then(|tail| tail.find('\'')).map(|at| at + from) {
@@ -104,23 +104,23 @@ impl<'t> Line<'t> {
             let word = if word.contains('\'') { Cow::Owned(word.replace("''", "'")) } else { Cow::Borrowed(word) };
             return Ok((word, after));
         }
-        Err(self.fault(rest, "a string does not end"))
+        Err(self.error(rest, "a string does not end"))
     }
 }
 
 /// The lines that say something, one ahead.
-pub(super) struct Lines<'t> {
+pub(super) struct LockLines<'t> {
     inner: Enumerate<Split<'t, char>>,
-    ahead: Option<Line<'t>>,
+    ahead: Option<LockLine<'t>>,
 }
 
-impl<'t> Lines<'t> {
+impl<'t> LockLines<'t> {
     pub fn new(text: &'t str) -> Self {
         Self { inner: text.split('\n').enumerate(), ahead: None }
     }
 
     /// The next line without taking it.
-    pub fn peek(&mut self) -> Result<Option<Line<'t>>, Fault> {
+    pub fn peek(&mut self) -> Result<Option<LockLine<'t>>, SyntaxError> {
         if self.ahead.is_none() {
             self.ahead = self.read()?;
         }
@@ -128,7 +128,7 @@ impl<'t> Lines<'t> {
     }
 
     /// Takes the next line.
-    pub fn next(&mut self) -> Result<Option<Line<'t>>, Fault> {
+    pub fn next(&mut self) -> Result<Option<LockLine<'t>>, SyntaxError> {
         match self.ahead.take() {
             Some(line) => Ok(Some(line)),
             None => self.read(),
@@ -136,7 +136,7 @@ impl<'t> Lines<'t> {
     }
 
     /// Takes the next line if it is indented by more than `indent`.
-    pub fn next_below(&mut self, indent: usize) -> Result<Option<Line<'t>>, Fault> {
+    pub fn next_below(&mut self, indent: usize) -> Result<Option<LockLine<'t>>, SyntaxError> {
         match self.peek()? {
             Some(line) if line.indent > indent => self.next(),
             _ => Ok(None),
@@ -144,24 +144,24 @@ impl<'t> Lines<'t> {
     }
 
     /// Passes over all lines indented by more than `indent`.
-    pub fn skip_below(&mut self, indent: usize) -> Result<(), Fault> {
+    pub fn skip_below(&mut self, indent: usize) -> Result<(), SyntaxError> {
         while self.next_below(indent)?.is_some() {}
         Ok(())
     }
 
-    fn read(&mut self) -> Result<Option<Line<'t>>, Fault> {
+    fn read(&mut self) -> Result<Option<LockLine<'t>>, SyntaxError> {
         for (index, raw) in self.inner.by_ref() {
             let text = raw.trim_start_matches(' ');
-            let line = Line { number: index + 1, indent: raw.len() - text.len(), text: text.trim_end() };
+            let line = LockLine { number: index + 1, indent: raw.len() - text.len(), text: text.trim_end() };
             if line.text.is_empty() || line.text.starts_with('#') {
                 continue;
             }
             if text.starts_with('\t') {
-                return Err(line.fault(line.text, "indented by a tab"));
+                return Err(line.error(line.text, "indented by a tab"));
             }
             let is_marker = |marker: &str| line.text.strip_prefix(marker).is_some_and(|rest| !rest.starts_with('='));
             if line.indent == 0 && ["<<<<<<<", "=======", ">>>>>>>", "|||||||"].into_iter().any(is_marker) {
-                return Err(line.fault(line.text, "a merge conflict is not resolved"));
+                return Err(line.error(line.text, "a merge conflict is not resolved"));
             }
             return Ok(Some(line));
         }

@@ -82,7 +82,7 @@ fn fault(text: impl AsRef<[u8]>) -> String {
     YarnLock::parse(text.as_ref(), Path::new("w/yarn.lock")).unwrap_err().to_string()
 }
 
-fn dependencies<'l>(list: &'l [Dependency<'_>]) -> Vec<(&'l str, &'l str, bool)> {
+fn dependencies<'l>(list: &'l [LockedDependency<'_>]) -> Vec<(&'l str, &'l str, bool)> {
     list.iter().map(|one| (one.name.as_ref(), one.range.as_ref(), one.optional)).collect()
 }
 
@@ -91,9 +91,9 @@ fn reads_berry() {
     let lock = read(BERRY);
     assert_eq!(lock.kind, LockKind::Berry(8));
     assert_eq!(lock.workspace_paths(), Some(vec!["plugins/x"]));
-    let names: Vec<_> = lock.entries.iter().map(Entry::name).collect();
+    let names: Vec<_> = lock.entries.iter().map(YarnEntry::name).collect();
     assert_eq!(names, ["@s/x-backend", "other", "lib", "lib", "git-thing"]);
-    let registry: Vec<_> = lock.entries.iter().map(Entry::is_from_registry).collect();
+    let registry: Vec<_> = lock.entries.iter().map(YarnEntry::is_from_registry).collect();
     assert_eq!(registry, [false, true, true, true, false]);
 
     let lib = &lock.entries[2];

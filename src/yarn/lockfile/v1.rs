@@ -16,16 +16,16 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 
-use super::scan::{Fault, Line, Lines};
-use super::{Dependency, Descriptor, Entry, descriptor};
+use super::scan::{LockLine, LockLines, SyntaxError};
+use super::{LockedDependency, YarnDescriptor, YarnEntry, descriptor};
 
 /// Reads the whole lock.
-pub(super) fn parse(text: &str) -> Result<Vec<Entry<'_>>, Fault> {
-    let mut lines = Lines::new(text);
+pub(super) fn parse(text: &str) -> Result<Vec<YarnEntry<'_>>, SyntaxError> {
+    let mut lines = LockLines::new(text);
     let mut entries = Vec::with_capacity(text.len() / 300);
     while let Some(line) = lines.next()? {
         if line.indent != 0 {
-            return Err(line.fault(line.text, "an entry should start here, without indentation"));
+            return Err(line.error(line.text, "an entry should start here, without indentation"));
         }
         let descriptors = key(line)?;
         entries.push(entry(&mut lines, line, descriptors)?);
@@ -42,33 +42,37 @@ fn bare_word(text: &str) -> usize {
 }
 
 /// `"name@range", name@range:`
-fn key(line: Line<'_>) -> Result<Vec<Descriptor<'_>>, Fault> {
+fn key(line: LockLine<'_>) -> Result<Vec<YarnDescriptor<'_>>, SyntaxError> {
     let mut out = Vec::new();
     let mut rest = line.text;
     loop {
         let (word, after) = line.word(rest, bare_pattern)?;
-        out.push(descriptor(word).ok_or_else(|| line.fault(rest, "expected `name@range`"))?);
+        out.push(descriptor(word).ok_or_else(|| line.error(rest, "expected `name@range`"))?);
         if after == ":" {
             return Ok(out);
         }
         let Some(next) = after.strip_prefix(',') else {
-            return Err(line.fault(after, "expected `,` or `:`"));
+            return Err(line.error(after, "expected `,` or `:`"));
         };
         rest = next.trim_start();
     }
 }
 
 /// `name value`, to the end of the line.
-fn pair(line: Line<'_>) -> Result<(Cow<'_, str>, Cow<'_, str>), Fault> {
+fn pair(line: LockLine<'_>) -> Result<(Cow<'_, str>, Cow<'_, str>), SyntaxError> {
     let (name, rest) = line.word(line.text, bare_word)?;
     let Some(value) = rest.strip_prefix(' ') else {
-        return Err(line.fault(rest, "a value is missing"));
+        return Err(line.error(rest, "a value is missing"));
     };
     let (value, after) = line.word(value.trim_start(), bare_word)?;
-    if after.is_empty() { Ok((name, value)) } else { Err(line.fault(after, "expected the end of the line")) }
+    if after.is_empty() { Ok((name, value)) } else { Err(line.error(after, "expected the end of the line")) }
 }
 
-fn entry<'t>(lines: &mut Lines<'t>, at: Line<'t>, descriptors: Vec<Descriptor<'t>>) -> Result<Entry<'t>, Fault> {
+fn entry<'t>(
+    lines: &mut LockLines<'t>,
+    at: LockLine<'t>,
+    descriptors: Vec<YarnDescriptor<'t>>,
+) -> Result<YarnEntry<'t>, SyntaxError> {
     let mut version = None;
     let mut resolution = None;
     let mut integrity = None;
@@ -76,7 +80,7 @@ fn entry<'t>(lines: &mut Lines<'t>, at: Line<'t>, descriptors: Vec<Descriptor<'t
     let mut optional = Vec::new();
     while let Some(line) = lines.next_below(0)? {
         if line.indent != 2 {
-            return Err(line.fault(line.text, "a field should be indented by two blanks"));
+            return Err(line.error(line.text, "a field should be indented by two blanks"));
         }
         match line.text {
             "dependencies:" => table(lines, false, &mut dependencies)?,
@@ -91,19 +95,19 @@ fn entry<'t>(lines: &mut Lines<'t>, at: Line<'t>, descriptors: Vec<Descriptor<'t
                     _ => false,
                 };
                 if doubled {
-                    return Err(line.fault(line.text, format!("`{name}` is there twice")));
+                    return Err(line.error(line.text, format!("`{name}` is there twice")));
                 }
             }
         }
     }
     // A package in both sections is optional, as for npm.
     let names: HashSet<&str> = optional.iter().map(|dependency| dependency.name.as_ref()).collect();
-    dependencies.retain(|dependency: &Dependency<'_>| !names.contains(dependency.name.as_ref()));
+    dependencies.retain(|dependency: &LockedDependency<'_>| !names.contains(dependency.name.as_ref()));
     dependencies.append(&mut optional);
-    Ok(Entry {
+    Ok(YarnEntry {
         line: at.number,
         descriptors,
-        version: version.ok_or_else(|| at.fault(at.text, "this entry has no `version`"))?,
+        version: version.ok_or_else(|| at.error(at.text, "this entry has no `version`"))?,
         resolution: resolution.unwrap_or(Cow::Borrowed("")),
         integrity,
         dependencies,
@@ -112,13 +116,17 @@ fn entry<'t>(lines: &mut Lines<'t>, at: Line<'t>, descriptors: Vec<Descriptor<'t
     })
 }
 
-fn table<'t>(lines: &mut Lines<'t>, optional: bool, out: &mut Vec<Dependency<'t>>) -> Result<(), Fault> {
+fn table<'t>(
+    lines: &mut LockLines<'t>,
+    optional: bool,
+    out: &mut Vec<LockedDependency<'t>>,
+) -> Result<(), SyntaxError> {
     while let Some(line) = lines.next_below(2)? {
         if line.indent != 4 {
-            return Err(line.fault(line.text, "a dependency should be indented by four blanks"));
+            return Err(line.error(line.text, "a dependency should be indented by four blanks"));
         }
         let (name, range) = pair(line)?;
-        out.push(Dependency { name, range, optional });
+        out.push(LockedDependency { name, range, optional });
     }
     Ok(())
 }
