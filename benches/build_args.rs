@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a bench talks to its developer")]
 
+use harness::lockfile;
 use std::path::Path;
 
 use divan::counter::BytesCount;
@@ -12,10 +13,7 @@ use factory::resolve::host::HostLock;
 use factory::yarn::lockfile::YarnLock;
 use factory::yarn::platform::Platform;
 
-#[path = "it/lockfile.rs"]
-mod lockfile;
-
-use lockfile::{files, lock};
+use harness::lockfile::{files, lock};
 
 fn main() {
     eprintln!("the lock has {} bytes", lock().len());

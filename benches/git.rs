@@ -11,12 +11,8 @@ use factory::resolve::refs;
 use factory::store::Store;
 use factory::store::git::{EntryKind, Network, SourceUrl};
 
-#[path = "../tests/it/http.rs"]
-mod http;
-#[path = "../tests/it/repository.rs"]
-mod repository;
-use http::{Behaviour, Server};
-use repository::Repository;
+use harness::git_server::{Behaviour, Server};
+use harness::repository::Repository;
 
 static GO: AtomicBool = AtomicBool::new(false);
 

@@ -3,9 +3,6 @@
 //! Fails when our memory reaches 64 MB. Needs docker-registry and skopeo.
 #![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout)]
 
-#[path = "../tests/it/registry.rs"]
-mod registry;
-
 use std::fs::{self, File};
 use std::io::{BufWriter, Write as _};
 use std::path::Path;
@@ -14,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use factory::image::{Compression, Facts, Image, ImageName, ImagePath, Layout, Packed, PushOptions, Registry, Tag};
 use factory::lock::{Integrity, Sha256};
-use registry::{Server, variables};
+use harness::docker_registry::{Server, variables};
 
 const LAYER: u64 = 500_000_000;
 const ROUNDS: usize = 3;

@@ -3,20 +3,14 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a bench talks to its developer")]
 
-#[path = "it/lockfile.rs"]
-mod lockfile;
-#[path = "../tests/it/npm_registry.rs"]
-mod npm_registry;
-#[path = "../tests/it/repository.rs"]
-mod repository;
-
+use harness::lockfile;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use npm_registry::Registry;
-use repository::Repository;
+use harness::npm_registry::Registry;
+use harness::repository::Repository;
 
 const REPOSITORIES: usize = 10;
 

@@ -1,0 +1,246 @@
+//! A small web server on the loopback interface that serves repositories with `git http-backend`, and misbehaves when
+//! told to.
+
+use std::collections::VecDeque;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
+use std::thread;
+
+use crate::repository::git;
+
+/// What happens to one request instead of an answer.
+#[derive(Clone, Copy, Debug)]
+pub enum Fault {
+    /// This status and no git.
+    Status(u16),
+    /// The connection is cut after so many bytes of the answer.
+    Torn(usize),
+    /// No answer, until the server is dropped.
+    Silence,
+}
+
+/// How the server behaves.
+#[derive(Default)]
+pub struct Behaviour {
+    /// The `Authorization` header that is asked for.
+    pub authorization: Option<String>,
+    /// Faults for the first requests, in order; `None` is a normal answer.
+    pub faults: Vec<Option<Fault>>,
+    /// Speaks the protocol's first version, as before git 2.26.
+    pub old: bool,
+    /// Certificate and key: https.
+    pub tls: Option<Arc<rustls::ServerConfig>>,
+}
+
+pub struct Server {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    /// One message per request: method, path with query, status.
+    pub requests: mpsc::Receiver<String>,
+}
+
+struct Shared {
+    root: PathBuf,
+    authorization: Option<String>,
+    faults: Mutex<VecDeque<Option<Fault>>>,
+    old: bool,
+    tls: Option<Arc<rustls::ServerConfig>>,
+    stopped: AtomicBool,
+    silent: Mutex<Vec<TcpStream>>,
+}
+
+impl Server {
+    /// Serves the bare repositories and clones below `root`.
+    pub fn start(root: &Path, behaviour: Behaviour) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let (log, requests) = mpsc::channel();
+        let shared = Arc::new(Shared {
+            root: root.to_path_buf(),
+            authorization: behaviour.authorization,
+            faults: Mutex::new(behaviour.faults.into()),
+            old: behaviour.old,
+            tls: behaviour.tls,
+            stopped: AtomicBool::new(false),
+            silent: Mutex::default(),
+        });
+        let server = Self { address: listener.local_addr().unwrap(), shared: Arc::clone(&shared), requests };
+        thread::spawn(move || {
+            for stream in listener.incoming() {
+                if shared.stopped.load(Ordering::SeqCst) {
+                    return;
+                }
+                let (shared, log) = (Arc::clone(&shared), log.clone());
+                thread::spawn(move || shared.serve(stream.unwrap(), &log));
+            }
+        });
+        server
+    }
+
+    pub fn host(&self) -> String {
+        self.address.to_string()
+    }
+
+    pub fn url(&self, repository: &str) -> String {
+        let scheme = if self.shared.tls.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}/{repository}", self.address)
+    }
+
+    /// The URL with an account in it.
+    pub fn url_as(&self, account: &str, repository: &str) -> String {
+        self.url(repository).replace("://", &format!("://{account}@"))
+    }
+
+    /// What was asked so far.
+    pub fn log(&self) -> Vec<String> {
+        self.requests.try_iter().collect()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.shared.stopped.store(true, Ordering::SeqCst);
+        for stream in self.shared.silent.lock().unwrap().drain(..) {
+            let _ = stream.shutdown(Shutdown::Both);
+        }
+        let _ = TcpStream::connect(self.address);
+    }
+}
+
+impl Shared {
+    fn serve(&self, stream: TcpStream, log: &mpsc::Sender<String>) {
+        let socket = stream.try_clone().unwrap();
+        match &self.tls {
+            None => self.answer(stream, &socket, log),
+            Some(config) => {
+                let connection = rustls::ServerConnection::new(Arc::clone(config)).unwrap();
+                self.answer(rustls::StreamOwned::new(connection, stream), &socket, log);
+            }
+        }
+    }
+
+    fn answer(&self, stream: impl Read + Write, socket: &TcpStream, log: &mpsc::Sender<String>) {
+        let mut reader = BufReader::new(stream);
+        let Some(request) = Request::read(&mut reader) else { return };
+        let fault = self.faults.lock().unwrap().pop_front().flatten();
+        let line = format!("{} {}", request.method, request.target);
+        let mut stream = reader.into_inner();
+        if matches!(fault, Some(Fault::Silence)) {
+            self.silent.lock().unwrap().push(socket.try_clone().unwrap());
+            let _ = log.send(format!("{line} silence"));
+            let _ = stream.read(&mut [0]);
+            return;
+        }
+        let refused = self.authorization.is_some() && request.header("authorization") != self.authorization;
+        let mut answer = match fault {
+            Some(Fault::Status(status)) => plain(status),
+            _ if refused => plain(401),
+            _ => self.run_backend(&request),
+        };
+        let status = String::from_utf8_lossy(&answer[9..12]).into_owned();
+        let _ = log.send(format!("{line} {status}"));
+        if let Some(Fault::Torn(bytes)) = fault {
+            answer.truncate(bytes);
+        }
+        let _ = stream.write_all(&answer).and_then(|()| stream.flush());
+        let _ = socket.shutdown(Shutdown::Both);
+    }
+
+    fn run_backend(&self, request: &Request) -> Vec<u8> {
+        let (path, query) = request.target.split_once('?').unwrap_or((&request.target, ""));
+        let mut child = git(&self.root)
+            .arg("http-backend")
+            .env("GIT_PROJECT_ROOT", &self.root)
+            .env("GIT_HTTP_EXPORT_ALL", "1")
+            .env("GIT_CONFIG_COUNT", "1")
+            .env("GIT_CONFIG_KEY_0", "safe.directory")
+            .env("GIT_CONFIG_VALUE_0", "*")
+            .env("PATH_INFO", path)
+            .env("QUERY_STRING", query)
+            .env("REQUEST_METHOD", &request.method)
+            .env("CONTENT_TYPE", request.header("content-type").unwrap_or_default())
+            .env("CONTENT_LENGTH", request.body.len().to_string())
+            .env("GIT_PROTOCOL", request.header("git-protocol").filter(|_| !self.old).unwrap_or_default())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        let body = request.body.clone();
+        let writer = thread::spawn(move || {
+            let _ = stdin.write_all(&body);
+        });
+        let output = child.wait_with_output().unwrap();
+        writer.join().unwrap();
+        let end = output.stdout.windows(4).position(|part| part == b"\r\n\r\n").unwrap() + 4;
+        let (head, body) = output.stdout.split_at(end);
+        let head = String::from_utf8(head.to_vec()).unwrap();
+        let status = head.lines().find_map(|line| line.strip_prefix("Status: ")).unwrap_or("200 OK").to_owned();
+        let mut answer = format!("HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: {}\r\n", body.len());
+        for line in head.lines().filter(|line| !line.starts_with("Status: ") && !line.is_empty()) {
+            answer.push_str(line);
+            answer.push_str("\r\n");
+        }
+        answer.push_str("\r\n");
+        let mut answer = answer.into_bytes();
+        answer.extend_from_slice(body);
+        answer
+    }
+}
+
+fn plain(status: u16) -> Vec<u8> {
+    let challenge = if status == 401 { "WWW-Authenticate: Basic realm=\"git\"\r\n" } else { "" };
+    format!("HTTP/1.1 {status} Said\r\nConnection: close\r\n{challenge}Content-Length: 0\r\n\r\n").into_bytes()
+}
+
+struct Request {
+    method: String,
+    target: String,
+    headers: Vec<(String, String)>,
+    body: Vec<u8>,
+}
+
+impl Request {
+    fn read(reader: &mut impl BufRead) -> Option<Self> {
+        let mut line = String::new();
+        reader.read_line(&mut line).ok()?;
+        let mut words = line.split_whitespace();
+        let (method, target) = (words.next()?.to_owned(), words.next()?.to_owned());
+        // A proxy is asked for a whole URL.
+        let target = match target.split_once("://") {
+            Some((_, rest)) => rest[rest.find('/')?..].to_owned(),
+            None => target,
+        };
+        let mut request = Self { method, target, headers: Vec::new(), body: Vec::new() };
+        loop {
+            let mut line = String::new();
+            reader.read_line(&mut line).ok()?;
+            let Some((name, value)) = line.trim_end().split_once(':') else { break };
+            request.headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
+        }
+        if let Some(length) = request.header("content-length") {
+            request.body = vec![0; length.parse().ok()?];
+            reader.read_exact(&mut request.body).ok()?;
+        } else if request.header("transfer-encoding").is_some() {
+            loop {
+                let mut size = String::new();
+                reader.read_line(&mut size).ok()?;
+                let mut chunk = vec![0; usize::from_str_radix(size.trim(), 16).ok()? + 2];
+                reader.read_exact(&mut chunk).ok()?;
+                if chunk.len() == 2 {
+                    break;
+                }
+                request.body.extend_from_slice(&chunk[..chunk.len() - 2]);
+            }
+        }
+        Some(request)
+    }
+
+    fn header(&self, name: &str) -> Option<String> {
+        self.headers.iter().find(|(found, _)| found == name).map(|(_, value)| value.clone())
+    }
+}

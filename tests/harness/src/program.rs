@@ -1,0 +1,117 @@
+//! The program itself, run in a folder of its own with an environment of its own.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+/// A folder with `config/`, and what is run in it. Nothing of the machine's environment is passed on, not even a `PATH`.
+pub struct Test {
+    dir: tempfile::TempDir,
+    vars: Vec<(String, String)>,
+}
+
+impl Test {
+    pub fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir(dir.path().join("config")).unwrap();
+        Self { dir, vars: Vec::new() }
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// Writes a file of the configuration.
+    pub fn config(&self, path: &str, bytes: impl AsRef<[u8]>) -> &Self {
+        let path = self.path("config").join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, bytes).unwrap();
+        self
+    }
+
+    #[allow(clippy::needless_pass_by_value, reason = "paths, numbers and texts alike")]
+    pub fn env(&mut self, name: &str, value: impl ToString) -> &mut Self {
+        self.vars.push((name.to_owned(), value.to_string()));
+        self
+    }
+
+    /// `factory` with these arguments, its folder, cache and environment set.
+    pub fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(assert_cmd::cargo::cargo_bin("factory"));
+        self.prepare(&mut command);
+        command.args(args);
+        command
+    }
+
+    /// Another program in the same folder and environment.
+    pub fn prepare(&self, command: &mut Command) {
+        command.current_dir(self.dir.path()).env_clear().stdin(Stdio::null());
+        command.env("HOME", self.path("home")).env("FACTORY_CACHE_DIR", self.path("cache"));
+        command.envs(self.vars.iter().map(|(name, value)| (name, value)));
+    }
+
+    pub fn run(&self, args: &[&str]) -> Outcome {
+        self.outcome(self.command(args).output().unwrap())
+    }
+
+    /// What came out, with this test's folder shown as `[DIR]` and the times of steps as `[TIME]`.
+    pub fn outcome(&self, output: Output) -> Outcome {
+        let folder = self.dir.path().to_str().unwrap();
+        let text = |bytes: Vec<u8>| without_times(&String::from_utf8(bytes).unwrap().replace(folder, "[DIR]"));
+        Outcome { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+    }
+}
+
+/// The last word of a finished step's line is the time it took.
+fn without_times(text: &str) -> String {
+    let line = |line: &str| match line.rsplit_once(' ') {
+        Some((step, _)) if line.starts_with('✓') => {
+            format!("{step} [TIME]{}", if line.ends_with('\n') { "\n" } else { "" })
+        }
+        _ => line.to_owned(),
+    };
+    text.split_inclusive('\n').map(line).collect()
+}
+
+/// Text and exit code of a run.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Outcome {
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Outcome {
+    #[track_caller]
+    pub fn success(self) -> Self {
+        self.exits(0)
+    }
+
+    #[track_caller]
+    pub fn exits(self, code: i32) -> Self {
+        assert_eq!(self.code, Some(code), "{}", self.stderr);
+        self
+    }
+
+    /// Exit code and everything on stderr; nothing on stdout.
+    #[track_caller]
+    pub fn fails(self, code: i32, stderr: &str) -> Self {
+        assert_eq!(self.stderr.trim_end(), stderr.trim_end());
+        assert_eq!(self.stdout, "");
+        self.exits(code)
+    }
+}
+
+/// The names in a folder, sorted; none when it is not there.
+pub fn names(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).into_iter().flatten();
+    let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+/// A path or argument as text.
+pub fn text(path: &(impl AsRef<OsStr> + ?Sized)) -> &str {
+    path.as_ref().to_str().unwrap()
+}

@@ -1,0 +1,400 @@
+//! The main job on real input: the example, resolved and built with the real registry, node, yarn, rhdh-cli, and read
+//! by the programs that will read the result.
+//!
+//! Needs the network to npm, and git, skopeo, tar and patch. One cache serves all tests of this file, and every later
+//! run of them.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use base64::Engine as _;
+use factory::lock::{Integrity, Lock, Sha256};
+use harness::cache::{cache, keep_tree, reuse_tree};
+use harness::docker_registry::{PASSWORD, Server, USER};
+use harness::program::{names, text};
+use harness::repository::Repository;
+use serde_json::Value;
+
+const FRONTEND: &str = "factory-examples-plugin-greeting";
+const BACKEND: &str = "factory-examples-plugin-greeting-backend";
+
+/// Builds of one workspace share a folder of the cache, and the tests look into it: one test at a time, also where each
+/// is a process of its own.
+fn alone() -> fs::File {
+    fs::create_dir_all(cache("real_main")).unwrap();
+    let file = fs::File::create(cache("real_main").join("test.lock")).unwrap();
+    file.lock().unwrap();
+    file
+}
+
+/// A repository of its own that has the example at its place: what is built is committed, whatever is not committed
+/// here.
+struct Example {
+    dir: tempfile::TempDir,
+    repository: Repository,
+}
+
+impl Example {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let repository = Repository::init(&dir.path().join("clone"));
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let listed =
+            Command::new("git").args(["ls-files", "-z", "examples/greeting"]).current_dir(root).output().unwrap();
+        let listed = String::from_utf8(listed.stdout).unwrap();
+        assert!(listed.contains("source.json"), "the example is not committed");
+        for file in listed.split_terminator('\0').filter(|file| root.join(file).is_file()) {
+            repository.write(file, fs::read(root.join(file)).unwrap());
+        }
+        repository.commit("the example");
+        Self { dir, repository }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn config(&self) -> PathBuf {
+        self.repository.dir.join("examples/greeting")
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_factory"));
+        command.args(args).arg("--config-dir").arg(self.config()).arg("--cache-dir").arg(cache("real_main"));
+        // A password in the environment: build scripts must not see it.
+        command.current_dir(self.dir.path()).env("REGISTRY_PASSWORD", "s3cret-of-the-test").stdin(Stdio::null());
+        command
+    }
+
+    /// The CLI's tree of an earlier test or run: working it out takes a minute or more.
+    #[track_caller]
+    fn ok(&self, args: &[&str]) -> String {
+        let output = self.command(args).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "factory {args:?}: {said}");
+        assert_eq!(String::from_utf8_lossy(&output.stdout), "", "stdout is for data");
+        said
+    }
+
+    fn lock(&self) -> Lock {
+        let path = self.config().join("factory.lock");
+        Lock::from_text(&fs::read_to_string(&path).unwrap(), &path).unwrap()
+    }
+}
+
+/// Runs a program; fails the test with what it said.
+#[track_caller]
+fn run(command: &mut Command) -> Vec<u8> {
+    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+    output.stdout
+}
+
+/// The bytes of everything that is published: archives, integrities and the whole layout.
+fn published(output: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut files = BTreeMap::new();
+    let mut folders = vec![output.to_path_buf()];
+    while let Some(folder) = folders.pop() {
+        for name in names(&folder) {
+            let path = folder.join(&name);
+            if path.is_dir() {
+                folders.push(path);
+            } else if folder != output || name.contains(".tgz") || name == "dynamic-plugins.yaml" {
+                files.insert(text(path.strip_prefix(output).unwrap()).to_owned(), fs::read(&path).unwrap());
+            }
+        }
+    }
+    files.retain(|path, _| !path.starts_with("logs/"));
+    files
+}
+
+#[test]
+fn real_example_from_a_clone_to_plugins_that_load() {
+    let _alone = alone();
+    let example = Example::new();
+    let (first, second) = (example.path("first"), example.path("second"));
+    reuse_tree(&example.config());
+    let said = example.ok(&["run", "--output-dir", text(&first)]);
+    keep_tree(&example.config());
+    assert!(said.contains("2 plugins built into "), "{said}");
+    assert!(!said.contains(['\u{1b}', '\r']), "a pipe gets plain lines: {said}");
+    let lock = example.lock();
+
+    archives_match_their_integrity(&first);
+    images_are_what_the_installer_reads(&example, &first, &lock);
+    backend_loads(&example, &first);
+    results_are_described(&first, &lock);
+    no_secret_is_anywhere(&first);
+
+    // Everything is pinned: resolving again changes nothing, building again makes the same bytes.
+    let before = fs::read(example.config().join("factory.lock")).unwrap();
+    example.ok(&["resolve"]);
+    assert_eq!(fs::read(example.config().join("factory.lock")).unwrap(), before);
+    example.ok(&["build", "--rebuild", "--output-dir", text(&second)]);
+    assert!(second.join("logs/workspace.log").exists(), "it was built, not taken from the cache");
+    same(&first, &second);
+    // What is sealed and was built is not built again.
+    let third = example.path("third");
+    let said = example.ok(&["build", "--offline", "--output-dir", text(&third)]);
+    assert!(said.contains("2 plugins built into ") && said.contains(", 2 of them from the cache"), "{said}");
+    assert!(!third.join("logs").exists(), "nothing was run");
+    same(&first, &third);
+    assert_eq!(fs::read(example.config().join("factory.lock")).unwrap(), before, "a sealed lock stays as it is");
+}
+
+/// What is published is the same, to the byte.
+#[track_caller]
+fn same(first: &Path, second: &Path) {
+    let (first, second) = (published(first), published(second));
+    assert_eq!(first.keys().collect::<Vec<_>>(), second.keys().collect::<Vec<_>>());
+    let differ: Vec<_> = first.iter().filter(|(path, bytes)| second[*path] != **bytes).map(|(path, _)| path).collect();
+    assert_eq!(differ, [""; 0]);
+}
+
+fn archives_match_their_integrity(output: &Path) {
+    for name in [FRONTEND, BACKEND] {
+        let tgz = fs::read(output.join(format!("{name}-dynamic-0.1.0.tgz"))).unwrap();
+        let said = fs::read_to_string(output.join(format!("{name}-dynamic-0.1.0.tgz.integrity"))).unwrap();
+        assert_eq!(said, format!("{}\n", Integrity::of(&tgz)));
+    }
+}
+
+fn images_are_what_the_installer_reads(example: &Example, output: &Path, lock: &Lock) {
+    let epoch = lock.workspace[0].source.epoch;
+    for name in [FRONTEND, BACKEND] {
+        let image = format!("oci:{}:{name}:0.1.0", text(&output.join("oci")));
+        let inspected: Value = serde_json::from_slice(&run(Command::new("skopeo").args(["inspect", &image]))).unwrap();
+        assert_eq!(inspected["Layers"].as_array().unwrap().len(), 1);
+        let raw: Value =
+            serde_json::from_slice(&run(Command::new("skopeo").args(["inspect", "--raw", &image]))).unwrap();
+        assert_eq!(raw["layers"][0]["mediaType"], "application/vnd.oci.image.layer.v1.tar+gzip");
+
+        let copy = example.path("copy");
+        run(Command::new("skopeo").args(["copy", &image, &format!("dir:{}", text(&copy))]));
+        let layer = copy.join(raw["layers"][0]["digest"].as_str().unwrap().trim_start_matches("sha256:"));
+        let package = package_of(&layer, name, epoch);
+
+        // What RHDH's catalog reads of an image without installing it.
+        let annotation = raw["annotations"]["io.backstage.dynamic-packages"].as_str().unwrap();
+        let decoded = base64::engine::general_purpose::STANDARD.decode(annotation).unwrap();
+        let decoded: Value = serde_json::from_slice(&decoded).unwrap();
+        let said = &decoded[0][name];
+        for field in ["name", "version", "backstage", "license"] {
+            assert_eq!(said[field], package[field], "`{field}` of {name}: {decoded}");
+        }
+        assert_eq!(package["name"], format!("{}-dynamic", name.replacen("factory-examples-", "@factory-examples/", 1)));
+        fs::remove_dir_all(copy).unwrap();
+    }
+}
+
+/// Reads a layer's entries: all below `<name>/`, at the lock's epoch. Returns its package.json.
+fn package_of(layer: &Path, name: &str, epoch: u64) -> Value {
+    let mut package = Value::Null;
+    let mut archive = tar::Archive::new(flate2::read::GzDecoder::new(fs::File::open(layer).unwrap()));
+    for entry in archive.entries().unwrap() {
+        let mut entry = entry.unwrap();
+        let path = entry.path().unwrap().to_str().unwrap().to_owned();
+        assert!(path.starts_with(&format!("{name}/")), "{path}");
+        assert_eq!(entry.header().mtime().unwrap(), epoch, "{path}");
+        if path == format!("{name}/package.json") {
+            let mut text = String::new();
+            entry.read_to_string(&mut text).unwrap();
+            package = serde_json::from_str(&text).unwrap();
+        }
+    }
+    package
+}
+
+/// Node.js loads the exported backend with its peers at hand, and it answers a request.
+fn backend_loads(example: &Example, output: &Path) {
+    let node =
+        names(&cache("real_main").join("tools")).into_iter().find(|name| name.starts_with("node-linux-")).unwrap();
+    let peers = cache("real_main").join("work/greeting/source/examples/greeting/workspaces/greeting/node_modules");
+    let unpacked = example.path("unpacked");
+    fs::create_dir(&unpacked).unwrap();
+    let tgz = output.join(format!("{BACKEND}-dynamic-0.1.0.tgz"));
+    run(Command::new("tar").args(["-xzf", text(&tgz), "-C", text(&unpacked)]));
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/real/load_backend.cjs");
+    let said = run(Command::new(cache("real_main").join("tools").join(node).join("bin/node"))
+        .arg(script)
+        .args([unpacked.join("package"), peers])
+        .arg("/greeting?name=Ada"));
+    let said: Value = serde_json::from_slice(&said).unwrap();
+    assert_eq!(said["type"], "@backstage/BackendFeature");
+    assert_eq!(said["pluginId"], "greeting");
+    assert_eq!(said["answer"]["status"], 200, "{said}");
+    assert!(said["answer"]["body"].to_string().contains("Ada"), "{said}");
+}
+
+/// `dynamic-plugins.yaml` and `build-report.json` say what lies beside them.
+fn results_are_described(output: &Path, lock: &Lock) {
+    let yaml = fs::read_to_string(output.join("dynamic-plugins.yaml")).unwrap();
+    let yaml: Value = serde_yaml::from_str(&yaml).unwrap();
+    let plugins = yaml["plugins"].as_array().unwrap();
+    assert_eq!(plugins.len(), 2);
+    for plugin in plugins {
+        let tgz = fs::read(output.join(plugin["package"].as_str().unwrap())).unwrap();
+        assert_eq!(plugin["integrity"], Integrity::of(&tgz).to_string());
+        assert_eq!(plugin["disabled"], false);
+        assert!(plugin["pluginConfig"].is_object(), "{plugin}");
+    }
+
+    let report: Value = serde_json::from_slice(&fs::read(output.join("build-report.json")).unwrap()).unwrap();
+    let schema: Value = serde_json::from_str(include_str!("../../schema/build-report.schema.json")).unwrap();
+    let errors: Vec<_> =
+        jsonschema::validator_for(&schema).unwrap().iter_errors(&report).map(|error| error.to_string()).collect();
+    assert_eq!(errors, [""; 0]);
+    for (said, locked) in report["workspaces"][0]["plugins"].as_array().unwrap().iter().zip(&lock.workspace[0].plugin) {
+        let sealed = locked.sealed.as_ref().expect("a first build seals the lock");
+        assert_eq!(said["path"], locked.path);
+        assert_eq!(said["output"]["digest"], sealed.image.to_string());
+        assert_eq!(said["output"]["integrity"], sealed.tgz.to_string());
+        assert_eq!(said["output"]["diff-id"], sealed.layer.to_string());
+        let layer = fs::read(
+            output
+                .join("oci/blobs/sha256")
+                .join(said["output"]["layer"].as_str().unwrap().trim_start_matches("sha256:")),
+        );
+        assert_eq!(said["output"]["layer"], Sha256::of(layer.unwrap()).to_string());
+    }
+}
+
+fn no_secret_is_anywhere(output: &Path) {
+    for name in names(&output.join("logs")) {
+        let log = fs::read_to_string(output.join("logs").join(&name)).unwrap();
+        assert!(!log.contains("s3cret-of-the-test"), "{name}");
+    }
+}
+
+#[test]
+fn real_interrupt_ends_all_children_and_leaves_no_output() {
+    let _alone = alone();
+    let example = Example::new();
+    reuse_tree(&example.config());
+    let output = example.path("out");
+    let mut child = example.command(&["run", "--output-dir", text(&output)]).stderr(Stdio::piped()).spawn().unwrap();
+    let mut stderr = BufReader::new(child.stderr.take().unwrap());
+    let mut said = String::new();
+    while !said.contains("yarn tsc") {
+        assert_ne!(stderr.read_line(&mut said).unwrap(), 0, "it ended before its time: {said}");
+    }
+    while of_cache().is_empty() {
+        assert!(child.try_wait().unwrap().is_none(), "no child of the build was seen");
+    }
+    run(Command::new("kill").args(["-INT", &child.id().to_string()]));
+    stderr.read_to_string(&mut said).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130), "{said}");
+    assert!(said.ends_with("error: interrupted\n"), "{said}");
+    assert_eq!(of_cache(), [""; 0], "processes that go on");
+    assert_eq!(published(&output).keys().collect::<Vec<_>>(), [""; 0]);
+    let lock = example.lock();
+    assert!(lock.workspace[0].plugin.iter().all(|plugin| plugin.sealed.is_none()));
+}
+
+/// Command lines of processes whose build root shows this cache's sources.
+fn of_cache() -> Vec<String> {
+    let sources = cache("real_main").canonicalize().unwrap().join("work/greeting/source");
+    let pids = names(Path::new("/proc")).into_iter().filter(|name| name.bytes().all(|b| b.is_ascii_digit()));
+    let works_here = |pid: &String| {
+        fs::read_to_string(format!("/proc/{pid}/mountinfo")).is_ok_and(|mounts| mounts.contains(text(&sources)))
+    };
+    pids.filter(works_here)
+        .map(|pid| fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default().replace('\0', " "))
+        .collect()
+}
+
+/// One build of the example per push: what is asked before it, what is in the registry after it, and that nothing of
+/// the login is anywhere.
+#[test]
+fn real_images_are_pushed_after_asking_and_named_by_digest() {
+    let _alone = alone();
+    let example = Example::new();
+    reuse_tree(&example.config());
+    let server = Server::with_password();
+    let output = example.path("pushed");
+    let refs = example.path("refs");
+    let push = |password: &str, more: &[&str]| {
+        let mut args = vec!["run", "--push-images", "--output-dir", text(&output), "--image-refs", text(&refs)];
+        args.extend(["--builder-id", "https://ci.example/rhdh"]);
+        args.extend(more);
+        let mut command = example.command(&args);
+        command.env("REGISTRY_URL", &server.address).env("REGISTRY_NAMESPACE", "acme").env("REGISTRY_INSECURE", "true");
+        command.env("REGISTRY_USERNAME", USER).env("REGISTRY_PASSWORD", password).env("FACTORY_LOG_LEVEL", "DEBUG");
+        command.output().unwrap()
+    };
+
+    let refused = push("wrong", &[]);
+    assert_eq!(refused.status.code(), Some(5), "{}", String::from_utf8_lossy(&refused.stderr));
+    assert!(!output.join("build-report.json").exists(), "nothing is built for a push that cannot work");
+
+    let done = push(PASSWORD, &["--attach", "cyclonedx,spdx,provenance"]);
+    let said = String::from_utf8_lossy(&done.stderr).into_owned();
+    assert!(done.status.success(), "{said}");
+    assert!(!said.contains(PASSWORD), "{said}");
+    let report: Value = serde_json::from_slice(&fs::read(output.join("build-report.json")).unwrap()).unwrap();
+    let mut listed = String::new();
+    for name in [BACKEND, FRONTEND] {
+        let digest = server.tag(&format!("acme/{name}"), "0.1.0").unwrap();
+        let pinned = format!("{}/acme/{name}@{digest}", server.address);
+        assert!(report.to_string().contains(&format!("\"pushed\":\"{pinned}\"")), "{report}");
+        let list = fs::read_to_string(output.join("dynamic-plugins.yaml")).unwrap();
+        assert!(list.contains(&format!("- package: oci://{pinned}!{name}\n")), "{list}");
+        listed += &pinned;
+        listed.push('\n');
+    }
+    assert_eq!(fs::read_to_string(&refs).unwrap(), listed);
+    documents_are_those_of_the_lock(&example, &server, &report, &said);
+
+    // The same again, from buildah: other digests, so the tags are taken and stay.
+    let taken = push(PASSWORD, &["--image-builder", "buildah"]);
+    let said = String::from_utf8_lossy(&taken.stderr).into_owned();
+    assert_eq!(taken.status.code(), Some(1), "{said}");
+    assert!(said.contains("--overwrite-tags"), "{said}");
+    for file in walk(&output) {
+        let bytes = fs::read(&file).unwrap();
+        assert!(!bytes.windows(PASSWORD.len()).any(|part| part == PASSWORD.as_bytes()), "{}", file.display());
+    }
+}
+
+/// What is attached to each image is what `factory sbom` writes; its manifests are in the report and in what is said.
+fn documents_are_those_of_the_lock(example: &Example, server: &Server, report: &Value, said: &str) {
+    let blob = |digest: &str| {
+        let hex = digest.trim_start_matches("sha256:");
+        let file = format!("data/docker/registry/v2/blobs/sha256/{}/{hex}/data", &hex[..2]);
+        fs::read(server.dir.path().join(file)).unwrap()
+    };
+    let formats = [("cyclonedx", "cdx"), ("spdx", "spdx"), ("provenance", "intoto")];
+    for (format, _) in formats {
+        let folder = example.path("sbom");
+        example.ok(&["sbom", "--format", format, "--output", text(&folder), "--builder-id", "https://ci.example/rhdh"]);
+    }
+    let plugins = report["workspaces"][0]["plugins"].as_array().unwrap();
+    for plugin in plugins {
+        let image: Value = serde_json::from_slice(&blob(plugin["output"]["digest"].as_str().unwrap())).unwrap();
+        assert_eq!(image["schemaVersion"], 2);
+        let attached = plugin["output"]["attached"].as_array().unwrap();
+        assert_eq!(attached.len(), formats.len());
+        for (attached, (_, extension)) in attached.iter().zip(formats) {
+            let digest = attached["digest"].as_str().unwrap();
+            let manifest: Value = serde_json::from_slice(&blob(digest)).unwrap();
+            assert_eq!(manifest["artifactType"], attached["artifact-type"]);
+            assert_eq!(manifest["subject"]["digest"], plugin["output"]["digest"]);
+            let file = format!("sbom/greeting/{}.{extension}.json", plugin["path"].as_str().unwrap());
+            let written = fs::read(example.path(&file)).unwrap();
+            assert!(blob(manifest["layers"][0]["digest"].as_str().unwrap()) == written, "{file}");
+            assert!(said.contains(&format!("@{digest} (")), "{said}");
+        }
+    }
+}
+
+fn walk(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for name in names(folder) {
+        let path = folder.join(name);
+        if path.is_dir() { files.extend(walk(&path)) } else { files.push(path) }
+    }
+    files
+}

@@ -1,0 +1,12 @@
+//! The tests with real programs: npm's registry, yarn, rhdh-cli, docker-registry, skopeo, buildah.
+
+#![allow(clippy::unwrap_used, clippy::format_push_string, clippy::print_stderr, reason = "tests")]
+
+mod attach;
+mod example;
+mod image;
+mod original;
+mod programs;
+mod push;
+mod reproducible;
+mod sbom;
