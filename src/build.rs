@@ -3,9 +3,9 @@
 //! In the order of the data: [`source`] lays the pinned source down ([`checkout`]), [`tree`] patches it, [`workspace`]
 //! has [`install`] run in it (from the [`packages`] of a cache that builds cannot change) and builds its plugins:
 //! [`export`] makes the package of one ([`masked`] finds names that npm hides, [`drift`] why a sealed closure no longer
-//! fits), [`artefact`] its files, [`verdict`] holds them to what [`seal`] keeps; [`finished`] spares all that for what is
-//! sealed and still in the cache. [`report`] and [`plugins_yaml`] say what came out, [`native_log`] what is left of a
-//! compiler that failed.
+//! fits), [`artefact`] its files, [`verdict`] compares them with what [`seal`] keeps;
+//! [`finished`] skips all that for what is sealed and still in the cache. [`report`] and [`plugins_yaml`] say what came
+//! out, [`native_log`] what a compiler that failed wrote.
 
 pub mod artefact;
 pub mod checkout;
@@ -44,7 +44,7 @@ use artefact::Artefact;
 /// How a build is done; nothing here changes what comes out.
 #[derive(Clone, Debug)]
 #[allow(clippy::struct_excessive_bools)] // each is a flag of the command line
-pub struct Options {
+pub struct BuildOptions {
     /// The configuration directory: patches and overlays lie in it.
     pub config_dir: PathBuf,
     /// The folder of the lock: its companion folder lies in it.
@@ -53,24 +53,24 @@ pub struct Options {
     pub output_dir: PathBuf,
     /// Steps of third-party code at once.
     pub jobs: usize,
-    /// What keeps the build apart.
+    /// How the build is isolated.
     pub isolation: Isolation,
     /// Use no network at all.
     pub offline: bool,
     /// Only fill the cache with what a build without network needs.
     pub fetch_only: bool,
     /// Take what is sealed from the finished builds in the cache, instead of building it again.
-    pub keeps: bool,
+    pub reuse_cache: bool,
     /// Hold the build to a sealed lock.
     pub frozen: bool,
-    /// Give what was made to the caller's own judgement, whatever the lock has sealed.
-    pub judge: bool,
+    /// `factory verify`: the caller compares what was built; a difference from the seal is not an error here.
+    pub verify_mode: bool,
     /// How repositories are reached.
     pub network: crate::store::git::Network,
     /// The local tree of workspaces that are not pinned.
     pub local: Option<PathBuf>,
     /// Where a copy of each workspace's patched source is left for people to look at.
-    pub laid: Option<PathBuf>,
+    pub source_copy: Option<PathBuf>,
     /// How long one step may take.
     pub timeout: Duration,
     /// Run the install scripts of packages.
@@ -83,18 +83,18 @@ pub struct Options {
     pub compression: crate::image::Compression,
 }
 
-impl Options {
+impl BuildOptions {
     /// Whether all that is built must be sealed. `fetch` and `verify` go on with less: the one builds nothing, the other
     /// says itself what it cannot compare.
     pub fn must_be_sealed(&self) -> bool {
-        self.frozen && !self.fetch_only && !self.judge
+        self.frozen && !self.fetch_only && !self.verify_mode
     }
 }
 
 /// What all workspaces of a build share.
 pub struct Shared {
     /// How.
-    pub options: Options,
+    pub options: BuildOptions,
     /// The lock.
     pub lock: Lock,
     /// The cache.

@@ -30,7 +30,7 @@ pub struct Artefact {
     /// What a lock that is not sealed yet is sealed with.
     pub sealed: Sealed,
     /// The package it was made from.
-    pub made: Made,
+    pub record: PackageRecord,
     /// Its files.
     pub files: FileList,
     /// Whether it was taken from the cache.
@@ -40,7 +40,7 @@ pub struct Artefact {
 /// What is known of a packed plugin besides its two archives.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct Made {
+pub struct PackageRecord {
     /// The exported package's name, `<source name>-dynamic`.
     pub name: String,
     /// Its version.
@@ -65,7 +65,7 @@ pub fn folder(output: &Path, workspace: &Workspace) -> PathBuf {
 }
 
 /// Where the files of a plugin go, and what its image is called.
-struct Target {
+struct OutputPaths {
     folder: PathBuf,
     /// The `.tgz`'s name in it.
     file_name: String,
@@ -74,7 +74,7 @@ struct Target {
     tag: Tag,
 }
 
-impl Target {
+impl OutputPaths {
     fn new(shared: &Shared, workspace: &Workspace, plugin: &Plugin, name: &str, version: &str) -> Result<Self> {
         let options = &shared.options;
         let file_name = format!("{}-{version}.tgz", name.trim_start_matches('@').replace('/', "-"));
@@ -99,9 +99,9 @@ impl Target {
         self.folder.join(&self.file_name)
     }
 
-    fn image(&self, made: &Made, layer_file: PathBuf, facts: &Facts<'_>) -> Result<Image> {
+    fn image(&self, record: &PackageRecord, layer_file: PathBuf, facts: &Facts<'_>) -> Result<Image> {
         let (name, tag) = (self.name.clone(), self.tag.clone());
-        Image::assemble(name, tag, &self.image_path, made.package_json.as_bytes(), &made.packed, layer_file, facts)
+        Image::assemble(name, tag, &self.image_path, record.package_json.as_bytes(), &record.packed, layer_file, facts)
     }
 }
 
@@ -127,14 +127,14 @@ pub fn write(
     exported: &Exported,
 ) -> Result<Artefact> {
     let options = &shared.options;
-    let target = Target::new(shared, workspace, plugin, &exported.name, &exported.version)?;
+    let target = OutputPaths::new(shared, workspace, plugin, &exported.name, &exported.version)?;
     let scratch = shared.store.scratch()?;
     let layer_file = scratch.path().join("layer");
     let packing = Packing { path: &target.image_path, epoch: workspace.source.epoch, compression: options.compression };
     let packed = image::pack(&exported.entries, &packing, &target.tgz(), &layer_file)?;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let own = plugins_yaml::own_config(&tree.join(super::tree::join(&plugin.path, "")));
-    let made = Made {
+    let record = PackageRecord {
         name: exported.name.clone(),
         version: exported.version.clone(),
         package_json: text(&exported.package_json),
@@ -144,7 +144,7 @@ pub fn write(
         timed: super::verdict::timed(&exported.entries)?,
         config: own.and_then(|value| serde_yaml::to_string(&value).ok()),
     };
-    let inputs = inputs::digest(&shared.lock, workspace, plugin, made.closure.as_ref().map(Sha256::of));
+    let inputs = inputs::digest(&shared.lock, workspace, plugin, record.closure.as_ref().map(Sha256::of));
     let facts = facts(workspace, plugin, inputs);
     let image = if options.buildah {
         let layer = scratch.path().join("buildah-layer");
@@ -152,10 +152,10 @@ pub fn write(
         let build = image::buildah::build(name, tag, &target.image_path, &exported.entries, layer, &facts);
         tokio::runtime::Handle::current().block_on(build)?
     } else {
-        target.image(&made, layer_file, &facts)?
+        target.image(&record, layer_file, &facts)?
     };
     let root = (options.isolation == crate::sandbox::root::Isolation::None).then(|| tree.display().to_string());
-    let mut artefact = finish(shared, workspace, plugin, &target, made, image)?;
+    let mut artefact = finish(shared, workspace, plugin, &target, record, image)?;
     artefact.sealed.root = root;
     Ok(artefact)
 }
@@ -166,21 +166,21 @@ pub fn take(
     workspace: &Workspace,
     plugin: &Plugin,
     entry: &Path,
-    made: &Made,
+    record: &PackageRecord,
 ) -> Result<Option<Artefact>> {
     let Some(sealed) = &plugin.sealed else { return Ok(None) };
-    let target = Target::new(shared, workspace, plugin, &made.name, &made.version)?;
+    let target = OutputPaths::new(shared, workspace, plugin, &record.name, &record.version)?;
     let inputs = inputs::digest(&shared.lock, workspace, plugin, sealed.closure);
-    let image = target.image(made, entry.join(finished::LAYER), &facts(workspace, plugin, inputs))?;
-    let is_sealed = made.packed.tgz == sealed.tgz
+    let image = target.image(record, entry.join(finished::LAYER), &facts(workspace, plugin, inputs))?;
+    let is_sealed = record.packed.tgz == sealed.tgz
         && image.digest == sealed.image
         && image.diff_id == sealed.layer
-        && made.closure.as_ref().map(Sha256::of) == sealed.closure;
+        && record.closure.as_ref().map(Sha256::of) == sealed.closure;
     if !is_sealed {
         return Ok(None);
     }
     atomic_copy(&entry.join(finished::ARCHIVE), &target.tgz())?;
-    let mut artefact = finish(shared, workspace, plugin, &target, made.clone(), image)?;
+    let mut artefact = finish(shared, workspace, plugin, &target, record.clone(), image)?;
     artefact.sealed = sealed.clone();
     artefact.kept = true;
     Ok(Some(artefact))
@@ -191,12 +191,12 @@ fn finish(
     shared: &Shared,
     workspace: &Workspace,
     plugin: &Plugin,
-    target: &Target,
-    made: Made,
+    target: &OutputPaths,
+    record: PackageRecord,
     mut image: Image,
 ) -> Result<Artefact> {
-    let Target { folder, file_name, .. } = target;
-    let packed = &made.packed;
+    let OutputPaths { folder, file_name, .. } = target;
+    let packed = &record.packed;
     for large in &packed.large {
         shared.ui.warn(format!("{} {}: {}", workspace.name, plugin.path, large.warning()));
     }
@@ -204,7 +204,7 @@ fn finish(
     let layout = Layout::open(&folder.join(LAYOUT))?;
     layout.add(&image)?;
     image.layer_file = layout.blob(image.layer);
-    let closure = made.closure.as_ref().map(Sha256::of);
+    let closure = record.closure.as_ref().map(Sha256::of);
     Ok(Artefact {
         output: Output {
             tgz: relative(&shared.options.output_dir, &target.tgz()),
@@ -223,9 +223,9 @@ fn finish(
         },
         sealed: Sealed { closure, tgz: packed.tgz, image: image.digest, layer: image.diff_id, root: None },
         image,
-        config: plugin_config(shared, workspace, plugin, &made, folder, file_name)?,
-        files: FileList::from_text(&made.files),
-        made,
+        config: plugin_config(shared, workspace, plugin, &record, folder, file_name)?,
+        files: FileList::from_text(&record.files),
+        record,
         kept: false,
     })
 }
@@ -236,13 +236,13 @@ fn plugin_config(
     shared: &Shared,
     workspace: &Workspace,
     plugin: &Plugin,
-    made: &Made,
+    record: &PackageRecord,
     folder: &Path,
     file_name: &str,
 ) -> Result<Option<Value>> {
     let wanted = super::tree::join(&plugin.path, "app-config.dynamic.yaml");
     let Some(input) = workspace.input.iter().find(|input| Path::new(&input.path) == wanted) else {
-        return Ok(made.config.as_deref().and_then(|text| serde_yaml::from_str(text).ok()));
+        return Ok(record.config.as_deref().and_then(|text| serde_yaml::from_str(text).ok()));
     };
     let bytes = read_input(&shared.options.config_dir.join(&workspace.dir), input)?;
     atomic_file(&folder.join(format!("{file_name}.app-config.dynamic.yaml")), &bytes)?;

@@ -14,7 +14,7 @@ use crate::interrupt::Interrupt;
 use crate::lock::text::COMPANION;
 use crate::lock::{Plugin, Sha256, Workspace};
 use crate::sandbox::child::{Log, Run, run};
-use crate::sandbox::env::Env;
+use crate::sandbox::env::ChildEnv;
 use crate::sandbox::root::Root;
 use crate::tools::provide::CLI_PACKAGE;
 
@@ -57,7 +57,7 @@ pub struct Export<'a> {
     /// The view of the children, with a temporary folder of this plugin's own.
     pub root: &'a Root,
     /// Their environment.
-    pub env: &'a Env,
+    pub env: &'a ChildEnv,
     /// Where the lock and its companion folder lie.
     pub lock_dir: &'a Path,
     /// Whether the export may use the network.
@@ -95,7 +95,7 @@ impl Export<'_> {
         self.export(&folder).await?;
         let package_path = out.join("package.json");
         let package_json = std::fs::read(&package_path).map_err(Error::io("read", &package_path))?;
-        let Package { name, version } = serde_json::from_slice(&package_json).map_err(|e| {
+        let ExportedManifest { name, version } = serde_json::from_slice(&package_json).map_err(|e| {
             Error::config(Place::line(&package_path, e.line()), format!("the exported package is broken: {e}"), "")
         })?;
         let files = self.select(&out).await?;
@@ -251,7 +251,7 @@ fn normalised(out: &Path, files: Vec<(String, bool)>) -> Result<EntrySet> {
 }
 
 #[derive(Deserialize)]
-struct Package {
+struct ExportedManifest {
     name: String,
     version: String,
 }

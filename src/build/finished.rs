@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path;
 
 use super::{Shared, verdict};
-use crate::build::artefact::{self, Artefact, Made};
+use crate::build::artefact::{self, Artefact, PackageRecord};
 use crate::error::{Error, Result};
 use crate::image::Compression;
 use crate::lock::inputs;
@@ -18,24 +18,24 @@ use crate::store::{Found, Kind, Reading};
 pub const ARCHIVE: &str = "package.tgz";
 /// The compressed layer.
 pub const LAYER: &str = "layer";
-/// [`Made`] as JSON.
-const FACTS: &str = "made.json";
+/// [`PackageRecord`] as JSON.
+const RECORD: &str = "made.json";
 
 /// Whether builds of this workspace are of the kind that a seal is about: our own images of pinned sources.
 fn is_sealable(shared: &Shared, workspace: &Workspace) -> bool {
     let options = &shared.options;
-    !workspace.source.local && !options.judge && !options.buildah && options.compression == Compression::Gzip
+    !workspace.source.local && !options.verify_mode && !options.buildah && options.compression == Compression::Gzip
 }
 
 fn key(shared: &Shared, workspace: &Workspace, plugin: &Plugin, closure: Option<Sha256>) -> String {
     inputs::digest(&shared.lock, workspace, plugin, closure).hex()
 }
 
-/// The plugins of a workspace that need not be built, in the order of the lock; their files are laid down.
+/// The plugins of a workspace that need not be built, in the order of the lock; their files are written to the output.
 pub fn all(shared: &Shared, workspace: &Workspace) -> Result<Vec<Option<Artefact>>> {
     let options = &shared.options;
     // A copy of the patched source is asked for: it has to be made.
-    let wanted = options.keeps && options.laid.is_none() && is_sealable(shared, workspace);
+    let wanted = options.reuse_cache && options.source_copy.is_none() && is_sealable(shared, workspace);
     let one = |plugin| if wanted { find(shared, workspace, plugin) } else { Ok(None) };
     workspace.plugin.iter().map(one).collect()
 }
@@ -52,16 +52,16 @@ fn find(shared: &Shared, workspace: &Workspace, plugin: &Plugin) -> Result<Optio
             return Ok(None);
         }
     };
-    let facts = entry.path().join(FACTS);
+    let facts = entry.path().join(RECORD);
     let bytes = fs::read(&facts).map_err(Error::io("read", &facts))?;
-    let found = match serde_json::from_slice::<Made>(&bytes) {
-        Ok(made) => artefact::take(shared, workspace, plugin, entry.path(), &made)?,
+    let found = match serde_json::from_slice::<PackageRecord>(&bytes) {
+        Ok(record) => artefact::take(shared, workspace, plugin, entry.path(), &record)?,
         // Another version of factory kept other facts.
         Err(_) => None,
     };
     if let Some(artefact) = &found {
         // The list of its files, too, is held to what was built.
-        verdict::hold(&shared.options, workspace, plugin, artefact)?;
+        verdict::check_sealed(&shared.options, workspace, plugin, artefact)?;
     } else {
         let what =
             format!("the cache has another build of `{}` than the lock has sealed: it is built again", plugin.path);
@@ -79,19 +79,19 @@ pub fn keep(shared: &Shared, workspace: &Workspace, plugin: &Plugin, artefact: &
         return;
     }
     let key = key(shared, workspace, plugin, artefact.sealed.closure);
-    let text = serde_json::to_vec(&artefact.made).expect("what was made is plain data");
+    let text = serde_json::to_vec(&artefact.record).expect("what was made is plain data");
     let flag = shared.interrupt.flag();
     let copy = |from: &Path, to: &Path| fs::copy(from, to).map(drop).map_err(Error::io("write", to));
     let fill = || {
         // What is there was built from the same; it is replaced only by what is held to the seal.
         let other = shared.store.find_entry(Kind::Builds, &key, flag)?;
-        if other.is_some_and(|entry| !fs::read(entry.path().join(FACTS)).is_ok_and(|known| known == text)) {
+        if other.is_some_and(|entry| !fs::read(entry.path().join(RECORD)).is_ok_and(|known| known == text)) {
             shared.store.remove_entry(Kind::Builds, &key, flag)?;
         }
         shared.store.entry(Kind::Builds, &key, flag, |folder| {
             copy(&shared.options.output_dir.join(&artefact.output.tgz), &folder.join(ARCHIVE))?;
             copy(&artefact.image.layer_file, &folder.join(LAYER))?;
-            let facts = folder.join(FACTS);
+            let facts = folder.join(RECORD);
             fs::write(&facts, &text).map_err(Error::io("write", &facts))
         })
     };
@@ -109,7 +109,7 @@ mod tests {
     use std::sync::Arc;
     use std::time::Duration;
 
-    use super::super::Options;
+    use super::super::BuildOptions;
     use super::super::export::Exported;
     use super::super::seal::files_path;
     use super::*;
@@ -138,7 +138,7 @@ mod tests {
         let output_dir = dir.join(output);
         fs::create_dir_all(output_dir.join(&lock.workspace[0].name)).unwrap();
         Shared {
-            options: Options {
+            options: BuildOptions {
                 config_dir: dir.into(),
                 lock_dir: dir.into(),
                 output_dir,
@@ -146,12 +146,12 @@ mod tests {
                 isolation: Isolation::Namespaces,
                 offline: true,
                 fetch_only: false,
-                keeps: true,
+                reuse_cache: true,
                 frozen: false,
-                judge: false,
+                verify_mode: false,
                 network: crate::store::git::Network::default(),
                 local: None,
-                laid: None,
+                source_copy: None,
                 timeout: Duration::from_secs(1),
                 install_scripts: true,
                 tag_prefixes: BTreeMap::new(),
@@ -195,7 +195,7 @@ mod tests {
     fn keep_list(shared: &Shared, made: &Artefact) {
         let list = list_of(shared);
         fs::create_dir_all(list.parent().unwrap()).unwrap();
-        fs::write(list, &made.made.files).unwrap();
+        fs::write(list, &made.record.files).unwrap();
     }
 
     /// Every file below the output folder.
@@ -241,9 +241,9 @@ mod tests {
 
         // Asked not to, or for what no seal is about.
         for change in [
-            (|options| options.keeps = false) as fn(&mut Options),
-            |options| options.judge = true,
-            |options| options.laid = Some("x".into()),
+            (|options| options.reuse_cache = false) as fn(&mut BuildOptions),
+            |options| options.verify_mode = true,
+            |options| options.source_copy = Some("x".into()),
             |options| options.compression = Compression::Zstd,
         ] {
             let mut third = shared(dir.path(), sealed.clone(), "third");
@@ -280,7 +280,7 @@ mod tests {
         sealed.workspace[0].plugin[PLUGIN].sealed = Some(made.sealed.clone());
 
         // Each file of it flipped, by a process of its own.
-        for name in [ARCHIVE, LAYER, FACTS] {
+        for name in [ARCHIVE, LAYER, RECORD] {
             keep_it();
             let file = kept().unwrap().join(name);
             let mut bytes = fs::read(&file).unwrap();
@@ -301,16 +301,16 @@ mod tests {
         // Another build from the same inputs is sealed: what is kept stays until that one is there.
         keep_it();
         let entry = kept().unwrap();
-        let facts = fs::read(entry.join(FACTS)).unwrap();
+        let facts = fs::read(entry.join(RECORD)).unwrap();
         let mut wrong = sealed.clone();
         wrong.workspace[0].plugin[PLUGIN].sealed.as_mut().unwrap().layer = Sha256::of("another");
         let other = shared(dir.path(), wrong, "other");
         assert!(taken(&other).is_none());
-        assert_eq!((files(&other), fs::read(entry.join(FACTS)).unwrap()), (vec![], facts));
+        assert_eq!((files(&other), fs::read(entry.join(RECORD)).unwrap()), (vec![], facts));
         assert!(taken(&shared(dir.path(), sealed, "right")).is_some());
         let mut another = built(&first, "closure");
-        another.made.timed = Some("x".into());
+        another.record.timed = Some("x".into());
         keep(&first, &first.lock.workspace[0], &first.lock.workspace[0].plugin[PLUGIN], &another);
-        assert_eq!(fs::read(entry.join(FACTS)).unwrap(), serde_json::to_vec(&another.made).unwrap());
+        assert_eq!(fs::read(entry.join(RECORD)).unwrap(), serde_json::to_vec(&another.record).unwrap());
     }
 }

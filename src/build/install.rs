@@ -7,7 +7,7 @@ use super::Shared;
 use super::export::sealed_closure;
 use super::packages::classic::of_classic_lock;
 use super::packages::unpinned::Unpinned;
-use super::packages::{self, CopiedIn, Package, Packages};
+use super::packages::{self, CopiedIn, LockedPackage, PackageCache};
 use super::report::InstallScripts;
 use super::workspace::Prepared;
 use crate::error::{Error, Result};
@@ -21,20 +21,20 @@ pub fn is_berry(workspace: &Workspace) -> bool {
 }
 
 /// The packages of a plugin's sealed closure; none before it is sealed.
-pub fn closure(shared: &Shared, workspace: &Workspace, plugin: &Plugin) -> Result<Option<Vec<Package>>> {
+pub fn closure(shared: &Shared, workspace: &Workspace, plugin: &Plugin) -> Result<Option<Vec<LockedPackage>>> {
     let bytes = sealed_closure(&shared.options.lock_dir, &workspace.name, plugin)?;
     Ok(bytes.map(|bytes| packages::of_lock(&String::from_utf8_lossy(&bytes))))
 }
 
 /// What a lockfile names.
-pub(super) enum Wanted {
+pub(super) enum LockfilePackages {
     /// Zips of yarn 2 and later.
-    Berry(Vec<Package>),
+    Berry(Vec<LockedPackage>),
     /// Tarballs of classic yarn, by their SHA-512.
     Classic(BTreeSet<String>),
 }
 
-impl Wanted {
+impl LockfilePackages {
     /// Reads a lockfile of the workspace's yarn.
     pub(super) fn of(workspace: &Workspace, lockfile: &[u8]) -> Self {
         let text = String::from_utf8_lossy(lockfile);
@@ -42,7 +42,7 @@ impl Wanted {
     }
 
     /// What of it is in the build's cache without a checksum in the lockfile.
-    pub(super) fn unpinned(&self, packages: &Packages<'_>) -> Result<Unpinned> {
+    pub(super) fn unpinned(&self, packages: &PackageCache<'_>) -> Result<Unpinned> {
         match self {
             Self::Berry(wanted) => packages.unpinned(wanted),
             // Of the mirror only tarballs with a checksum are shared.
@@ -51,7 +51,7 @@ impl Wanted {
     }
 
     /// Takes what yarn fetched of it back into the shared cache.
-    pub(super) fn take_back(&self, packages: &Packages<'_>) -> Result<usize> {
+    pub(super) fn take_back(&self, packages: &PackageCache<'_>) -> Result<usize> {
         match self {
             Self::Berry(wanted) => packages.take_back(wanted),
             Self::Classic(wanted) => packages.take_back_classic(wanted),
@@ -65,29 +65,29 @@ pub(super) fn gather(
     shared: &Shared,
     workspace: &Workspace,
     tree: &std::path::Path,
-    packages: &Packages<'_>,
-) -> Result<Wanted> {
+    packages: &PackageCache<'_>,
+) -> Result<LockfilePackages> {
     let lockfile = tree.join("yarn.lock");
-    let own = Wanted::of(workspace, &fs::read(&lockfile).map_err(Error::io("read", &lockfile))?);
+    let own = LockfilePackages::of(workspace, &fs::read(&lockfile).map_err(Error::io("read", &lockfile))?);
     let mut closures = Vec::new();
     for plugin in &workspace.plugin {
         let bytes = sealed_closure(&shared.options.lock_dir, &workspace.name, plugin)?;
-        closures.extend(bytes.map(|bytes| Wanted::of(workspace, &bytes)));
+        closures.extend(bytes.map(|bytes| LockfilePackages::of(workspace, &bytes)));
     }
     let copied = match &own {
-        Wanted::Berry(wanted) => {
+        LockfilePackages::Berry(wanted) => {
             let mut all = wanted.clone();
             for closure in closures {
-                if let Wanted::Berry(closure) = closure {
+                if let LockfilePackages::Berry(closure) = closure {
                     all.extend(closure);
                 }
             }
             packages.copy_in(&all)?
         }
-        Wanted::Classic(wanted) => {
+        LockfilePackages::Classic(wanted) => {
             let mut all = wanted.clone();
             for closure in closures {
-                if let Wanted::Classic(closure) = closure {
+                if let LockfilePackages::Classic(closure) = closure {
                     all.extend(closure);
                 }
             }

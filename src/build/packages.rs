@@ -34,7 +34,7 @@ const MOST_THREADS: usize = 4;
 
 /// A package that a Berry lockfile names and that yarn keeps as a zip.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Package {
+pub struct LockedPackage {
     /// `@scope/name@npm:1.2.3`, or another reference.
     pub locator: String,
     /// The digits of the locator's hash that stand in the zip's name.
@@ -45,7 +45,7 @@ pub struct Package {
     required: bool,
 }
 
-/// What [`Packages::copy_in`] did.
+/// What [`PackageCache::copy_in`] did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CopiedIn {
     /// How many are in the build's cache now.
@@ -57,7 +57,7 @@ pub struct CopiedIn {
 }
 
 /// The packages of one workspace between the shared cache and its own.
-pub struct Packages<'a> {
+pub struct PackageCache<'a> {
     store: &'a Store,
     /// yarn's global folder of this build.
     own: PathBuf,
@@ -68,7 +68,7 @@ pub struct Packages<'a> {
 }
 
 /// The packages in the text of a Berry lockfile. Those that are made from the workspace's own files are left out.
-pub fn of_lock(text: &str) -> Vec<Package> {
+pub fn of_lock(text: &str) -> Vec<LockedPackage> {
     let mut packages = Vec::new();
     let cache_key = text.lines().find_map(|line| line.strip_prefix("  cacheKey: ")).unwrap_or_default();
     for block in text.split("\n\n") {
@@ -87,7 +87,7 @@ pub fn of_lock(text: &str) -> Vec<Package> {
             // Lockfiles of yarn 2 and 3 say the key once for all.
             None => (cache_key.to_owned(), checksum.to_owned()),
         });
-        packages.push(Package {
+        packages.push(LockedPackage {
             locator: locator.to_owned(),
             hash: locator_hash(name, reference),
             checksum,
@@ -128,7 +128,7 @@ fn is_for_this_platform(conditions: &str) -> bool {
     })
 }
 
-impl<'a> Packages<'a> {
+impl<'a> PackageCache<'a> {
     /// `own` is the build's folder; `repo` the source's repository.
     pub fn new(store: &'a Store, own: &Path, repo: &str) -> Result<Self> {
         let shared = store.kind_dir(Kind::Yarn);
@@ -141,12 +141,12 @@ impl<'a> Packages<'a> {
 
     /// Holds zips without a checksum to those that the lock has sealed.
     #[must_use]
-    pub fn held_to(self, sealed: Unpinned) -> Self {
+    pub fn with_sealed(self, sealed: Unpinned) -> Self {
         Self { sealed, ..self }
     }
 
     /// Those of `packages` in the build's cache that the lockfile has no checksum for.
-    pub fn unpinned(&self, packages: &[Package]) -> Result<Unpinned> {
+    pub fn unpinned(&self, packages: &[LockedPackage]) -> Result<Unpinned> {
         let own = zips(&self.own.join(CACHE))?;
         let mut found = Unpinned::default();
         for package in packages {
@@ -161,7 +161,7 @@ impl<'a> Packages<'a> {
     }
 
     /// Copies what the lockfile names into the build's cache, checked.
-    pub fn copy_in(&self, packages: &[Package]) -> Result<CopiedIn> {
+    pub fn copy_in(&self, packages: &[LockedPackage]) -> Result<CopiedIn> {
         let pinned = self.store.kind_dir(Kind::Yarn).join(CACHE);
         let (shared, unpinned, own) = (zips(&pinned)?, zips(&self.unpinned)?, zips(&self.own.join(CACHE))?);
         let result = Mutex::new(CopiedIn::default());
@@ -178,14 +178,14 @@ impl<'a> Packages<'a> {
                 let (key, path) = (&key, &path);
                 let bytes = fs::read(path).map_err(Error::io("read", path))?;
                 match package.verdict(key, &bytes, is_noted.then_some(path), &self.sealed) {
-                    Verdict::Good => {
+                    ZipCheck::Good => {
                         let name = path.file_name().unwrap_or_default();
                         let to = self.own.join(CACHE).join(name);
                         fs::write(&to, bytes).map_err(Error::io("write", &to))?;
                         found = true;
                     }
-                    Verdict::OtherKey => {}
-                    Verdict::Damaged => {
+                    ZipCheck::OtherKey => {}
+                    ZipCheck::Damaged => {
                         fs::remove_file(path).map_err(Error::io("remove", path))?;
                         done(&|result| result.damaged.push(format!("`{}` ({})", path.display(), package.locator)));
                     }
@@ -205,13 +205,13 @@ impl<'a> Packages<'a> {
     }
 
     /// Those of `packages` that this platform needs and that are not in the build's cache.
-    pub fn missing(&self, packages: &[Package]) -> Result<usize> {
+    pub fn missing(&self, packages: &[LockedPackage]) -> Result<usize> {
         let own = zips(&self.own.join(CACHE))?;
         Ok(packages.iter().filter(|package| package.required && !own.contains_key(&package.hash)).count())
     }
 
     /// Takes back what yarn fetched: only what the lockfile names, and only with its checksum.
-    pub fn take_back(&self, packages: &[Package]) -> Result<usize> {
+    pub fn take_back(&self, packages: &[LockedPackage]) -> Result<usize> {
         let pinned = self.store.kind_dir(Kind::Yarn).join(CACHE);
         let own = zips(&self.own.join(CACHE))?;
         let scratch = self.store.scratch()?;
@@ -231,9 +231,9 @@ impl<'a> Packages<'a> {
                     fs::rename(&new, to).map_err(Error::io("write", to))
                 };
                 let to = match package.verdict(key, &bytes, None, &self.sealed) {
-                    Verdict::Good => pinned.join(name),
-                    Verdict::Damaged => continue,
-                    Verdict::OtherKey => {
+                    ZipCheck::Good => pinned.join(name),
+                    ZipCheck::Damaged => continue,
+                    ZipCheck::OtherKey => {
                         let to = self.unpinned.join(name);
                         place(&beside(&to), hash(&bytes).as_bytes(), "s")?;
                         to
@@ -249,14 +249,14 @@ impl<'a> Packages<'a> {
 }
 
 #[derive(PartialEq, Eq)]
-enum Verdict {
+enum ZipCheck {
     Good,
     /// Made with another compression level or version of the cache: not this lockfile's.
     OtherKey,
     Damaged,
 }
 
-impl Package {
+impl LockedPackage {
     /// The lockfile's checksum for zips with this cache key.
     fn pinned(&self, key: &str) -> Option<&str> {
         self.checksum.as_ref().filter(|(wanted, _)| wanted == key).map(|(_, checksum)| checksum.as_str())
@@ -264,13 +264,13 @@ impl Package {
 
     /// Whether a zip is this package: by the lockfile's checksum, else by what the lock has sealed, else by what was
     /// noted of it in `noted`.
-    fn verdict(&self, key: &str, bytes: &[u8], noted: Option<&Path>, sealed: &Unpinned) -> Verdict {
+    fn verdict(&self, key: &str, bytes: &[u8], noted: Option<&Path>, sealed: &Unpinned) -> ZipCheck {
         let expected = match (self.pinned(key).or_else(|| sealed.get(&self.locator, key)), noted) {
             (Some(checksum), _) => checksum.to_owned(),
             (None, Some(zip)) => fs::read_to_string(beside(zip)).unwrap_or_default(),
-            (None, None) => return Verdict::OtherKey,
+            (None, None) => return ZipCheck::OtherKey,
         };
-        if hash(bytes) == expected { Verdict::Good } else { Verdict::Damaged }
+        if hash(bytes) == expected { ZipCheck::Good } else { ZipCheck::Damaged }
     }
 }
 
@@ -298,13 +298,14 @@ fn zips(folder: &Path) -> Result<HashMap<String, Vec<(String, PathBuf)>>> {
 }
 
 /// Runs `work` for each package on a few threads; the first error wins.
-fn in_parallel(packages: &[Package], work: impl Fn(&Package) -> Result<()> + Sync) -> Result<()> {
+fn in_parallel(packages: &[LockedPackage], work: impl Fn(&LockedPackage) -> Result<()> + Sync) -> Result<()> {
     let next = AtomicUsize::new(0);
     let failed: Mutex<Option<Error>> = Mutex::new(None);
     let threads = thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS);
     // A locator stands once in a lockfile; were it to stand twice, two threads would write one file.
-    let unique: BTreeMap<&str, &Package> = packages.iter().map(|package| (package.hash.as_str(), package)).collect();
-    let unique: Vec<&Package> = unique.into_values().collect();
+    let unique: BTreeMap<&str, &LockedPackage> =
+        packages.iter().map(|package| (package.hash.as_str(), package)).collect();
+    let unique: Vec<&LockedPackage> = unique.into_values().collect();
     thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
@@ -324,7 +325,7 @@ fn in_parallel(packages: &[Package], work: impl Fn(&Package) -> Result<()> + Syn
 mod tests {
     use super::*;
 
-    fn lock(checksum: &str) -> Vec<Package> {
+    fn lock(checksum: &str) -> Vec<LockedPackage> {
         of_lock(&format!(
             "__metadata:\n  version: 8\n  cacheKey: 10c0\n\n\"@babel/runtime@npm:^7.0.0\":\n  version: 7.29.14\n  resolution: \"@babel/runtime@npm:7.29.14\"\n  checksum: 10c0/{checksum}\n  languageName: node\n\n\"native@npm:1.0.0\":\n  version: 1.0.0\n  resolution: \"native@npm:1.0.0\"\n  conditions: os=linux\n\n\"mac@npm:1.0.0\":\n  resolution: \"mac@npm:1.0.0\"\n  conditions: os=darwin & cpu=x64\n\n\"own@workspace:.\":\n  resolution: \"own@workspace:.\"\n"
         ))
@@ -354,7 +355,7 @@ mod tests {
 
         // What a build put in its cache comes back only with the lock's checksum.
         let own = dir.path().join("a");
-        let packages = Packages::new(&store, &own, "https://a").unwrap();
+        let packages = PackageCache::new(&store, &own, "https://a").unwrap();
         fs::write(own.join("cache").join(name), "poison").unwrap();
         fs::write(own.join("cache/unknown-npm-1.0.0-0123456789-10c0.zip"), "x").unwrap();
         assert_eq!(packages.take_back(&good).unwrap(), 0);
@@ -365,10 +366,10 @@ mod tests {
         assert_eq!(fs::read(&shared).unwrap(), b"good");
 
         // Another repository is not given what has no checksum.
-        let other = Packages::new(&store, &dir.path().join("b"), "https://b").unwrap().copy_in(&good).unwrap();
+        let other = PackageCache::new(&store, &dir.path().join("b"), "https://b").unwrap().copy_in(&good).unwrap();
         assert_eq!((other.copied, other.missing.as_slice()), (1, &["native@npm:1.0.0".to_owned()][..]));
         let own = dir.path().join("c");
-        let again = Packages::new(&store, &own, "https://a").unwrap();
+        let again = PackageCache::new(&store, &own, "https://a").unwrap();
         assert_eq!(again.copy_in(&good).unwrap(), CopiedIn { copied: 2, ..CopiedIn::default() });
         assert_eq!(fs::read(own.join("cache").join(&native)).unwrap(), b"native");
 
@@ -376,11 +377,11 @@ mod tests {
         let own_lock = of_lock("\"native@npm:1.0.0\":\n  resolution: \"native@npm:1.0.0\"\n  conditions: os=linux\n");
         let used = again.unpinned(&good).unwrap();
         assert_eq!(used.to_text(), format!("{} 10c0 native@npm:1.0.0\n", hash(b"native")));
-        assert_eq!(again.held_to(used.clone()).take_back(&own_lock).unwrap(), 0);
+        assert_eq!(again.with_sealed(used.clone()).take_back(&own_lock).unwrap(), 0);
         let sealed = |name: &str, digest: &[u8]| {
             let mut sealed = Unpinned::default();
             sealed.insert("native@npm:1.0.0", "10c0", hash(digest));
-            Packages::new(&store, &dir.path().join(name), "https://c").unwrap().held_to(sealed)
+            PackageCache::new(&store, &dir.path().join(name), "https://c").unwrap().with_sealed(sealed)
         };
         let third = sealed("sealed", b"native");
         fs::write(dir.path().join("sealed/cache").join(&native), "nativf").unwrap();
@@ -388,16 +389,16 @@ mod tests {
         fs::write(dir.path().join("sealed/cache").join(&native), "native").unwrap();
         assert_eq!(third.take_back(&own_lock).unwrap(), 1);
         assert_eq!(sealed("sealed too", b"native").copy_in(&own_lock).unwrap().copied, 1);
-        let other = Packages::new(&store, &dir.path().join("e"), "https://a").unwrap();
+        let other = PackageCache::new(&store, &dir.path().join("e"), "https://a").unwrap();
         let mut seal = Unpinned::default();
         seal.insert("native@npm:1.0.0", "10c0", hash(b"others"));
-        let refused = other.held_to(seal).copy_in(&own_lock).unwrap();
+        let refused = other.with_sealed(seal).copy_in(&own_lock).unwrap();
         assert_eq!((refused.copied, refused.damaged.len()), (0, 2));
 
         // A flipped bit is named, removed, and not copied.
         fs::write(&shared, "gooe").unwrap();
         let own = dir.path().join("d");
-        let damaged = Packages::new(&store, &own, "https://a").unwrap().copy_in(&good).unwrap();
+        let damaged = PackageCache::new(&store, &own, "https://a").unwrap().copy_in(&good).unwrap();
         assert_eq!(damaged.missing, ["@babel/runtime@npm:7.29.14", "native@npm:1.0.0"]);
         assert_eq!(damaged.damaged, [format!("`{}` (@babel/runtime@npm:7.29.14)", shared.display())]);
         assert!(!own.join("cache").join(name).exists() && !shared.exists());

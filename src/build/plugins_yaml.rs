@@ -12,7 +12,7 @@ pub const FILE_NAME: &str = "dynamic-plugins.yaml";
 
 /// One entry of the list.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Entry {
+pub struct DynamicPlugin {
     /// `oci://…@sha256:…!<path>` for a pushed image, `./<file>.tgz` for one that was not pushed.
     pub package: String,
     /// Of the `.tgz`; an image carries its own digest.
@@ -41,12 +41,12 @@ pub fn own_config(folder: &Path) -> Option<Value> {
 ///
 /// # Panics
 /// Never: entries are plain data.
-pub fn render(entries: &[Entry], failed: &[String]) -> String {
+pub fn render(entries: &[DynamicPlugin], failed: &[String]) -> String {
     #[derive(Serialize)]
-    struct File<'a> {
-        plugins: &'a [Entry],
+    struct PluginsYaml<'a> {
+        plugins: &'a [DynamicPlugin],
     }
-    let list = serde_yaml::to_string(&File { plugins: entries }).expect("entries are plain data");
+    let list = serde_yaml::to_string(&PluginsYaml { plugins: entries }).expect("entries are plain data");
     let failed: String = failed
         .iter()
         .fold(String::new(), |text, plugin| text + "# Not in this list, since it failed: " + plugin + "\n");
@@ -61,7 +61,7 @@ mod tests {
 
     #[test]
     fn what_failed_is_named_above_the_list() {
-        let entry = Entry { package: "./a.tgz".into(), integrity: None, disabled: false, plugin_config: None };
+        let entry = DynamicPlugin { package: "./a.tgz".into(), integrity: None, disabled: false, plugin_config: None };
         let head = "# Written by `factory build`. Paste the entries into RHDH's dynamic plugins configuration.\n";
         let list = "plugins:\n- package: ./a.tgz\n  disabled: false\n";
         assert_eq!(render(std::slice::from_ref(&entry), &[]), format!("{head}{list}"));

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use sha2::Digest as _;
 
-use super::Options;
+use super::BuildOptions;
 use super::export::sealed_closure;
 use super::packages::split_locator;
 use super::packages::unpinned::Unpinned;
@@ -29,7 +29,7 @@ pub struct FileList(BTreeMap<String, String>);
 
 /// How two packages differ first, in the classes of reproducible.md.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Class {
+pub enum DifferenceClass {
     /// Only the compression or the packing: the files are equal.
     Packing,
     /// The exported `package.json`.
@@ -46,7 +46,7 @@ pub enum Class {
     Other,
 }
 
-impl fmt::Display for Class {
+impl fmt::Display for DifferenceClass {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Packing => "the files are equal: only their packing differs, which is a defect of factory",
@@ -66,7 +66,7 @@ pub struct Difference {
     /// The first file that differs, is missing or is new.
     pub file: Option<String>,
     /// How.
-    pub class: Class,
+    pub class: DifferenceClass,
     /// How many files differ, are missing or are new.
     pub count: usize,
 }
@@ -120,11 +120,11 @@ impl FileList {
         let class_of = |path: &str| {
             let renamed = self.0.contains_key(path) != made.0.contains_key(path);
             let own = path.strip_prefix("node_modules/").is_some_and(|name| embedded.contains(name));
-            if own { Class::Embedded } else { class_of(path, renamed) }
+            if own { DifferenceClass::Embedded } else { class_of(path, renamed) }
         };
         let first = files.iter().min_by_key(|path| (rank(class_of(path)), path.as_str()));
         Difference {
-            class: first.map_or(Class::Packing, |path| class_of(path)),
+            class: first.map_or(DifferenceClass::Packing, |path| class_of(path)),
             file: first.map(|path| (*path).clone()),
             count: files.len(),
         }
@@ -143,28 +143,28 @@ pub fn embedded(closure: &str) -> BTreeSet<String> {
         .collect()
 }
 
-fn rank(class: Class) -> u8 {
+fn rank(class: DifferenceClass) -> u8 {
     match class {
-        Class::Dependency => 0,
-        Class::Embedded => 1,
-        Class::Other => 2,
-        Class::PackageJson => 3,
-        Class::Bundle => 4,
-        Class::BundleName | Class::Packing => 5,
+        DifferenceClass::Dependency => 0,
+        DifferenceClass::Embedded => 1,
+        DifferenceClass::Other => 2,
+        DifferenceClass::PackageJson => 3,
+        DifferenceClass::Bundle => 4,
+        DifferenceClass::BundleName | DifferenceClass::Packing => 5,
     }
 }
 
-fn class_of(path: &str, renamed: bool) -> Class {
+fn class_of(path: &str, renamed: bool) -> DifferenceClass {
     if path == "package.json" {
-        Class::PackageJson
+        DifferenceClass::PackageJson
     } else if path.starts_with("node_modules/") {
-        Class::Dependency
+        DifferenceClass::Dependency
     } else if path.starts_with("embedded/") {
-        Class::Embedded
+        DifferenceClass::Embedded
     } else if path.starts_with("dist-scalprum/") || path.starts_with("dist/static/") {
-        if renamed { Class::BundleName } else { Class::Bundle }
+        if renamed { DifferenceClass::BundleName } else { DifferenceClass::Bundle }
     } else {
-        Class::Other
+        DifferenceClass::Other
     }
 }
 
@@ -180,7 +180,7 @@ fn group(path: &str) -> &str {
 
 /// Whether what lies beside the lock is what it says, and with `--frozen` whether all is sealed: found out before
 /// anything is done.
-pub fn check(options: &Options, workspace: &Workspace) -> Result<()> {
+pub fn check(options: &BuildOptions, workspace: &Workspace) -> Result<()> {
     for plugin in &workspace.plugin {
         if options.must_be_sealed() && plugin.sealed.is_none() {
             return Err(Error::Lock {
@@ -232,13 +232,13 @@ mod tests {
         let made = list(&[("dist-scalprum/a.2.js", "2"), ("node_modules/d/index.js", "2"), ("dist/x.js", "1")]);
         let difference = sealed.difference(&made, &BTreeSet::new());
         assert_eq!(difference.file.as_deref(), Some("node_modules/d"));
-        assert_eq!((difference.class, difference.count), (Class::Dependency, 3));
-        assert_eq!(sealed.difference(&sealed, &BTreeSet::new()).class, Class::Packing);
+        assert_eq!((difference.class, difference.count), (DifferenceClass::Dependency, 3));
+        assert_eq!(sealed.difference(&sealed, &BTreeSet::new()).class, DifferenceClass::Packing);
         // What is embedded lies among the dependencies.
         let own = embedded(
             "\"d@file:./embedded/d::locator=x\":\n  resolution: \"d@file:./embedded/d#x::hash=1\"\n\n\"e@npm:1\":\n  resolution: \"e@npm:1.0.0\"\n",
         );
         assert_eq!(own, BTreeSet::from(["d".to_owned()]));
-        assert_eq!(sealed.difference(&made, &own).class, Class::Embedded);
+        assert_eq!(sealed.difference(&made, &own).class, DifferenceClass::Embedded);
     }
 }

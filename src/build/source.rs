@@ -45,7 +45,7 @@ pub fn lay(shared: &Shared, workspace: &Workspace, to: &Path) -> Result<()> {
     for warning in written.warnings {
         shared.ui.warn(format!("{}: {warning}", workspace.name));
     }
-    hold(shared, workspace, commit, to)
+    check_yarn_lock(shared, workspace, commit, to)
 }
 
 /// Checks a commit out of the cache, where it is fetched to first when there is a network.
@@ -67,7 +67,7 @@ fn lay_commit(shared: &Shared, url: &SourceUrl, commit: &str, to: &Path) -> Resu
 }
 
 /// Holds the commit's `yarn.lock` to the lock: a commit has but one, so the lock is wrong when it names another.
-fn hold(shared: &Shared, workspace: &Workspace, commit: &str, source: &Path) -> Result<()> {
+fn check_yarn_lock(shared: &Shared, workspace: &Workspace, commit: &str, source: &Path) -> Result<()> {
     let path = source.join(&workspace.source.path).join("yarn.lock");
     let found = Sha256::of(fs::read(&path).map_err(Error::io("read", &path))?);
     if found == workspace.source.yarn_lock {
@@ -85,7 +85,7 @@ fn hold(shared: &Shared, workspace: &Workspace, commit: &str, source: &Path) -> 
 
 /// Leaves a copy of a workspace's patched source where the user asked for it; factory never reads it again.
 pub fn leave(shared: &Shared, workspace: &Workspace, source: &Path) -> Result<()> {
-    let Some(to) = shared.options.laid.as_ref().filter(|_| !workspace.source.local) else { return Ok(()) };
+    let Some(to) = shared.options.source_copy.as_ref().filter(|_| !workspace.source.local) else { return Ok(()) };
     let to = if workspace.dir == "." { to.clone() } else { to.join(&workspace.name) };
     fs::create_dir_all(&to).map_err(Error::io("create", &to))?;
     copy(shared, source, &to, &[super::tree::SCALPRUM])

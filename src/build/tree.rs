@@ -7,14 +7,14 @@ use crate::error::{Error, Result};
 use crate::interrupt::Interrupt;
 use crate::lock::{Input, Sha256, Workspace};
 use crate::sandbox::child::{Log, Run, run};
-use crate::sandbox::env::Env;
+use crate::sandbox::env::ChildEnv;
 use crate::sandbox::root::{Isolation, Root};
 
 /// Folder names under a plugin's configuration whose content is laid over the plugin. The seed uses both.
 pub const OVERLAY_FOLDERS: [&str; 2] = ["overlay", "overlays"];
 
 /// Applies patches and overlays to a checked-out workspace.
-pub struct Dressing<'a> {
+pub struct Overlays<'a> {
     /// The workspace.
     pub workspace: &'a Workspace,
     /// The folder of its configuration.
@@ -27,7 +27,7 @@ pub struct Dressing<'a> {
     pub interrupt: &'a Interrupt,
 }
 
-impl Dressing<'_> {
+impl Overlays<'_> {
     /// Applies all patches in the order of their names, then the overlays. Returns how many of each.
     pub async fn apply(&self) -> Result<(usize, usize)> {
         let mut patches = 0;
@@ -90,7 +90,7 @@ impl Dressing<'_> {
         .map(str::to_owned)
         .into();
         let root = Root::new(Isolation::None, PathBuf::new());
-        let env = Env::base(self.workspace.source.epoch).with("PATH", "/usr/bin:/bin:/usr/local/bin");
+        let env = ChildEnv::base(self.workspace.source.epoch).with("PATH", "/usr/bin:/bin:/usr/local/bin");
         let done = run(Run {
             program: Path::new("patch"),
             args: &args,

@@ -4,8 +4,8 @@ use std::fmt;
 use std::path::Path;
 
 use super::artefact::Artefact;
-use super::seal::{Class, Difference, FileList, files_path};
-use super::{Options, export, seal};
+use super::seal::{Difference, DifferenceClass, FileList, files_path};
+use super::{BuildOptions, export, seal};
 use crate::error::{Error, Place, Result};
 use crate::image::EntrySet;
 use crate::lock::text::FILE_NAME;
@@ -34,13 +34,13 @@ impl Verdict {
             Self::Compression => "compression",
             Self::Description => "description",
             Self::Differs(difference) => match difference.class {
-                Class::Packing => "packing",
-                Class::PackageJson => "package.json",
-                Class::BundleName => "bundle-name",
-                Class::Bundle => "bundle",
-                Class::Dependency => "dependency",
-                Class::Embedded => "embedded",
-                Class::Other => "plugin",
+                DifferenceClass::Packing => "packing",
+                DifferenceClass::PackageJson => "package.json",
+                DifferenceClass::BundleName => "bundle-name",
+                DifferenceClass::Bundle => "bundle",
+                DifferenceClass::Dependency => "dependency",
+                DifferenceClass::Embedded => "embedded",
+                DifferenceClass::Other => "plugin",
             },
             Self::Unlisted => "unlisted",
         }
@@ -72,7 +72,7 @@ impl fmt::Display for Verdict {
 
 /// Compares a plugin with its seal.
 pub fn compare(
-    options: &Options,
+    options: &BuildOptions,
     workspace: &Workspace,
     plugin: &Plugin,
     sealed: &Sealed,
@@ -110,7 +110,7 @@ pub fn compare(
     if layer && closure {
         return Ok(if tgz { Verdict::Description } else { Verdict::Compression });
     }
-    let own = made.made.closure.as_deref().map(seal::embedded).unwrap_or_default();
+    let own = made.record.closure.as_deref().map(seal::embedded).unwrap_or_default();
     Ok(list
         .map_or(Verdict::Unlisted, |text| Verdict::Differs(FileList::from_text(&text).difference(&made.files, &own))))
 }
@@ -129,7 +129,7 @@ fn broken_list(path: &Path, is_there: bool) -> Error {
 }
 
 /// Holds what was made to what the lock has sealed.
-pub fn hold(options: &Options, workspace: &Workspace, plugin: &Plugin, made: &Artefact) -> Result<()> {
+pub fn check_sealed(options: &BuildOptions, workspace: &Workspace, plugin: &Plugin, made: &Artefact) -> Result<()> {
     let Some(sealed) = &plugin.sealed else { return Ok(()) };
     let verdict = compare(options, workspace, plugin, sealed, made)?;
     if verdict == Verdict::Reproduced {
@@ -146,7 +146,7 @@ pub fn hold(options: &Options, workspace: &Workspace, plugin: &Plugin, made: &Ar
 }
 
 fn hint(
-    options: &Options,
+    options: &BuildOptions,
     workspace: &Workspace,
     plugin: &Plugin,
     sealed: &Sealed,
@@ -158,11 +158,11 @@ fn hint(
             return "image names, tags and annotations come from the lock, `--tag-prefix` and factory's version".into();
         }
         Verdict::Compression => return "another version of factory may compress otherwise: compare its version".into(),
-        Verdict::Differs(Difference { class: Class::Embedded, .. }) => {
+        Verdict::Differs(Difference { class: DifferenceClass::Embedded, .. }) => {
             "a package of the workspace that the plugin embeds builds otherwise each time: look there for times and paths"
                 .to_owned()
         }
-        Verdict::Differs(Difference { class: Class::Dependency, .. }) if sealed.closure != made.sealed.closure => format!(
+        Verdict::Differs(Difference { class: DifferenceClass::Dependency, .. }) if sealed.closure != made.sealed.closure => format!(
             "compare the closure with `{}`",
             export::closure_path(&options.lock_dir, &workspace.name, &plugin.path).display()
         ),
@@ -175,7 +175,7 @@ fn hint(
             made.sealed.root.as_deref().unwrap_or("the build root")
         );
     }
-    if let Some(file) = &made.made.timed {
+    if let Some(file) = &made.record.timed {
         hint = format!(
             "`{file}` carries the time of its build: code in it uses `process.env.BUILD_INFO`, which the bundler fills; \
              take that use out with a patch or overlay; {hint}"

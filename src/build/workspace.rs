@@ -9,16 +9,16 @@ use futures_util::future::join_all;
 
 use super::artefact::{self, Artefact};
 use super::export::{Export, Exported, Programs};
-use super::packages::Packages;
+use super::packages::PackageCache;
 use super::packages::classic::MIRROR;
 use super::packages::unpinned::Unpinned;
 use super::report::{InstallScripts, PluginReport, WorkspaceReport};
-use super::tree::Dressing;
+use super::tree::Overlays;
 use super::{BuiltWorkspace, Shared, finished, install, seal, verdict};
 use crate::error::{Error, Result};
 use crate::lock::{Plugin, Workspace};
 use crate::sandbox::child::Log;
-use crate::sandbox::env::Env;
+use crate::sandbox::env::ChildEnv;
 use crate::sandbox::root::Root;
 use crate::store::{Entry, Kind, LockGuard, Reading, entry_lock_name};
 use crate::tools::provide::{Provider, npm_settings};
@@ -104,12 +104,12 @@ pub async fn build(shared: &Shared, workspace: &Workspace) -> BuiltWorkspace {
 
 /// The packages without a checksum that the workspace and the closures of its plugins use.
 fn used(shared: &Shared, workspace: &Workspace, prepared: &Prepared, built: &[PluginResult]) -> Result<Unpinned> {
-    let packages = Packages::new(&shared.store, &prepared.work.join("yarn"), &workspace.source.repo)?;
+    let packages = PackageCache::new(&shared.store, &prepared.work.join("yarn"), &workspace.source.repo)?;
     let mut all = prepared.used.clone();
     // What was taken from the cache was sealed with its packages.
     let built = built.iter().filter_map(|(result, _)| result.as_ref().ok().filter(|artefact| !artefact.kept));
-    for closure in built.filter_map(|artefact| artefact.made.closure.as_deref()) {
-        all.merge(install::Wanted::of(workspace, closure.as_bytes()).unpinned(&packages)?);
+    for closure in built.filter_map(|artefact| artefact.record.closure.as_deref()) {
+        all.merge(install::LockfilePackages::of(workspace, closure.as_bytes()).unpinned(&packages)?);
     }
     Ok(all)
 }
@@ -119,7 +119,7 @@ pub(super) struct Prepared {
     /// The workspace's folder in the checkout.
     pub(super) tree: PathBuf,
     pub(super) root: Root,
-    pub(super) env: Env,
+    pub(super) env: ChildEnv,
     pub(super) programs: Programs,
     /// The folder of everything of this build; other processes wait for it.
     pub(super) work: PathBuf,
@@ -170,9 +170,9 @@ async fn prepare(
     let step = ui.step(&workspace.name, "check out");
     tokio::task::block_in_place(|| super::source::lay(shared, workspace, &source))?;
     let tree = if workspace.source.path == "." { source.clone() } else { source.join(&workspace.source.path) };
-    let dressing =
-        Dressing { workspace, config: &options.config_dir.join(&workspace.dir), tree: &tree, log: &log, interrupt };
-    let applied = dressing.apply().await;
+    let overlays =
+        Overlays { workspace, config: &options.config_dir.join(&workspace.dir), tree: &tree, log: &log, interrupt };
+    let applied = overlays.apply().await;
     // Also after a patch that failed: that is when people want to look at it.
     tokio::task::block_in_place(|| super::source::leave(shared, workspace, &source))?;
     let (patches, overlays) = applied?;
@@ -189,7 +189,7 @@ async fn prepare(
     let (yarn_cache, npm_cache) = (work.join("yarn"), work.join("npm"));
     fs::create_dir(&npm_cache).map_err(Error::io("create", &npm_cache))?;
     let sealed = Unpinned::sealed(&options.lock_dir, workspace)?;
-    let packages = Packages::new(store, &yarn_cache, &workspace.source.repo)?.held_to(sealed.clone());
+    let packages = PackageCache::new(store, &yarn_cache, &workspace.source.repo)?.with_sealed(sealed.clone());
     let started = Instant::now();
     let wanted = tokio::task::block_in_place(|| install::gather(shared, workspace, &tree, &packages))?;
     seconds.insert("packages".into(), started.elapsed().as_secs_f64());
@@ -230,7 +230,7 @@ async fn prepare(
         std::os::unix::fs::symlink(target, &link).map_err(Error::io("create", &link))?;
     }
 
-    let mut env = Env::base(workspace.source.epoch);
+    let mut env = ChildEnv::base(workspace.source.epoch);
     env.set("PATH", format!("{}:/usr/bin:/bin", root.inside(&bin).display()))
         .set("HOME", root.inside(&home))
         .set("TMPDIR", root.inside(&work.join("tmp")))
@@ -263,7 +263,7 @@ async fn prepare(
     let exports = !options.fetch_only || to_fetch(shared, workspace, &packages)?;
     let scripts = install::install(shared, workspace, &prepared, &log, exports, seconds).await?;
     tokio::task::block_in_place(|| wanted.take_back(&packages))?;
-    prepared.used = tokio::task::block_in_place(|| hold(shared, workspace, &prepared, &packages, &wanted))?;
+    prepared.used = tokio::task::block_in_place(|| check_sealed(shared, workspace, &prepared, &packages, &wanted))?;
     if exports {
         install::types(shared, workspace, &prepared, &log, seconds).await?;
     }
@@ -279,21 +279,21 @@ fn yarnrc(work: &Path, offline: bool) -> Result<PathBuf> {
 }
 
 /// What of `wanted` has no checksum in its lockfile, held to what the lock has sealed.
-fn hold(
+fn check_sealed(
     shared: &Shared,
     workspace: &Workspace,
     prepared: &Prepared,
-    packages: &Packages<'_>,
-    wanted: &install::Wanted,
+    packages: &PackageCache<'_>,
+    wanted: &install::LockfilePackages,
 ) -> Result<Unpinned> {
     let options = &shared.options;
     let used = wanted.unpinned(packages)?;
-    prepared.sealed.hold(&used, &workspace.name, &options.lock_dir, options.must_be_sealed())?;
+    prepared.sealed.check_sealed(&used, &workspace.name, &options.lock_dir, options.must_be_sealed())?;
     Ok(used)
 }
 
 /// Whether a backend must be exported to get its dependencies into the cache.
-fn to_fetch(shared: &Shared, workspace: &Workspace, packages: &Packages<'_>) -> Result<bool> {
+fn to_fetch(shared: &Shared, workspace: &Workspace, packages: &PackageCache<'_>) -> Result<bool> {
     for plugin in &workspace.plugin {
         if needs_network(shared, workspace, plugin, packages)? {
             return Ok(true);
@@ -393,8 +393,8 @@ async fn plugin_build(
         tokio::task::block_in_place(|| artefact::write(shared, workspace, plugin, &prepared.tree, &exported))?;
     step.done(format!("{} {}", artefact.output.image, short(&artefact.output.digest.to_string())));
     seconds.insert("pack".into(), started.elapsed().as_secs_f64());
-    if !shared.options.judge {
-        verdict::hold(&shared.options, workspace, plugin, &artefact)?;
+    if !shared.options.verify_mode {
+        verdict::check_sealed(&shared.options, workspace, plugin, &artefact)?;
         tokio::task::block_in_place(|| finished::keep(shared, workspace, plugin, &artefact));
     }
     Ok(artefact)
@@ -408,7 +408,7 @@ async fn fetch_closures(
     logs: &Path,
     seconds: &mut BTreeMap<String, f64>,
 ) -> Result<()> {
-    let packages = Packages::new(&shared.store, &prepared.work.join("yarn"), &workspace.source.repo)?;
+    let packages = PackageCache::new(&shared.store, &prepared.work.join("yarn"), &workspace.source.repo)?;
     for (index, plugin) in workspace.plugin.iter().enumerate() {
         if needs_network(shared, workspace, plugin, &packages)? {
             let _slot = shared.slots.acquire().await.map_err(|_| Error::Interrupted)?;
@@ -435,8 +435,8 @@ async fn export(
     }
     let root = prepared.root.with_tmp(&prepared.work.join("tmp"), &tmp, mount);
     let env = prepared.env.clone().with("TMPDIR", root.inside(&tmp));
-    let packages = Packages::new(&shared.store, &prepared.work.join("yarn"), &workspace.source.repo)?
-        .held_to(prepared.sealed.clone());
+    let packages = PackageCache::new(&shared.store, &prepared.work.join("yarn"), &workspace.source.repo)?
+        .with_sealed(prepared.sealed.clone());
     let network = !shared.options.offline && needs_network(shared, workspace, plugin, &packages)?;
     let started = Instant::now();
     let step = shared.ui.step(format!("{} {}", workspace.name, plugin.path), "export");
@@ -457,16 +457,16 @@ async fn export(
     step.done(crate::ui::count(exported.entries.entries().len(), "file"));
     seconds.insert("export".into(), started.elapsed().as_secs_f64());
     if let Some(closure) = &exported.closure {
-        let closure = install::Wanted::of(workspace, closure);
+        let closure = install::LockfilePackages::of(workspace, closure);
         tokio::task::block_in_place(|| closure.take_back(&packages))?;
-        tokio::task::block_in_place(|| hold(shared, workspace, prepared, &packages, &closure))?;
+        tokio::task::block_in_place(|| check_sealed(shared, workspace, prepared, &packages, &closure))?;
     }
     Ok(exported)
 }
 
 /// A backend's export asks the registry for its dependencies until they are sealed and in the cache. A frontend's
 /// bundle is made of what is installed already.
-fn needs_network(shared: &Shared, workspace: &Workspace, plugin: &Plugin, packages: &Packages<'_>) -> Result<bool> {
+fn needs_network(shared: &Shared, workspace: &Workspace, plugin: &Plugin, packages: &PackageCache<'_>) -> Result<bool> {
     if !plugin.role.is_backend() {
         return Ok(false);
     }

@@ -16,7 +16,7 @@ use super::source::SourceArgs;
 use super::{paths, session, summary};
 use crate::build::packages::unpinned::Unpinned;
 use crate::build::report::{self, Report};
-use crate::build::{self, BuiltWorkspace, Options, Shared, plugins_yaml, seal};
+use crate::build::{self, BuildOptions, BuiltWorkspace, Shared, plugins_yaml, seal};
 use crate::config::{Config, TagPrefix, Workspace};
 use crate::error::{Error, Place, Result, exit_code};
 use crate::image::Compression;
@@ -35,14 +35,14 @@ pub struct BuildArgs {
     #[command(flatten)]
     pub(super) source: SourceArgs,
     #[command(flatten)]
-    pub(super) options: BuildOptions,
+    pub(super) options: BuildFlags,
 }
 
 /// How a build is done.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Build options")]
 #[allow(clippy::struct_excessive_bools)] // each is a flag of the command line
-pub struct BuildOptions {
+pub struct BuildFlags {
     /// Where results go [default: /outputs where it exists, else ./outputs]
     #[arg(long, env = "FACTORY_OUTPUT_DIR", value_name = "DIR")]
     pub output_dir: Option<PathBuf>,
@@ -86,7 +86,7 @@ pub(super) fn output_dir_of_environment() -> Option<PathBuf> {
     std::env::var_os("FACTORY_OUTPUT_DIR").filter(|dir| !dir.is_empty()).map(PathBuf::from)
 }
 
-impl BuildOptions {
+impl BuildFlags {
     /// How a build gets at its sources; asks before it empties `--repo-path`.
     pub fn sources(
         &self,
@@ -144,7 +144,7 @@ pub(super) struct Job<'a> {
     /// How sources are reached.
     pub(super) sources: Sources,
     /// How it is done.
-    pub(super) options: &'a BuildOptions,
+    pub(super) options: &'a BuildFlags,
 }
 
 /// The lock, which must be there and fit the configuration, and the configuration.
@@ -206,7 +206,7 @@ pub(super) async fn share(
     job: Job<'_>,
     store: Store,
     output_dir: &Path,
-    judge: bool,
+    verify_mode: bool,
 ) -> Result<Arc<Shared>> {
     let Job { config, lock, lock_file, sources, options: args, .. } = job;
     let isolation = probe(session, &store, args.isolation).await?;
@@ -217,7 +217,7 @@ pub(super) async fn share(
     let output_dir = output_dir.canonicalize().map_err(Error::io("open", output_dir))?;
     let jobs = args.jobs.map_or_else(session::jobs, usize::from);
     Ok(Arc::new(Shared {
-        options: Options {
+        options: BuildOptions {
             config_dir: paths::config_dir(session.global),
             lock_dir: paths::folder_of(lock_file),
             output_dir,
@@ -225,9 +225,9 @@ pub(super) async fn share(
             isolation,
             offline: args.offline,
             fetch_only: args.fetch_only,
-            keeps: !(args.rebuild || args.frozen || args.fetch_only || judge),
+            reuse_cache: !(args.rebuild || args.frozen || args.fetch_only || verify_mode),
             frozen: args.frozen,
-            judge,
+            verify_mode,
             timeout: Duration::from_secs(args.timeout),
             install_scripts: !args.no_install_scripts,
             tag_prefixes: args.prefixes(config, &lock),
@@ -235,7 +235,7 @@ pub(super) async fn share(
             buildah: args.publish.image_builder == BuilderChoice::Buildah,
             network: sources.network,
             local: sources.local,
-            laid: sources.laid,
+            source_copy: sources.source_copy,
         },
         lock,
         store,
@@ -278,7 +278,7 @@ fn write_results(shared: &Shared, built: &[BuiltWorkspace], output_dir: &Path) -
     atomic_file(&output_dir.join(report::FILE_NAME), report.to_json().as_bytes())?;
     let artefacts = built.iter().flat_map(|workspace| workspace.plugins.iter().flatten());
     let entries: Vec<_> = artefacts
-        .map(|artefact| plugins_yaml::Entry {
+        .map(|artefact| plugins_yaml::DynamicPlugin {
             package: match &artefact.output.pushed {
                 Some(pinned) => format!("oci://{pinned}!{}", artefact.output.image_path),
                 None => format!("./{}", artefact.output.tgz),
@@ -322,7 +322,7 @@ fn seal_lock(shared: &Shared, built: &[BuiltWorkspace], lock_file: &Path) -> Res
                 continue;
             }
             let lock_dir = &shared.options.lock_dir;
-            if let Some(closure) = &artefact.made.closure {
+            if let Some(closure) = &artefact.record.closure {
                 atomic_file(&build::export::closure_path(lock_dir, &workspace.name, &plugin.path), closure.as_bytes())?;
             }
             let files = seal::files_path(lock_dir, &workspace.name, &plugin.path);

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::build::BuildOptions;
+use super::build::BuildFlags;
 use super::resolve::{failures, stale_reasons};
 use super::session::Session;
 use crate::config::{Config, Workspace};
@@ -18,7 +18,7 @@ pub fn list(
     config: Config,
     lock: Option<&Lock>,
     names: &[String],
-    options: &BuildOptions,
+    options: &BuildFlags,
 ) -> Result<()> {
     let reasons = lock.map(|lock| stale_reasons(&config, lock, names)).unwrap_or_default();
     let mut text = String::new();

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::build::{BuildOptions, Job, build_now, fresh_lock};
+use super::build::{BuildFlags, Job, build_now, fresh_lock};
 use super::paths;
 use super::publish::PublishArgs;
 use super::repo_path::Sources;
@@ -50,8 +50,8 @@ pub struct StepArgs {
 
 impl StepArgs {
     /// The options of a build that does it this way, with the network and the lock as it is.
-    pub(super) fn build_options(&self) -> BuildOptions {
-        BuildOptions {
+    pub(super) fn build_options(&self) -> BuildFlags {
+        BuildFlags {
             output_dir: None,
             jobs: self.jobs,
             isolation: self.isolation,
@@ -71,7 +71,7 @@ impl StepArgs {
 pub(super) async fn run(session: &Session<'_>, args: &FetchArgs) -> Result<()> {
     let lock_file = paths::lock_file(session.global);
     let (lock, config) = fresh_lock(session, &lock_file, &args.source, &args.workspaces)?;
-    let options = BuildOptions { fetch_only: true, ..args.steps.build_options() };
+    let options = BuildFlags { fetch_only: true, ..args.steps.build_options() };
     let sources = Sources::unseen(&config, &args.source);
     let job = Job { config: &config, lock, lock_file: &lock_file, names: &args.workspaces, sources, options: &options };
     let fetched = build_now(session, job).await;

@@ -7,7 +7,7 @@ use clap::{ArgAction, Args, ValueEnum};
 
 use super::attach::{self, AttachArgs, Attaching};
 use super::session::Session;
-use crate::build::{BuiltWorkspace, Options, choose};
+use crate::build::{BuildOptions, BuiltWorkspace, choose};
 use crate::config::{Config, Workspace};
 use crate::error::{Error, Result};
 use crate::image::limits::{PlannedImage, check_distinct};
@@ -138,7 +138,7 @@ pub async fn prepare(
     lock: &Lock,
     names: &[String],
     args: &PublishArgs,
-    build: &Options,
+    build: &BuildOptions,
 ) -> Result<Option<Publication>> {
     if let Some(warning) = args.compression().warning() {
         session.ui.warn(warning);

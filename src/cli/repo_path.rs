@@ -20,7 +20,7 @@ pub struct Sources {
     /// The local tree of workspaces that are not pinned.
     pub local: Option<PathBuf>,
     /// Where a copy of the patched source is left.
-    pub laid: Option<PathBuf>,
+    pub source_copy: Option<PathBuf>,
 }
 
 impl Sources {
@@ -28,7 +28,7 @@ impl Sources {
     pub fn unseen(config: &Config, args: &SourceArgs) -> Self {
         let local = config.workspaces.iter().any(|workspace| workspace.source.local.is_some()) || args.use_local;
         let folder = args.repo_path.clone().unwrap_or_else(|| MOUNT.into());
-        Self { network: args.network(), local: local.then_some(folder), laid: None }
+        Self { network: args.network(), local: local.then_some(folder), source_copy: None }
     }
 }
 
@@ -57,7 +57,7 @@ pub fn prepare(
     for place in places.iter().filter(|place| has_entries(place)) {
         make_room(session, place, output_dir, clean)?;
     }
-    Ok(Sources { laid: Some(folder), ..unseen })
+    Ok(Sources { source_copy: Some(folder), ..unseen })
 }
 
 fn has_entries(folder: &Path) -> bool {

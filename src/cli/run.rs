@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::build::{BuildOptions, Job, build_now};
+use super::build::{BuildFlags, Job, build_now};
 use super::resolve::{ResolveOptions, broken, failures, read_lock, resolve_now, stale_reasons, write};
 use super::session::Session;
 use super::source::SourceArgs;
@@ -24,7 +24,7 @@ pub struct RunArgs {
     #[command(flatten)]
     pub(super) resolve: ResolveOptions,
     #[command(flatten)]
-    pub(super) build: BuildOptions,
+    pub(super) build: BuildFlags,
 }
 
 pub(super) async fn run(session: &Session<'_>, args: &RunArgs) -> Result<()> {

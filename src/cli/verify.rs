@@ -142,7 +142,7 @@ fn judge(shared: &Arc<Shared>, names: &[String], built: &[BuiltWorkspace]) -> Re
                 (Some(Ok(made)), Some(sealed)) => {
                     let verdict = verdict::compare(&shared.options, &workspace, plugin, sealed, made)?;
                     one.verdict = verdict.as_str().into();
-                    one.message = match &made.made.timed {
+                    one.message = match &made.record.timed {
                         Some(file) if verdict != Verdict::Reproduced => {
                             format!("{verdict}; `{file}` carries the time of its build (`process.env.BUILD_INFO`)")
                         }

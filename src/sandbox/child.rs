@@ -16,7 +16,7 @@ use tokio::process::{Child, Command};
 use crate::error::{Error, Result};
 use crate::interrupt::Interrupt;
 use crate::sandbox::enter::CANNOT_ENTER;
-use crate::sandbox::env::Env;
+use crate::sandbox::env::ChildEnv;
 use crate::sandbox::root::Root;
 
 /// Lines of a failed child's output that are shown with its error.
@@ -67,7 +67,7 @@ pub struct Run<'a> {
     /// The working directory: a path outside, in a folder that the root shows.
     pub cwd: &'a Path,
     /// The whole environment.
-    pub env: &'a Env,
+    pub env: &'a ChildEnv,
     /// The view of the file system.
     pub root: &'a Root,
     /// Whether the network is needed.
@@ -82,7 +82,7 @@ pub struct Run<'a> {
 
 /// Why a child did not end well.
 #[derive(Debug)]
-pub enum Failure {
+pub enum ChildFailure {
     /// It ended with this code, having said this last.
     Code(i32, Vec<String>),
     /// It was ended after the time limit, having said this last.
@@ -93,7 +93,7 @@ pub enum Failure {
     Start(String),
 }
 
-impl Failure {
+impl ChildFailure {
     /// The error for the user: `what` is like "`yarn install` failed for workspace `todo`".
     pub fn into_error(self, what: &str, log: &Log, hint: &str) -> Error {
         let see = format!("see the whole output in `{}`", log.path().display());
@@ -112,9 +112,9 @@ impl Failure {
 }
 
 /// Runs a child to its end; its stdout (up to 64 MiB) is returned, and with stderr streamed to the log.
-pub async fn run(run: Run<'_>) -> Result<String, Failure> {
+pub async fn run(run: Run<'_>) -> Result<String, ChildFailure> {
     if run.interrupt.is_set() {
-        return Err(Failure::Interrupted);
+        return Err(ChildFailure::Interrupted);
     }
     let entered = run.root.command(run.program, run.args, run.cwd, run.env, run.network);
     run.log.line(&format!("$ {} {}", run.program.display(), run.args.join(" ")));
@@ -137,7 +137,7 @@ pub async fn run(run: Run<'_>) -> Result<String, Failure> {
     command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
     command.process_group(0).kill_on_drop(true);
     let mut child =
-        command.spawn().map_err(|e| Failure::Start(format!("cannot start `{}`: {e}", run.program.display())))?;
+        command.spawn().map_err(|e| ChildFailure::Start(format!("cannot start `{}`: {e}", run.program.display())))?;
 
     let _lifeline = child.stdin.take();
     // Forgotten by the child once it has been waited for.
@@ -148,15 +148,15 @@ pub async fn run(run: Run<'_>) -> Result<String, Failure> {
     let last = || tail.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect::<Vec<String>>();
 
     let status = tokio::select! {
-        status = child.wait() => status.map_err(|e| Failure::Start(format!("lost the child: {e}")))?,
+        status = child.wait() => status.map_err(|e| ChildFailure::Start(format!("lost the child: {e}")))?,
         () = run.interrupt.wait() => {
             end(&mut child).await;
-            return Err(Failure::Interrupted);
+            return Err(ChildFailure::Interrupted);
         }
         () = tokio::time::sleep(run.timeout) => {
             end(&mut child).await;
             run.log.line(&format!("ended after {}", crate::ui::seconds(run.timeout)));
-            return Err(Failure::Timeout(run.timeout, last()));
+            return Err(ChildFailure::Timeout(run.timeout, last()));
         }
     };
     // A grandchild may hold the pipes open; it is in the group, so it ends here (in a namespace it has ended already).
@@ -167,9 +167,9 @@ pub async fn run(run: Run<'_>) -> Result<String, Failure> {
     match status.code() {
         Some(0) => Ok(stdout),
         Some(code) if code == i32::from(CANNOT_ENTER) => {
-            Err(Failure::Start(format!("cannot enter the build root: {}", last().join(" "))))
+            Err(ChildFailure::Start(format!("cannot enter the build root: {}", last().join(" "))))
         }
-        code => Err(Failure::Code(code.unwrap_or_else(|| 128 + signal_of(status)), last())),
+        code => Err(ChildFailure::Code(code.unwrap_or_else(|| 128 + signal_of(status)), last())),
     }
 }
 

@@ -24,9 +24,9 @@ pub const CA_PATHS: &[&str] = &["NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE", "SSL_CER
 
 /// The variables of a child, complete: nothing else is inherited.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Env(BTreeMap<String, OsString>);
+pub struct ChildEnv(BTreeMap<String, OsString>);
 
-impl Env {
+impl ChildEnv {
     /// What every child has, whatever machine, user, locale or time zone factory runs in.
     ///
     /// `epoch` is the locked commit's committer time in seconds: `SOURCE_DATE_EPOCH` (reproducible-builds.org).
@@ -87,7 +87,7 @@ mod tests {
 
     #[test]
     fn only_the_network_settings_come_from_outside() {
-        let env = Env::base(7);
+        let env = ChildEnv::base(7);
         let own = ["CI", "FORCE_COLOR", "LANG", "LC_ALL", "NO_COLOR", "SOURCE_DATE_EPOCH", "TZ"];
         for (name, _) in env.iter() {
             assert!(own.contains(&name.as_str()) || PASSED.contains(&name.as_str()), "`{name}` leaks into builds");

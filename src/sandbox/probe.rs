@@ -46,7 +46,7 @@ async fn try_isolation(store: &Store, isolation: Isolation) -> Result<(), String
     }
     let mut root = root::Root::new(isolation, mount);
     root.show(&tmp, "tmp", true);
-    let env = env::Env::base(0);
+    let env = env::ChildEnv::base(0);
     let entered = root.command(std::path::Path::new("/usr/bin/true"), &[], &tmp, &env, false);
     let mut child = tokio::process::Command::new(&entered.program)
         .args(&entered.args)

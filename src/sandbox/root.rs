@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::sandbox::env::{CA_PATHS, Env};
+use crate::sandbox::env::{CA_PATHS, ChildEnv};
 
 /// The folder of all fixed paths inside a build root.
 pub const BUILD: &str = "/build";
@@ -111,7 +111,14 @@ impl Root {
     }
 
     /// The program and arguments that run `program` in this root, in the folder `cwd` (an outside path).
-    pub(super) fn command(&self, program: &Path, args: &[String], cwd: &Path, env: &Env, network: bool) -> Entered {
+    pub(super) fn command(
+        &self,
+        program: &Path,
+        args: &[String],
+        cwd: &Path,
+        env: &ChildEnv,
+        network: bool,
+    ) -> Entered {
         let user = match self.isolation {
             Isolation::None => {
                 return Entered { program: program.into(), args: args.to_vec(), cwd: Some(cwd.into()) };
@@ -142,7 +149,7 @@ fn clean_join(base: &Path, rest: &Path) -> PathBuf {
 }
 
 /// The CA files named in the environment are shown where they are, else every download fails.
-fn ca_binds(env: &Env) -> impl Iterator<Item = Bind> + '_ {
+fn ca_binds(env: &ChildEnv) -> impl Iterator<Item = Bind> + '_ {
     CA_PATHS.iter().filter_map(|name| env.get(name)).filter_map(|value| {
         let path = PathBuf::from(value);
         let already = ["/etc", "/usr"].iter().any(|top| path.starts_with(top));

@@ -11,7 +11,7 @@ use crate::lock::text::COMPANION;
 use crate::lock::{Cli, Integrity, Sha256, Tools, Yarn};
 use crate::npm::registry::{NpmRegistry, unpack};
 use crate::sandbox::child::{Log, Run, run};
-use crate::sandbox::env::Env;
+use crate::sandbox::env::ChildEnv;
 use crate::sandbox::root::{Isolation, Root};
 use crate::store::{Entry, Found, Kind, Reading, Store};
 use crate::ui::Ui;
@@ -235,7 +235,7 @@ impl Npm<'_> {
             .show(self.npm, "tools/npm", false);
         let node = root.inside(&self.node.join("bin/node"));
         let bin = node.parent().unwrap_or(Path::new("/")).to_string_lossy().into_owned();
-        let mut env = Env::base(0);
+        let mut env = ChildEnv::base(0);
         env.set("PATH", format!("{bin}:/usr/bin:/bin"));
         env.set("HOME", root.inside(&home)).set("TMPDIR", root.inside(&tmp));
         npm_settings(&mut env, &root.inside(self.cache), &self.registry.address());
@@ -258,7 +258,7 @@ impl Npm<'_> {
 }
 
 /// npm's settings: the registry the machine uses, and nothing of the user's.
-pub fn npm_settings(env: &mut Env, cache: &Path, registry: &str) {
+pub fn npm_settings(env: &mut ChildEnv, cache: &Path, registry: &str) {
     if !registry.is_empty() {
         env.set("npm_config_registry", registry);
     }

@@ -9,11 +9,11 @@ use std::process::Command;
 use std::sync::atomic::AtomicBool;
 
 use factory::Error;
-use factory::build::artefact::{Artefact, Made};
+use factory::build::artefact::{Artefact, PackageRecord};
 use factory::build::checkout::checkout;
 use factory::build::report::Output;
 use factory::build::seal::{FileList, files_path};
-use factory::build::{Options, verdict};
+use factory::build::{BuildOptions, verdict};
 use factory::image::{Compression, EntrySet};
 use factory::lock::{Integrity, Lock, Sealed, SealedPackages, Sha256};
 use factory::sandbox::root::Isolation;
@@ -433,7 +433,7 @@ fn made(dir: &Path) -> Artefact {
     };
     let sealed = Sealed { closure: None, tgz: packed.tgz, image: image.digest, layer: image.diff_id, root: None };
     let files = FileList::of(&EntrySet::new(Vec::new()).unwrap()).unwrap();
-    let made = Made {
+    let record = PackageRecord {
         name: "todo-backend-dynamic".into(),
         version: "1.0.0".into(),
         package_json: "{}".into(),
@@ -443,11 +443,11 @@ fn made(dir: &Path) -> Artefact {
         timed: None,
         config: None,
     };
-    Artefact { output, image, config: None, sealed, made, files, kept: false }
+    Artefact { output, image, config: None, sealed, record, files, kept: false }
 }
 
-fn options(dir: &Path) -> Options {
-    Options {
+fn options(dir: &Path) -> BuildOptions {
+    BuildOptions {
         config_dir: dir.into(),
         lock_dir: dir.into(),
         output_dir: dir.into(),
@@ -455,12 +455,12 @@ fn options(dir: &Path) -> Options {
         isolation: Isolation::None,
         offline: true,
         fetch_only: false,
-        keeps: false,
+        reuse_cache: false,
         frozen: true,
-        judge: false,
+        verify_mode: false,
         network: Network::default(),
         local: None,
-        laid: None,
+        source_copy: None,
         timeout: std::time::Duration::ZERO,
         install_scripts: true,
         tag_prefixes: std::collections::BTreeMap::new(),
@@ -478,21 +478,22 @@ fn in_the_seal() {
     let list = files_path(dir.path(), &workspace.name, "plugins/a");
     fs::create_dir_all(list.parent().unwrap()).unwrap();
     fs::write(&list, made.files.to_text()).unwrap();
-    let hold = |change: &dyn Fn(&mut Sealed)| {
+    let check = |change: &dyn Fn(&mut Sealed)| {
         let mut plugin = workspace.plugin[0].clone();
         let mut sealed = made.sealed.clone();
         change(&mut sealed);
         plugin.sealed = Some(sealed);
-        verdict::hold(&options, workspace, &plugin, &made).map_err(|error| (error.exit_code(), error.to_string()))
+        verdict::check_sealed(&options, workspace, &plugin, &made)
+            .map_err(|error| (error.exit_code(), error.to_string()))
     };
-    assert_eq!(hold(&|_| {}), Ok(()));
+    assert_eq!(check(&|_| {}), Ok(()));
     let not_sealed = "plugin `plugins/a` of workspace `todo` is not what the lock has sealed: its files are equal, ";
     assert_eq!(
-        hold(&|sealed| sealed.tgz = Integrity::of("")),
+        check(&|sealed| sealed.tgz = Integrity::of("")),
         Err((4, format!("{not_sealed}only their compression differs")))
     );
     assert_eq!(
-        hold(&|sealed| sealed.image = Sha256::of("")),
+        check(&|sealed| sealed.image = Sha256::of("")),
         Err((4, format!("{not_sealed}but the image's description differs")))
     );
     let (other, layer) = (Sha256::of(""), made.sealed.layer);
@@ -502,8 +503,8 @@ fn in_the_seal() {
          ({layer})",
         place.display()
     );
-    assert_eq!(hold(&|sealed| sealed.layer = other), Err((3, error)));
+    assert_eq!(check(&|sealed| sealed.layer = other), Err((3, error)));
     fs::write(&list, "0123456789abcdef x\n").unwrap();
     let error = format!("{}: is not the list of the files that the lock has sealed", list.display());
-    assert_eq!(hold(&|_| {}), Err((3, error)));
+    assert_eq!(check(&|_| {}), Err((3, error)));
 }

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use sha2::{Digest as _, Sha512};
 
-use super::Packages;
+use super::PackageCache;
 use crate::error::{Error, Result};
 use crate::lock::Integrity;
 use crate::store::Kind;
@@ -26,7 +26,7 @@ pub fn of_classic_lock(text: &str) -> BTreeSet<String> {
     each.filter_map(|one| one.parse::<Integrity>().ok()).map(|integrity| integrity.hex()).collect()
 }
 
-impl Packages<'_> {
+impl PackageCache<'_> {
     /// Copies the tarballs of `wanted` into the build's mirror. Returns those that were damaged, and are removed.
     pub fn copy_in_classic(&self, wanted: &BTreeSet<String>) -> Result<Vec<String>> {
         let (shared, own) = (self.store.kind_dir(Kind::Yarn).join(MIRROR), self.own.join(MIRROR));
@@ -103,7 +103,7 @@ mod tests {
         assert_eq!(wanted.len(), 1);
 
         let own = dir.path().join("a");
-        let packages = Packages::new(&store, &own, "https://a").unwrap();
+        let packages = PackageCache::new(&store, &own, "https://a").unwrap();
         assert!(packages.copy_in_classic(&wanted).unwrap().is_empty());
         fs::write(own.join("mirror/a-1.0.0.tgz"), "poison").unwrap();
         assert_eq!(packages.take_back_classic(&wanted).unwrap(), 0);
@@ -111,14 +111,14 @@ mod tests {
         assert_eq!(packages.take_back_classic(&wanted).unwrap(), 1);
 
         let own = dir.path().join("b");
-        let packages = Packages::new(&store, &own, "https://a").unwrap();
+        let packages = PackageCache::new(&store, &own, "https://a").unwrap();
         assert!(packages.copy_in_classic(&wanted).unwrap().is_empty());
         assert_eq!(fs::read(own.join("mirror/a-1.0.0.tgz")).unwrap(), b"good");
 
         let shared = fs::read_dir(store.kind_dir(Kind::Yarn).join(MIRROR)).unwrap().next().unwrap().unwrap().path();
         fs::write(&shared, "gooe").unwrap();
         let own = dir.path().join("c");
-        let packages = Packages::new(&store, &own, "https://a").unwrap();
+        let packages = PackageCache::new(&store, &own, "https://a").unwrap();
         assert_eq!(packages.copy_in_classic(&wanted).unwrap(), [format!("`{}`", shared.display())]);
         assert!(!own.join("mirror/a-1.0.0.tgz").exists() && !shared.exists());
     }

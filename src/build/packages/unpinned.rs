@@ -77,7 +77,7 @@ impl Unpinned {
     }
 
     /// Holds what a build uses to this list. With `frozen`, all of it must be in the list.
-    pub fn hold(&self, used: &Self, workspace: &str, lock_dir: &Path, frozen: bool) -> Result<()> {
+    pub fn check_sealed(&self, used: &Self, workspace: &str, lock_dir: &Path, frozen: bool) -> Result<()> {
         let mut unlisted = Vec::new();
         for ((locator, key), found) in &used.0 {
             match self.get(locator, key) {
@@ -127,23 +127,23 @@ mod tests {
     fn a_build_is_held_to_the_list_and_frozen_to_all_of_it() {
         let sealed = list(&[("@b/x64@npm:1.0.0", "00"), ("a@npm:1.0.0", "11")]);
         assert_eq!(sealed.to_text(), "00 10c0 @b/x64@npm:1.0.0\n11 10c0 a@npm:1.0.0\n");
-        let hold = |used: &Unpinned, frozen| {
-            let held = sealed.hold(used, "todo", Path::new("/l"), frozen);
+        let check = |used: &Unpinned, frozen| {
+            let held = sealed.check_sealed(used, "todo", Path::new("/l"), frozen);
             held.map_err(|error| (error.exit_code(), error.to_string()))
         };
-        assert_eq!(hold(&list(&[("a@npm:1.0.0", "11")]), true), Ok(()));
+        assert_eq!(check(&list(&[("a@npm:1.0.0", "11")]), true), Ok(()));
         let other = "package `a@npm:1.0.0` of workspace `todo` does not match its checksum: expected 11 (SHA-512 of \
                      yarn's zip), found 12";
         for frozen in [false, true] {
-            assert_eq!(hold(&list(&[("a@npm:1.0.0", "12")]), frozen), Err((5, other.to_owned())));
+            assert_eq!(check(&list(&[("a@npm:1.0.0", "12")]), frozen), Err((5, other.to_owned())));
         }
         let arm64 = list(&[("@b/arm64@npm:1.0.0", "22")]);
-        assert_eq!(hold(&arm64, false), Ok(()));
+        assert_eq!(check(&arm64, false), Ok(()));
         let unlisted = format!(
             "/l/factory.lock: workspace `todo` was sealed without packages that it needs on {}: `@b/arm64@npm:1.0.0`",
             platform().unwrap()
         );
-        assert_eq!(hold(&arm64, true), Err((3, unlisted)));
+        assert_eq!(check(&arm64, true), Err((3, unlisted)));
     }
 
     #[test]
