@@ -63,7 +63,7 @@ fn texts_to_human(bencher: divan::Bencher<'_, '_>) {
         let read = side::both(|| Ok::<_, ()>(read(black_box(&old))), || Ok(read(black_box(&new))));
         let (old, new) = read.expect("both are locks");
         let diff = compare(&old, &new, None).expect("both are locks");
-        human::render(&diff, human::Options::default())
+        human::render(&diff, human::HumanOptions::default())
     });
 }
 
@@ -93,7 +93,7 @@ fn comparison(bencher: divan::Bencher<'_, '_>) {
 fn rendering(bencher: divan::Bencher<'_, '_>, format: &str) {
     let diff = compare(&read(&text(false)), &read(&text(true)), None).expect("both are locks");
     bencher.bench_local(|| match format {
-        "human" => human::render(&diff, human::Options::default()),
+        "human" => human::render(&diff, human::HumanOptions::default()),
         "json" => json::render(&diff),
         "markdown" => markdown::render(&diff),
         _ => html::render(&diff),

@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::release::Release;
-use super::step::Step;
+use super::step::VersionStep;
 use crate::lock::{ArgsFrom, Integrity, Role, Sha256};
 
 /// The format of the JSON.
@@ -147,7 +147,7 @@ pub struct Change {
     pub plugin: Option<String>,
     /// What changed.
     #[serde(flatten)]
-    pub what: What,
+    pub what: ChangeKind,
 }
 
 /// How a change is marked, readable without colour.
@@ -155,7 +155,7 @@ pub struct Change {
 pub enum Mark {
     /// To be looked at.
     #[serde(rename = "!")]
-    Look,
+    Review,
     /// Added.
     #[serde(rename = "+")]
     Added,
@@ -174,7 +174,7 @@ impl Mark {
     /// The sign.
     pub fn as_str(self) -> &'static str {
         match self {
-            Self::Look => "!",
+            Self::Review => "!",
             Self::Added => "+",
             Self::Removed => "-",
             Self::Changed => "~",
@@ -192,15 +192,15 @@ impl fmt::Display for Mark {
 /// What changed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case", rename_all_fields = "kebab-case")]
-pub enum What {
+pub enum ChangeKind {
     /// The RHDH release that plugins are computed against.
     Host {
         /// Before.
         #[serde(skip_serializing_if = "Option::is_none")]
-        from: Option<Host>,
+        from: Option<RhdhRelease>,
         /// Now.
         #[serde(skip_serializing_if = "Option::is_none")]
-        to: Option<Host>,
+        to: Option<RhdhRelease>,
     },
     /// The Backstage version: of the release, or the one a workspace's code says it is for.
     Backstage {
@@ -212,7 +212,7 @@ pub enum What {
         to: Option<String>,
         /// How far.
         #[serde(skip_serializing_if = "Option::is_none")]
-        step: Option<Step>,
+        step: Option<VersionStep>,
     },
     /// A package that plugins take from the host.
     HostPackage {
@@ -234,7 +234,7 @@ pub enum What {
         to: Option<Pin>,
         /// How far.
         #[serde(skip_serializing_if = "Option::is_none")]
-        step: Option<Step>,
+        step: Option<VersionStep>,
     },
     /// Packages in rhdh-cli's own tree.
     ToolPackages {
@@ -246,7 +246,7 @@ pub enum What {
     /// A workspace is new.
     WorkspaceAdded {
         /// Its source.
-        source: Source,
+        source: ReleaseSource,
         /// How many plugins it has.
         plugins: usize,
         /// Of them, those that came from elsewhere.
@@ -255,7 +255,7 @@ pub enum What {
     /// A workspace is gone.
     WorkspaceRemoved {
         /// Its source.
-        source: Source,
+        source: ReleaseSource,
         /// How many plugins it had.
         plugins: usize,
         /// Of them, those that went elsewhere.
@@ -273,9 +273,9 @@ pub enum What {
     /// Another commit, or another ref is asked for.
     Commit {
         /// Before.
-        from: Source,
+        from: ReleaseSource,
         /// Now.
-        to: Source,
+        to: ReleaseSource,
         /// The commits between, where the repository's host shows them.
         #[serde(skip_serializing_if = "Option::is_none")]
         link: Option<String>,
@@ -313,7 +313,7 @@ pub enum What {
         version: Option<String>,
         /// Its arguments.
         #[serde(skip_serializing_if = "Vec::is_empty")]
-        arguments: Vec<Argument>,
+        arguments: Vec<ExplainedArgument>,
     },
     /// A plugin is gone.
     PluginRemoved {
@@ -340,7 +340,7 @@ pub enum What {
         /// Now.
         to: String,
         /// How far.
-        step: Step,
+        step: VersionStep,
     },
     /// The package in the plugin's folder has another name.
     PluginPackage {
@@ -359,14 +359,14 @@ pub enum What {
     /// The arguments of the plugin's export.
     Arguments {
         /// New ones.
-        added: Vec<Argument>,
+        added: Vec<ExplainedArgument>,
         /// Those that are gone.
-        removed: Vec<Argument>,
+        removed: Vec<ExplainedArgument>,
         /// The same ones in another order.
         #[serde(skip_serializing_if = "std::ops::Not::not")]
         reordered: bool,
         /// Where they come from.
-        origin: Origin,
+        origin: ArgumentsOrigin,
     },
     /// The plugin's private dependencies.
     Dependencies {
@@ -376,7 +376,7 @@ pub enum What {
     /// What was made of the plugin.
     Output {
         /// The verdict.
-        verdict: Verdict,
+        verdict: OutputVerdict,
         /// Which inputs changed.
         inputs: Vec<InputClass>,
         /// Which outputs changed.
@@ -396,7 +396,7 @@ pub enum What {
 /// An RHDH release.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
-pub struct Host {
+pub struct RhdhRelease {
     /// What was asked for.
     pub requested: String,
     /// RHDH's own version.
@@ -434,7 +434,7 @@ pub struct PackageChange {
     pub change: PackageMove,
     /// How far its newest version moved; absent when it did not.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub step: Option<Step>,
+    pub step: Option<VersionStep>,
 }
 
 /// What became of a package.
@@ -509,7 +509,7 @@ pub enum Evidence {
 /// The source of a workspace.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
-pub struct Source {
+pub struct ReleaseSource {
     /// The repository.
     pub repo: String,
     /// The branch, tag or commit asked for; empty for the default branch.
@@ -557,7 +557,7 @@ pub enum FileChange {
 /// An argument, and why.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
-pub struct Argument {
+pub struct ExplainedArgument {
     /// `--flag value`
     pub argument: String,
     /// Why it was there, or is.
@@ -571,7 +571,7 @@ pub struct Argument {
 /// Where arguments came from, before and now.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
-pub struct Origin {
+pub struct ArgumentsOrigin {
     /// Before.
     pub from: ArgsFrom,
     /// Now.
@@ -581,7 +581,7 @@ pub struct Origin {
 /// The verdict over a sealed output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
-pub enum Verdict {
+pub enum OutputVerdict {
     /// Other inputs, other output: as it should be.
     Changed,
     /// Equal inputs, other output: the build is not reproducible.
@@ -675,12 +675,12 @@ impl Diff {
 impl Change {
     /// True when something moved by a major: a tool, a host package (or one that is gone), a plugin, a dependency.
     pub fn is_major(&self) -> bool {
-        let major = |step: &Option<Step>| *step == Some(Step::Major);
+        let major = |step: &Option<VersionStep>| *step == Some(VersionStep::Major);
         match &self.what {
-            What::Backstage { step, .. } | What::Tool { step, .. } => major(step),
-            What::HostPackage { package, .. } => major(&package.step) || package.change == PackageMove::Removed,
-            What::PluginVersion { step, .. } => *step == Step::Major,
-            What::ToolPackages { packages, .. } | What::Dependencies { packages } => {
+            ChangeKind::Backstage { step, .. } | ChangeKind::Tool { step, .. } => major(step),
+            ChangeKind::HostPackage { package, .. } => major(&package.step) || package.change == PackageMove::Removed,
+            ChangeKind::PluginVersion { step, .. } => *step == VersionStep::Major,
+            ChangeKind::ToolPackages { packages, .. } | ChangeKind::Dependencies { packages } => {
                 packages.iter().any(|package| major(&package.step))
             }
             _ => false,
@@ -690,14 +690,14 @@ impl Change {
     /// The workspace that what moved was in, when it has another name now.
     pub fn came_from(&self) -> Option<&str> {
         match &self.what {
-            What::WorkspaceMoved { from, .. } => Some(&from.name),
-            What::PluginMoved { from, .. } => Some(&from.workspace),
+            ChangeKind::WorkspaceMoved { from, .. } => Some(&from.name),
+            ChangeKind::PluginMoved { from, .. } => Some(&from.workspace),
             _ => None,
         }
     }
 
     /// True when equal inputs gave another output.
     pub fn is_unreproducible(&self) -> bool {
-        matches!(self.what, What::Output { verdict: Verdict::Unreproducible, .. })
+        matches!(self.what, ChangeKind::Output { verdict: OutputVerdict::Unreproducible, .. })
     }
 }

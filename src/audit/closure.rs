@@ -6,24 +6,24 @@ use std::path::Path;
 use serde::Deserialize;
 
 use super::change::{PackageChange, PackageMove};
-use super::step::{Step, package_change};
+use super::step::{VersionStep, package_change};
 use crate::error::{Error, Place, Result};
 use crate::yarn::lockfile::{YarnEntry, YarnLock};
 
 /// The versions of each package.
-pub type Packages = BTreeMap<String, BTreeSet<String>>;
+pub type PackageVersions = BTreeMap<String, BTreeSet<String>>;
 
 /// A plugin's private dependencies.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Closure {
+pub struct PluginClosure {
     /// The packages, the plugin itself left out.
-    pub packages: Packages,
+    pub packages: PackageVersions,
     /// Packages the plugin, or one embedded in it, expects the host to have (`peerDependencies`); empty in a v1 lock,
     /// which does not say.
     pub shares: BTreeSet<String>,
 }
 
-impl Closure {
+impl PluginClosure {
     /// Reads a `yarn.lock`, Berry or v1.
     pub fn read(bytes: &[u8], path: &Path) -> Result<Self> {
         let lock = YarnLock::parse(bytes, path)?;
@@ -52,7 +52,7 @@ pub fn is_embedded(entry: &YarnEntry<'_>) -> bool {
 }
 
 /// The packages of an npm `package-lock.json` (lockfile version 2 or 3), the root left out.
-pub fn of_package_lock(bytes: &[u8], path: &Path) -> Result<Packages> {
+pub fn of_package_lock(bytes: &[u8], path: &Path) -> Result<PackageVersions> {
     #[derive(Deserialize)]
     struct PackageLock {
         packages: BTreeMap<String, Package>,
@@ -67,7 +67,7 @@ pub fn of_package_lock(bytes: &[u8], path: &Path) -> Result<Packages> {
         what: format!("is not a package-lock.json of npm: {error}"),
         hint: "restore it from version control, or run `factory resolve --renew-tools`".into(),
     })?;
-    let mut packages = Packages::new();
+    let mut packages = PackageVersions::new();
     for (place, package) in lock.packages {
         let Some(folder) = place.rsplit("node_modules/").next().filter(|_| place.contains("node_modules/")) else {
             continue;
@@ -79,14 +79,14 @@ pub fn of_package_lock(bytes: &[u8], path: &Path) -> Result<Packages> {
 }
 
 /// What moved between two sets of packages: majors first, then what is gone, new and moved by less, each by name.
-pub fn changes(old: &Packages, new: &Packages) -> Vec<PackageChange> {
+pub fn changes(old: &PackageVersions, new: &PackageVersions) -> Vec<PackageChange> {
     let none = BTreeSet::new();
     let names: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
     let mut changes: Vec<PackageChange> = names
         .into_iter()
         .filter_map(|name| package_change(name, old.get(name).unwrap_or(&none), new.get(name).unwrap_or(&none)))
         .collect();
-    changes.sort_by_key(|change| (change.step != Some(Step::Major), rank(change.change)));
+    changes.sort_by_key(|change| (change.step != Some(VersionStep::Major), rank(change.change)));
     changes
 }
 
@@ -132,7 +132,7 @@ mod tests {
 
     #[test]
     fn a_closure_has_its_packages_and_what_it_shares() {
-        let closure = Closure::read(BERRY.as_bytes(), Path::new("yarn.lock")).unwrap();
+        let closure = PluginClosure::read(BERRY.as_bytes(), Path::new("yarn.lock")).unwrap();
         let packages: Vec<_> = closure.packages.iter().map(|(name, v)| (name.as_str(), v.len())).collect();
         assert_eq!(packages, [("@x/common", 1), ("lodash", 2)]);
         // A private dependency's peers are met inside the closure.
@@ -155,7 +155,7 @@ mod tests {
     #[test]
     fn majors_come_first() {
         let packages = |list: &[(&str, &str)]| {
-            let mut packages = Packages::new();
+            let mut packages = PackageVersions::new();
             for (name, version) in list {
                 packages.entry((*name).into()).or_default().insert((*version).into());
             }

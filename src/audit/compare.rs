@@ -7,14 +7,14 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::Path;
 
 use super::change::{
-    Change, Counts, Diff, Form, Host, Mark, Outputs, PackageMove, Pin, Side, Summary, Tie, VERSION, What,
+    Change, ChangeKind, Counts, Diff, Form, Mark, Outputs, PackageMove, Pin, RhdhRelease, Side, Summary, Tie, VERSION,
 };
-use super::closure::{self, Closure, Packages};
+use super::closure::{self, PackageVersions, PluginClosure};
 use super::companions::{Unusable, cli_tree_path, closure_path};
 use super::host::{HostChanges, Hosts, Ties, tie_of};
 use super::moves::{self, Pairs};
-use super::release::{Plugin, Release, Workspace};
-use super::step::{Step, is_back};
+use super::release::{Release, ReleasePlugin, ReleaseWorkspace};
+use super::step::{VersionStep, is_back};
 use crate::error::{Error, Result};
 use crate::lock::{Rhdh, Sha256};
 use crate::ui::count;
@@ -67,7 +67,7 @@ impl<'a> Comparison<'a> {
         }
     }
 
-    fn add(&mut self, mark: Mark, workspace: Option<&str>, plugin: Option<&str>, what: What) {
+    fn add(&mut self, mark: Mark, workspace: Option<&str>, plugin: Option<&str>, what: ChangeKind) {
         let owned = |text: Option<&str>| text.map(str::to_owned);
         self.changes.push(Change { mark, workspace: owned(workspace), plugin: owned(plugin), what });
     }
@@ -76,13 +76,13 @@ impl<'a> Comparison<'a> {
     fn release(&mut self) -> Result<()> {
         let (old, new) = (self.old, self.new);
         if old.rhdh != new.rhdh {
-            let host = |rhdh: &Rhdh| Host {
+            let host = |rhdh: &Rhdh| RhdhRelease {
                 requested: rhdh.requested.clone(),
                 version: rhdh.version.clone(),
                 commit: rhdh.commit.clone(),
                 lockfile: rhdh.lockfile,
             };
-            let what = What::Host { from: old.rhdh.as_ref().map(host), to: new.rhdh.as_ref().map(host) };
+            let what = ChangeKind::Host { from: old.rhdh.as_ref().map(host), to: new.rhdh.as_ref().map(host) };
             self.add(Mark::Changed, None, None, what);
         }
         self.backstage(None, old.backstage.as_ref(), new.backstage.as_ref());
@@ -94,9 +94,9 @@ impl<'a> Comparison<'a> {
         if from == to {
             return;
         }
-        let step = from.zip(to).map(|(from, to)| Step::between(from, to));
-        let mark = if step == Some(Step::Major) { Mark::Look } else { Mark::Changed };
-        self.add(mark, workspace, None, What::Backstage { from: from.cloned(), to: to.cloned(), step });
+        let step = from.zip(to).map(|(from, to)| VersionStep::between(from, to));
+        let mark = if step == Some(VersionStep::Major) { Mark::Review } else { Mark::Changed };
+        self.add(mark, workspace, None, ChangeKind::Backstage { from: from.cloned(), to: to.cloned(), step });
     }
 
     fn tools(&mut self, workspace: Option<&str>, old: &[(&'static str, Pin)], new: &[(&'static str, Pin)]) {
@@ -111,14 +111,14 @@ impl<'a> Comparison<'a> {
             }
             let step = from.as_ref().zip(to.as_ref()).filter(|(from, to)| from.version != to.version);
             let back = step.is_some_and(|(from, to)| is_back(&from.version, &to.version));
-            let step = step.map(|(from, to)| Step::between(&from.version, &to.version));
+            let step = step.map(|(from, to)| VersionStep::between(&from.version, &to.version));
             let mark = match (&from, &to) {
                 (None, _) => Mark::Added,
                 (_, None) => Mark::Removed,
-                _ if step == Some(Step::Major) || back => Mark::Look,
+                _ if step == Some(VersionStep::Major) || back => Mark::Review,
                 _ => Mark::Changed,
             };
-            self.add(mark, workspace, None, What::Tool { tool: tool.to_owned(), from, to, step });
+            self.add(mark, workspace, None, ChangeKind::Tool { tool: tool.to_owned(), from, to, step });
         }
     }
 
@@ -128,7 +128,7 @@ impl<'a> Comparison<'a> {
         if old.tree == new.tree {
             return Ok(());
         }
-        let mut read = |is_new: bool, version: &str, tree: Sha256| -> Result<Option<Packages>> {
+        let mut read = |is_new: bool, version: &str, tree: Sha256| -> Result<Option<PackageVersions>> {
             let path = cli_tree_path(version);
             let bytes = self.companion(is_new, &path, tree)?;
             bytes.map(|bytes| closure::of_package_lock(&bytes, Path::new(&path))).transpose()
@@ -137,7 +137,7 @@ impl<'a> Comparison<'a> {
         if let (Some(old), Some(new)) = (old, new) {
             let packages = closure::changes(&old, &new);
             if !packages.is_empty() {
-                self.add(Mark::Changed, None, None, What::ToolPackages { tool: "rhdh-cli".into(), packages });
+                self.add(Mark::Changed, None, None, ChangeKind::ToolPackages { tool: "rhdh-cli".into(), packages });
             }
         }
         Ok(())
@@ -170,11 +170,11 @@ impl<'a> Comparison<'a> {
         let found = hosts.changes(&ties);
         for (package, affects) in &found.changes {
             let mark = match (package.change, package.step) {
-                (PackageMove::Removed, _) | (_, Some(Step::Major)) => Mark::Look,
+                (PackageMove::Removed, _) | (_, Some(VersionStep::Major)) => Mark::Review,
                 (PackageMove::Added, _) => Mark::Added,
                 _ => Mark::Changed,
             };
-            let what = What::HostPackage { package: package.clone(), affects: affects.clone() };
+            let what = ChangeKind::HostPackage { package: package.clone(), affects: affects.clone() };
             self.add(mark, None, None, what);
         }
         if unknown > 0 && !found.changes.is_empty() && self.new.form == Form::Configuration {
@@ -210,11 +210,16 @@ impl<'a> Comparison<'a> {
         }
     }
 
-    fn closure(&mut self, is_new: bool, workspace: &Workspace, plugin: &Plugin) -> Result<Option<Closure>> {
+    fn closure(
+        &mut self,
+        is_new: bool,
+        workspace: &ReleaseWorkspace,
+        plugin: &ReleasePlugin,
+    ) -> Result<Option<PluginClosure>> {
         let Some(digest) = plugin.sealed.as_ref().and_then(|sealed| sealed.closure) else { return Ok(None) };
         let path = closure_path(&workspace.name, &plugin.path);
         let bytes = self.companion(is_new, &path, digest)?;
-        bytes.map(|bytes| Closure::read(&bytes, Path::new(&path))).transpose()
+        bytes.map(|bytes| PluginClosure::read(&bytes, Path::new(&path))).transpose()
     }
 
     fn finish(mut self) -> Diff {
@@ -308,7 +313,7 @@ impl<'a> Comparison<'a> {
     }
 }
 
-fn ties_of(workspace: &Workspace, plugin: &Plugin, closure: Option<&Closure>) -> Ties {
+fn ties_of(workspace: &ReleaseWorkspace, plugin: &ReleasePlugin, closure: Option<&PluginClosure>) -> Ties {
     let mut ties = Ties {
         place: workspace.place(plugin),
         shares: closure.map(|closure| closure.shares.clone()).unwrap_or_default(),

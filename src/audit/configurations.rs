@@ -6,9 +6,9 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::change::{Argument, Form, Pin};
+use super::change::{ExplainedArgument, Form, Pin};
 use super::companions::Companions;
-use super::release::{Plugin, Release, Workspace};
+use super::release::{Release, ReleasePlugin, ReleaseWorkspace};
 use crate::config::{self, Config, Env, Options};
 use crate::error::Result;
 use crate::lock::arguments::elements;
@@ -55,12 +55,12 @@ fn tools(asked: &ConfiguredTools) -> Vec<(&'static str, Pin)> {
         .collect()
 }
 
-fn workspace(read: &config::Workspace, asked: &ConfiguredTools) -> Workspace {
+fn workspace(read: &config::Workspace, asked: &ConfiguredTools) -> ReleaseWorkspace {
     let source = &read.source;
-    let mut plugins: Vec<Plugin> =
+    let mut plugins: Vec<ReleasePlugin> =
         read.list.iter().flat_map(|list| &list.entries).map(|entry| plugin(&entry.path, &entry.args)).collect();
     plugins.sort_by(|a, b| a.path.cmp(&b.path));
-    Workspace {
+    ReleaseWorkspace {
         name: read.name.clone(),
         repo: source.repo.as_ref().map(config::Repo::public).unwrap_or_default(),
         requested: source.requested.clone(),
@@ -76,9 +76,9 @@ fn workspace(read: &config::Workspace, asked: &ConfiguredTools) -> Workspace {
     }
 }
 
-fn plugin(path: &str, args: &[String]) -> Plugin {
-    let argument = |argument| Argument { argument, why: None, because: None };
-    Plugin {
+fn plugin(path: &str, args: &[String]) -> ReleasePlugin {
+    let argument = |argument| ExplainedArgument { argument, why: None, because: None };
+    ReleasePlugin {
         path: path.to_owned(),
         package: None,
         version: None,

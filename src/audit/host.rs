@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::change::{Affected, HostCounts, HostMoves, PackageChange, PackageMove, PluginPlace, Tie};
-use super::step::{Step, package_change};
+use super::step::{VersionStep, package_change};
 use crate::resolve::host::HostLock;
 
 /// Modules that frontend plugins take from the host without saying so: the singletons that rhdh-cli shares
@@ -98,8 +98,8 @@ impl Hosts {
 fn rank(change: &PackageChange) -> u8 {
     match (change.change, change.step) {
         (PackageMove::Removed, _) => 0,
-        (_, Some(Step::Major)) => 1,
-        (_, Some(Step::ZeroMinor)) => 2,
+        (_, Some(VersionStep::Major)) => 1,
+        (_, Some(VersionStep::ZeroMinor)) => 2,
         (PackageMove::Added, _) => 3,
         _ => 4,
     }

@@ -11,7 +11,7 @@ use sha2::Digest as _;
 
 use super::change::{Change, Diff, Form, Mark, PackageChange, Side};
 use super::human::{printable, shortened};
-use super::phrase::{self, Line, Phrase, Span};
+use super::phrase::{self, Phrase, PhraseLine, PhraseSpan};
 
 const STYLE: &str = include_str!("html/page.css");
 const SCRIPT: &str = include_str!("html/page.js");
@@ -75,7 +75,7 @@ fn head(page: &mut String, diff: &Diff) {
 }
 
 const MARKS: [(Mark, &str); 5] = [
-    (Mark::Look, "look at this"),
+    (Mark::Review, "look at this"),
     (Mark::Added, "new"),
     (Mark::Removed, "gone"),
     (Mark::Changed, "changed"),
@@ -130,7 +130,7 @@ fn table(page: &mut String, diff: &Diff) {
 fn row(page: &mut String, change: &Change) {
     let Phrase { kind, head, lines, packages } = phrase::of(change);
     let mark = change.mark;
-    let look = if mark == Mark::Look { " class=\"look\"" } else { "" };
+    let look = if mark == Mark::Review { " class=\"look\"" } else { "" };
     // All workspaces first, as in the other forms.
     let workspace = match &change.workspace {
         Some(name) => format!("<td class=\"workspace\">{}</td>", escaped(name)),
@@ -145,7 +145,7 @@ fn row(page: &mut String, change: &Change) {
         mark as u8,
         spans(&head)
     );
-    list(page, lines.iter().map(|Line { mark, below, spans }| (*mark, *below, spans.clone())));
+    list(page, lines.iter().map(|PhraseLine { mark, below, spans }| (*mark, *below, spans.clone())));
     self::packages(page, packages);
     page.push_str("</td></tr>\n");
 }
@@ -161,7 +161,7 @@ fn packages(page: &mut String, packages: &[PackageChange]) {
     }
 }
 
-fn list(page: &mut String, items: impl Iterator<Item = (Option<Mark>, bool, Vec<Span>)>) {
+fn list(page: &mut String, items: impl Iterator<Item = (Option<Mark>, bool, Vec<PhraseSpan>)>) {
     let mut items = items.peekable();
     if items.peek().is_none() {
         return;
@@ -179,16 +179,16 @@ fn list(page: &mut String, items: impl Iterator<Item = (Option<Mark>, bool, Vec<
     page.push_str("</ul>");
 }
 
-fn spans(spans: &[Span]) -> String {
+fn spans(spans: &[PhraseSpan]) -> String {
     let mut out = String::new();
     for span in spans {
         let _ = match span {
-            Span::Text(text) => write!(out, "{}", escaped(text)),
-            Span::Name(text) | Span::Command(text) => write!(out, "<code>{}</code>", escaped(text)),
-            Span::Link(link) => {
+            PhraseSpan::Text(text) => write!(out, "{}", escaped(text)),
+            PhraseSpan::Name(text) | PhraseSpan::Command(text) => write!(out, "<code>{}</code>", escaped(text)),
+            PhraseSpan::Link(link) => {
                 write!(out, "<a href=\"{}\" rel=\"noreferrer\">{}</a>", escaped(link), escaped(&shortened(link)))
             }
-            Span::Loud(word) => write!(out, "<span class=\"loud\">{}</span>", escaped(word)),
+            PhraseSpan::Loud(word) => write!(out, "<span class=\"loud\">{}</span>", escaped(word)),
         };
     }
     out
@@ -201,7 +201,7 @@ fn path(text: &str) -> String {
 
 fn class(mark: Mark) -> &'static str {
     match mark {
-        Mark::Look => "m-look",
+        Mark::Review => "m-look",
         Mark::Added => "m-added",
         Mark::Removed => "m-removed",
         Mark::Changed => "m-changed",

@@ -4,9 +4,9 @@ use std::fmt::Write as _;
 
 use anstyle::{AnsiColor, Style};
 
-use super::change::{Change, Diff, Form, Mark, PackageChange, PackageMove, What};
-use super::phrase::{self, Line, Phrase, Span};
-use super::step::Step;
+use super::change::{Change, ChangeKind, Diff, Form, Mark, PackageChange, PackageMove};
+use super::phrase::{self, Phrase, PhraseLine, PhraseSpan};
+use super::step::VersionStep;
 use crate::lock::is_commit;
 
 /// Columns of a line where nothing says otherwise, and at most; only what cannot be broken (an address, a command, a
@@ -26,7 +26,7 @@ const LOUD: Style = AnsiColor::Red.on_default().bold();
 
 /// How much is shown.
 #[derive(Clone, Copy, Debug)]
-pub struct Options {
+pub struct HumanOptions {
     /// Every package of every list.
     pub all: bool,
     /// With colours.
@@ -35,19 +35,19 @@ pub struct Options {
     pub width: usize,
 }
 
-impl Default for Options {
+impl Default for HumanOptions {
     fn default() -> Self {
         Self { all: false, colour: false, width: WIDTH }
     }
 }
 
 /// Renders the changes.
-pub fn render(diff: &Diff, options: Options) -> String {
+pub fn render(diff: &Diff, options: HumanOptions) -> String {
     let width = options.width.clamp(NARROW, WIDTH);
-    let mut page = Page { text: String::new(), options: Options { width, ..options } };
+    let mut page = HumanPage { text: String::new(), options: HumanOptions { width, ..options } };
     page.summary(diff);
     let causes = || diff.changes.iter().filter(|change| change.workspace.is_none());
-    let is_host = |change: &&Change| matches!(change.what, What::HostPackage { .. });
+    let is_host = |change: &&Change| matches!(change.what, ChangeKind::HostPackage { .. });
     if causes().any(|change| !is_host(&change)) {
         page.heading("For all workspaces");
         for change in causes().filter(|change| !is_host(change)) {
@@ -77,13 +77,13 @@ pub fn render(diff: &Diff, options: Options) -> String {
 
 /// True when a workspace moved to another commit, perhaps for another Backstage, and that is all that is known of it.
 fn is_quiet(changes: &[&Change]) -> bool {
-    let of_commit = |what: &What| matches!(what, What::Commit { .. } | What::Backstage { .. });
+    let of_commit = |what: &ChangeKind| matches!(what, ChangeKind::Commit { .. } | ChangeKind::Backstage { .. });
     changes.iter().all(|change| change.mark == Mark::Changed && of_commit(&change.what))
 }
 
-struct Page {
+struct HumanPage {
     text: String,
-    options: Options,
+    options: HumanOptions,
 }
 
 /// A word with its style; words are never broken.
@@ -94,19 +94,23 @@ struct Word {
     apart: bool,
 }
 
-impl Page {
+impl HumanPage {
     fn summary(&mut self, diff: &Diff) {
         let title = format!("{} → {}", printable(&diff.old.name), printable(&diff.new.name));
         let title = self.styled(&title, BOLD);
         let _ = writeln!(self.text, "{title}");
         if diff.new.form == Form::Configuration {
-            self.put(2, "", &[Span::Text("two configurations: refs, versions, arguments and lists, no locks".into())]);
+            self.put(
+                2,
+                "",
+                &[PhraseSpan::Text("two configurations: refs, versions, arguments and lists, no locks".into())],
+            );
         }
         for (what, said) in phrase::summary(diff) {
             self.put(2, &format!("{what:<12}"), &said);
         }
         if diff.changes.is_empty() {
-            self.put(2, "", &[Span::Text("nothing changed".into())]);
+            self.put(2, "", &[PhraseSpan::Text("nothing changed".into())]);
             return;
         }
         let signs = ["+ new", "- gone", "~ changed", "= moved or no effect", "! look at this"];
@@ -119,11 +123,11 @@ impl Page {
     fn host<'a>(&mut self, changes: impl Iterator<Item = &'a Change>) {
         let mut under = "";
         for change in changes {
-            let What::HostPackage { package, .. } = &change.what else { continue };
+            let ChangeKind::HostPackage { package, .. } = &change.what else { continue };
             let group = match (package.change, package.step) {
                 (PackageMove::Removed, _) => "gone",
                 (PackageMove::Added, _) => "new",
-                (_, Some(Step::Major)) => "moved by a major",
+                (_, Some(VersionStep::Major)) => "moved by a major",
                 _ => "moved by a minor of 0.x, which may break as a major does",
             };
             if under.is_empty() {
@@ -131,7 +135,7 @@ impl Page {
             }
             if under != group {
                 under = group;
-                self.put(2, "", &[Span::Text(format!("{group}:"))]);
+                self.put(2, "", &[PhraseSpan::Text(format!("{group}:"))]);
             }
             // The heading says how far.
             let package = PackageChange { step: None, ..package.clone() };
@@ -159,9 +163,9 @@ impl Page {
     fn quiet(&mut self, diff: &Diff, names: &[String]) {
         let other = if diff.new.form == Form::Lock { "commit" } else { "ref" };
         self.heading(&format!("{} only at another {other}", crate::ui::count(names.len(), "workspace")));
-        self.put(2, "", &[Span::Text(names.join(", "))]);
+        self.put(2, "", &[PhraseSpan::Text(names.join(", "))]);
         let said = format!("from which {other} to which, with links: `--all`, or `-w NAME` for one");
-        self.put(2, "", &[Span::Text(said)]);
+        self.put(2, "", &[PhraseSpan::Text(said)]);
     }
 
     fn plugin(&mut self, path: &str, changes: &[&Change]) {
@@ -171,7 +175,7 @@ impl Page {
         match changes.first() {
             Some(first) if phrase::is_headline(&first.what) => {
                 let said = phrase::of(first);
-                head.push(Span::Text(": ".into()));
+                head.push(PhraseSpan::Text(": ".into()));
                 head.extend(said.head);
                 self.marked(2, first.mark, &head);
                 self.lines(6, &said.lines);
@@ -191,7 +195,7 @@ impl Page {
         self.packages(packages, indent + 4);
     }
 
-    fn lines(&mut self, indent: usize, lines: &[Line]) {
+    fn lines(&mut self, indent: usize, lines: &[PhraseLine]) {
         for line in lines {
             match line.mark {
                 Some(mark) => self.marked(indent, mark, &line.spans),
@@ -207,7 +211,7 @@ impl Page {
         }
         if shown < packages.len() {
             let more = format!("and {} more (all with `--all`)", packages.len() - shown);
-            self.put(indent + 2, "", &[Span::Text(more)]);
+            self.put(indent + 2, "", &[PhraseSpan::Text(more)]);
         }
     }
 
@@ -215,10 +219,10 @@ impl Page {
         if !diff.notes.is_empty() {
             self.heading("Not compared");
             for note in &diff.notes {
-                self.put(2, "", &[Span::Text(note.clone())]);
+                self.put(2, "", &[PhraseSpan::Text(note.clone())]);
             }
         }
-        let look = diff.changes.iter().filter(|change| change.mark == Mark::Look).count();
+        let look = diff.changes.iter().filter(|change| change.mark == Mark::Review).count();
         if look > 0 {
             let one = if look == 1 { "change deserves" } else { "changes deserve" };
             let said =
@@ -228,9 +232,9 @@ impl Page {
         }
     }
 
-    fn marked(&mut self, indent: usize, mark: Mark, spans: &[Span]) {
+    fn marked(&mut self, indent: usize, mark: Mark, spans: &[PhraseSpan]) {
         let style = match mark {
-            Mark::Look => LOUD,
+            Mark::Review => LOUD,
             Mark::Added => AnsiColor::Green.on_default(),
             Mark::Removed => AnsiColor::Red.on_default(),
             Mark::Changed => AnsiColor::Yellow.on_default(),
@@ -240,13 +244,13 @@ impl Page {
         self.wrap(indent, &format!("{sign} "), 2, spans);
     }
 
-    fn put(&mut self, indent: usize, before: &str, spans: &[Span]) {
+    fn put(&mut self, indent: usize, before: &str, spans: &[PhraseSpan]) {
         let hang = if before.is_empty() { 2 } else { before.chars().count() };
         self.wrap(indent, before, hang, spans);
     }
 
     /// Writes a line, broken between words; what follows hangs below the first word.
-    fn wrap(&mut self, indent: usize, before: &str, before_width: usize, spans: &[Span]) {
+    fn wrap(&mut self, indent: usize, before: &str, before_width: usize, spans: &[PhraseSpan]) {
         let hanging = indent + before_width;
         let mut line = format!("{}{before}", " ".repeat(indent));
         let mut width = if before.is_empty() { indent } else { hanging };
@@ -278,15 +282,15 @@ impl Page {
 }
 
 /// Breaks spans at their spaces. A word that runs over two spans (`(`, `major`, `)`) stays together.
-fn words(spans: &[Span]) -> Vec<Word> {
+fn words(spans: &[PhraseSpan]) -> Vec<Word> {
     let mut words: Vec<Word> = Vec::new();
     let mut apart = true;
     for span in spans {
         let (text, style) = match span {
-            Span::Text(text) | Span::Name(text) => (text, None),
-            Span::Link(text) => (&shortened(text), Some(DIM)),
-            Span::Loud(text) => (text, Some(LOUD)),
-            Span::Command(command) => {
+            PhraseSpan::Text(text) | PhraseSpan::Name(text) => (text, None),
+            PhraseSpan::Link(text) => (&shortened(text), Some(DIM)),
+            PhraseSpan::Loud(text) => (text, Some(LOUD)),
+            PhraseSpan::Command(command) => {
                 words.push(Word { text: printable(&shortened(command)), style: Some(DIM), apart: true });
                 apart = true;
                 continue;
@@ -344,8 +348,8 @@ pub fn printable(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn wrapped(spans: &[Span]) -> String {
-        let mut page = Page { text: String::new(), options: Options::default() };
+    fn wrapped(spans: &[PhraseSpan]) -> String {
+        let mut page = HumanPage { text: String::new(), options: HumanOptions::default() };
         page.marked(2, Mark::Changed, spans);
         page.text
     }
@@ -353,36 +357,36 @@ mod tests {
     #[test]
     fn lines_break_between_words_and_hang() {
         let long = "a ".repeat(45);
-        let text = wrapped(&[Span::Text(long)]);
+        let text = wrapped(&[PhraseSpan::Text(long)]);
         assert!(text.lines().all(|line| line.chars().count() <= WIDTH), "{text}");
         assert!(text.lines().nth(1).unwrap().starts_with("    a"), "{text}");
     }
 
     #[test]
     fn lines_are_as_narrow_as_the_terminal() {
-        let options = Options { width: 50, ..Options::default() };
-        let mut page = Page { text: String::new(), options };
-        page.marked(2, Mark::Changed, &[Span::Text("a ".repeat(45))]);
+        let options = HumanOptions { width: 50, ..HumanOptions::default() };
+        let mut page = HumanPage { text: String::new(), options };
+        page.marked(2, Mark::Changed, &[PhraseSpan::Text("a ".repeat(45))]);
         assert_eq!(page.text.lines().map(str::len).max(), Some(49), "{}", page.text);
     }
 
     #[test]
     fn a_command_is_copied_whole() {
         let command = format!("git -C '/a b/{}' log {}..x", "c".repeat(80), "1".repeat(40));
-        let text = wrapped(&[Span::Command(command.clone())]);
+        let text = wrapped(&[PhraseSpan::Command(command.clone())]);
         assert_eq!(text, format!("  ~ {}\n", command.replace(&"1".repeat(40), "11111111")));
     }
 
     #[test]
     fn what_cannot_be_broken_is_not() {
         let url = format!("https://example.com/{}", "x".repeat(100));
-        let text = wrapped(&[Span::Link(url.clone())]);
+        let text = wrapped(&[PhraseSpan::Link(url.clone())]);
         assert_eq!(text, format!("  ~ {url}\n"));
     }
 
     #[test]
     fn text_from_outside_does_not_steer() {
-        let text = wrapped(&[Span::Name("a\u{1b}[2J\u{202e}b\nc".into())]);
+        let text = wrapped(&[PhraseSpan::Name("a\u{1b}[2J\u{202e}b\nc".into())]);
         assert_eq!(text, "  ~ a\u{fffd}[2J\u{fffd}b\u{fffd}c\n");
     }
 }

@@ -4,9 +4,9 @@
 
 use std::fmt::Write as _;
 
-use super::change::{Change, Diff, Mark, PackageChange, What};
+use super::change::{Change, ChangeKind, Diff, Mark, PackageChange};
 use super::human::printable;
-use super::phrase::{self, Line, Phrase, Span};
+use super::phrase::{self, Phrase, PhraseLine, PhraseSpan};
 use crate::ui::count;
 
 /// GitHub's limit on the text of a pull request or comment. It is in characters; bytes are never fewer.
@@ -20,7 +20,7 @@ const NAME: usize = 400;
 
 /// Renders the changes in at most 65,536 bytes.
 pub fn render(diff: &Diff) -> String {
-    let mut page = Page { text: head(diff), left_out: 0, full: false };
+    let mut page = MarkdownPage { text: head(diff), left_out: 0, full: false };
     for block in blocks(diff) {
         page.add(&block);
     }
@@ -45,13 +45,13 @@ struct Item {
     changes: usize,
 }
 
-struct Page {
+struct MarkdownPage {
     text: String,
     left_out: usize,
     full: bool,
 }
 
-impl Page {
+impl MarkdownPage {
     fn add(&mut self, block: &Block) {
         let changes = |items: &[Item]| items.iter().map(|item| item.changes).sum::<usize>();
         let room = (LIMIT - TAIL).saturating_sub(self.text.len() + block.open.len() + block.close.len());
@@ -102,7 +102,7 @@ fn head(diff: &Diff) -> String {
 }
 
 fn blocks(diff: &Diff) -> Vec<Block> {
-    let is_host = |change: &Change| matches!(change.what, What::HostPackage { .. });
+    let is_host = |change: &Change| matches!(change.what, ChangeKind::HostPackage { .. });
     let mut blocks = Vec::new();
     let causes = |title: &str, host: bool| {
         let items: Vec<Item> = diff
@@ -129,14 +129,14 @@ fn blocks(diff: &Diff) -> Vec<Block> {
 
 /// A workspace is folded up unless something in it is to be looked at.
 fn workspace(name: &str, changes: &[&Change]) -> Block {
-    let marks: Vec<String> = [Mark::Look, Mark::Added, Mark::Removed, Mark::Changed, Mark::Same]
+    let marks: Vec<String> = [Mark::Review, Mark::Added, Mark::Removed, Mark::Changed, Mark::Same]
         .into_iter()
         .filter_map(|mark| {
             let n = changes.iter().filter(|change| change.mark == mark).count();
             (n > 0).then(|| format!("{mark} {n}"))
         })
         .collect();
-    let open = if changes.iter().any(|change| change.mark == Mark::Look) { " open" } else { "" };
+    let open = if changes.iter().any(|change| change.mark == Mark::Review) { " open" } else { "" };
     let mut items = Vec::new();
     for changes in changes.chunk_by(|a, b| a.plugin == b.plugin) {
         match &changes[0].plugin {
@@ -178,7 +178,7 @@ fn item(change: &Change, depth: usize) -> Item {
     Item { text, changes: 1 }
 }
 
-fn lines(text: &mut String, lines: &[Line], depth: usize) {
+fn lines(text: &mut String, lines: &[PhraseLine], depth: usize) {
     for line in lines {
         let mark = line.mark.map(|mark| format!("`{mark}` ")).unwrap_or_default();
         let depth = depth + usize::from(line.below);
@@ -197,15 +197,15 @@ fn packages(text: &mut String, packages: &[PackageChange], depth: usize) {
     }
 }
 
-fn spans(spans: &[Span]) -> String {
+fn spans(spans: &[PhraseSpan]) -> String {
     spans
         .iter()
         .map(|span| match span {
-            Span::Text(text) => text.clone(),
-            Span::Name(name) => code(name),
-            Span::Link(link) => format!("[compare](<{link}>)"),
-            Span::Command(command) => code(command),
-            Span::Loud(word) => format!("**{word}**"),
+            PhraseSpan::Text(text) => text.clone(),
+            PhraseSpan::Name(name) => code(name),
+            PhraseSpan::Link(link) => format!("[compare](<{link}>)"),
+            PhraseSpan::Command(command) => code(command),
+            PhraseSpan::Loud(word) => format!("**{word}**"),
         })
         .collect()
 }

@@ -7,10 +7,10 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::change::Evidence;
-use super::release::{Plugin, Release, Workspace};
+use super::release::{Release, ReleasePlugin, ReleaseWorkspace};
 
 /// Workspace and plugin, by their positions.
-pub type At = (usize, usize);
+pub type PluginIndex = (usize, usize);
 
 /// What is what.
 #[derive(Debug, Default)]
@@ -20,9 +20,9 @@ pub struct Pairs {
     /// The new workspace of each old one.
     pub old_workspaces: HashMap<usize, usize>,
     /// The old plugin of each new one; none as evidence when it stayed where it was.
-    pub plugins: HashMap<At, (At, Option<Evidence>)>,
+    pub plugins: HashMap<PluginIndex, (PluginIndex, Option<Evidence>)>,
     /// The new plugin of each old one.
-    pub old_plugins: HashMap<At, At>,
+    pub old_plugins: HashMap<PluginIndex, PluginIndex>,
 }
 
 impl Pairs {
@@ -46,7 +46,7 @@ impl Pairs {
         self.old_workspaces.insert(old, new);
     }
 
-    fn add_plugin(&mut self, old: At, new: At, evidence: Option<Evidence>) {
+    fn add_plugin(&mut self, old: PluginIndex, new: PluginIndex, evidence: Option<Evidence>) {
         self.plugins.insert(new, (old, evidence));
         self.old_plugins.insert(old, new);
     }
@@ -62,7 +62,7 @@ impl Pairs {
     }
 
     fn by_folder(&mut self, old: &Release, new: &Release) {
-        let key = |workspace: &Workspace| Some((repo_key(&workspace.repo), workspace.path.clone()));
+        let key = |workspace: &ReleaseWorkspace| Some((repo_key(&workspace.repo), workspace.path.clone()));
         let olds =
             unique(old.workspaces.iter().enumerate().filter(|(at, _)| !self.old_workspaces.contains_key(at)), key);
         let news = unique(new.workspaces.iter().enumerate().filter(|(at, _)| !self.workspaces.contains_key(at)), key);
@@ -131,7 +131,7 @@ impl Pairs {
         old: &Release,
         new: &Release,
         evidence: Evidence,
-        key: impl Fn(&Workspace, &Plugin) -> Option<String>,
+        key: impl Fn(&ReleaseWorkspace, &ReleasePlugin) -> Option<String>,
     ) {
         let olds = unique(places(old).filter(|(at, _)| !self.old_plugins.contains_key(at)), |(workspace, plugin)| {
             key(workspace, plugin)
@@ -148,7 +148,7 @@ impl Pairs {
 }
 
 /// All plugins with their positions.
-pub fn places(release: &Release) -> impl Iterator<Item = (At, (&Workspace, &Plugin))> {
+pub fn places(release: &Release) -> impl Iterator<Item = (PluginIndex, (&ReleaseWorkspace, &ReleasePlugin))> {
     release.workspaces.iter().enumerate().flat_map(|(w, workspace)| {
         workspace.plugins.iter().enumerate().map(move |(p, plugin)| ((w, p), (workspace, plugin)))
     })

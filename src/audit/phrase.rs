@@ -3,17 +3,17 @@
 mod summary;
 
 use super::change::{
-    Affected, Argument, Change, Evidence, FileChange, Host, InputKind, Mark, OutputClass, PackageChange, PackageMove,
-    Pin, PluginPlace, Source, Tie, Verdict, What, WorkspacePlace,
+    Affected, Change, ChangeKind, Evidence, ExplainedArgument, FileChange, InputKind, Mark, OutputClass, OutputVerdict,
+    PackageChange, PackageMove, Pin, PluginPlace, ReleaseSource, RhdhRelease, Tie, WorkspacePlace,
 };
-use super::step::{Step, is_back};
+use super::step::{VersionStep, is_back};
 use crate::lock::{ArgsFrom, is_commit};
 use crate::ui::count;
 pub use summary::summary;
 
 /// A piece of a line.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Span {
+pub enum PhraseSpan {
     /// Our words.
     Text(String),
     /// A name, a version, a path: text from outside.
@@ -28,13 +28,13 @@ pub enum Span {
 
 /// A line below a change.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Line {
+pub struct PhraseLine {
     /// Its sign, if it has one.
     pub mark: Option<Mark>,
     /// It belongs to the line above it.
     pub below: bool,
     /// Its text.
-    pub spans: Vec<Span>,
+    pub spans: Vec<PhraseSpan>,
 }
 
 /// A change in words.
@@ -43,39 +43,39 @@ pub struct Phrase<'a> {
     /// What kind of thing changed, as a noun.
     pub kind: &'static str,
     /// The sentence.
-    pub head: Vec<Span>,
+    pub head: Vec<PhraseSpan>,
     /// What belongs to it.
-    pub lines: Vec<Line>,
+    pub lines: Vec<PhraseLine>,
     /// Packages that moved with it.
     pub packages: &'a [PackageChange],
 }
 
-fn text(text: impl Into<String>) -> Span {
-    Span::Text(text.into())
+fn text(text: impl Into<String>) -> PhraseSpan {
+    PhraseSpan::Text(text.into())
 }
 
-fn name(name: impl Into<String>) -> Span {
-    Span::Name(name.into())
+fn name(name: impl Into<String>) -> PhraseSpan {
+    PhraseSpan::Name(name.into())
 }
 
-fn line(spans: Vec<Span>) -> Line {
-    Line { mark: None, below: false, spans }
+fn line(spans: Vec<PhraseSpan>) -> PhraseLine {
+    PhraseLine { mark: None, below: false, spans }
 }
 
 /// `from → to`
-fn arrow(from: impl Into<String>, to: impl Into<String>) -> Vec<Span> {
+fn arrow(from: impl Into<String>, to: impl Into<String>) -> Vec<PhraseSpan> {
     vec![name(from), text(" → "), name(to)]
 }
 
-fn step_spans(step: Option<Step>, back: bool) -> Vec<Span> {
+fn step_spans(step: Option<VersionStep>, back: bool) -> Vec<PhraseSpan> {
     let mut spans = Vec::new();
-    if let Some(word) = step.and_then(Step::word) {
+    if let Some(word) = step.and_then(VersionStep::word) {
         spans.push(text(" ("));
-        spans.push(if step == Some(Step::Major) { Span::Loud(word.to_owned()) } else { text(word) });
+        spans.push(if step == Some(VersionStep::Major) { PhraseSpan::Loud(word.to_owned()) } else { text(word) });
         spans.push(text(")"));
     }
     if back {
-        spans.extend([text(" ("), Span::Loud("older".into()), text(")")]);
+        spans.extend([text(" ("), PhraseSpan::Loud("older".into()), text(")")]);
     }
     spans
 }
@@ -89,7 +89,7 @@ pub fn short(reference: &str) -> &str {
     }
 }
 
-fn reference(source: &Source) -> &str {
+fn reference(source: &ReleaseSource) -> &str {
     short(source.commit.as_deref().unwrap_or(&source.requested))
 }
 
@@ -97,8 +97,8 @@ fn reference(source: &Source) -> &str {
 pub fn of(change: &Change) -> Phrase<'_> {
     let mut phrase = Phrase { kind: "", head: Vec::new(), lines: Vec::new(), packages: &[] };
     match &change.what {
-        What::Host { from, to } => host(&mut phrase, from.as_ref(), to.as_ref()),
-        What::Backstage { from, to, step } => {
+        ChangeKind::Host { from, to } => host(&mut phrase, from.as_ref(), to.as_ref()),
+        ChangeKind::Backstage { from, to, step } => {
             phrase.kind = "Backstage";
             phrase.head.push(text(if change.workspace.is_some() {
                 "its code is for Backstage "
@@ -108,7 +108,7 @@ pub fn of(change: &Change) -> Phrase<'_> {
             phrase.head.extend(arrow(from.as_deref().unwrap_or("unsaid"), to.as_deref().unwrap_or("unsaid")));
             phrase.head.extend(step_spans(*step, back(from.as_deref(), to.as_deref())));
         }
-        What::HostPackage { package, affects } => {
+        ChangeKind::HostPackage { package, affects } => {
             phrase.kind = "host package";
             phrase.head = package_spans(package);
             match package.change {
@@ -118,13 +118,13 @@ pub fn of(change: &Change) -> Phrase<'_> {
             }
             phrase.lines.extend(affected(affects));
         }
-        What::Tool { tool, from, to, step } => tool_moved(&mut phrase, tool, from.as_ref(), to.as_ref(), *step),
-        What::ToolPackages { tool, packages } => {
+        ChangeKind::Tool { tool, from, to, step } => tool_moved(&mut phrase, tool, from.as_ref(), to.as_ref(), *step),
+        ChangeKind::ToolPackages { tool, packages } => {
             phrase.kind = "tool";
             phrase.head = vec![text(format!("what {tool} depends on: {}", tally(packages)))];
             phrase.packages = packages;
         }
-        What::WorkspaceAdded { source, plugins, moved } => {
+        ChangeKind::WorkspaceAdded { source, plugins, moved } => {
             phrase.kind = "workspace";
             phrase.head = vec![text("the workspace is new: "), text(count(*plugins, "plugin"))];
             if *moved > 0 {
@@ -132,7 +132,7 @@ pub fn of(change: &Change) -> Phrase<'_> {
             }
             phrase.lines.push(line(vec![name(source.repo.clone()), text(" at "), name(reference(source))]));
         }
-        What::WorkspaceRemoved { source, plugins, moved } => {
+        ChangeKind::WorkspaceRemoved { source, plugins, moved } => {
             phrase.kind = "workspace";
             phrase.head = removed(*plugins, moved);
             phrase.lines.push(line(vec![
@@ -142,17 +142,17 @@ pub fn of(change: &Change) -> Phrase<'_> {
                 name(reference(source)),
             ]));
         }
-        What::WorkspaceMoved { from, to, evidence } => workspace_moved(&mut phrase, from, to, *evidence),
-        What::Commit { from, to, link, back, command } => {
+        ChangeKind::WorkspaceMoved { from, to, evidence } => workspace_moved(&mut phrase, from, to, *evidence),
+        ChangeKind::Commit { from, to, link, back, command } => {
             commit(&mut phrase, from, to, *back);
-            phrase.lines.extend(link.iter().map(|link| line(vec![Span::Link(link.clone())])));
-            phrase.lines.extend(command.iter().map(|command| line(vec![Span::Command(command.clone())])));
+            phrase.lines.extend(link.iter().map(|link| line(vec![PhraseSpan::Link(link.clone())])));
+            phrase.lines.extend(command.iter().map(|command| line(vec![PhraseSpan::Command(command.clone())])));
         }
-        What::YarnLock { .. } => {
+        ChangeKind::YarnLock { .. } => {
             phrase.kind = "source";
             phrase.head = vec![text("its "), name("yarn.lock"), text(" is another one at the same commit")];
         }
-        What::Input { path, input, change } => {
+        ChangeKind::Input { path, input, change } => {
             phrase.kind = input_noun(*input);
             phrase.head = vec![text(format!("{} ", phrase.kind)), name(path.clone())];
             if *input == InputKind::Backstage {
@@ -165,7 +165,7 @@ pub fn of(change: &Change) -> Phrase<'_> {
                 FileChange::Mode => " can be executed now and could not before, or the reverse",
             }));
         }
-        What::PluginAdded { package, version, arguments } => {
+        ChangeKind::PluginAdded { package, version, arguments } => {
             phrase.kind = "plugin";
             phrase.head = vec![text("new")];
             phrase.head.extend(package_of(package.as_ref(), version.as_ref()));
@@ -173,32 +173,32 @@ pub fn of(change: &Change) -> Phrase<'_> {
                 phrase.lines.extend(argument_lines(argument, None, "with "));
             }
         }
-        What::PluginRemoved { package, version } => {
+        ChangeKind::PluginRemoved { package, version } => {
             phrase.kind = "plugin";
             phrase.head = vec![text("gone")];
             phrase.head.extend(package_of(package.as_ref(), version.as_ref()));
         }
-        What::PluginMoved { from, to, evidence } => {
+        ChangeKind::PluginMoved { from, to, evidence } => {
             phrase.kind = "plugin";
             phrase.head = plugin_moved(from, to, *evidence);
         }
-        What::PluginVersion { from, to, step } => {
+        ChangeKind::PluginVersion { from, to, step } => {
             phrase.kind = "version";
             phrase.head = vec![text("version ")];
             phrase.head.extend(arrow(from, to));
             phrase.head.extend(step_spans(Some(*step), is_back(from, to)));
         }
-        What::PluginPackage { from, to } => {
+        ChangeKind::PluginPackage { from, to } => {
             phrase.kind = "package";
             phrase.head = vec![text("package ")];
             phrase.head.extend(arrow(from, to));
         }
-        What::PluginRole { from, to } => {
+        ChangeKind::PluginRole { from, to } => {
             phrase.kind = "role";
             phrase.head = vec![text("role ")];
             phrase.head.extend(arrow(from.as_str(), to.as_str()));
         }
-        What::Arguments { added, removed, reordered, origin } => {
+        ChangeKind::Arguments { added, removed, reordered, origin } => {
             phrase.kind = "arguments";
             phrase.head.push(text(if *reordered { "the same arguments in another order" } else { "arguments" }));
             phrase.head.push(text(match (origin.from, origin.to) {
@@ -214,12 +214,12 @@ pub fn of(change: &Change) -> Phrase<'_> {
                 phrase.lines.extend(argument_lines(argument, Some(Mark::Added), ""));
             }
         }
-        What::Dependencies { packages } => {
+        ChangeKind::Dependencies { packages } => {
             phrase.kind = "dependencies";
             phrase.head = vec![text(format!("dependencies: {}", tally(packages)))];
             phrase.packages = packages;
         }
-        What::Output { .. } => output(&mut phrase, change),
+        ChangeKind::Output { .. } => output(&mut phrase, change),
     }
     phrase
 }
@@ -228,10 +228,11 @@ fn back(from: Option<&str>, to: Option<&str>) -> bool {
     from.zip(to).is_some_and(|(from, to)| is_back(from, to))
 }
 
-fn host(phrase: &mut Phrase<'_>, from: Option<&Host>, to: Option<&Host>) {
+fn host(phrase: &mut Phrase<'_>, from: Option<&RhdhRelease>, to: Option<&RhdhRelease>) {
     phrase.kind = "RHDH";
-    let said =
-        |host: Option<&Host>| host.map_or("none", |host| host.version.as_deref().unwrap_or(&host.requested)).to_owned();
+    let said = |host: Option<&RhdhRelease>| {
+        host.map_or("none", |host| host.version.as_deref().unwrap_or(&host.requested)).to_owned()
+    };
     phrase.head = vec![text("RHDH ")];
     phrase.head.extend(arrow(said(from), said(to)));
     if let (Some(from), Some(to)) = (from, to) {
@@ -249,7 +250,7 @@ fn host(phrase: &mut Phrase<'_>, from: Option<&Host>, to: Option<&Host>) {
     }
 }
 
-fn tool_moved(phrase: &mut Phrase<'_>, tool: &str, from: Option<&Pin>, to: Option<&Pin>, step: Option<Step>) {
+fn tool_moved(phrase: &mut Phrase<'_>, tool: &str, from: Option<&Pin>, to: Option<&Pin>, step: Option<VersionStep>) {
     phrase.kind = "tool";
     let version = |pin: Option<&Pin>| pin.map_or("none", |pin| &pin.version).to_owned();
     phrase.head = vec![text(format!("{tool} "))];
@@ -271,7 +272,7 @@ fn tool_moved(phrase: &mut Phrase<'_>, tool: &str, from: Option<&Pin>, to: Optio
     }
 }
 
-fn removed(plugins: usize, moved: &[PluginPlace]) -> Vec<Span> {
+fn removed(plugins: usize, moved: &[PluginPlace]) -> Vec<PhraseSpan> {
     let mut spans = vec![text("the workspace is gone")];
     if plugins == 0 {
         return spans;
@@ -320,7 +321,7 @@ fn proof(evidence: Evidence) -> &'static str {
     }
 }
 
-fn plugin_moved(from: &PluginPlace, to: &PluginPlace, evidence: Evidence) -> Vec<Span> {
+fn plugin_moved(from: &PluginPlace, to: &PluginPlace, evidence: Evidence) -> Vec<PhraseSpan> {
     let mut spans = vec![text("moved here from ")];
     match (from.workspace == to.workspace, from.plugin == to.plugin) {
         (true, _) => spans.push(name(from.plugin.clone())),
@@ -333,11 +334,11 @@ fn plugin_moved(from: &PluginPlace, to: &PluginPlace, evidence: Evidence) -> Vec
     spans
 }
 
-fn commit(phrase: &mut Phrase<'_>, from: &Source, to: &Source, back: bool) {
+fn commit(phrase: &mut Phrase<'_>, from: &ReleaseSource, to: &ReleaseSource, back: bool) {
     phrase.kind = "commit";
     let both = from.commit.is_some() && to.commit.is_some();
     let same = both && from.commit == to.commit;
-    let dated = |source: &Source| source.date.as_ref().map(|date| format!(" of {date}")).unwrap_or_default();
+    let dated = |source: &ReleaseSource| source.date.as_ref().map(|date| format!(" of {date}")).unwrap_or_default();
     phrase.head = vec![text(if both { "commit " } else { "ref " }), name(reference(from))];
     if same {
         phrase.head.push(text(" is the same"));
@@ -345,9 +346,9 @@ fn commit(phrase: &mut Phrase<'_>, from: &Source, to: &Source, back: bool) {
         phrase.head.extend([text(dated(from)), text(" → "), name(reference(to)), text(dated(to))]);
     }
     if back {
-        phrase.head.extend([text(" ("), Span::Loud("older".into()), text(")")]);
+        phrase.head.extend([text(" ("), PhraseSpan::Loud("older".into()), text(")")]);
     }
-    let is_ref = |source: &Source| source.commit.as_ref() != Some(&source.requested);
+    let is_ref = |source: &ReleaseSource| source.commit.as_ref() != Some(&source.requested);
     if from.requested != to.requested && both && (is_ref(from) || is_ref(to)) {
         let mut spans = vec![text("asked for: ")];
         spans.extend(arrow(short(&from.requested), short(&to.requested)));
@@ -367,20 +368,20 @@ fn input_noun(input: InputKind) -> &'static str {
     }
 }
 
-fn package_of(package: Option<&String>, version: Option<&String>) -> Vec<Span> {
+fn package_of(package: Option<&String>, version: Option<&String>) -> Vec<PhraseSpan> {
     let Some(package) = package else { return Vec::new() };
     let mut spans = vec![text(": "), name(package.clone())];
     spans.extend(version.into_iter().flat_map(|version| [text(" "), name(version.clone())]));
     spans
 }
 
-fn argument_lines(argument: &Argument, mark: Option<Mark>, before: &str) -> Vec<Line> {
+fn argument_lines(argument: &ExplainedArgument, mark: Option<Mark>, before: &str) -> Vec<PhraseLine> {
     let mut spans = Vec::new();
     if !before.is_empty() {
         spans.push(text(before));
     }
     spans.push(name(argument.argument.clone()));
-    let mut lines = vec![Line { mark, below: false, spans }];
+    let mut lines = vec![PhraseLine { mark, below: false, spans }];
     let removed = mark == Some(Mark::Removed);
     let why = match (&argument.because, &argument.why) {
         (None, Some(why)) if removed => Some(("it was there because ", why)),
@@ -388,21 +389,25 @@ fn argument_lines(argument: &Argument, mark: Option<Mark>, before: &str) -> Vec<
         (None, None) => None,
     };
     // A reason quotes names from outside.
-    lines.extend(why.map(|(word, why)| Line { mark: None, below: true, spans: vec![text(word), name(why.clone())] }));
+    lines.extend(why.map(|(word, why)| PhraseLine {
+        mark: None,
+        below: true,
+        spans: vec![text(word), name(why.clone())],
+    }));
     lines
 }
 
 fn output(phrase: &mut Phrase<'_>, change: &Change) {
     phrase.kind = "output";
-    let What::Output { verdict, inputs, outputs, first, .. } = &change.what else { return };
+    let ChangeKind::Output { verdict, inputs, outputs, first, .. } = &change.what else { return };
     let listed = |words: Vec<&str>| words.join(", ");
     let inputs = listed(inputs.iter().map(|input| input.as_str()).collect());
     let outputs = listed(outputs.iter().copied().map(OutputClass::as_str).collect());
     phrase.head = match verdict {
-        Verdict::Changed => vec![text(format!("output changed ({outputs}), as its inputs did: {inputs}"))],
-        Verdict::WithoutEffect => vec![text(format!("same output, although inputs changed: {inputs}"))],
-        Verdict::Unreproducible => vec![
-            Span::Loud("not reproducible".into()),
+        OutputVerdict::Changed => vec![text(format!("output changed ({outputs}), as its inputs did: {inputs}"))],
+        OutputVerdict::WithoutEffect => vec![text(format!("same output, although inputs changed: {inputs}"))],
+        OutputVerdict::Unreproducible => vec![
+            PhraseSpan::Loud("not reproducible".into()),
             text(format!(": the inputs are the same, the output is not ({outputs})")),
         ],
     };
@@ -419,7 +424,7 @@ fn output(phrase: &mut Phrase<'_>, change: &Change) {
     }
 }
 
-fn affected(affects: &[Affected]) -> Vec<Line> {
+fn affected(affects: &[Affected]) -> Vec<PhraseLine> {
     let mut lines = Vec::new();
     for (tie, word) in [(Tie::Shares, "used by "), (Tie::Embeds, "embedded by ")] {
         let places: Vec<&PluginPlace> =
@@ -440,7 +445,7 @@ fn affected(affects: &[Affected]) -> Vec<Line> {
 }
 
 /// A package and where it moved: `lodash 3.10.1 → 4.17.21 (major)`.
-pub fn package_spans(package: &PackageChange) -> Vec<Span> {
+pub fn package_spans(package: &PackageChange) -> Vec<PhraseSpan> {
     let list = |versions: &[String]| versions.join(", ");
     let mut spans = vec![name(package.package.clone()), text(" ")];
     match (package.change, package.from.is_empty(), package.to.is_empty()) {
@@ -460,7 +465,7 @@ pub fn package_mark(package: &PackageChange) -> Mark {
     match (package.change, package.step) {
         (PackageMove::Removed, _) => Mark::Removed,
         (PackageMove::Added, _) => Mark::Added,
-        (_, Some(Step::Major)) => Mark::Look,
+        (_, Some(VersionStep::Major)) => Mark::Review,
         _ => Mark::Changed,
     }
 }
@@ -468,7 +473,7 @@ pub fn package_mark(package: &PackageChange) -> Mark {
 /// `2 new, 1 gone, 41 moved (3 by a major)`
 pub fn tally(packages: &[PackageChange]) -> String {
     let of = |change: PackageMove| packages.iter().filter(|package| package.change == change).count();
-    let major = packages.iter().filter(|package| package.step == Some(Step::Major)).count();
+    let major = packages.iter().filter(|package| package.step == Some(VersionStep::Major)).count();
     let mut parts = Vec::new();
     for (n, word) in
         [(of(PackageMove::Added), "new"), (of(PackageMove::Removed), "gone"), (of(PackageMove::Changed), "moved")]
@@ -482,7 +487,7 @@ pub fn tally(packages: &[PackageChange]) -> String {
 }
 
 /// How a plugin is called by its path.
-pub fn plugin_spans(path: &str) -> Vec<Span> {
+pub fn plugin_spans(path: &str) -> Vec<PhraseSpan> {
     let mut spans = vec![name(path)];
     if path == "." {
         spans.push(text(" (the workspace itself)"));
@@ -491,6 +496,6 @@ pub fn plugin_spans(path: &str) -> Vec<Span> {
 }
 
 /// True for a change that says a plugin is new, gone or moved: it stands in the plugin's own line.
-pub fn is_headline(what: &What) -> bool {
-    matches!(what, What::PluginAdded { .. } | What::PluginRemoved { .. } | What::PluginMoved { .. })
+pub fn is_headline(what: &ChangeKind) -> bool {
+    matches!(what, ChangeKind::PluginAdded { .. } | ChangeKind::PluginRemoved { .. } | ChangeKind::PluginMoved { .. })
 }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::change::{Argument, Form, InputKind, Pin, PluginPlace, Source};
+use super::change::{ExplainedArgument, Form, InputKind, Pin, PluginPlace, ReleaseSource};
 use super::companions::Companions;
 use crate::config::inputs::{APP_CONFIG, BACKSTAGE, OVERLAYS, PATCHES, SCALPRUM};
 use crate::lock::{self, ArgsFrom, Input, Lock, Rhdh, Role, Sealed, Sha256};
@@ -25,14 +25,14 @@ pub struct Release {
     /// The tools of most workspaces, each by its name.
     pub tools: Vec<(&'static str, Pin)>,
     /// The workspaces, sorted by name.
-    pub workspaces: Vec<Workspace>,
+    pub workspaces: Vec<ReleaseWorkspace>,
     /// Workspaces that cannot be read, with the reason; they are compared with nothing.
     pub broken: Vec<(String, String)>,
 }
 
 /// A workspace.
 #[derive(Clone, Debug)]
-pub struct Workspace {
+pub struct ReleaseWorkspace {
     /// Its name.
     pub name: String,
     /// Its repository without userinfo.
@@ -57,12 +57,12 @@ pub struct Workspace {
     /// The files of its configuration.
     pub inputs: Vec<Input>,
     /// Its plugins, sorted by path.
-    pub plugins: Vec<Plugin>,
+    pub plugins: Vec<ReleasePlugin>,
 }
 
 /// A plugin.
 #[derive(Clone, Debug)]
-pub struct Plugin {
+pub struct ReleasePlugin {
     /// Its folder in the workspace.
     pub path: String,
     /// Its package's name.
@@ -72,7 +72,7 @@ pub struct Plugin {
     /// Its role.
     pub role: Option<Role>,
     /// Its arguments with their reasons.
-    pub arguments: Vec<Argument>,
+    pub arguments: Vec<ExplainedArgument>,
     /// Where they come from.
     pub origin: ArgsFrom,
     /// What its first build found out.
@@ -85,10 +85,10 @@ pub fn day(epoch: u64) -> Option<String> {
     Some(format!("{:04}-{:02}-{:02}", date.year(), u8::from(date.month()), date.day()))
 }
 
-impl Workspace {
+impl ReleaseWorkspace {
     /// Its source, for a change.
-    pub fn source(&self) -> Source {
-        Source {
+    pub fn source(&self) -> ReleaseSource {
+        ReleaseSource {
             repo: self.repo.clone(),
             requested: self.requested.clone(),
             commit: self.commit.clone(),
@@ -97,7 +97,7 @@ impl Workspace {
     }
 
     /// The place of one of its plugins.
-    pub fn place(&self, plugin: &Plugin) -> PluginPlace {
+    pub fn place(&self, plugin: &ReleasePlugin) -> PluginPlace {
         PluginPlace { workspace: self.name.clone(), plugin: plugin.path.clone() }
     }
 }
@@ -142,11 +142,11 @@ fn tools(tools: &lock::Tools) -> Vec<(&'static str, Pin)> {
     ]
 }
 
-fn workspace(lock: &Lock, locked: &lock::Workspace, folder: Option<&Path>) -> Workspace {
+fn workspace(lock: &Lock, locked: &lock::Workspace, folder: Option<&Path>) -> ReleaseWorkspace {
     let source = &locked.source;
     let mut tools = tools(lock.tools_of(locked));
     tools.push(("yarn", Pin { requested: None, version: source.yarn.version.clone() }));
-    Workspace {
+    ReleaseWorkspace {
         name: locked.name.clone(),
         repo: source.repo.clone(),
         requested: source.requested.clone(),
@@ -162,12 +162,15 @@ fn workspace(lock: &Lock, locked: &lock::Workspace, folder: Option<&Path>) -> Wo
     }
 }
 
-fn plugin(locked: &lock::Plugin) -> Plugin {
+fn plugin(locked: &lock::Plugin) -> ReleasePlugin {
     // A lock whose reasons do not fit its arguments is still readable; no reason is better than a wrong one.
     let why = |index: usize| locked.why.get(index).filter(|_| locked.why.len() == locked.args.len()).cloned();
-    let argument =
-        |(index, argument): (usize, &String)| Argument { argument: argument.clone(), why: why(index), because: None };
-    Plugin {
+    let argument = |(index, argument): (usize, &String)| ExplainedArgument {
+        argument: argument.clone(),
+        why: why(index),
+        because: None,
+    };
+    ReleasePlugin {
         path: locked.path.clone(),
         package: Some(locked.name.clone()),
         version: Some(locked.version.clone()),

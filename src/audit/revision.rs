@@ -22,7 +22,7 @@ pub struct Revision {
 
 /// What a path is in a commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum TreePathKind {
     /// A file.
     File,
     /// A folder.
@@ -78,10 +78,10 @@ impl Revision {
     }
 
     /// What a path from the root is; none when there is no such file or folder.
-    pub fn kind(&self, path: &str) -> Result<Option<Kind>> {
+    pub fn kind(&self, path: &str) -> Result<Option<TreePathKind>> {
         Ok(self.find(path)?.and_then(|(_, kind)| match kind {
-            EntryKind::Blob | EntryKind::BlobExecutable => Some(Kind::File),
-            EntryKind::Tree => Some(Kind::Folder),
+            EntryKind::Blob | EntryKind::BlobExecutable => Some(TreePathKind::File),
+            EntryKind::Tree => Some(TreePathKind::Folder),
             EntryKind::Link | EntryKind::Commit => None,
         }))
     }

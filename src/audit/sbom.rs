@@ -24,7 +24,7 @@ use crate::yarn::lockfile::{YarnEntry, YarnLock};
 /// A kind of document.
 #[allow(clippy::doc_markdown, reason = "the comments are shown as help")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Format {
+pub enum DocumentFormat {
     /// CycloneDX 1.6, JSON
     #[value(alias = "cdx")]
     Cyclonedx,
@@ -34,7 +34,7 @@ pub enum Format {
     Provenance,
 }
 
-impl Format {
+impl DocumentFormat {
     /// The media type of its documents: the `artifactType` of an OCI referrer.
     pub fn media_type(self) -> &'static str {
         match self {
@@ -58,7 +58,7 @@ impl Format {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Document {
     /// Its kind.
-    pub format: Format,
+    pub format: DocumentFormat,
     /// Its bytes: JSON with a final newline.
     pub bytes: Vec<u8>,
 }
@@ -84,14 +84,14 @@ pub struct PluginBill<'a> {
     /// The plugin.
     pub plugin: &'a lock::Plugin,
     /// Its private dependencies; none where they are not known: a frontend's are in its bundles.
-    pub packages: Option<Vec<Package>>,
+    pub packages: Option<Vec<BillPackage>>,
     /// Those it depends on itself.
     pub direct: BTreeSet<usize>,
 }
 
 /// A package of a closure.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Package {
+pub struct BillPackage {
     /// Its name.
     pub name: String,
     /// Its version.
@@ -151,14 +151,14 @@ impl Bill<'_> {
 
     /// The document of one kind: of the release, or of the plugin when `plugin` is one. `builder` is the URI of whoever
     /// builds, for provenance.
-    pub fn document(&self, format: Format, plugin: Option<usize>, builder: &str) -> Result<Document> {
+    pub fn document(&self, format: DocumentFormat, plugin: Option<usize>, builder: &str) -> Result<Document> {
         let value = match (format, plugin) {
-            (Format::Cyclonedx, None) => cyclonedx::release(self),
-            (Format::Cyclonedx, Some(index)) => cyclonedx::plugin(&self.of_plugin(index)),
-            (Format::Spdx, None) => spdx::release(self),
-            (Format::Spdx, Some(index)) => spdx::plugin(&self.of_plugin(index)),
-            (Format::Provenance, None) => provenance::statement(self, builder)?,
-            (Format::Provenance, Some(index)) => provenance::statement(&self.of_plugin(index), builder)?,
+            (DocumentFormat::Cyclonedx, None) => cyclonedx::release(self),
+            (DocumentFormat::Cyclonedx, Some(index)) => cyclonedx::plugin(&self.of_plugin(index)),
+            (DocumentFormat::Spdx, None) => spdx::release(self),
+            (DocumentFormat::Spdx, Some(index)) => spdx::plugin(&self.of_plugin(index)),
+            (DocumentFormat::Provenance, None) => provenance::statement(self, builder)?,
+            (DocumentFormat::Provenance, Some(index)) => provenance::statement(&self.of_plugin(index), builder)?,
         };
         Ok(Document { format, bytes: bytes(&value) })
     }
@@ -206,19 +206,19 @@ fn plugin_bill<'a>(
         hint: "restore `factory.lock.d` from version control".into(),
     })?;
     let closure = YarnLock::parse(&bytes, Path::new(&path))?;
-    let graph = Graph::of(&closure);
+    let graph = DependencyGraph::of(&closure);
     bill.direct = graph.direct;
     bill.packages = Some(graph.packages);
     Ok(bill)
 }
 
 /// The packages of a closure, one per name and version, with what each depends on.
-struct Graph {
-    packages: Vec<Package>,
+struct DependencyGraph {
+    packages: Vec<BillPackage>,
     direct: BTreeSet<usize>,
 }
 
-impl Graph {
+impl DependencyGraph {
     fn of(closure: &YarnLock<'_>) -> Self {
         let entries: Vec<&YarnEntry<'_>> =
             closure.entries.iter().filter(|entry| entry.workspace_path().is_none()).collect();
@@ -230,9 +230,9 @@ impl Graph {
             *at = position;
         }
         let position = |entry: &YarnEntry<'_>| positions[&(entry.name().to_owned(), entry.version.to_string())];
-        let mut packages: Vec<Package> = positions
+        let mut packages: Vec<BillPackage> = positions
             .keys()
-            .map(|(name, version)| Package {
+            .map(|(name, version)| BillPackage {
                 name: name.clone(),
                 version: version.clone(),
                 sha512: None,
@@ -241,7 +241,7 @@ impl Graph {
                 depends: BTreeSet::new(),
             })
             .collect();
-        let edges = Edges::of(&entries);
+        let edges = DependencyEdges::of(&entries);
         for entry in &entries {
             let at = position(entry);
             let package = &mut packages[at];
@@ -264,12 +264,12 @@ impl Graph {
 }
 
 /// From `name@range` to the entry it is locked to.
-struct Edges<'e, 't> {
+struct DependencyEdges<'e, 't> {
     by_descriptor: BTreeMap<(&'e str, &'e str), &'e YarnEntry<'t>>,
     by_name: BTreeMap<&'e str, Vec<&'e YarnEntry<'t>>>,
 }
 
-impl<'e, 't> Edges<'e, 't> {
+impl<'e, 't> DependencyEdges<'e, 't> {
     fn of(entries: &[&'e YarnEntry<'t>]) -> Self {
         let mut edges = Self { by_descriptor: BTreeMap::new(), by_name: BTreeMap::new() };
         for &entry in entries {
@@ -380,7 +380,7 @@ mod tests {
   resolution: "old@npm:2.0.0"
 "#;
         let closure = YarnLock::parse(text, Path::new("yarn.lock")).unwrap();
-        let graph = Graph::of(&closure);
+        let graph = DependencyGraph::of(&closure);
         let names: Vec<_> = graph.packages.iter().map(|p| format!("{}@{}", p.name, p.version)).collect();
         assert_eq!(names, ["@x/common@0.1.0+embedded", "esbuild-mac@1.0.0", "old@1.2.3", "old@2.0.0"]);
         assert_eq!(graph.direct, [0, 2].into());

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::companions::Companions;
 use super::configurations;
 use super::release::Release;
-use super::revision::{Kind, Revision};
+use super::revision::{Revision, TreePathKind};
 use crate::config::source_json;
 use crate::error::{Error, Place, Result};
 use crate::lock::Lock;
@@ -78,12 +78,12 @@ pub fn at_path(name: &str, path: &Path) -> Result<Release> {
 
 fn at_revision(name: &str, revision: Revision, path: &str) -> Result<Release> {
     match revision.kind(path)? {
-        Some(Kind::File) => {
+        Some(TreePathKind::File) => {
             let bytes = revision.read(path)?.unwrap_or_default();
             let dir = path.rsplit_once('/').map_or("", |(dir, _)| dir).to_owned();
             of_bytes(name, bytes, Path::new(name), Companions::Revision(Box::new(revision), dir))
         }
-        Some(Kind::Folder) => folder_of(name, &revision, path),
+        Some(TreePathKind::Folder) => folder_of(name, &revision, path),
         None => Err(Error::usage(
             format!("there is no `{}`", name.escape_debug()),
             "paths of a commit start at the repository's root; commit the lock, or name OLD and NEW",
@@ -96,7 +96,7 @@ fn folder_of(name: &str, revision: &Revision, path: &str) -> Result<Release> {
     let path = path.trim_matches('/');
     let below = |dir: &str, entry: &str| if dir.is_empty() { entry.to_owned() } else { format!("{dir}/{entry}") };
     let is_root = revision.kind(&below(path, source_json::FILE_NAME))?.is_none()
-        && revision.kind(&below(path, WORKSPACES))? == Some(Kind::Folder);
+        && revision.kind(&below(path, WORKSPACES))? == Some(TreePathKind::Folder);
     let path = if is_root { below(path, WORKSPACES) } else { path.to_owned() };
     let (parent, last) = path.rsplit_once('/').unwrap_or(("", &path));
     let scratch = tempfile::tempdir().map_err(Error::io("create", &std::env::temp_dir()))?;

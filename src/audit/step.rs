@@ -12,7 +12,7 @@ use crate::npm::range::npm_version;
 /// How far a version moved, up or down (semantic versioning 2.0.0).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
-pub enum Step {
+pub enum VersionStep {
     /// Another major.
     Major,
     /// Another minor of 0.x, which may break as a major does.
@@ -25,7 +25,7 @@ pub enum Step {
     Other,
 }
 
-impl Step {
+impl VersionStep {
     /// The step from one version to another.
     pub fn between(from: &str, to: &str) -> Self {
         let (Some(from), Some(to)) = (npm_version(from), npm_version(to)) else { return Self::Other };
@@ -67,7 +67,7 @@ pub fn package_change(package: &str, old: &BTreeSet<String>, new: &BTreeSet<Stri
     }
     let newest = |versions: &BTreeSet<String>| versions.iter().max_by(|a, b| order(a, b)).cloned();
     let step = match (newest(old), newest(new)) {
-        (Some(old), Some(new)) if old != new => Some(Step::between(&old, &new)),
+        (Some(old), Some(new)) if old != new => Some(VersionStep::between(&old, &new)),
         _ => None,
     };
     let only = |these: &BTreeSet<String>, those: &BTreeSet<String>| {
@@ -90,16 +90,16 @@ mod tests {
     #[test]
     fn steps_are_those_of_semver() {
         for (from, to, step) in [
-            ("1.2.3", "2.0.0", Step::Major),
-            ("2.0.0", "1.9.0", Step::Major),
-            ("0.9.1", "0.13.2", Step::ZeroMinor),
-            ("0.9.1", "1.0.0", Step::Major),
-            ("1.2.3", "1.3.0", Step::Minor),
-            ("1.2.3", "1.2.4", Step::Patch),
-            ("1.2.3-rc.1", "1.2.3", Step::Other),
-            ("main", "next", Step::Other),
+            ("1.2.3", "2.0.0", VersionStep::Major),
+            ("2.0.0", "1.9.0", VersionStep::Major),
+            ("0.9.1", "0.13.2", VersionStep::ZeroMinor),
+            ("0.9.1", "1.0.0", VersionStep::Major),
+            ("1.2.3", "1.3.0", VersionStep::Minor),
+            ("1.2.3", "1.2.4", VersionStep::Patch),
+            ("1.2.3-rc.1", "1.2.3", VersionStep::Other),
+            ("main", "next", VersionStep::Other),
         ] {
-            assert_eq!(Step::between(from, to), step, "{from} → {to}");
+            assert_eq!(VersionStep::between(from, to), step, "{from} → {to}");
         }
         assert!(is_back("1.10.0", "1.9.0"));
         assert!(!is_back("1.9.0", "1.10.0"));
@@ -112,7 +112,7 @@ mod tests {
         assert_eq!(change(&["1.0.0"], &["1.0.0"]), None);
         let moved = change(&["9.1.0", "10.0.0"], &["10.0.0", "11.0.0"]).unwrap();
         assert_eq!((moved.from, moved.to), (vec!["9.1.0".to_owned()], vec!["11.0.0".to_owned()]));
-        assert_eq!(moved.step, Some(Step::Major));
+        assert_eq!(moved.step, Some(VersionStep::Major));
         // Another copy of an older version is no step of the package.
         assert_eq!(change(&["2.0.0"], &["1.0.0", "2.0.0"]).unwrap().step, None);
         assert_eq!(change(&["2.0.0"], &[]).unwrap().change, PackageMove::Removed);

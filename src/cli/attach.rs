@@ -9,7 +9,7 @@ use futures_util::stream;
 use super::publish::{BuilderChoice, PublishArgs, PusherChoice};
 use super::session::Session;
 use crate::audit::companions::Companions;
-use crate::audit::sbom::{self, Format};
+use crate::audit::sbom::{self, DocumentFormat};
 use crate::build::BuiltWorkspace;
 use crate::build::report::AttachedDocument;
 use crate::error::{Error, Result};
@@ -26,7 +26,7 @@ const AT_ONCE: usize = 4;
 pub struct AttachArgs {
     /// Attach these documents to the pushed images, as OCI referrers
     #[arg(long, env = "FACTORY_ATTACH", value_enum, value_delimiter = ',', value_name = "FORMAT,…")]
-    pub attach: Vec<Format>,
+    pub attach: Vec<DocumentFormat>,
     /// Who builds, as a URI: `builder.id` of attached provenance
     #[arg(long, value_name = "URI", default_value = sbom::provenance::LOCAL_BUILDER, env = "FACTORY_BUILDER_ID")]
     pub builder_id: String,
@@ -39,7 +39,7 @@ impl AttachArgs {
     }
 
     /// Each format once.
-    fn formats(&self) -> Vec<Format> {
+    fn formats(&self) -> Vec<DocumentFormat> {
         let mut formats = Vec::new();
         for format in &self.attach {
             if !formats.contains(format) {
@@ -152,14 +152,14 @@ impl Attaching<'_> {
     /// The documents that `factory sbom --output` writes for a plugin.
     fn documents(
         &self,
-        formats: &[Format],
+        formats: &[DocumentFormat],
         companions: &Companions,
         workspace: &lock::Workspace,
         place: usize,
         image: &Image,
     ) -> Result<Vec<Attachment>> {
         let bill = sbom::bill_of(self.lock, companions, workspace, place)?;
-        let attachment = |format: &Format| {
+        let attachment = |format: &DocumentFormat| {
             Ok(Attachment {
                 media_type: format.media_type(),
                 title: format!("{}-{}.{}", image.name, image.tag, format.extension()),

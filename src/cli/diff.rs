@@ -83,8 +83,8 @@ pub(super) fn run(session: &Session<'_>, args: &DiffArgs) -> Result<()> {
     let text = match args.format {
         Format::Human => {
             let all = args.all || !args.workspaces.is_empty();
-            let width = ui::columns().unwrap_or(human::Options::default().width);
-            human::render(&diff, human::Options { all, colour: true, width })
+            let width = ui::columns().unwrap_or(human::HumanOptions::default().width);
+            human::render(&diff, human::HumanOptions { all, colour: true, width })
         }
         Format::Json => json::render(&diff),
         Format::Markdown => audit::markdown::render(&diff),

@@ -8,7 +8,7 @@ use super::paths;
 use super::resolve::read_lock;
 use super::session::Session;
 use crate::audit::companions::Companions;
-use crate::audit::sbom::{self, Bill, Format};
+use crate::audit::sbom::{self, Bill, DocumentFormat};
 use crate::error::{Error, Place, Result};
 use crate::store::atomic_file;
 use crate::ui::{self, count};
@@ -21,7 +21,7 @@ pub struct SbomArgs {
     pub workspaces: Vec<String>,
     /// The kind of document
     #[arg(long, value_enum, default_value = "cyclonedx", value_name = "FORMAT", env = "FACTORY_SBOM_FORMAT")]
-    pub format: Format,
+    pub format: DocumentFormat,
     /// Write the release's document and one per plugin into this folder, instead of the release's to stdout
     #[arg(long, value_name = "DIR", env = "FACTORY_SBOM_OUTPUT")]
     pub output: Option<PathBuf>,
@@ -52,7 +52,7 @@ pub(super) fn run(session: &Session<'_>, args: &SbomArgs) -> Result<()> {
     let mut written = 1;
     for (index, plugin) in bill.plugins.iter().enumerate() {
         // There is nothing to state the provenance of before the first build.
-        if args.format == Format::Provenance && plugin.plugin.sealed.is_none() {
+        if args.format == DocumentFormat::Provenance && plugin.plugin.sealed.is_none() {
             continue;
         }
         let document = bill.document(args.format, Some(index), &args.builder_id)?;

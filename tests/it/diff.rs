@@ -310,9 +310,9 @@ proptest::proptest! {
             Release::of_lock(&text, lock, Companions::None)
         });
         let diff = audit::compare(&old, &new, None).unwrap();
-        let human = audit::human::render(&diff, audit::human::Options { all: true, ..Default::default() });
+        let human = audit::human::render(&diff, audit::human::HumanOptions { all: true, ..Default::default() });
         assert!(!human.chars().any(|c| c.is_control() && c != '\n'), "{human}");
-        let human = audit::human::render(&diff, audit::human::Options::default());
+        let human = audit::human::render(&diff, audit::human::HumanOptions::default());
         assert!(!human.chars().any(|c| c.is_control() && c != '\n'), "{human}");
         assert!(audit::markdown::render(&diff).len() <= 65_536);
         let html = audit::html::render(&diff);

@@ -1,14 +1,15 @@
 //! The changes of one plugin: where it is, its version, its arguments, its dependencies, and the verdict over its output.
 
 use super::super::change::{
-    Argument, Evidence, FirstDifference, InputClass, Mark, Origin, OutputClass, Tie, Verdict, What,
+    ArgumentsOrigin, ChangeKind, Evidence, ExplainedArgument, FirstDifference, InputClass, Mark, OutputClass,
+    OutputVerdict, Tie,
 };
 use super::super::closure;
 use super::super::companions::{closure_path, files_path};
 use super::super::host::tie_of;
-use super::super::moves::At;
-use super::super::release::{Plugin, Release, Workspace};
-use super::super::step::{Step, is_back};
+use super::super::moves::PluginIndex;
+use super::super::release::{Release, ReleasePlugin, ReleaseWorkspace};
+use super::super::step::{VersionStep, is_back};
 use super::Comparison;
 use crate::build::seal::{self, FileList};
 use crate::error::Result;
@@ -16,70 +17,76 @@ use crate::lock::inputs;
 use crate::lock::{Lock, Sealed, Tool, Tools};
 
 impl Comparison<'_> {
-    pub(super) fn plugin_new(&mut self, workspace: &str, plugin: &Plugin) {
+    pub(super) fn plugin_new(&mut self, workspace: &str, plugin: &ReleasePlugin) {
         let mut arguments = plugin.arguments.clone();
         for argument in &mut arguments {
             argument.because = self.cause(&argument.argument, true);
         }
-        let what = What::PluginAdded { package: plugin.package.clone(), version: plugin.version.clone(), arguments };
+        let what =
+            ChangeKind::PluginAdded { package: plugin.package.clone(), version: plugin.version.clone(), arguments };
         self.add(Mark::Added, Some(workspace), Some(&plugin.path), what);
     }
 
-    pub(super) fn plugin_gone(&mut self, workspace: &str, plugin: &Plugin) {
-        let what = What::PluginRemoved { package: plugin.package.clone(), version: plugin.version.clone() };
+    pub(super) fn plugin_gone(&mut self, workspace: &str, plugin: &ReleasePlugin) {
+        let what = ChangeKind::PluginRemoved { package: plugin.package.clone(), version: plugin.version.clone() };
         self.add(Mark::Removed, Some(workspace), Some(&plugin.path), what);
     }
 
-    pub(super) fn plugin_kept(&mut self, before: At, now: At, evidence: Option<Evidence>) -> Result<()> {
+    pub(super) fn plugin_kept(
+        &mut self,
+        before: PluginIndex,
+        now: PluginIndex,
+        evidence: Option<Evidence>,
+    ) -> Result<()> {
         let (old_workspace, workspace) = (&self.old.workspaces[before.0], &self.new.workspaces[now.0]);
         let (old, new) = (&old_workspace.plugins[before.1], &workspace.plugins[now.1]);
         let at = (Some(workspace.name.as_str()), Some(new.path.as_str()));
         if let Some(evidence) = evidence {
-            let what = What::PluginMoved { from: old_workspace.place(old), to: workspace.place(new), evidence };
+            let what = ChangeKind::PluginMoved { from: old_workspace.place(old), to: workspace.place(new), evidence };
             self.add(Mark::Same, at.0, at.1, what);
         }
         if let (Some(from), Some(to)) = (&old.package, &new.package)
             && from != to
         {
-            let what = What::PluginPackage { from: from.clone(), to: to.clone() };
-            self.add(Mark::Look, at.0, at.1, what);
+            let what = ChangeKind::PluginPackage { from: from.clone(), to: to.clone() };
+            self.add(Mark::Review, at.0, at.1, what);
         }
         if let (Some(from), Some(to)) = (&old.version, &new.version)
             && from != to
         {
-            let step = Step::between(from, to);
-            let mark = if step == Step::Major || is_back(from, to) { Mark::Look } else { Mark::Changed };
-            self.add(mark, at.0, at.1, What::PluginVersion { from: from.clone(), to: to.clone(), step });
+            let step = VersionStep::between(from, to);
+            let mark = if step == VersionStep::Major || is_back(from, to) { Mark::Review } else { Mark::Changed };
+            self.add(mark, at.0, at.1, ChangeKind::PluginVersion { from: from.clone(), to: to.clone(), step });
         }
         if let (Some(from), Some(to)) = (old.role, new.role)
             && from != to
         {
-            self.add(Mark::Look, at.0, at.1, What::PluginRole { from, to });
+            self.add(Mark::Review, at.0, at.1, ChangeKind::PluginRole { from, to });
         }
         self.arguments(&workspace.name, old, new);
         self.dependencies((old_workspace, old), (workspace, new))?;
         self.output(before, now)
     }
 
-    fn arguments(&mut self, workspace: &str, old: &Plugin, new: &Plugin) {
-        let has = |plugin: &Plugin, wanted: &Argument| {
+    fn arguments(&mut self, workspace: &str, old: &ReleasePlugin, new: &ReleasePlugin) {
+        let has = |plugin: &ReleasePlugin, wanted: &ExplainedArgument| {
             plugin.arguments.iter().any(|argument| argument.argument == wanted.argument)
         };
-        let with_cause = |argument: &Argument, is_new| Argument {
+        let with_cause = |argument: &ExplainedArgument, is_new| ExplainedArgument {
             because: self.cause(&argument.argument, is_new),
             ..argument.clone()
         };
-        let added: Vec<Argument> =
+        let added: Vec<ExplainedArgument> =
             new.arguments.iter().filter(|argument| !has(old, argument)).map(|a| with_cause(a, true)).collect();
-        let removed: Vec<Argument> =
+        let removed: Vec<ExplainedArgument> =
             old.arguments.iter().filter(|argument| !has(new, argument)).map(|a| with_cause(a, false)).collect();
-        let texts = |plugin: &Plugin| plugin.arguments.iter().map(|a| a.argument.clone()).collect::<Vec<_>>();
+        let texts = |plugin: &ReleasePlugin| plugin.arguments.iter().map(|a| a.argument.clone()).collect::<Vec<_>>();
         let reordered = added.is_empty() && removed.is_empty() && texts(old) != texts(new);
-        let origin = Origin { from: old.origin, to: new.origin };
+        let origin = ArgumentsOrigin { from: old.origin, to: new.origin };
         if added.is_empty() && removed.is_empty() && !reordered && origin.from == origin.to {
             return;
         }
-        let what = What::Arguments { added, removed, reordered, origin };
+        let what = ChangeKind::Arguments { added, removed, reordered, origin };
         self.add(Mark::Changed, Some(workspace), Some(&new.path), what);
     }
 
@@ -100,8 +107,12 @@ impl Comparison<'_> {
         }
     }
 
-    fn dependencies(&mut self, old: (&Workspace, &Plugin), new: (&Workspace, &Plugin)) -> Result<()> {
-        let digest = |plugin: &Plugin| plugin.sealed.as_ref().and_then(|sealed| sealed.closure);
+    fn dependencies(
+        &mut self,
+        old: (&ReleaseWorkspace, &ReleasePlugin),
+        new: (&ReleaseWorkspace, &ReleasePlugin),
+    ) -> Result<()> {
+        let digest = |plugin: &ReleasePlugin| plugin.sealed.as_ref().and_then(|sealed| sealed.closure);
         let (Some(from), Some(to)) = (digest(old.1), digest(new.1)) else { return Ok(()) };
         if from == to {
             return Ok(());
@@ -111,16 +122,16 @@ impl Comparison<'_> {
         let (Some(before), Some(now)) = (before, now) else { return Ok(()) };
         let packages = closure::changes(&before.packages, &now.packages);
         if !packages.is_empty() {
-            let what = What::Dependencies { packages };
+            let what = ChangeKind::Dependencies { packages };
             self.add(Mark::Changed, Some(&new.0.name), Some(&new.1.path), what);
         }
         Ok(())
     }
 
-    fn output(&mut self, before: At, now: At) -> Result<()> {
+    fn output(&mut self, before: PluginIndex, now: PluginIndex) -> Result<()> {
         let (Some(old_lock), Some(new_lock)) = (&self.old.lock, &self.new.lock) else { return Ok(()) };
-        let old = Locked::of(old_lock, before);
-        let new = Locked::of(new_lock, now);
+        let old = LockedPlugin::of(old_lock, before);
+        let new = LockedPlugin::of(new_lock, now);
         let (Some(was), Some(is)) = (&old.plugin.sealed, &new.plugin.sealed) else {
             self.outputs.unknown += 1;
             return Ok(());
@@ -137,19 +148,19 @@ impl Comparison<'_> {
             }
             (false, false) => {
                 self.outputs.changed += 1;
-                (Verdict::Changed, Mark::Changed)
+                (OutputVerdict::Changed, Mark::Changed)
             }
             (false, true) => {
                 self.outputs.without_effect += 1;
-                (Verdict::WithoutEffect, Mark::Same)
+                (OutputVerdict::WithoutEffect, Mark::Same)
             }
             (true, false) => {
                 self.outputs.unreproducible += 1;
-                (Verdict::Unreproducible, Mark::Look)
+                (OutputVerdict::Unreproducible, Mark::Review)
             }
         };
         let first = if outputs.is_empty() { None } else { self.first_difference(&old, &new)? };
-        let what = What::Output {
+        let what = ChangeKind::Output {
             verdict,
             inputs,
             first,
@@ -163,8 +174,8 @@ impl Comparison<'_> {
     }
 
     /// Where the packages differ, from the lists of files beside the locks; they are no pins, so their absence is no loss.
-    fn first_difference(&self, old: &Locked<'_>, new: &Locked<'_>) -> Result<Option<FirstDifference>> {
-        let read = |release: &Release, locked: &Locked<'_>| -> Result<Option<FileList>> {
+    fn first_difference(&self, old: &LockedPlugin<'_>, new: &LockedPlugin<'_>) -> Result<Option<FirstDifference>> {
+        let read = |release: &Release, locked: &LockedPlugin<'_>| -> Result<Option<FileList>> {
             let bytes = release.companions.read(&files_path(&locked.workspace.name, &locked.plugin.path))?;
             Ok(bytes.and_then(|bytes| String::from_utf8(bytes).ok()).map(|text| FileList::from_text(&text)))
         };
@@ -181,14 +192,14 @@ impl Comparison<'_> {
 }
 
 /// A plugin where it stands in its lock.
-struct Locked<'a> {
+struct LockedPlugin<'a> {
     lock: &'a Lock,
     workspace: &'a crate::lock::Workspace,
     plugin: &'a crate::lock::Plugin,
 }
 
-impl<'a> Locked<'a> {
-    fn of(lock: &'a Lock, (w, p): At) -> Self {
+impl<'a> LockedPlugin<'a> {
+    fn of(lock: &'a Lock, (w, p): PluginIndex) -> Self {
         let workspace = &lock.workspace[w];
         Self { lock, workspace, plugin: &workspace.plugin[p] }
     }

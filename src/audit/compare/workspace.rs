@@ -2,15 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::change::{Evidence, FileChange, Mark, What, WorkspacePlace};
-use super::super::release::{Release, Workspace, input_kind};
+use super::super::change::{ChangeKind, Evidence, FileChange, Mark, WorkspacePlace};
+use super::super::release::{Release, ReleaseWorkspace, input_kind};
 use super::super::{link, moves};
 use super::Comparison;
 use crate::error::Result;
 use crate::lock::Input;
 
 /// A workspace of the union, by its positions.
-enum Which {
+enum WorkspaceIndex {
     Old(usize),
     New(usize),
 }
@@ -18,13 +18,13 @@ enum Which {
 impl Comparison<'_> {
     /// All workspaces, sorted by their names.
     pub(super) fn workspaces(&mut self) -> Result<()> {
-        let mut order: BTreeMap<(&str, bool), Which> = BTreeMap::new();
+        let mut order: BTreeMap<(&str, bool), WorkspaceIndex> = BTreeMap::new();
         for (at, workspace) in self.new.workspaces.iter().enumerate() {
-            order.insert((&workspace.name, true), Which::New(at));
+            order.insert((&workspace.name, true), WorkspaceIndex::New(at));
         }
         for (at, workspace) in self.old.workspaces.iter().enumerate() {
             if !self.pairs.old_workspaces.contains_key(&at) {
-                order.insert((&workspace.name, false), Which::Old(at));
+                order.insert((&workspace.name, false), WorkspaceIndex::Old(at));
             }
         }
         for ((name, _), which) in order {
@@ -32,8 +32,8 @@ impl Comparison<'_> {
                 continue;
             }
             match which {
-                Which::Old(at) => self.workspace_gone(at),
-                Which::New(at) => match self.pairs.workspaces.get(&at).copied() {
+                WorkspaceIndex::Old(at) => self.workspace_gone(at),
+                WorkspaceIndex::New(at) => match self.pairs.workspaces.get(&at).copied() {
                     Some((before, evidence)) => self.workspace_kept(before, at, evidence)?,
                     None => self.workspace_new(at)?,
                 },
@@ -53,7 +53,7 @@ impl Comparison<'_> {
                 None => gone.push(plugin),
             }
         }
-        let what = What::WorkspaceRemoved { source: workspace.source(), plugins: workspace.plugins.len(), moved };
+        let what = ChangeKind::WorkspaceRemoved { source: workspace.source(), plugins: workspace.plugins.len(), moved };
         self.add(Mark::Removed, Some(&workspace.name), None, what);
         for plugin in gone {
             self.plugin_gone(&workspace.name, plugin);
@@ -63,7 +63,7 @@ impl Comparison<'_> {
     fn workspace_new(&mut self, at: usize) -> Result<()> {
         let workspace = &self.new.workspaces[at];
         let moved = (0..workspace.plugins.len()).filter(|p| self.pairs.plugins.contains_key(&(at, *p))).count();
-        let what = What::WorkspaceAdded { source: workspace.source(), plugins: workspace.plugins.len(), moved };
+        let what = ChangeKind::WorkspaceAdded { source: workspace.source(), plugins: workspace.plugins.len(), moved };
         self.add(Mark::Added, Some(&workspace.name), None, what);
         self.plugins(at, None)
     }
@@ -72,14 +72,14 @@ impl Comparison<'_> {
         let (old, new) = (&self.old.workspaces[before], &self.new.workspaces[now]);
         let name = Some(new.name.as_str());
         if (&old.name, &old.repo, &old.path) != (&new.name, &new.repo, &new.path) {
-            let place = |workspace: &Workspace| WorkspacePlace {
+            let place = |workspace: &ReleaseWorkspace| WorkspacePlace {
                 name: workspace.name.clone(),
                 repo: workspace.repo.clone(),
                 path: workspace.path.clone(),
             };
             // Code from another repository is somebody else's until it is looked at.
-            let mark = if old.repo == new.repo { Mark::Same } else { Mark::Look };
-            self.add(mark, name, None, What::WorkspaceMoved { from: place(old), to: place(new), evidence });
+            let mark = if old.repo == new.repo { Mark::Same } else { Mark::Review };
+            self.add(mark, name, None, ChangeKind::WorkspaceMoved { from: place(old), to: place(new), evidence });
         }
         self.commit(old, new);
         self.backstage(name, old.backstage.as_ref(), new.backstage.as_ref());
@@ -88,17 +88,18 @@ impl Comparison<'_> {
             && let (Some(from), Some(to)) = (old.yarn_lock, new.yarn_lock)
             && from != to
         {
-            self.add(Mark::Changed, name, None, What::YarnLock { from, to });
+            self.add(Mark::Changed, name, None, ChangeKind::YarnLock { from, to });
         }
         self.inputs(old, new);
         self.plugins(now, Some(before))
     }
 
-    fn commit(&mut self, old: &Workspace, new: &Workspace) {
+    fn commit(&mut self, old: &ReleaseWorkspace, new: &ReleaseWorkspace) {
         if (&old.requested, &old.commit) == (&new.requested, &new.commit) {
             return;
         }
-        let reference = |workspace: &Workspace| workspace.commit.clone().unwrap_or_else(|| workspace.requested.clone());
+        let reference =
+            |workspace: &ReleaseWorkspace| workspace.commit.clone().unwrap_or_else(|| workspace.requested.clone());
         let (from, to) = (reference(old), reference(new));
         let link = if old.repo == new.repo && from != to { link::compare(&new.repo, &from, &to) } else { None };
         let command = if old.repo == new.repo && from != to {
@@ -107,14 +108,14 @@ impl Comparison<'_> {
             None
         };
         let back = old.repo == new.repo && old.epoch.zip(new.epoch).is_some_and(|(old, new)| new < old);
-        let mark = if back { Mark::Look } else { Mark::Changed };
-        let what = What::Commit { from: old.source(), to: new.source(), link, command, back };
+        let mark = if back { Mark::Review } else { Mark::Changed };
+        let what = ChangeKind::Commit { from: old.source(), to: new.source(), link, command, back };
         self.add(mark, Some(&new.name), None, what);
     }
 
     /// Tools that moved otherwise than those of the release did.
-    fn own_tools(&mut self, old: &Workspace, new: &Workspace) {
-        let moves = |release: &Release, workspace: &Workspace, tool: &str| {
+    fn own_tools(&mut self, old: &ReleaseWorkspace, new: &ReleaseWorkspace) {
+        let moves = |release: &Release, workspace: &ReleaseWorkspace, tool: &str| {
             let find = |tools: &[(&str, super::Pin)]| {
                 tools.iter().find(|(name, _)| *name == tool).map(|(_, pin)| pin.version.clone())
             };
@@ -135,7 +136,7 @@ impl Comparison<'_> {
         self.tools(Some(&new.name), &only(&old.tools), &only(&new.tools));
     }
 
-    fn inputs(&mut self, old: &Workspace, new: &Workspace) {
+    fn inputs(&mut self, old: &ReleaseWorkspace, new: &ReleaseWorkspace) {
         let known = |inputs: &[Input]| -> BTreeMap<String, Input> {
             inputs.iter().map(|input| (input.path.clone(), input.clone())).collect()
         };
@@ -149,7 +150,7 @@ impl Comparison<'_> {
                 (Some(old), Some(new)) if old.executable != new.executable => (Mark::Changed, FileChange::Mode),
                 _ => continue,
             };
-            let what = What::Input { path: path.clone(), input: input_kind(path), change };
+            let what = ChangeKind::Input { path: path.clone(), input: input_kind(path), change };
             self.add(mark, Some(&new.name), None, what);
         }
     }

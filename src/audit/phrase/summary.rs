@@ -1,14 +1,14 @@
 //! What changed, in numbers: what is none is not said.
 
-use super::super::change::{Change, Counts, Diff, Form, HostCounts, Outputs, What};
-use super::{Span, name, text};
+use super::super::change::{Change, ChangeKind, Counts, Diff, Form, HostCounts, Outputs};
+use super::{PhraseSpan, name, text};
 use crate::ui::count;
 
 /// Names of one list.
 const NAMED: usize = 12;
 
 /// The counts in words, each with its noun.
-pub fn summary(diff: &Diff) -> Vec<(&'static str, Vec<Span>)> {
+pub fn summary(diff: &Diff) -> Vec<(&'static str, Vec<PhraseSpan>)> {
     let counts = &diff.summary;
     let mut lines = vec![("workspaces", workspaces(diff)), ("plugins", vec![text(plugins(&counts.plugins))])];
     let moved = [(counts.workspaces.moved, "workspace"), (counts.plugins.moved, "plugin")];
@@ -32,7 +32,7 @@ fn kept(counts: &Counts, rest: &[(usize, &str)]) -> String {
     if counts.unchanged == counts.kept { ", all unchanged".into() } else { format!(": {}", listed(rest.to_vec())) }
 }
 
-fn workspaces(diff: &Diff) -> Vec<Span> {
+fn workspaces(diff: &Diff) -> Vec<PhraseSpan> {
     let counts = &diff.summary.workspaces;
     let mut spans = Vec::new();
     for (n, word, named) in
@@ -54,16 +54,16 @@ fn workspaces(diff: &Diff) -> Vec<Span> {
 /// The workspace that a change removes; one with another name now among them.
 fn removed(change: &Change) -> Option<&str> {
     match &change.what {
-        What::WorkspaceRemoved { .. } => change.workspace.as_deref(),
-        What::WorkspaceMoved { from, to, .. } => (from.name != to.name).then_some(&from.name),
+        ChangeKind::WorkspaceRemoved { .. } => change.workspace.as_deref(),
+        ChangeKind::WorkspaceMoved { from, to, .. } => (from.name != to.name).then_some(&from.name),
         _ => None,
     }
 }
 
 fn added(change: &Change) -> Option<&str> {
     match &change.what {
-        What::WorkspaceAdded { .. } => change.workspace.as_deref(),
-        What::WorkspaceMoved { from, to, .. } => (from.name != to.name).then_some(&to.name),
+        ChangeKind::WorkspaceAdded { .. } => change.workspace.as_deref(),
+        ChangeKind::WorkspaceMoved { from, to, .. } => (from.name != to.name).then_some(&to.name),
         _ => None,
     }
 }
@@ -75,7 +75,7 @@ fn named(diff: &Diff, of: fn(&Change) -> Option<&str>) -> Vec<&str> {
 }
 
 /// ` (a, b and 3 more)`; the changes of a part of the workspaces may name fewer than `all`.
-fn names(names: &[&str], all: usize) -> Vec<Span> {
+fn names(names: &[&str], all: usize) -> Vec<PhraseSpan> {
     if names.is_empty() {
         return Vec::new();
     }
@@ -133,13 +133,15 @@ mod tests {
     fn said(form: Form, summary: Summary) -> String {
         let side = || Side { name: "a".into(), form, identity: None };
         let diff = Diff { version: VERSION, old: side(), new: side(), summary, changes: Vec::new(), notes: Vec::new() };
-        let plain = |spans: Vec<Span>| -> String {
+        let plain = |spans: Vec<PhraseSpan>| -> String {
             spans
                 .into_iter()
                 .map(|span| match span {
-                    Span::Text(text) | Span::Name(text) | Span::Link(text) | Span::Loud(text) | Span::Command(text) => {
-                        text
-                    }
+                    PhraseSpan::Text(text)
+                    | PhraseSpan::Name(text)
+                    | PhraseSpan::Link(text)
+                    | PhraseSpan::Loud(text)
+                    | PhraseSpan::Command(text) => text,
                 })
                 .collect()
         };

@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
-use super::{Bill, Package, PluginBill, exported_name, purl, source_uri, uuid};
+use super::{Bill, BillPackage, PluginBill, exported_name, purl, source_uri, uuid};
 use crate::lock::Integrity;
 
 /// The bill of a release: its plugins, and the packages in any of them.
 pub fn release(bill: &Bill<'_>) -> Value {
-    let mut inventory = Inventory::default();
+    let mut inventory = CycloneDxInventory::default();
     for plugin in &bill.plugins {
         inventory.plugin(plugin);
     }
@@ -28,7 +28,7 @@ pub fn release(bill: &Bill<'_>) -> Value {
 
 /// The bill of one plugin: the packages in it.
 pub fn plugin(bill: &Bill<'_>) -> Value {
-    let mut inventory = Inventory::default();
+    let mut inventory = CycloneDxInventory::default();
     let root = match bill.plugins.first() {
         Some(plugin) => {
             inventory.plugin(plugin);
@@ -41,14 +41,14 @@ pub fn plugin(bill: &Bill<'_>) -> Value {
 
 /// The packages and edges of all plugins, each once.
 #[derive(Default)]
-struct Inventory {
+struct CycloneDxInventory {
     components: BTreeMap<String, Value>,
     depends: BTreeMap<String, BTreeSet<String>>,
     complete: Vec<String>,
     unknown: Vec<String>,
 }
 
-impl Inventory {
+impl CycloneDxInventory {
     fn plugin(&mut self, plugin: &PluginBill<'_>) {
         let root = plugin_ref(plugin);
         let known = if plugin.packages.is_some() { &mut self.complete } else { &mut self.unknown };
@@ -65,8 +65,8 @@ impl Inventory {
     }
 }
 
-fn document(bill: &Bill<'_>, root: &Value, plugins: Vec<Value>, inventory: Inventory) -> Value {
-    let Inventory { components, depends, complete, unknown } = inventory;
+fn document(bill: &Bill<'_>, root: &Value, plugins: Vec<Value>, inventory: CycloneDxInventory) -> Value {
+    let CycloneDxInventory { components, depends, complete, unknown } = inventory;
     let dependencies: Vec<Value> =
         depends.into_iter().map(|(reference, on)| json!({ "ref": reference, "dependsOn": on })).collect();
     let mut compositions = Vec::new();
@@ -104,7 +104,7 @@ fn plugin_ref(plugin: &PluginBill<'_>) -> String {
 }
 
 /// A package is the same in all plugins by its purl; what is embedded belongs to its plugin.
-fn package_ref(plugin: &str, package: &Package) -> String {
+fn package_ref(plugin: &str, package: &BillPackage) -> String {
     let purl = purl::npm(&package.name, &package.version);
     if package.embedded { format!("{plugin}#{purl}") } else { purl }
 }
@@ -142,7 +142,7 @@ fn plugin_component(bill: &PluginBill<'_>) -> Value {
     Value::Object(component)
 }
 
-fn component(package: &Package, reference: &str) -> Value {
+fn component(package: &BillPackage, reference: &str) -> Value {
     let mut component = Map::new();
     let mut put = |key: &str, value: Value| component.insert(key.to_owned(), value);
     put("type", "library".into());

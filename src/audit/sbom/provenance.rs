@@ -31,7 +31,7 @@ pub fn statement(bill: &Bill<'_>, builder: &str) -> Result<Value> {
     check_builder(builder)?;
     let mut subjects = Vec::new();
     let mut plugins = Vec::new();
-    let mut dependencies = Dependencies::default();
+    let mut dependencies = ResolvedDependencies::default();
     for plugin in &bill.plugins {
         let Some(sealed) = &plugin.plugin.sealed else { continue };
         subjects.push(json!({ "name": tgz_name(plugin.plugin), "digest": { "sha512": sealed.tgz.hex() } }));
@@ -77,9 +77,9 @@ fn is_scheme(text: &str) -> bool {
 
 /// Pins as resource descriptors, each once, in one order.
 #[derive(Default)]
-struct Dependencies(BTreeMap<String, Value>);
+struct ResolvedDependencies(BTreeMap<String, Value>);
 
-impl Dependencies {
+impl ResolvedDependencies {
     fn add(&mut self, name: &str, uri: Option<String>, algorithm: &str, digest: &str) {
         let mut descriptor = Map::new();
         descriptor.insert("name".into(), name.into());

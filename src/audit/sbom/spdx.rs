@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
-use super::{Bill, Package, PluginBill, exported_name, purl, source_uri, tgz_name, uuid};
+use super::{Bill, BillPackage, PluginBill, exported_name, purl, source_uri, tgz_name, uuid};
 use crate::lock::Sha256;
 
 const NOASSERTION: &str = "NOASSERTION";
 
 /// The bill of a release: its plugins, and the packages in any of them.
 pub fn release(bill: &Bill<'_>) -> Value {
-    let mut inventory = Inventory::default();
+    let mut inventory = SpdxInventory::default();
     let root = "SPDXRef-Release".to_owned();
     let mut package = blank(&root, "rhdh-dynamic-plugins", &bill.identity.to_string());
     package.insert("primaryPackagePurpose".into(), "APPLICATION".into());
@@ -25,7 +25,7 @@ pub fn release(bill: &Bill<'_>) -> Value {
 
 /// The bill of one plugin: the packages in it.
 pub fn plugin(bill: &Bill<'_>) -> Value {
-    let mut inventory = Inventory::default();
+    let mut inventory = SpdxInventory::default();
     let Some(plugin) = bill.plugins.first() else { return Value::Null };
     let root = inventory.plugin(plugin);
     document(bill, &exported_name(plugin.plugin), &root, inventory)
@@ -33,12 +33,12 @@ pub fn plugin(bill: &Bill<'_>) -> Value {
 
 /// All packages and relationships, each once.
 #[derive(Default)]
-struct Inventory {
+struct SpdxInventory {
     packages: BTreeMap<String, Value>,
     relationships: BTreeSet<(String, &'static str, String)>,
 }
 
-impl Inventory {
+impl SpdxInventory {
     fn relate(&mut self, from: &str, how: &'static str, to: &str) {
         self.relationships.insert((from.to_owned(), how, to.to_owned()));
     }
@@ -62,7 +62,7 @@ impl Inventory {
     }
 }
 
-fn document(bill: &Bill<'_>, name: &str, root: &str, mut inventory: Inventory) -> Value {
+fn document(bill: &Bill<'_>, name: &str, root: &str, mut inventory: SpdxInventory) -> Value {
     inventory.relate("SPDXRef-DOCUMENT", "DESCRIBES", root);
     let relationships: Vec<Value> = inventory
         .relationships
@@ -96,7 +96,7 @@ fn reference(kind: &str, text: &str) -> String {
     format!("SPDXRef-{kind}-{}-{}", plain.trim_start_matches('-'), &Sha256::of(text).hex()[..8])
 }
 
-fn package_ref(plugin: &str, package: &Package) -> String {
+fn package_ref(plugin: &str, package: &BillPackage) -> String {
     let text = format!("{}@{}", package.name, package.version);
     if package.embedded { reference("Embedded", &format!("{plugin} {text}")) } else { reference("npm", &text) }
 }
@@ -134,7 +134,7 @@ fn plugin_package(bill: &PluginBill<'_>, reference: &str) -> Value {
     Value::Object(package)
 }
 
-fn package_of(from: &Package, reference: &str) -> Value {
+fn package_of(from: &BillPackage, reference: &str) -> Value {
     let mut package = blank(reference, &from.name, &from.version);
     if let Some(digest) = &from.sha512 {
         package.insert("checksums".into(), json!([{ "algorithm": "SHA512", "checksumValue": digest }]));
