@@ -15,6 +15,6 @@ pub mod text;
 pub use check::{is_commit, is_package_name, is_relative};
 pub use digest::{Integrity, Sha256};
 pub use model::{
-    ArgsFrom, Cli, Input, Lock, Node, Plugin, Rhdh, Role, Sealed, SealedPackages, Source, Tool, Tools, Workspace, Yarn,
-    YarnFrom,
+    ArgsFrom, Input, Lock, Node, Plugin, Rhdh, RhdhCli, Role, Sealed, SealedPackages, Source, Tool, Tools, Workspace,
+    Yarn, YarnFrom,
 };

@@ -24,7 +24,7 @@ use crate::config::env::Origin;
 use crate::config::{self, Config};
 use crate::error::{Error, Result};
 use crate::lock::inputs;
-use crate::lock::stale::{self, Reason};
+use crate::lock::stale::{self, StaleReason};
 use crate::lock::text::{REVISION, VERSION};
 use crate::lock::{ArgsFrom, Integrity, Lock, Tools, Workspace};
 use crate::npm::registry::NpmRegistry;
@@ -124,7 +124,7 @@ pub async fn resolve(
     let stale: BTreeSet<String> = match (request.moves, request.old) {
         (Moves::Missing, Some(old)) => {
             let reasons = stale::reasons(old, &wanted::of(request.config), false);
-            reasons.iter().map(Reason::workspace).map(str::to_owned).collect()
+            reasons.iter().map(StaleReason::workspace).map(str::to_owned).collect()
         }
         _ => request.config.names().map(str::to_owned).collect(),
     };

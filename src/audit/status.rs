@@ -12,7 +12,7 @@ use super::phrase::short;
 use super::release::day;
 use crate::build::report::{PluginReport, Report};
 use crate::lock::inputs;
-use crate::lock::stale::Reason;
+use crate::lock::stale::StaleReason;
 use crate::lock::{self, Lock, Sha256, is_relative};
 use crate::ui::count;
 
@@ -115,7 +115,13 @@ pub enum BuiltState {
 
 /// What is known of a lock. `reasons` are those of [`lock::stale::reasons`]; none when the configuration cannot be read.
 /// `report` is that of the output directory, if there is one.
-pub fn of(lock: &Lock, name: &str, reasons: Option<&[Reason]>, report: Option<&Report>, output_dir: &Path) -> Status {
+pub fn of(
+    lock: &Lock,
+    name: &str,
+    reasons: Option<&[StaleReason]>,
+    report: Option<&Report>,
+    output_dir: &Path,
+) -> Status {
     let mut workspaces: Vec<WorkspaceStatus> =
         lock.workspace.iter().map(|one| workspace(lock, one, report, output_dir)).collect();
     let known: BTreeSet<&str> = lock.workspace.iter().map(|workspace| workspace.name.as_str()).collect();

@@ -172,8 +172,8 @@ pub(super) fn fresh_lock(
 }
 
 /// ` todo` when all reasons are about `todo`.
-fn only_one(reasons: &[crate::lock::stale::Reason]) -> String {
-    let first = reasons.first().map(crate::lock::stale::Reason::workspace).unwrap_or_default();
+fn only_one(reasons: &[crate::lock::stale::StaleReason]) -> String {
+    let first = reasons.first().map(crate::lock::stale::StaleReason::workspace).unwrap_or_default();
     if reasons.iter().all(|reason| reason.workspace() == first) { format!(" {first}") } else { String::new() }
 }
 

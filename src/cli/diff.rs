@@ -26,7 +26,7 @@ pub struct DiffArgs {
     pub new: Option<String>,
     /// How the changes are written
     #[arg(long, value_enum, default_value = "human", value_name = "FORMAT", env = "FACTORY_DIFF_FORMAT")]
-    pub format: Format,
+    pub format: DiffFormat,
     /// Only this workspace, with all its packages; may be repeated
     #[arg(short, long = "workspace", value_name = "NAME")]
     pub workspaces: Vec<String>,
@@ -49,7 +49,7 @@ pub struct DiffArgs {
 
 /// How changes are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Format {
+pub enum DiffFormat {
     /// For a terminal
     Human,
     /// For a pull request: at most 65,536 characters
@@ -77,21 +77,21 @@ pub(super) fn run(session: &Session<'_>, args: &DiffArgs) -> Result<()> {
     if !args.workspaces.is_empty() {
         keep_only(&mut diff, &args.workspaces, &old, &new)?;
     }
-    if matches!(args.format, Format::Json | Format::Html) {
+    if matches!(args.format, DiffFormat::Json | DiffFormat::Html) {
         diff.identify(&old, &new);
     }
     let text = match args.format {
-        Format::Human => {
+        DiffFormat::Human => {
             let all = args.all || !args.workspaces.is_empty();
             let width = ui::columns().unwrap_or(human::HumanOptions::default().width);
             human::render(&diff, human::HumanOptions { all, colour: true, width })
         }
-        Format::Json => json::render(&diff),
-        Format::Markdown => audit::markdown::render(&diff),
-        Format::Html => audit::html::render(&diff),
+        DiffFormat::Json => json::render(&diff),
+        DiffFormat::Markdown => audit::markdown::render(&diff),
+        DiffFormat::Html => audit::html::render(&diff),
     };
     // Other formats are not for a terminal: what looks like a colour in them is data.
-    let written = if args.format == Format::Human { ui::data(text) } else { ui::data_as_it_is(&text) };
+    let written = if args.format == DiffFormat::Human { ui::data(text) } else { ui::data_as_it_is(&text) };
     written.map_err(Error::io("write", Path::new("stdout")))?;
     verdict(&diff, args)
 }

@@ -28,7 +28,7 @@ pub struct DoctorArgs {
 
 /// How a check came out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Verdict {
+enum CheckStatus {
     Good,
     /// Some builds will miss it.
     Doubtful,
@@ -38,22 +38,22 @@ enum Verdict {
 /// One line of the answer, with what to do about it.
 #[derive(Clone, Debug)]
 struct Check {
-    verdict: Verdict,
+    verdict: CheckStatus,
     what: String,
     fix: String,
 }
 
 impl Check {
     fn good(what: impl Into<String>) -> Self {
-        Self { verdict: Verdict::Good, what: what.into(), fix: String::new() }
+        Self { verdict: CheckStatus::Good, what: what.into(), fix: String::new() }
     }
 
     fn doubtful(what: impl Into<String>, fix: impl Into<String>) -> Self {
-        Self { verdict: Verdict::Doubtful, what: what.into(), fix: fix.into() }
+        Self { verdict: CheckStatus::Doubtful, what: what.into(), fix: fix.into() }
     }
 
     fn bad(what: impl Into<String>, fix: impl Into<String>) -> Self {
-        Self { verdict: Verdict::Bad, what: what.into(), fix: fix.into() }
+        Self { verdict: CheckStatus::Bad, what: what.into(), fix: fix.into() }
     }
 
     fn of_error(error: &Error) -> Self {
@@ -76,9 +76,9 @@ pub(super) async fn run(session: &Session<'_>, args: &DoctorArgs) -> Result<()> 
     let mut text = String::new();
     for check in &checks {
         let mark = match check.verdict {
-            Verdict::Good => "ok  ",
-            Verdict::Doubtful => "warn",
-            Verdict::Bad => "FAIL",
+            CheckStatus::Good => "ok  ",
+            CheckStatus::Doubtful => "warn",
+            CheckStatus::Bad => "FAIL",
         };
         let _ = writeln!(text, "{mark}  {}", check.what);
         if !check.fix.is_empty() {
@@ -86,7 +86,7 @@ pub(super) async fn run(session: &Session<'_>, args: &DoctorArgs) -> Result<()> 
         }
     }
     ui::data(text).map_err(Error::io("write", "stdout"))?;
-    let bad = checks.iter().filter(|check| check.verdict == Verdict::Bad).count();
+    let bad = checks.iter().filter(|check| check.verdict == CheckStatus::Bad).count();
     if bad == 0 {
         return Ok(());
     }

@@ -24,13 +24,13 @@ pub struct FetchArgs {
     pub source: SourceArgs,
     /// How it is done.
     #[command(flatten)]
-    pub steps: StepArgs,
+    pub steps: StepFlags,
 }
 
 /// How steps of third-party code run, where nothing is put out.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Build options")]
-pub struct StepArgs {
+pub struct StepFlags {
     /// Installs and exports that run at once [default: as many as cores and memory allow]
     #[arg(long, env = "FACTORY_JOBS", value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub jobs: Option<u16>,
@@ -48,7 +48,7 @@ pub struct StepArgs {
     pub tag_prefix: TagPrefix,
 }
 
-impl StepArgs {
+impl StepFlags {
     /// The options of a build that does it this way, with the network and the lock as it is.
     pub(super) fn build_options(&self) -> BuildFlags {
         BuildFlags {

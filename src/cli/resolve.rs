@@ -10,7 +10,7 @@ use super::source::SourceArgs;
 use crate::config::Config;
 use crate::error::{Error, Place, Result, exit_code};
 use crate::lock::Lock;
-use crate::lock::stale::{self, Reason};
+use crate::lock::stale::{self, StaleReason};
 use crate::npm::registry::NpmRegistry;
 use crate::resolve::{self, Moves, ResolveRequest, Resolved, rhdh, wanted};
 use crate::sandbox::root::{Isolation, IsolationChoice};
@@ -36,13 +36,13 @@ pub struct ResolveArgs {
     #[command(flatten)]
     pub(super) source: SourceArgs,
     #[command(flatten)]
-    pub(super) options: ResolveOptions,
+    pub(super) options: ResolveFlags,
 }
 
 /// How pins are found.
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Resolve options")]
-pub struct ResolveOptions {
+pub struct ResolveFlags {
     /// RHDH release the plugins are for: `1.9`, `1.9.8`, a commit [env: `RHDH_VERSION`] [default: the newest release]
     #[arg(long, value_name = "VERSION")]
     pub rhdh_version: Option<String>,
@@ -136,7 +136,7 @@ pub(super) async fn resolve_now(
     moves: Moves,
     old: Option<&Lock>,
     source: &SourceArgs,
-    options: &ResolveOptions,
+    options: &ResolveFlags,
 ) -> Result<Resolved> {
     let store = session.store()?;
     let registry = NpmRegistry::of_machine()?;
@@ -190,7 +190,7 @@ pub(super) fn write(
     session: &Session<'_>,
     lock_file: &Path,
     resolved: &Resolved,
-    options: &ResolveOptions,
+    options: &ResolveFlags,
 ) -> Result<()> {
     for (path, bytes) in &resolved.companions {
         atomic_file(path, bytes)?;
@@ -243,7 +243,7 @@ pub(super) fn read_lock(path: &Path) -> Result<Option<Lock>> {
 }
 
 /// Why the lock is stale; workspaces that cannot be read are reported on their own.
-pub(super) fn stale_reasons(config: &Config, lock: &Lock, names: &[String]) -> Vec<Reason> {
+pub(super) fn stale_reasons(config: &Config, lock: &Lock, names: &[String]) -> Vec<StaleReason> {
     let all = names.is_empty() && config.broken.is_empty();
     let mut wanted = wanted::of(config);
     wanted.workspaces.retain(|workspace| names.is_empty() || names.contains(&workspace.name));

@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::build::{BuildFlags, Job, build_now};
-use super::resolve::{ResolveOptions, broken, failures, read_lock, resolve_now, stale_reasons, write};
+use super::resolve::{ResolveFlags, broken, failures, read_lock, resolve_now, stale_reasons, write};
 use super::session::Session;
 use super::source::SourceArgs;
 use super::{attach, dry_run, misspelt, paths, publish};
@@ -22,7 +22,7 @@ pub struct RunArgs {
     #[command(flatten)]
     pub(super) source: SourceArgs,
     #[command(flatten)]
-    pub(super) resolve: ResolveOptions,
+    pub(super) resolve: ResolveFlags,
     #[command(flatten)]
     pub(super) build: BuildFlags,
 }

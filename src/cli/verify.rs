@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::build::{Job, fresh_lock, share};
-use super::fetch::StepArgs;
+use super::fetch::StepFlags;
 use super::paths;
 use super::repo_path::Sources;
 use super::resolve::{broken, code_of, failures};
@@ -35,7 +35,7 @@ pub struct VerifyArgs {
     pub source: SourceArgs,
     /// How it is done.
     #[command(flatten)]
-    pub steps: StepArgs,
+    pub steps: StepFlags,
 }
 
 /// What `factory verify --report` writes.

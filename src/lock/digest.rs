@@ -127,9 +127,9 @@ impl FromStr for Integrity {
 }
 
 /// Reads a checksum out of a text without a copy of it.
-struct Text<T>(PhantomData<T>);
+struct ChecksumVisitor<T>(PhantomData<T>);
 
-impl<T: FromStr<Err = ParseDigestError>> Visitor<'_> for Text<T> {
+impl<T: FromStr<Err = ParseDigestError>> Visitor<'_> for ChecksumVisitor<T> {
     type Value = T;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -157,7 +157,7 @@ macro_rules! textual {
 
         impl<'de> Deserialize<'de> for $type {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                deserializer.deserialize_str(Text(PhantomData))
+                deserializer.deserialize_str(ChecksumVisitor(PhantomData))
             }
         }
 

@@ -6,9 +6,9 @@ use super::{Input, Lock, Plugin, Sha256, Source, Tools, Workspace};
 
 /// What goes in, in one canonical text. Digests that a build found out are left out: they are outputs.
 #[derive(Serialize)]
-struct Inputs<'a> {
+struct DigestedInputs<'a> {
     tools: &'a Tools,
-    source: Pinned<'a>,
+    source: PinnedSource<'a>,
     input: &'a [Input],
     path: &'a str,
     args: &'a [String],
@@ -17,7 +17,7 @@ struct Inputs<'a> {
 
 /// A source without what was asked for: two requests that mean one commit build the same.
 #[derive(Serialize)]
-struct Pinned<'a> {
+struct PinnedSource<'a> {
     repo: &'a str,
     commit: Option<&'a str>,
     path: &'a str,
@@ -36,9 +36,9 @@ pub fn digest(lock: &Lock, workspace: &Workspace, plugin: &Plugin, closure: Opti
     for requested in [&mut tools.node.requested, &mut tools.npm.requested, &mut tools.rhdh_cli.requested] {
         requested.clear();
     }
-    let inputs = Inputs {
+    let inputs = DigestedInputs {
         tools: &tools,
-        source: Pinned {
+        source: PinnedSource {
             repo,
             commit: commit.as_deref(),
             path,

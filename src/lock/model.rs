@@ -60,7 +60,7 @@ pub struct Tools {
     /// npm: installs rhdh-cli's tree and selects the files of a package.
     pub npm: Tool,
     /// `@red-hat-developer-hub/cli`.
-    pub rhdh_cli: Cli,
+    pub rhdh_cli: RhdhCli,
 }
 
 /// Node.js: one binary package per platform.
@@ -90,7 +90,7 @@ pub struct Tool {
 /// rhdh-cli and its whole dependency tree.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct Cli {
+pub struct RhdhCli {
     /// `RHDH_CLI_VERSION` as given; `latest` by default.
     pub requested: String,
     /// The exact version.

@@ -7,14 +7,14 @@ use super::model::{Input, Lock, Tools, Workspace};
 
 /// What the configuration asks for, in the lock's own terms.
 #[derive(Clone, Debug, Default)]
-pub struct Wanted {
+pub struct Requested {
     /// The workspaces, those that cannot be read left out.
-    pub workspaces: Vec<WantedWorkspace>,
+    pub workspaces: Vec<RequestedWorkspace>,
 }
 
 /// What the configuration asks for one workspace.
 #[derive(Clone, Debug)]
-pub struct WantedWorkspace {
+pub struct RequestedWorkspace {
     /// Its name.
     pub name: String,
     /// Where its configuration lies.
@@ -41,7 +41,7 @@ pub struct WantedWorkspace {
 
 /// One reason why a lock is stale.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Reason {
+pub enum StaleReason {
     /// The configuration has a workspace that the lock has not.
     Added {
         /// Its name.
@@ -107,7 +107,7 @@ pub enum Reason {
     },
 }
 
-impl Reason {
+impl StaleReason {
     /// The workspace it is about.
     pub fn workspace(&self) -> &str {
         match self {
@@ -124,7 +124,7 @@ impl Reason {
     }
 }
 
-impl fmt::Display for Reason {
+impl fmt::Display for StaleReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "workspace `{}`: ", self.workspace())?;
         match self {
@@ -154,27 +154,27 @@ impl fmt::Display for Reason {
 
 /// All reasons, in the order of the workspaces' names. `all` is false when only some workspaces were read: then the
 /// lock's others are not missed.
-pub fn reasons(lock: &Lock, wanted: &Wanted, all: bool) -> Vec<Reason> {
+pub fn reasons(lock: &Lock, wanted: &Requested, all: bool) -> Vec<StaleReason> {
     let mut out = Vec::new();
     for workspace in &wanted.workspaces {
         match lock.workspace.iter().find(|locked| locked.name == workspace.name) {
             Some(locked) => compare(lock, locked, workspace, &mut out),
-            None => out.push(Reason::Added { workspace: workspace.name.clone() }),
+            None => out.push(StaleReason::Added { workspace: workspace.name.clone() }),
         }
     }
     if all {
         let removed = lock.workspace.iter().filter(|l| !wanted.workspaces.iter().any(|w| w.name == l.name));
-        out.extend(removed.map(|locked| Reason::Removed { workspace: locked.name.clone() }));
+        out.extend(removed.map(|locked| StaleReason::Removed { workspace: locked.name.clone() }));
     }
     out.sort_by(|a, b| a.workspace().cmp(b.workspace()));
     out
 }
 
-fn compare(lock: &Lock, locked: &Workspace, wanted: &WantedWorkspace, out: &mut Vec<Reason>) {
+fn compare(lock: &Lock, locked: &Workspace, wanted: &RequestedWorkspace, out: &mut Vec<StaleReason>) {
     let workspace = || wanted.name.clone();
     let mut field = |field, locked: &str, wanted: &str| {
         if locked != wanted {
-            out.push(Reason::Field {
+            out.push(StaleReason::Field {
                 workspace: workspace(),
                 field,
                 locked: locked.to_owned(),
@@ -201,26 +201,26 @@ fn compare(lock: &Lock, locked: &Workspace, wanted: &WantedWorkspace, out: &mut 
     for input in &wanted.inputs {
         let file = || input.path.clone();
         match locked.input.iter().find(|known| known.path == input.path) {
-            None => out.push(Reason::NewFile { workspace: workspace(), file: file() }),
-            Some(known) if known != input => out.push(Reason::Changed { workspace: workspace(), file: file() }),
+            None => out.push(StaleReason::NewFile { workspace: workspace(), file: file() }),
+            Some(known) if known != input => out.push(StaleReason::Changed { workspace: workspace(), file: file() }),
             Some(_) => {}
         }
     }
     for input in locked.input.iter().filter(|known| !wanted.inputs.iter().any(|input| input.path == known.path)) {
-        out.push(Reason::Gone { workspace: workspace(), file: input.path.clone() });
+        out.push(StaleReason::Gone { workspace: workspace(), file: input.path.clone() });
     }
     let Some(listed) = &wanted.listed else { return };
     for (path, args) in listed {
         let plugin = || path.clone();
         match locked.plugin.iter().find(|known| known.path == *path) {
-            None => out.push(Reason::NewPlugin { workspace: workspace(), plugin: plugin() }),
+            None => out.push(StaleReason::NewPlugin { workspace: workspace(), plugin: plugin() }),
             Some(known) if known.args != *args => {
-                out.push(Reason::Arguments { workspace: workspace(), plugin: plugin() });
+                out.push(StaleReason::Arguments { workspace: workspace(), plugin: plugin() });
             }
             Some(_) => {}
         }
     }
     for plugin in locked.plugin.iter().filter(|known| !listed.contains_key(&known.path)) {
-        out.push(Reason::PluginGone { workspace: workspace(), plugin: plugin.path.clone() });
+        out.push(StaleReason::PluginGone { workspace: workspace(), plugin: plugin.path.clone() });
     }
 }

@@ -240,7 +240,7 @@ mod tests {
                     integrity: [("linux-x64".to_owned(), Integrity::of("node"))].into(),
                 },
                 npm: tool("11", "11.6.0"),
-                rhdh_cli: Cli {
+                rhdh_cli: RhdhCli {
                     requested: "latest".into(),
                     version: "1.9.1".into(),
                     integrity: Integrity::of("cli"),

@@ -2,16 +2,16 @@
 
 use crate::config::{Config, Workspace};
 use crate::lock::arguments::elements;
-use crate::lock::stale::{Wanted, WantedWorkspace};
+use crate::lock::stale::{Requested, RequestedWorkspace};
 
 /// What the configuration asks for.
-pub fn of(config: &Config) -> Wanted {
-    Wanted { workspaces: config.workspaces.iter().map(|workspace| one(config, workspace)).collect() }
+pub fn of(config: &Config) -> Requested {
+    Requested { workspaces: config.workspaces.iter().map(|workspace| one(config, workspace)).collect() }
 }
 
-fn one(config: &Config, workspace: &Workspace) -> WantedWorkspace {
+fn one(config: &Config, workspace: &Workspace) -> RequestedWorkspace {
     let requests = super::requests(config, workspace);
-    WantedWorkspace {
+    RequestedWorkspace {
         name: workspace.name.clone(),
         dir: workspace.dir.clone(),
         repo: workspace.source.repo.as_ref().map(crate::config::Repo::public).unwrap_or_default(),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::error::{Error, Result};
-use crate::lock::{Cli, Integrity, Node, Sha256, Tool, Tools};
+use crate::lock::{Integrity, Node, RhdhCli, Sha256, Tool, Tools};
 use crate::npm::range::NpmRange;
 use crate::npm::registry::{NpmRegistry, Packument};
 use crate::sandbox::child::Log;
@@ -55,7 +55,7 @@ pub async fn resolve(
         exact(registry, CLI_PACKAGE, &requests.cli),
     )?;
     let placeholder = Sha256::of("");
-    let cli = Cli { requested: requests.cli.clone(), version, integrity, tree: placeholder };
+    let cli = RhdhCli { requested: requests.cli.clone(), version, integrity, tree: placeholder };
     let mut tools = Tools { node, npm, rhdh_cli: cli };
     let path = tree_folder(lock_dir, &tools.rhdh_cli.version).join("package-lock.json");
     if !renew
@@ -71,7 +71,7 @@ pub async fn resolve(
 }
 
 /// Whether a package-lock is one of this very CLI.
-fn names_version(bytes: &[u8], cli: &Cli) -> bool {
+fn names_version(bytes: &[u8], cli: &RhdhCli) -> bool {
     let Ok(lock) = serde_json::from_slice::<Value>(bytes) else { return false };
     let package = &lock["packages"][format!("node_modules/{CLI_PACKAGE}")];
     package["version"] == cli.version.as_str() && package["integrity"] == cli.integrity.to_string().as_str()

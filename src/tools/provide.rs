@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::error::{Error, Place, Result};
 use crate::interrupt::Interrupt;
 use crate::lock::text::COMPANION;
-use crate::lock::{Cli, Integrity, Sha256, Tools, Yarn};
+use crate::lock::{Integrity, RhdhCli, Sha256, Tools, Yarn};
 use crate::npm::registry::{NpmRegistry, unpack};
 use crate::sandbox::child::{Log, Run, run};
 use crate::sandbox::env::ChildEnv;
@@ -169,7 +169,7 @@ pub fn cli_manifest(version: &str) -> String {
     )
 }
 
-fn read_tree(cli: &Cli, lock_dir: &Path) -> Result<(String, Vec<u8>)> {
+fn read_tree(cli: &RhdhCli, lock_dir: &Path) -> Result<(String, Vec<u8>)> {
     let path = tree_folder(lock_dir, &cli.version).join("package-lock.json");
     let tree = std::fs::read(&path).map_err(|e| Error::Lock {
         place: Place::file(&path),

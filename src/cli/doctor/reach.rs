@@ -177,7 +177,7 @@ async fn answers(host: &str, insecure: bool) -> Check {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::doctor::Verdict;
+    use crate::cli::doctor::CheckStatus;
 
     fn env(pairs: &[(&str, &str)]) -> Env {
         Env::new(pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())))
@@ -196,7 +196,7 @@ mod tests {
             ("REGISTRY_PASSWORD", "s3cret"),
         ];
         let checks = images(&env(&all), true).await;
-        assert_eq!(checks[0].verdict, Verdict::Good);
+        assert_eq!(checks[0].verdict, CheckStatus::Good);
         assert_eq!(
             checks[0].what,
             "image registry: credentials are REGISTRY_USERNAME and REGISTRY_PASSWORD from environment"

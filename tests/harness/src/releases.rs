@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use factory::lock::text::{COMPANION, FILE_NAME, REVISION, VERSION};
 use factory::lock::{
-    ArgsFrom, Cli, Input, Integrity, Lock, Node, Plugin, Rhdh, Role, Sealed, Sha256, Source, Tool, Tools, Workspace,
-    Yarn, YarnFrom,
+    ArgsFrom, Input, Integrity, Lock, Node, Plugin, Rhdh, RhdhCli, Role, Sealed, Sha256, Source, Tool, Tools,
+    Workspace, Yarn, YarnFrom,
 };
 
 /// A lock with its companions, in memory.
@@ -33,7 +33,7 @@ pub fn tools(node: &str, cli: &str, tree: &str) -> Tools {
             integrity: ["linux-arm64", "linux-x64"].map(|p| (p.to_owned(), Integrity::of(format!("{p}{node}")))).into(),
         },
         npm: tool("11", "11.6.0"),
-        rhdh_cli: Cli {
+        rhdh_cli: RhdhCli {
             requested: "latest".into(),
             version: cli.into(),
             integrity: Integrity::of(cli),
