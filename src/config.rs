@@ -26,11 +26,11 @@ pub use plugins_list::PluginsList;
 pub use source_json::Repo;
 pub use tag_prefix::TagPrefix;
 pub use versions::Versions;
-pub use workspaces::{Broken, Source, Workspace};
+pub use workspaces::{Broken, SourceConfig, WorkspaceConfig};
 
 /// What the command line says about the configuration.
 #[derive(Clone, Debug)]
-pub struct Options {
+pub struct ConfigOptions {
     /// `--config-dir`.
     pub config_dir: PathBuf,
     /// `--repo-path`: where local code lies.
@@ -59,7 +59,7 @@ pub struct Config {
     /// The environment that holds for all workspaces: without any workspace's own `.env`.
     pub env: Env,
     /// The workspaces that can be built, sorted by name.
-    pub workspaces: Vec<Workspace>,
+    pub workspaces: Vec<WorkspaceConfig>,
     /// Those that cannot, sorted by name; only in [`Mode::Multi`].
     pub broken: Vec<Broken>,
     /// What a person should look at and belongs to no workspace.
@@ -99,7 +99,7 @@ impl fmt::Display for Warning {
 /// Entries of a multi-workspace root that are no workspaces and still at home there.
 const AT_HOME: &[&str] = &["factory.lock", "factory.lock.d", versions::FILE_NAME, "README.md", "LICENSE"];
 
-impl Options {
+impl ConfigOptions {
     /// The options of a configuration directory when nothing else is said.
     pub fn new(config_dir: impl Into<PathBuf>) -> Self {
         Self {
@@ -120,7 +120,7 @@ impl Config {
     /// As in the original, sub-folders with a `source.json` make it a multi-workspace directory, whatever lies at its
     /// root; a `source.json` there is then named in the warning about stray files. The error of one of many workspaces
     /// stays with that workspace, the error of a single one is the result.
-    pub fn read(options: &Options) -> Result<Self> {
+    pub fn read(options: &ConfigOptions) -> Result<Self> {
         let dir = &options.config_dir;
         if options.source_ref.is_some() && options.source_repo.is_none() {
             return Err(Error::usage(
@@ -199,7 +199,7 @@ impl Config {
     }
 }
 
-fn refuse_single_options(options: &Options) -> Result<()> {
+fn refuse_single_options(options: &ConfigOptions) -> Result<()> {
     let given = [
         ("--source-repo", options.source_repo.is_some(), "its source"),
         ("--source-ref", options.source_ref.is_some(), "its source"),

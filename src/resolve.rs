@@ -20,7 +20,7 @@ pub mod workspace;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use crate::config::env::Origin;
+use crate::config::env::EnvOrigin;
 use crate::config::{self, Config};
 use crate::error::{Error, Result};
 use crate::lock::inputs;
@@ -91,9 +91,9 @@ pub struct ConfiguredTools {
 }
 
 /// What a workspace's environment asks for, else what RHDH's `versions.json` pins for the release.
-pub fn requests(config: &Config, workspace: &config::Workspace) -> ConfiguredTools {
+pub fn requests(config: &Config, workspace: &config::WorkspaceConfig) -> ConfiguredTools {
     let given = |name: &str| {
-        let set = workspace.env.origin(name).is_some_and(|origin| *origin != Origin::Default);
+        let set = workspace.env.origin(name).is_some_and(|origin| *origin != EnvOrigin::Default);
         workspace.env.given(name).filter(|_| set).map(str::to_owned)
     };
     let versions = config.versions.as_ref();
@@ -128,7 +128,7 @@ pub async fn resolve(
         }
         _ => request.config.names().map(str::to_owned).collect(),
     };
-    let chosen: Vec<&config::Workspace> = request
+    let chosen: Vec<&config::WorkspaceConfig> = request
         .config
         .workspaces
         .iter()
@@ -196,7 +196,7 @@ pub async fn resolve(
 fn host_of(
     provider: &Provider<'_>,
     request: &ResolveRequest<'_>,
-    chosen: &[&config::Workspace],
+    chosen: &[&config::WorkspaceConfig],
 ) -> Result<Option<RhdhHost>> {
     let given = request.host.file.is_some() || request.host.version.is_some();
     let needed = chosen.iter().any(|workspace| workspace.list.is_none() || request.generate);
@@ -207,7 +207,11 @@ fn host_of(
 }
 
 /// The tools of a workspace: those asked for, else the Node.js that the host runs, else the defaults.
-fn wanted_tools(request: &ResolveRequest<'_>, host: Option<&RhdhHost>, workspace: &config::Workspace) -> ToolRequests {
+fn wanted_tools(
+    request: &ResolveRequest<'_>,
+    host: Option<&RhdhHost>,
+    workspace: &config::WorkspaceConfig,
+) -> ToolRequests {
     let mut asked = requests(request.config, workspace);
     asked.node = asked.node.or_else(|| host.and_then(|host| host.node.clone()));
     ToolRequests::from(asked)
@@ -221,9 +225,9 @@ async fn tools_of(
     registry: &NpmRegistry,
     request: &ResolveRequest<'_>,
     host: Option<&RhdhHost>,
-    chosen: &[&config::Workspace],
+    chosen: &[&config::WorkspaceConfig],
 ) -> Result<(Tools, ByRequest, Vec<Companion>)> {
-    let asked = |workspace: &config::Workspace| wanted_tools(request, host, workspace);
+    let asked = |workspace: &config::WorkspaceConfig| wanted_tools(request, host, workspace);
     let mut wanted: BTreeMap<ToolRequests, usize> = BTreeMap::new();
     for workspace in chosen {
         *wanted.entry(asked(workspace)).or_default() += 1;

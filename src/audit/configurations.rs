@@ -9,7 +9,7 @@ use std::path::Path;
 use super::change::{ExplainedArgument, Form, Pin};
 use super::companions::Companions;
 use super::release::{Release, ReleasePlugin, ReleaseWorkspace};
-use crate::config::{self, Config, Env, Options};
+use crate::config::{self, Config, ConfigOptions, Env};
 use crate::error::Result;
 use crate::lock::arguments::elements;
 use crate::lock::{ArgsFrom, is_commit};
@@ -17,7 +17,7 @@ use crate::resolve::{self, ConfiguredTools};
 
 /// Reads a configuration directory. The machine's own environment is left out, so that all see the same.
 pub fn read(name: &str, dir: &Path) -> Result<Release> {
-    let options = Options { env: Env::new([]), ..Options::new(dir) };
+    let options = ConfigOptions { env: Env::new([]), ..ConfigOptions::new(dir) };
     let config = Config::read(&options)?;
     let asked: Vec<ConfiguredTools> =
         config.workspaces.iter().map(|workspace| resolve::requests(&config, workspace)).collect();
@@ -55,7 +55,7 @@ fn tools(asked: &ConfiguredTools) -> Vec<(&'static str, Pin)> {
         .collect()
 }
 
-fn workspace(read: &config::Workspace, asked: &ConfiguredTools) -> ReleaseWorkspace {
+fn workspace(read: &config::WorkspaceConfig, asked: &ConfiguredTools) -> ReleaseWorkspace {
     let source = &read.source;
     let mut plugins: Vec<ReleasePlugin> =
         read.list.iter().flat_map(|list| &list.entries).map(|entry| plugin(&entry.path, &entry.args)).collect();

@@ -17,7 +17,7 @@ use super::{paths, session, summary};
 use crate::build::packages::unpinned::Unpinned;
 use crate::build::report::{self, Report};
 use crate::build::{self, BuildOptions, BuiltWorkspace, Shared, plugins_yaml, seal};
-use crate::config::{Config, TagPrefix, Workspace};
+use crate::config::{Config, TagPrefix, WorkspaceConfig};
 use crate::error::{Error, Place, Result, exit_code};
 use crate::image::Compression;
 use crate::lock::{Lock, SealedPackages, Sha256};
@@ -101,7 +101,7 @@ impl BuildFlags {
 
     /// The prefix of a workspace's image tags. `own` is the Backstage version that its source says it is for, which
     /// counts when its configuration says none.
-    pub fn prefix(&self, config: &Config, workspace: &Workspace, own: Option<&str>) -> String {
+    pub fn prefix(&self, config: &Config, workspace: &WorkspaceConfig, own: Option<&str>) -> String {
         let release = config.versions.as_ref().and_then(|versions| versions.backstage.as_deref());
         let configured = workspace.supported_versions.as_deref().or(workspace.source.backstage_version.as_deref());
         self.tag_prefix.of(release, configured.or(own))

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::build::BuildFlags;
 use super::resolve::{failures, stale_reasons};
 use super::session::Session;
-use crate::config::{Config, Workspace};
+use crate::config::{Config, WorkspaceConfig};
 use crate::error::{Error, Result};
 use crate::lock::arguments::elements;
 use crate::lock::{Lock, Plugin};
@@ -71,7 +71,7 @@ pub fn list(
     failures(session, failed, config.workspaces.len())
 }
 
-fn source(workspace: &Workspace) -> String {
+fn source(workspace: &WorkspaceConfig) -> String {
     let source = &workspace.source;
     if let Some(local) = &source.local {
         return format!("a copy of {}, {}", local.display(), source.workspace_path);
@@ -82,7 +82,7 @@ fn source(workspace: &Workspace) -> String {
 }
 
 /// The plugins of a list, or of the lock where there is no list; none when neither says.
-fn list_of(workspace: &Workspace, locked: Option<&[Plugin]>) -> Option<Vec<String>> {
+fn list_of(workspace: &WorkspaceConfig, locked: Option<&[Plugin]>) -> Option<Vec<String>> {
     let entry = |path: &str, args: &[String]| {
         let mut line = format!("  {path}");
         for arg in args {

@@ -8,7 +8,7 @@ use clap::{ArgAction, Args, ValueEnum};
 use super::attach::{self, AttachArgs, Attaching};
 use super::session::Session;
 use crate::build::{BuildOptions, BuiltWorkspace, choose};
-use crate::config::{Config, Workspace};
+use crate::config::{Config, WorkspaceConfig};
 use crate::error::{Error, Result};
 use crate::image::limits::{PlannedImage, check_distinct};
 use crate::image::push::{PushOptions, Pushed, Pusher, Registry, image_refs};
@@ -124,7 +124,7 @@ pub struct Publication {
 /// is said before anything is fetched. Nobody is asked.
 pub fn registries(config: &Config, names: &[String], args: &PublishArgs) -> Result<BTreeMap<String, Registry>> {
     let pushed = |name: &String| args.push_images && (names.is_empty() || names.contains(name));
-    let registry = |workspace: &Workspace| {
+    let registry = |workspace: &WorkspaceConfig| {
         let variables = workspace.env.iter().map(|(name, value)| (name.to_owned(), value.text.clone())).collect();
         Ok((workspace.name.clone(), Registry::from_variables(&variables)?))
     };

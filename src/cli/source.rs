@@ -6,8 +6,8 @@ use clap::Args;
 
 use super::paths;
 use super::session::Session;
-use crate::config::env::Origin;
-use crate::config::{Config, Options, Repo, variables};
+use crate::config::env::EnvOrigin;
+use crate::config::{Config, ConfigOptions, Repo, variables};
 use crate::error::Result;
 use crate::store::git::Network;
 
@@ -42,17 +42,17 @@ fn repo(text: &str) -> Result<Repo, String> {
 impl SourceArgs {
     /// Reads the configuration and says its warnings.
     pub fn config(&self, session: &Session<'_>) -> Result<Config> {
-        let options = Options {
+        let options = ConfigOptions {
             repo_path: Some(self.repo_path.clone().unwrap_or_else(|| PathBuf::from("/source"))),
             workspace_path: self.workspace_path.clone(),
             source_repo: self.source_repo.clone(),
             source_ref: self.source_ref.clone(),
             use_local: self.use_local,
-            ..Options::new(paths::config_dir(session.global))
+            ..ConfigOptions::new(paths::config_dir(session.global))
         };
         let config = Config::read(&options)?;
         for workspace in &config.workspaces {
-            for (name, value) in workspace.env.iter().filter(|(_, value)| value.origin != Origin::Process) {
+            for (name, value) in workspace.env.iter().filter(|(_, value)| value.origin != EnvOrigin::Process) {
                 let shown = if variables::is_secret(name, &value.text) { "***" } else { &value.text };
                 tracing::debug!("{}: {name}={shown} from {}", workspace.name, value.origin);
             }

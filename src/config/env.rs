@@ -23,20 +23,20 @@ pub const DEFAULT_ENV: &str = "RHDH_CLI_VERSION=latest\n";
 
 /// Variables by name, each with its origin. `Debug` shows no value of a secret.
 #[derive(Clone, Default, PartialEq, Eq)]
-pub struct Env(BTreeMap<String, Value>);
+pub struct Env(BTreeMap<String, EnvValue>);
 
 /// A variable's value and where it comes from.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Value {
+pub struct EnvValue {
     /// The text, after expansion.
     pub text: String,
     /// The layer that set it.
-    pub origin: Origin,
+    pub origin: EnvOrigin,
 }
 
 /// The layer that set a variable.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Origin {
+pub enum EnvOrigin {
     /// [`DEFAULT_ENV`].
     Default,
     /// The environment `factory` was started in.
@@ -58,10 +58,10 @@ impl Env {
         let (defaults, _) = dotenv::parse(DEFAULT_ENV);
         let mut env = Self::default();
         for binding in defaults {
-            env.set(binding.key, binding.value.unwrap_or_default(), Origin::Default);
+            env.set(binding.key, binding.value.unwrap_or_default(), EnvOrigin::Default);
         }
         for (key, value) in process {
-            env.set(key, value, Origin::Process);
+            env.set(key, value, EnvOrigin::Process);
         }
         env
     }
@@ -90,7 +90,7 @@ impl Env {
         let mut env = self.clone();
         for (key, value) in values {
             if let Some((text, line)) = value {
-                env.set(key, text, Origin::File(Place::line(path, line)));
+                env.set(key, text, EnvOrigin::File(Place::line(path, line)));
             }
         }
         let warnings = broken
@@ -100,8 +100,8 @@ impl Env {
         (env, warnings)
     }
 
-    fn set(&mut self, key: String, text: String, origin: Origin) {
-        self.0.insert(key, Value { text, origin });
+    fn set(&mut self, key: String, text: String, origin: EnvOrigin) {
+        self.0.insert(key, EnvValue { text, origin });
     }
 
     /// A variable's value, which can be empty.
@@ -120,19 +120,19 @@ impl Env {
     }
 
     /// The layer that set a variable.
-    pub fn origin(&self, name: &str) -> Option<&Origin> {
+    pub fn origin(&self, name: &str) -> Option<&EnvOrigin> {
         self.0.get(name).map(|value| &value.origin)
     }
 
     /// All variables, sorted by name.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &EnvValue)> {
         self.0.iter().map(|(name, value)| (name.as_str(), value))
     }
 
     /// The variables that `.env` files set, sorted by name.
     pub fn from_files(&self) -> impl Iterator<Item = (&str, &str)> {
         self.iter()
-            .filter(|(_, value)| matches!(value.origin, Origin::File(_)))
+            .filter(|(_, value)| matches!(value.origin, EnvOrigin::File(_)))
             .map(|(name, value)| (name, value.text.as_str()))
     }
 
@@ -156,7 +156,7 @@ impl fmt::Debug for Env {
     }
 }
 
-impl fmt::Display for Origin {
+impl fmt::Display for EnvOrigin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Default => f.write_str("default"),

@@ -40,7 +40,7 @@ const NO_PLUGINS: &[&str] = &["node_modules", "metadata", "tests", "e2e-tests", 
 
 /// What a workspace's configuration folder holds for its build.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Inputs {
+pub struct ConfigInputs {
     /// The files, sorted by path, each with its digest.
     pub files: Vec<Input>,
     /// `version` of the folder's own `backstage.json`, for `backstage.supported-versions`.
@@ -53,12 +53,12 @@ pub struct Inputs {
 ///
 /// `root` is the configuration directory, which symbolic links must not leave. The plugins are those of `list`;
 /// without one, every folder that holds a plugin's file is a plugin's.
-pub fn read(root: &Path, dir: &Path, list: Option<&PluginsList>) -> Result<Inputs> {
+pub fn read(root: &Path, dir: &Path, list: Option<&PluginsList>) -> Result<ConfigInputs> {
     if !dir.exists() {
-        return Ok(Inputs::default());
+        return Ok(ConfigInputs::default());
     }
     let root = root.canonicalize().map_err(Error::io("read", root))?;
-    let mut reader = Reader { root, dir, inputs: Inputs::default() };
+    let mut reader = InputsReader { root, dir, inputs: ConfigInputs::default() };
     reader.patches()?;
     reader.backstage()?;
     let found = reader.plugin_folders(list)?;
@@ -85,27 +85,27 @@ pub fn read(root: &Path, dir: &Path, list: Option<&PluginsList>) -> Result<Input
     Ok(inputs)
 }
 
-struct Reader<'a> {
+struct InputsReader<'a> {
     root: PathBuf,
     dir: &'a Path,
-    inputs: Inputs,
+    inputs: ConfigInputs,
 }
 
 /// What a path leads to.
-enum Kind {
+enum PathKind {
     Absent,
     File,
     Folder,
 }
 
-impl Reader<'_> {
+impl InputsReader<'_> {
     fn patches(&mut self) -> Result<()> {
-        if !matches!(self.kind(PATCHES)?, Kind::Folder) {
+        if !matches!(self.kind(PATCHES)?, PathKind::Folder) {
             return Ok(());
         }
         for name in self.names(PATCHES)? {
             let path = path::join(PATCHES, &name);
-            let is_file = matches!(self.kind(&path)?, Kind::File);
+            let is_file = matches!(self.kind(&path)?, PathKind::File);
             if is_file && Path::new(&name).extension().is_some_and(|extension| extension == "patch") {
                 self.file(path)?;
             } else if is_file && [".diff", ".PATCH"].iter().any(|ending| name.ends_with(ending)) {
@@ -118,13 +118,13 @@ impl Reader<'_> {
 
     fn backstage(&mut self) -> Result<()> {
         #[derive(Deserialize)]
-        struct Backstage {
+        struct BackstageJson {
             version: Option<String>,
         }
-        if matches!(self.kind(BACKSTAGE)?, Kind::File) {
+        if matches!(self.kind(BACKSTAGE)?, PathKind::File) {
             let file = self.dir.join(BACKSTAGE);
             let text = text::read(&file)?.unwrap_or_default();
-            let backstage: Backstage = text::json(&file, &text, r#"write `{ "version": "1.49.4" }`"#)?;
+            let backstage: BackstageJson = text::json(&file, &text, r#"write `{ "version": "1.49.4" }`"#)?;
             self.inputs.supported_versions = backstage.version.filter(|version| !version.is_empty());
             self.file(BACKSTAGE.to_owned())?;
         }
@@ -134,14 +134,14 @@ impl Reader<'_> {
     /// The files of one plugin.
     fn plugin(&mut self, plugin: &str) -> Result<()> {
         let scalprum = path::join(plugin, SCALPRUM);
-        if matches!(self.kind(&scalprum)?, Kind::File) {
+        if matches!(self.kind(&scalprum)?, PathKind::File) {
             let file = self.dir.join(&scalprum);
             let text = text::read(&file)?.unwrap_or_default();
             text::json::<serde_json::Map<_, _>>(&file, &text, "write a JSON object with `name` and `exposedModules`")?;
             self.file(scalprum)?;
         }
         let app_config = path::join(plugin, APP_CONFIG);
-        if matches!(self.kind(&app_config)?, Kind::File) {
+        if matches!(self.kind(&app_config)?, PathKind::File) {
             let file = self.dir.join(&app_config);
             text::yaml_map(&file, &text::read(&file)?.unwrap_or_default())?;
             self.file(app_config)?;
@@ -149,7 +149,7 @@ impl Reader<'_> {
         let mut overlay: Option<String> = None;
         for name in OVERLAYS {
             let folder = path::join(plugin, name);
-            if !matches!(self.kind(&folder)?, Kind::Folder) {
+            if !matches!(self.kind(&folder)?, PathKind::Folder) {
                 continue;
             }
             if let Some(other) = overlay {
@@ -177,9 +177,9 @@ impl Reader<'_> {
         for name in self.names(folder)? {
             let path = path::join(folder, &name);
             match self.kind(&path)? {
-                Kind::Folder => self.tree(&path, above)?,
-                Kind::File => self.file(path)?,
-                Kind::Absent => {}
+                PathKind::Folder => self.tree(&path, above)?,
+                PathKind::File => self.file(path)?,
+                PathKind::Absent => {}
             }
         }
         above.pop();
@@ -213,7 +213,7 @@ impl Reader<'_> {
                 let tops: BTreeSet<_> = list.entries.iter().filter_map(|entry| entry.path.split_once('/')).collect();
                 let tops: BTreeSet<_> = tops.into_iter().map(|(top, _)| top).chain(["plugins", "packages"]).collect();
                 for top in tops {
-                    if matches!(self.kind(top)?, Kind::Folder) {
+                    if matches!(self.kind(top)?, PathKind::Folder) {
                         self.search(top, 1, &mut found)?;
                     }
                 }
@@ -266,7 +266,7 @@ impl Reader<'_> {
     }
 
     /// What a path leads to; a link out of the configuration, a device, a socket and a pipe are refused.
-    fn kind(&self, path: &str) -> Result<Kind> {
+    fn kind(&self, path: &str) -> Result<PathKind> {
         let file = self.dir.join(path);
         let metadata = match fs::metadata(&file) {
             Ok(metadata) => metadata,
@@ -275,7 +275,7 @@ impl Reader<'_> {
                     let hint = "point the link at a file of the configuration, or remove it";
                     return Err(Error::config(Place::file(&file), "is a symbolic link to nothing", hint));
                 }
-                return Ok(Kind::Absent);
+                return Ok(PathKind::Absent);
             }
             Err(e) => return Err(Error::io("read", &file)(e)),
         };
@@ -288,8 +288,8 @@ impl Reader<'_> {
             ));
         }
         match metadata.file_type() {
-            kind if kind.is_file() => Ok(Kind::File),
-            kind if kind.is_dir() => Ok(Kind::Folder),
+            kind if kind.is_file() => Ok(PathKind::File),
+            kind if kind.is_dir() => Ok(PathKind::Folder),
             _ => Err(Error::config(Place::file(&file), "is neither a file nor a folder", "remove it")),
         }
     }

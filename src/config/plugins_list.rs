@@ -34,14 +34,14 @@ const HINT: &str = "write one `path/to/plugin: --flag value` a line";
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PluginsList {
     /// The entries in the order of the file.
-    pub entries: Vec<Entry>,
+    pub entries: Vec<ListedPlugin>,
     text: String,
-    spans: Vec<scan::Span>,
+    spans: Vec<scan::EntrySpan>,
 }
 
 /// A plugin of the list.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
+pub struct ListedPlugin {
     /// The plugin's folder from the workspace in its normal form; `.` for the workspace itself.
     pub path: String,
     /// The arguments, split as a shell would: `--shared-package '!x'` is two of them, the second `!x`.
@@ -62,7 +62,7 @@ impl PluginsList {
     pub fn parse(text: &str, path: &Path) -> Result<Self> {
         let spans = scan::spans(text)
             .map_err(|wrong| Error::config(Place::at(path, wrong.line, wrong.column), wrong.what, wrong.hint))?;
-        let mut entries: Vec<Entry> = Vec::with_capacity(spans.len());
+        let mut entries: Vec<ListedPlugin> = Vec::with_capacity(spans.len());
         let mut lines = std::collections::HashMap::with_capacity(spans.len());
         for span in &spans {
             let entry = entry(text, span, path)?;
@@ -79,7 +79,7 @@ impl PluginsList {
     }
 
     /// The entry of a plugin's folder.
-    pub fn get(&self, path: &str) -> Option<&Entry> {
+    pub fn get(&self, path: &str) -> Option<&ListedPlugin> {
         self.entries.iter().find(|entry| entry.path == path)
     }
 
@@ -89,7 +89,7 @@ impl PluginsList {
     }
 }
 
-fn entry(text: &str, span: &scan::Span, file: &Path) -> Result<Entry> {
+fn entry(text: &str, span: &scan::EntrySpan, file: &Path) -> Result<ListedPlugin> {
     let place = || Place::line(file, span.line);
     if span.entry.len() > ENTRY_LIMIT {
         let what = format!("an entry of more than {ENTRY_LIMIT} bytes");
@@ -121,7 +121,7 @@ fn entry(text: &str, span: &scan::Span, file: &Path) -> Result<Entry> {
             )
         })?,
     };
-    Ok(Entry { path, args, raw, line: span.line })
+    Ok(ListedPlugin { path, args, raw, line: span.line })
 }
 
 const PATH_HINT: &str = "a plugin's path is relative to the workspace and lies in it, such as `plugins/todo`";

@@ -170,20 +170,20 @@ impl<'de> Visitor<'de> for Fields {
             let wrong = |what: &str| A::Error::custom(format!("`{key}` {what}"));
             match key.as_str() {
                 "repo" => {
-                    let text = map.next_value::<Text>().map_err(|e| in_field(&key, &e))?;
+                    let text = map.next_value::<TextField>().map_err(|e| in_field(&key, &e))?;
                     repo = text.0.map(|text| Repo::parse(&text)).transpose().map_err(wrong)?;
                 }
                 "repo-ref" => {
-                    requested = map.next_value::<Text>().map_err(|e| in_field(&key, &e))?.0;
+                    requested = map.next_value::<TextField>().map_err(|e| in_field(&key, &e))?.0;
                     check_ref(requested.as_deref().unwrap_or_default()).map_err(wrong)?;
                 }
                 "workspace-path" => {
-                    let text = map.next_value::<Text>().map_err(|e| in_field(&key, &e))?;
+                    let text = map.next_value::<TextField>().map_err(|e| in_field(&key, &e))?;
                     workspace_path = text.0.map(|text| path::inside(&text)).transpose().map_err(wrong)?;
                 }
-                "repo-flat" => flat = map.next_value::<Flat>().map_err(|e| in_field(&key, &e))?.0,
+                "repo-flat" => flat = map.next_value::<FlatField>().map_err(|e| in_field(&key, &e))?.0,
                 "repo-backstage-version" => {
-                    backstage_version = map.next_value::<Text>().map_err(|e| in_field(&key, &e))?.0;
+                    backstage_version = map.next_value::<TextField>().map_err(|e| in_field(&key, &e))?.0;
                 }
                 _ => {
                     map.next_value::<IgnoredAny>()?;
@@ -204,42 +204,42 @@ fn in_field<E: serde::de::Error>(key: &str, error: &E) -> E {
 }
 
 /// A text; `null` and the empty text are as if the field were absent.
-struct Text(Option<String>);
+struct TextField(Option<String>);
 
-impl<'de> Deserialize<'de> for Text {
+impl<'de> Deserialize<'de> for TextField {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Ok(Self(Option::<String>::deserialize(deserializer)?.filter(|text| !text.is_empty())))
     }
 }
 
 /// A bool, or one of the texts "true" and "false" (which GitHub's workflows write).
-struct Flat(Option<bool>);
+struct FlatField(Option<bool>);
 
-impl<'de> Deserialize<'de> for Flat {
+impl<'de> Deserialize<'de> for FlatField {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct BoolOrText;
         impl Visitor<'_> for BoolOrText {
-            type Value = Flat;
+            type Value = FlatField;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("true, false, or one of them as a text")
             }
 
-            fn visit_bool<E>(self, flat: bool) -> Result<Flat, E> {
-                Ok(Flat(Some(flat)))
+            fn visit_bool<E>(self, flat: bool) -> Result<FlatField, E> {
+                Ok(FlatField(Some(flat)))
             }
 
-            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Flat, E> {
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<FlatField, E> {
                 match text {
-                    "true" => Ok(Flat(Some(true))),
-                    "false" => Ok(Flat(Some(false))),
-                    "" => Ok(Flat(None)),
+                    "true" => Ok(FlatField(Some(true))),
+                    "false" => Ok(FlatField(Some(false))),
+                    "" => Ok(FlatField(None)),
                     _ => Err(E::invalid_value(serde::de::Unexpected::Str(text), &self)),
                 }
             }
 
-            fn visit_unit<E>(self) -> Result<Flat, E> {
-                Ok(Flat(None))
+            fn visit_unit<E>(self) -> Result<FlatField, E> {
+                Ok(FlatField(None))
             }
         }
         deserializer.deserialize_any(BoolOrText)

@@ -24,8 +24,8 @@ impl Dir {
         self.0.path()
     }
 
-    fn options(&self) -> Options {
-        Options { env: Env::new([]), ..Options::new(self.path()) }
+    fn options(&self) -> ConfigOptions {
+        ConfigOptions { env: Env::new([]), ..ConfigOptions::new(self.path()) }
     }
 
     fn read(&self) -> Config {
@@ -33,7 +33,7 @@ impl Dir {
     }
 
     /// The error and its hint, the directory shown as `[dir]`.
-    fn refused(&self, options: &Options) -> String {
+    fn refused(&self, options: &ConfigOptions) -> String {
         let error = Config::read(options).unwrap_err();
         self.shown(&format!("{error}\nhint: {}", error.hint().unwrap_or_default()))
     }
@@ -65,7 +65,7 @@ fn a_single_workspace_is_named_after_its_path_or_its_repository() {
 
     dir.write("source.json", AWS);
     assert_eq!(dir.read().workspaces[0].name, "aws");
-    let options = Options { workspace_path: Some("./workspaces/x/".to_owned()), ..dir.options() };
+    let options = ConfigOptions { workspace_path: Some("./workspaces/x/".to_owned()), ..dir.options() };
     let workspace = Config::read(&options).unwrap().workspaces.remove(0);
     assert_eq!((workspace.name.as_str(), workspace.source.workspace_path.as_str()), ("x", "workspaces/x"));
 }
@@ -73,7 +73,8 @@ fn a_single_workspace_is_named_after_its_path_or_its_repository() {
 #[test]
 fn a_flat_or_nested_repository_as_rhdh_writes_it() {
     let dir = Dir::new(&[("workspaces/todo/source.json", r#"{"repo":"https://example.com/x","repo-flat":"false"}"#)]);
-    let read = |path| Config::read(&Options { env: Env::new([]), ..Options::new(dir.path().join(path)) }).unwrap();
+    let read =
+        |path| Config::read(&ConfigOptions { env: Env::new([]), ..ConfigOptions::new(dir.path().join(path)) }).unwrap();
     let many = read("workspaces").workspaces.remove(0);
     let one = read("workspaces/todo").workspaces.remove(0);
     for workspace in [&many, &one] {
@@ -85,7 +86,7 @@ fn a_flat_or_nested_repository_as_rhdh_writes_it() {
 #[test]
 fn source_repo_wins_over_the_whole_source_json() {
     let dir = Dir::new(&[("source.json", TODO)]);
-    let options = Options {
+    let options = ConfigOptions {
         source_repo: Some("https://example.com/b/other".parse().unwrap()),
         workspace_path: Some(".".to_owned()),
         ..dir.options()
@@ -94,7 +95,7 @@ fn source_repo_wins_over_the_whole_source_json() {
     assert_eq!(workspace.name, "other");
     assert_eq!(workspace.source.requested, "");
     assert_eq!(dir.warnings(&workspace.warnings), ["[dir]/source.json: is ignored, because `--source-repo` is given"]);
-    let without_path = Options { workspace_path: None, ..options };
+    let without_path = ConfigOptions { workspace_path: None, ..options };
     insta::assert_snapshot!(dir.refused(&without_path), @"
     `--source-repo` needs `--workspace-path`
     hint: give the workspace's path from the repository's root, `.` when the repository is the workspace
@@ -104,7 +105,7 @@ fn source_repo_wins_over_the_whole_source_json() {
 #[test]
 fn a_repository_on_the_command_line_needs_no_configuration_directory() {
     let dir = Dir::new(&[]);
-    let options = Options {
+    let options = ConfigOptions {
         config_dir: dir.path().join("config"),
         source_repo: Some("https://example.com/b/other".parse().unwrap()),
         workspace_path: Some(".".to_owned()),
@@ -126,20 +127,20 @@ fn without_a_source_the_error_says_what_there_is_to_do() {
     [dir]/source.json: does not exist, and there is no local code to build
     hint: write a source.json, give `--source-repo`, or put the code in `--repo-path` and give `--use-local`
     ");
-    insta::assert_snapshot!(dir.refused(&Options { use_local: true, ..dir.options() }), @"
+    insta::assert_snapshot!(dir.refused(&ConfigOptions { use_local: true, ..dir.options() }), @"
     `--use-local` is given without `--repo-path`
     hint: name the code's folder with `--repo-path`
     ");
-    let empty = Options { repo_path: Some(dir.path().join("source")), ..dir.options() };
-    insta::assert_snapshot!(dir.refused(&Options { use_local: true, ..empty }), @"
+    let empty = ConfigOptions { repo_path: Some(dir.path().join("source")), ..dir.options() };
+    insta::assert_snapshot!(dir.refused(&ConfigOptions { use_local: true, ..empty }), @"
     `--use-local` is given, but `[dir]/source` is empty or does not exist
     hint: put the repository's code there, or name its folder with `--repo-path`
     ");
-    insta::assert_snapshot!(dir.refused(&Options { source_ref: Some("main".to_owned()), ..dir.options() }), @"
+    insta::assert_snapshot!(dir.refused(&ConfigOptions { source_ref: Some("main".to_owned()), ..dir.options() }), @"
     `--source-ref` needs `--source-repo`
     hint: give both, or write `repo-ref` in source.json
     ");
-    insta::assert_snapshot!(dir.refused(&Options { config_dir: dir.path().join("nowhere"), ..dir.options() }), @"
+    insta::assert_snapshot!(dir.refused(&ConfigOptions { config_dir: dir.path().join("nowhere"), ..dir.options() }), @"
     [dir]/nowhere: the configuration directory does not exist
     hint: name it with `--config-dir`, or mount it at `/config`
     ");
@@ -148,7 +149,7 @@ fn without_a_source_the_error_says_what_there_is_to_do() {
     [dir]/source.json: nothing says which folder of the repository is the workspace
     hint: give `--workspace-path`, or write `"workspace-path"` in source.json; `.` when the repository is the workspace
     "#);
-    insta::assert_snapshot!(dir.refused(&Options { workspace_path: Some("../x".to_owned()), ..dir.options() }), @"
+    insta::assert_snapshot!(dir.refused(&ConfigOptions { workspace_path: Some("../x".to_owned()), ..dir.options() }), @"
     `--workspace-path` leads out of its folder with `..`
     hint: give the workspace's path from the repository's root
     ");
@@ -165,19 +166,20 @@ fn existing_code_is_used_where_no_source_is_given() {
     let dir = Dir::new(&[]);
     let code = Dir::new(&[("my-repo/package.json", "{}")]);
     let repo_path = code.path().join("my-repo");
-    let options = Options { repo_path: Some(repo_path.clone()), workspace_path: Some(".".to_owned()), ..dir.options() };
+    let options =
+        ConfigOptions { repo_path: Some(repo_path.clone()), workspace_path: Some(".".to_owned()), ..dir.options() };
     let workspace = Config::read(&options).unwrap().workspaces.remove(0);
     assert_eq!(workspace.name, "my-repo");
     assert_eq!((workspace.source.repo, workspace.source.local), (None, Some(repo_path.clone())));
     assert_eq!(workspace.warnings.len(), 1);
-    let local = Config::read(&Options { use_local: true, ..options.clone() }).unwrap().workspaces.remove(0);
+    let local = Config::read(&ConfigOptions { use_local: true, ..options.clone() }).unwrap().workspaces.remove(0);
     assert_eq!(local.warnings, []);
 
     // With a source.json it is fetched instead, unless --use-local is given; the path then still comes from the file.
     dir.write("source.json", TODO);
-    let options = Options { workspace_path: None, ..options };
+    let options = ConfigOptions { workspace_path: None, ..options };
     assert_eq!(Config::read(&options).unwrap().workspaces[0].source.local, None);
-    let local = Config::read(&Options { use_local: true, ..options }).unwrap().workspaces.remove(0);
+    let local = Config::read(&ConfigOptions { use_local: true, ..options }).unwrap().workspaces.remove(0);
     assert_eq!((local.name.as_str(), local.source.local), ("todo", Some(repo_path)));
 }
 
@@ -219,12 +221,12 @@ fn sub_folders_with_a_source_json_are_workspaces() {
 fn options_of_a_single_workspace_are_refused_for_many() {
     let dir = Dir::new(&[("todo/source.json", TODO)]);
     let repo: Repo = "https://example.com/x".parse().unwrap();
-    let source_repo = Options { source_repo: Some(repo), source_ref: Some("main".to_owned()), ..dir.options() };
+    let source_repo = ConfigOptions { source_repo: Some(repo), source_ref: Some("main".to_owned()), ..dir.options() };
     insta::assert_snapshot!(dir.refused(&source_repo), @"
     `--source-repo` cannot be used with the several workspaces of `[dir]`: each says its source in its own source.json
     hint: leave out `--source-repo`, or name one workspace's folder with `--config-dir`
     ");
-    insta::assert_snapshot!(dir.refused(&Options { workspace_path: Some(".".to_owned()), ..dir.options() }), @"
+    insta::assert_snapshot!(dir.refused(&ConfigOptions { workspace_path: Some(".".to_owned()), ..dir.options() }), @"
     `--workspace-path` cannot be used with the several workspaces of `[dir]`: each says its workspace-path in its own source.json
     hint: leave out `--workspace-path`, or name one workspace's folder with `--config-dir`
     ");
@@ -254,17 +256,17 @@ fn one_broken_workspace_leaves_the_others() {
 #[test]
 fn local_code_of_many_workspaces_lies_in_folders_of_their_names() {
     let dir = Dir::new(&[("config/a/source.json", TODO), ("config/b/source.json", TODO), ("code/a/x", "")]);
-    let options = Options {
+    let options = ConfigOptions {
         use_local: true,
         repo_path: Some(dir.path().join("code")),
         env: Env::new([]),
-        ..Options::new(dir.path().join("config"))
+        ..ConfigOptions::new(dir.path().join("config"))
     };
     let config = Config::read(&options).unwrap();
     assert_eq!(config.workspaces[0].source.local, Some(dir.path().join("code/a")));
     let broken: Vec<_> = config.broken.iter().map(|broken| dir.shown(&broken.to_string())).collect();
     assert_eq!(broken, ["b: [dir]/code/b: the local tree of workspace `b` does not exist"]);
-    let config = Config::read(&Options { repo_path: None, ..options }).unwrap();
+    let config = Config::read(&ConfigOptions { repo_path: None, ..options }).unwrap();
     assert_eq!(config.broken[0].to_string(), "a: `--use-local` is given without `--repo-path`");
 }
 
@@ -296,7 +298,7 @@ fn shared_data_of_all_rhdh_workspaces_is_read_without_a_word() {
     let (mut workspaces, mut entries, mut with_args) = (0, 0, 0);
     for branch in ["main", "release-1.10", "release-1.9"] {
         let dir = overlays.join(branch).join("workspaces");
-        let config = Config::read(&Options { env: Env::new([]), ..Options::new(&dir) }).unwrap();
+        let config = Config::read(&ConfigOptions { env: Env::new([]), ..ConfigOptions::new(&dir) }).unwrap();
         assert!(config.broken.is_empty(), "{:?}", config.broken);
         assert_eq!(config.warnings, []);
         let versions = config.versions.unwrap();

@@ -6,14 +6,14 @@ use std::path::{Path, PathBuf};
 use super::env::{self, Env};
 use super::plugins_list::{self, PluginsList};
 use super::source_json::{self, Repo, SourceJson};
-use super::{Options, Warning, inputs, path};
+use super::{ConfigOptions, Warning, inputs, path};
 use crate::error::Place;
 use crate::lock::Input;
 use crate::{Error, Result};
 
 /// One workspace, read and validated.
 #[derive(Clone, Debug)]
-pub struct Workspace {
+pub struct WorkspaceConfig {
     /// The sub-folder's name; for a single workspace the last segment of its path, or of the repository.
     pub name: String,
     /// Where its configuration lies from the configuration directory: `.` or the sub-folder.
@@ -21,7 +21,7 @@ pub struct Workspace {
     /// The same as a path to open.
     pub config_dir: PathBuf,
     /// Where its code comes from.
-    pub source: Source,
+    pub source: SourceConfig,
     /// The plugins; `None` where they have to be discovered.
     pub list: Option<PluginsList>,
     /// Where the list is, or would be written.
@@ -38,7 +38,7 @@ pub struct Workspace {
 
 /// Where a workspace's code comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Source {
+pub struct SourceConfig {
     /// The repository; `None` for a local tree that nothing says the repository of.
     pub repo: Option<Repo>,
     /// The branch, tag or commit asked for; empty for the default branch.
@@ -91,7 +91,7 @@ pub(super) fn sub_folders(config_dir: &Path) -> Result<Vec<String>> {
 }
 
 /// Reads the workspace of a sub-folder.
-pub(super) fn of_sub_folder(options: &Options, name: &str, root_env: &Env) -> Result<Workspace> {
+pub(super) fn of_sub_folder(options: &ConfigOptions, name: &str, root_env: &Env) -> Result<WorkspaceConfig> {
     let config_dir = options.config_dir.join(name);
     let (env, env_warnings) = root_env.with_file(&config_dir.join(env::FILE_NAME))?;
     let file = config_dir.join(source_json::FILE_NAME);
@@ -111,7 +111,7 @@ pub(super) fn of_sub_folder(options: &Options, name: &str, root_env: &Env) -> Re
     }
     let mut warnings = unknown_fields(&file, &json);
     warnings.extend(env_warnings);
-    let source = Source {
+    let source = SourceConfig {
         repo: Some(json.repo),
         requested: json.requested,
         workspace_path,
@@ -122,7 +122,7 @@ pub(super) fn of_sub_folder(options: &Options, name: &str, root_env: &Env) -> Re
 }
 
 /// Reads the one workspace of a configuration directory.
-pub(super) fn single(options: &Options, env: Env, mut warnings: Vec<Warning>) -> Result<Workspace> {
+pub(super) fn single(options: &ConfigOptions, env: Env, mut warnings: Vec<Warning>) -> Result<WorkspaceConfig> {
     let file = options.config_dir.join(source_json::FILE_NAME);
     let wanted = options.workspace_path.as_deref().filter(|path| !path.is_empty());
     let wanted = wanted.map(path::inside).transpose().map_err(|what| {
@@ -144,14 +144,14 @@ pub(super) fn single(options: &Options, env: Env, mut warnings: Vec<Warning>) ->
                 "give the workspace's path from the repository's root, `.` when the repository is the workspace",
             )
         })?;
-        Source { repo: Some(repo), requested, workspace_path, backstage_version: None, local: None }
+        SourceConfig { repo: Some(repo), requested, workspace_path, backstage_version: None, local: None }
     } else if let Some(json) = SourceJson::read(&file)? {
         warnings.extend(unknown_fields(&file, &json));
         let name = folder_name(&options.config_dir);
         let from_file = name.as_deref().and_then(|name| json.effective_path(name));
         let workspace_path = wanted.or(from_file).ok_or_else(|| no_workspace_path(&file))?;
         let local = if options.use_local { Some(local().ok_or_else(|| no_local_tree(options))?) } else { None };
-        Source {
+        SourceConfig {
             repo: Some(json.repo),
             requested: json.requested,
             workspace_path,
@@ -166,7 +166,13 @@ pub(super) fn single(options: &Options, env: Env, mut warnings: Vec<Warning>) ->
             ));
         }
         let workspace_path = wanted.ok_or_else(|| no_workspace_path(&file))?;
-        Source { repo: None, requested: String::new(), workspace_path, backstage_version: None, local: Some(tree) }
+        SourceConfig {
+            repo: None,
+            requested: String::new(),
+            workspace_path,
+            backstage_version: None,
+            local: Some(tree),
+        }
     } else if options.use_local {
         return Err(no_local_tree(options));
     } else {
@@ -187,19 +193,19 @@ pub(super) fn single(options: &Options, env: Env, mut warnings: Vec<Warning>) ->
 }
 
 fn finish(
-    options: &Options,
+    options: &ConfigOptions,
     name: String,
     dir: String,
-    source: Source,
+    source: SourceConfig,
     env: Env,
     mut warnings: Vec<Warning>,
-) -> Result<Workspace> {
+) -> Result<WorkspaceConfig> {
     let config_dir = if dir == "." { options.config_dir.clone() } else { options.config_dir.join(&dir) };
     let list_path = config_dir.join(plugins_list::FILE_NAME);
     let list = PluginsList::read(&list_path)?;
     let inputs = inputs::read(&options.config_dir, &config_dir, list.as_ref())?;
     warnings.extend(inputs.warnings);
-    Ok(Workspace {
+    Ok(WorkspaceConfig {
         name,
         dir,
         config_dir,
@@ -237,7 +243,7 @@ fn no_workspace_path(file: &Path) -> Error {
     )
 }
 
-fn no_local_tree(options: &Options) -> Error {
+fn no_local_tree(options: &ConfigOptions) -> Error {
     let (what, hint) = match &options.repo_path {
         Some(path) => (
             format!("`--use-local` is given, but `{}` is empty or does not exist", path.display()),
@@ -250,7 +256,7 @@ fn no_local_tree(options: &Options) -> Error {
     Error::usage(what, hint)
 }
 
-fn no_source(options: &Options, file: &Path) -> Error {
+fn no_source(options: &ConfigOptions, file: &Path) -> Error {
     // The root of RHDH's export repository holds its workspaces one folder deeper.
     let below = options.config_dir.join("workspaces");
     let hint = if sub_folders(&below).is_ok_and(|names| !names.is_empty()) {

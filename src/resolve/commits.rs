@@ -30,7 +30,7 @@ pub struct ReadOptions<'a> {
 /// Resolves and reads workspaces, in their order.
 pub fn read(
     provider: &Provider<'_>,
-    chosen: &[&config::Workspace],
+    chosen: &[&config::WorkspaceConfig],
     how: &ReadOptions<'_>,
     jobs: usize,
 ) -> Vec<Result<ReadWorkspace>> {
@@ -44,7 +44,7 @@ pub fn read(
 }
 
 /// The commit of a workspace that asks for the same ref of the same repository as before.
-fn kept_commit(config: &config::Workspace, kept: &Lock) -> Option<String> {
+fn kept_commit(config: &config::WorkspaceConfig, kept: &Lock) -> Option<String> {
     let locked = kept.workspace.iter().find(|locked| locked.name == config.name)?;
     let repo = config.source.repo.as_ref().map(config::Repo::public)?;
     let same = locked.source.repo == repo && locked.source.requested == config.source.requested;
@@ -53,7 +53,7 @@ fn kept_commit(config: &config::Workspace, kept: &Lock) -> Option<String> {
 
 fn read_all(
     provider: &Provider<'_>,
-    chosen: &[&config::Workspace],
+    chosen: &[&config::WorkspaceConfig],
     kept: &[Option<String>],
     how: &ReadOptions<'_>,
     jobs: usize,
@@ -105,7 +105,7 @@ type Todo = (Result<Option<SourceUrl>>, Option<Result<Resolution>>);
 fn read_one(
     provider: &Provider<'_>,
     runtime: &tokio::runtime::Handle,
-    config: &config::Workspace,
+    config: &config::WorkspaceConfig,
     (url, resolution): Todo,
     how: &ReadOptions<'_>,
 ) -> Result<ReadWorkspace> {
@@ -125,7 +125,7 @@ fn read_one(
 }
 
 /// The repository; none for a local tree.
-fn url(config: &config::Workspace) -> Result<Option<SourceUrl>> {
+fn url(config: &config::WorkspaceConfig) -> Result<Option<SourceUrl>> {
     if config.source.local.is_some() {
         return Ok(None);
     }
@@ -138,6 +138,6 @@ fn base(folder: &Path) -> &Path {
     if folder.as_os_str().is_empty() { Path::new(".") } else { folder }
 }
 
-fn no_source(config: &config::Workspace) -> Error {
+fn no_source(config: &config::WorkspaceConfig) -> Error {
     Error::usage(format!("workspace `{}` has no source", config.name), "write a source.json, or give `--source-repo`")
 }

@@ -1,6 +1,6 @@
 //! The configuration in the lock's own terms, so that a lock can be compared with it.
 
-use crate::config::{Config, Workspace};
+use crate::config::{Config, WorkspaceConfig};
 use crate::lock::arguments::elements;
 use crate::lock::stale::{Requested, RequestedWorkspace};
 
@@ -9,7 +9,7 @@ pub fn of(config: &Config) -> Requested {
     Requested { workspaces: config.workspaces.iter().map(|workspace| one(config, workspace)).collect() }
 }
 
-fn one(config: &Config, workspace: &Workspace) -> RequestedWorkspace {
+fn one(config: &Config, workspace: &WorkspaceConfig) -> RequestedWorkspace {
     let requests = super::requests(config, workspace);
     RequestedWorkspace {
         name: workspace.name.clone(),

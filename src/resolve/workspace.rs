@@ -34,7 +34,7 @@ pub struct ReadWorkspace {
 pub fn read(
     provider: &Provider<'_>,
     runtime: &tokio::runtime::Handle,
-    config: &config::Workspace,
+    config: &config::WorkspaceConfig,
     commit: Option<&str>,
     files: &Files,
     how: &ReadOptions<'_>,
@@ -130,7 +130,7 @@ pub fn read(
     Ok(ReadWorkspace { workspace, yarn, list: list.map(|(path, text)| (path, text.into_bytes())), warnings, errors })
 }
 
-fn whence(config: &config::Workspace, commit: Option<&str>) -> String {
+fn whence(config: &config::WorkspaceConfig, commit: Option<&str>) -> String {
     match (commit, &config.source.local) {
         (Some(commit), _) => format!("commit {}", &commit[..commit.len().min(12)]),
         (None, Some(local)) => format!("`{}`", local.display()),
@@ -145,7 +145,7 @@ fn plugin(found: &DiscoveredPlugin, args_from: ArgsFrom, args: Vec<String>) -> P
 
 /// The plugins of the list; each must be a package that can be exported.
 fn listed(
-    config: &config::Workspace,
+    config: &config::WorkspaceConfig,
     list: &config::PluginsList,
     found: &[DiscoveredPlugin],
     manifests: &BTreeMap<String, Vec<u8>>,

@@ -20,7 +20,7 @@ pub struct Binding {
 pub fn parse(text: &str) -> (Vec<Binding>, Vec<usize>) {
     // Python opens the file with universal newlines.
     let text = text.replace("\r\n", "\n").replace('\r', "\n");
-    let mut reader = Reader { rest: &text, line: 1 };
+    let mut reader = DotenvReader { rest: &text, line: 1 };
     let (mut bindings, mut broken) = (Vec::new(), Vec::new());
     loop {
         reader.take_while(is_space);
@@ -87,12 +87,12 @@ fn is_blank(c: char) -> bool {
 /// A line that is no assignment.
 struct Unreadable;
 
-struct Reader<'a> {
+struct DotenvReader<'a> {
     rest: &'a str,
     line: usize,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> DotenvReader<'a> {
     fn take(&mut self, bytes: usize) -> &'a str {
         let (taken, rest) = self.rest.split_at(bytes);
         self.line += taken.matches('\n').count();

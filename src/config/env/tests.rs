@@ -96,7 +96,7 @@ fn references_are_expanded_from_the_file_and_the_layers_below() {
 #[test]
 fn a_file_wins_over_the_process_and_the_process_over_the_defaults() {
     assert_eq!(process(&[]).get("RHDH_CLI_VERSION"), Some("latest"));
-    assert_eq!(process(&[]).origin("RHDH_CLI_VERSION"), Some(&Origin::Default));
+    assert_eq!(process(&[]).origin("RHDH_CLI_VERSION"), Some(&EnvOrigin::Default));
     let env = process(&[("RHDH_CLI_VERSION", "1.8.0"), ("REGISTRY_URL", "process"), ("X", "process")]);
     let root = layered(&env, "REGISTRY_URL=root\nREGISTRY_INSECURE=True\n");
     let (workspace, _) = root.with_text("\nREGISTRY_URL=workspace\nX\n", Path::new("config/todo/.env"));

@@ -17,7 +17,7 @@ fn list(text: &str) -> PluginsList {
     PluginsList::parse(text, Path::new("plugins-list.yaml")).unwrap()
 }
 
-fn paths(inputs: &Inputs) -> Vec<&str> {
+fn paths(inputs: &ConfigInputs) -> Vec<&str> {
     inputs.files.iter().map(|input| input.path.as_str()).collect()
 }
 
@@ -26,7 +26,7 @@ fn refused(dir: &tempfile::TempDir) -> String {
     read_all(dir).unwrap_err().to_string().replace(dir.path().to_str().unwrap(), "[dir]")
 }
 
-fn read_all(dir: &tempfile::TempDir) -> Result<Inputs> {
+fn read_all(dir: &tempfile::TempDir) -> Result<ConfigInputs> {
     read(dir.path(), dir.path(), None)
 }
 
@@ -103,7 +103,7 @@ fn without_a_list_every_folder_with_a_plugins_file_is_one() {
         ]
     );
     assert_eq!(inputs.warnings, []);
-    assert_eq!(read_all(&config(&[])).unwrap(), Inputs::default());
+    assert_eq!(read_all(&config(&[])).unwrap(), ConfigInputs::default());
 }
 
 #[test]

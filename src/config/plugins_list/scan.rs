@@ -4,7 +4,7 @@ use std::ops::Range;
 
 /// An entry's place in the text; the ranges are in bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Span {
+pub(super) struct EntrySpan {
     /// 1-based line of the key.
     pub line: usize,
     /// From the start of the key's line to the end of the value's last line, its line break left out.
@@ -17,7 +17,7 @@ pub(super) struct Span {
 
 /// What is wrong with a line.
 #[derive(Debug)]
-pub(super) struct Wrong {
+pub(super) struct ScanError {
     pub line: usize,
     pub column: usize,
     pub what: String,
@@ -27,15 +27,15 @@ pub(super) struct Wrong {
 const QUOTE: &str = "put the text in quotes";
 
 /// Finds the entries of a map, refusing what is not one flat block map.
-pub(super) fn spans(text: &str) -> Result<Vec<Span>, Wrong> {
-    let mut spans: Vec<Span> = Vec::new();
+pub(super) fn spans(text: &str) -> Result<Vec<EntrySpan>, ScanError> {
+    let mut spans: Vec<EntrySpan> = Vec::new();
     let mut base = None;
     let mut document = false;
     let mut empty_map = false;
     let mut start = 0;
     for (index, raw) in text.split_inclusive('\n').enumerate() {
         let wrong = |column: usize, what: &str, hint| {
-            Err(Wrong { line: index + 1, column: column + 1, what: what.to_owned(), hint })
+            Err(ScanError { line: index + 1, column: column + 1, what: what.to_owned(), hint })
         };
         let line = raw.strip_suffix('\n').map_or(raw, |line| line.strip_suffix('\r').unwrap_or(line));
         let from = start;
@@ -91,7 +91,7 @@ pub(super) fn spans(text: &str) -> Result<Vec<Span>, Wrong> {
             return wrong(indent, "indented less than the first entry", "start every path in the same column");
         }
         match entry(line, indent) {
-            Ok((colon, comment)) => spans.push(Span {
+            Ok((colon, comment)) => spans.push(EntrySpan {
                 line: index + 1,
                 entry: from..from + line.len(),
                 value: from + colon + 1..from + comment,
@@ -103,7 +103,7 @@ pub(super) fn spans(text: &str) -> Result<Vec<Span>, Wrong> {
     Ok(spans)
 }
 
-impl Span {
+impl EntrySpan {
     /// True when the value ends in its line: it is neither a block scalar nor in an open quote.
     fn is_closed(&self, text: &str) -> bool {
         let value = text[self.value.clone()].trim();
