@@ -11,7 +11,7 @@ use std::sync::LazyLock;
 
 use divan::Bencher;
 use factory::image::tarball::{Archive, END};
-use factory::image::{Compression, Content, EntrySet, ImagePath, Packing, pack};
+use factory::image::{Compression, Content, ImagePath, PackageFiles, Packing, pack};
 use flate2::GzBuilder;
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
@@ -21,7 +21,7 @@ const CONTENT: usize = 199_000_000;
 
 struct Package {
     dir: TempDir,
-    entries: EntrySet,
+    entries: PackageFiles,
 }
 
 static PACKAGE: LazyLock<Package> = LazyLock::new(|| {
@@ -38,7 +38,7 @@ static PACKAGE: LazyLock<Package> = LazyLock::new(|| {
         fs::create_dir_all(file.parent().unwrap()).unwrap();
         fs::write(file, random.source(CONTENT * weight / total)).unwrap();
     }
-    let entries = EntrySet::select(dir.path(), paths.into_iter().map(|path| (path, false))).unwrap();
+    let entries = PackageFiles::select(dir.path(), paths.into_iter().map(|path| (path, false))).unwrap();
     Package { dir, entries }
 });
 

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use factory::image::{Compression, Facts, Image, ImageName, ImagePath, Layout, Packed, PushOptions, Registry, Tag};
+use factory::image::{Compression, Facts, Image, ImageName, ImagePath, Layout, OciRegistry, Packed, PushOptions, Tag};
 use factory::lock::{Integrity, Sha256};
 use harness::docker_registry::{Server, variables};
 
@@ -26,7 +26,8 @@ fn main() {
     let (mut ours, mut theirs) = (Duration::MAX, Duration::MAX);
     for _ in 0..ROUNDS {
         let server = Server::open();
-        let registry = Registry::from_variables(&variables(&server.address, &[("REGISTRY_INSECURE", "true")])).unwrap();
+        let registry =
+            OciRegistry::from_variables(&variables(&server.address, &[("REGISTRY_INSECURE", "true")])).unwrap();
         let start = Instant::now();
         runtime.block_on(registry.push(&image, &PushOptions::default())).unwrap();
         ours = ours.min(start.elapsed());

@@ -22,10 +22,10 @@ pub mod tarball;
 mod landing;
 mod program;
 
-pub use entry::{Content, Entry, EntrySet};
+pub use entry::{Content, PackageFile, PackageFiles};
 pub use layout::Layout;
 pub use limits::{LargeFile, PlannedImage};
 pub use manifest::{Facts, Image};
 pub use name::{ImageName, ImagePath, Tag};
 pub use pack::{Compression, Packed, Packing, pack};
-pub use push::{Attached, Attachment, Login, PushOptions, Pushed, Pusher, Registry, Retries};
+pub use push::{Attached, Attachment, Login, OciRegistry, PushOptions, Pushed, Pusher, Retries};

@@ -30,9 +30,9 @@ mod scratch;
 mod stat_cache;
 
 pub use atomic::{atomic_copy, atomic_dir, atomic_file};
-pub use entry::{Entry, Found, entry_lock_name};
+pub use entry::{CacheEntry, CheckedEntry, entry_lock_name};
 pub use lock::{LockGuard, Share};
-pub use prune::{Pruned, Size, What};
+pub use prune::{PruneScope, Pruned, Size};
 pub use scratch::Scratch;
 pub use stat_cache::Reading;
 
@@ -43,7 +43,7 @@ const CACHEDIR_TAG: &str = "Signature: 8a477f597d28d172789f06886806bc55
 
 /// The kinds of content, each with a folder of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Kind {
+pub enum CacheKind {
     /// Bare repositories.
     Git,
     /// Node, yarn, rhdh-cli and their trees.
@@ -58,7 +58,7 @@ pub enum Kind {
     Work,
 }
 
-impl Kind {
+impl CacheKind {
     /// All kinds, in the order `factory cache size` prints them.
     pub const ALL: [Self; 6] = [Self::Git, Self::Tools, Self::Npm, Self::Yarn, Self::Builds, Self::Work];
 
@@ -84,7 +84,7 @@ impl Kind {
 #[derive(Clone, Debug)]
 pub struct Store {
     dir: PathBuf,
-    session: Arc<Mutex<Option<Arc<scratch::Session>>>>,
+    session: Arc<Mutex<Option<Arc<scratch::ScratchSession>>>>,
     /// Entries that this process has held against their lists.
     sound: Arc<Mutex<HashSet<PathBuf>>>,
 }
@@ -96,7 +96,7 @@ impl Store {
         let dir = dir.into();
         let dir = std::path::absolute(&dir).map_err(Error::io("find", &dir))?;
         let fresh = !dir.exists();
-        for folder in ["locks", "tmp"].into_iter().chain(Kind::ALL.map(Kind::as_str)) {
+        for folder in ["locks", "tmp"].into_iter().chain(CacheKind::ALL.map(CacheKind::as_str)) {
             let folder = dir.join(folder);
             fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder).map_err(Error::io("create", &folder))?;
         }
@@ -119,7 +119,7 @@ impl Store {
     }
 
     /// The folder of a kind.
-    pub fn kind_dir(&self, kind: Kind) -> PathBuf {
+    pub fn kind_dir(&self, kind: CacheKind) -> PathBuf {
         self.dir.join(kind.as_str())
     }
 
@@ -142,7 +142,7 @@ impl Store {
             let mut session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
             match &*session {
                 Some(session) => Arc::clone(session),
-                None => Arc::clone(session.insert(Arc::new(scratch::Session::start(&self.tmp())?))),
+                None => Arc::clone(session.insert(Arc::new(scratch::ScratchSession::start(&self.tmp())?))),
             }
         };
         Scratch::new(session)
@@ -187,7 +187,7 @@ mod tests {
         assert_eq!(mode, 0o700);
         let tag = fs::read_to_string(store.dir().join("CACHEDIR.TAG")).unwrap();
         assert!(tag.starts_with("Signature: 8a477f597d28d172789f06886806bc55\n"), "{tag}");
-        for kind in Kind::ALL {
+        for kind in CacheKind::ALL {
             assert!(store.kind_dir(kind).is_dir());
         }
         Store::open(store.dir()).unwrap();

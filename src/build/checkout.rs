@@ -16,7 +16,7 @@ use std::thread;
 use gix::bstr::{BStr, BString, ByteSlice};
 use gix::validate::path::component;
 
-use crate::store::git::{EntryKind, Node, Tree};
+use crate::store::git::{EntryKind, Tree, TreeNode};
 use crate::ui::some_names;
 use crate::{Error, Result};
 
@@ -105,12 +105,12 @@ fn write_all(tree: &Tree, sub_path: &str, dest: &Path, interrupt: &AtomicBool) -
 /// Writes the regular files on a few threads; returns those that are Git LFS pointers.
 fn write_files(
     tree: &Tree,
-    nodes: &[Node],
+    nodes: &[TreeNode],
     dest: &Path,
     interrupt: &AtomicBool,
     checked_out: &mut CheckedOut,
 ) -> Result<Vec<String>> {
-    let files: Vec<&Node> =
+    let files: Vec<&TreeNode> =
         nodes.iter().filter(|node| matches!(node.kind, EntryKind::File | EntryKind::Executable)).collect();
     let (next, bytes) = (AtomicUsize::new(0), AtomicU64::new(0));
     let pointers = Mutex::new(Vec::new());
@@ -169,12 +169,12 @@ fn write_file(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
     write().map_err(Error::io("write", path))
 }
 
-fn on_disk(dest: &Path, node: &Node) -> PathBuf {
+fn on_disk(dest: &Path, node: &TreeNode) -> PathBuf {
     dest.join(std::ffi::OsStr::from_bytes(&node.path))
 }
 
 /// git's own protections: no `.git` or what some file system takes for it, no name twice.
-fn check_names(tree: &Tree, nodes: &[Node]) -> Result<()> {
+fn check_names(tree: &Tree, nodes: &[TreeNode]) -> Result<()> {
     let options = component::Options { protect_windows: false, protect_hfs: true, protect_ntfs: true };
     let mut seen = HashSet::new();
     for node in nodes {
@@ -189,7 +189,7 @@ fn check_names(tree: &Tree, nodes: &[Node]) -> Result<()> {
 }
 
 /// The targets of all symlinks, by path.
-fn read_links(tree: &Tree, nodes: &[Node]) -> Result<HashMap<BString, BString>> {
+fn read_links(tree: &Tree, nodes: &[TreeNode]) -> Result<HashMap<BString, BString>> {
     let objects = tree.objects();
     let reader = objects.reader();
     let mut links = HashMap::new();

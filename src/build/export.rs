@@ -9,7 +9,7 @@ use super::drift::Drift;
 use super::masked::unmask;
 use super::tree::{SCALPRUM, join};
 use crate::error::{Error, Place, Result};
-use crate::image::{Content, Entry, EntrySet, mf_types};
+use crate::image::{Content, PackageFile, PackageFiles, mf_types};
 use crate::interrupt::Interrupt;
 use crate::lock::text::COMPANION;
 use crate::lock::{Plugin, Sha256, Workspace};
@@ -73,7 +73,7 @@ pub struct Export<'a> {
 /// What an export made.
 pub struct Exported {
     /// The files of the package, `package.json` among them.
-    pub entries: EntrySet,
+    pub entries: PackageFiles,
     /// The exported `package.json`.
     pub package_json: Vec<u8>,
     /// Its name, `<source name>-dynamic`.
@@ -237,8 +237,8 @@ pub fn closure_path(lock_dir: &Path, workspace: &str, plugin: &str) -> PathBuf {
 }
 
 /// The selected files, with what carries time or order made constant (reproducible.md).
-fn normalised(out: &Path, files: Vec<(String, bool)>) -> Result<EntrySet> {
-    let selected = EntrySet::select(out, files)?;
+fn normalised(out: &Path, files: Vec<(String, bool)>) -> Result<PackageFiles> {
+    let selected = PackageFiles::select(out, files)?;
     let mut entries = selected.entries().to_vec();
     for entry in &mut entries {
         if mf_types::is_named(&entry.path)
@@ -247,7 +247,7 @@ fn normalised(out: &Path, files: Vec<(String, bool)>) -> Result<EntrySet> {
             entry.content = Content::Bytes(mf_types::normalise(bytes.into_owned()));
         }
     }
-    EntrySet::new(entries.into_iter().map(|entry| Entry { ..entry }).collect())
+    PackageFiles::new(entries.into_iter().map(|entry| PackageFile { ..entry }).collect())
 }
 
 #[derive(Deserialize)]

@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::image::Compression;
 use crate::lock::inputs;
 use crate::lock::{Plugin, Sha256, Workspace};
-use crate::store::{Found, Kind, Reading};
+use crate::store::{CacheKind, CheckedEntry, Reading};
 
 /// The `.tgz` in the entry's folder.
 pub const ARCHIVE: &str = "package.tgz";
@@ -44,10 +44,10 @@ fn find(shared: &Shared, workspace: &Workspace, plugin: &Plugin) -> Result<Optio
     let Some(sealed) = &plugin.sealed else { return Ok(None) };
     let flag = shared.interrupt.flag();
     let key = key(shared, workspace, plugin, sealed.closure);
-    let entry = match shared.store.sound_entry(Kind::Builds, &key, Reading::All, flag)? {
-        Found::Sound(entry) => entry,
-        Found::Missing => return Ok(None),
-        Found::Damaged(what) => {
+    let entry = match shared.store.sound_entry(CacheKind::Builds, &key, Reading::All, flag)? {
+        CheckedEntry::Sound(entry) => entry,
+        CheckedEntry::Missing => return Ok(None),
+        CheckedEntry::Damaged(what) => {
             shared.ui.warn(format!("damaged in the cache: {what}; `{}` is built again", plugin.path));
             return Ok(None);
         }
@@ -84,11 +84,11 @@ pub fn keep(shared: &Shared, workspace: &Workspace, plugin: &Plugin, artefact: &
     let copy = |from: &Path, to: &Path| fs::copy(from, to).map(drop).map_err(Error::io("write", to));
     let fill = || {
         // What is there was built from the same; it is replaced only by what is held to the seal.
-        let other = shared.store.find_entry(Kind::Builds, &key, flag)?;
+        let other = shared.store.find_entry(CacheKind::Builds, &key, flag)?;
         if other.is_some_and(|entry| !fs::read(entry.path().join(RECORD)).is_ok_and(|known| known == text)) {
-            shared.store.remove_entry(Kind::Builds, &key, flag)?;
+            shared.store.remove_entry(CacheKind::Builds, &key, flag)?;
         }
-        shared.store.entry(Kind::Builds, &key, flag, |folder| {
+        shared.store.entry(CacheKind::Builds, &key, flag, |folder| {
             copy(&shared.options.output_dir.join(&artefact.output.tgz), &folder.join(ARCHIVE))?;
             copy(&artefact.image.layer_file, &folder.join(LAYER))?;
             let facts = folder.join(RECORD);
@@ -113,7 +113,7 @@ mod tests {
     use super::super::export::Exported;
     use super::super::seal::files_path;
     use super::*;
-    use crate::image::{Content, Entry, EntrySet};
+    use crate::image::{Content, PackageFile, PackageFiles};
     use crate::lock::Lock;
     use crate::sandbox::root::Isolation;
     use crate::store::Store;
@@ -169,14 +169,15 @@ mod tests {
     }
 
     fn built(shared: &Shared, closure: &str) -> Artefact {
-        let entry = |path: &str, text: &str| Entry {
+        let entry = |path: &str, text: &str| PackageFile {
             path: path.to_owned(),
             executable: false,
             content: Content::Bytes(text.as_bytes().to_vec()),
         };
         let package_json = r#"{"name":"@x/a-dynamic","version":"1.0.0"}"#;
         let exported = Exported {
-            entries: EntrySet::new(vec![entry("package.json", package_json), entry("dist/index.cjs.js", "x")]).unwrap(),
+            entries: PackageFiles::new(vec![entry("package.json", package_json), entry("dist/index.cjs.js", "x")])
+                .unwrap(),
             package_json: package_json.into(),
             name: "@x/a-dynamic".into(),
             version: "1.0.0".into(),
@@ -275,7 +276,8 @@ mod tests {
         let made = built(&first, "closure");
         keep_list(&first, &made);
         let keep_it = || keep(&first, &first.lock.workspace[0], &first.lock.workspace[0].plugin[PLUGIN], &made);
-        let kept = || fs::read_dir(first.store.kind_dir(Kind::Builds)).unwrap().map(|it| it.unwrap().path()).next();
+        let kept =
+            || fs::read_dir(first.store.kind_dir(CacheKind::Builds)).unwrap().map(|it| it.unwrap().path()).next();
         let mut sealed = lock();
         sealed.workspace[0].plugin[PLUGIN].sealed = Some(made.sealed.clone());
 

@@ -22,7 +22,7 @@ use sha2::{Digest as _, Sha512};
 
 use crate::error::{Error, Result};
 use crate::lock::Sha256;
-use crate::store::{Kind, Store};
+use crate::store::{CacheKind, Store};
 use unpinned::Unpinned;
 
 /// Folder of the zips in yarn's global folder.
@@ -131,7 +131,7 @@ fn is_for_this_platform(conditions: &str) -> bool {
 impl<'a> PackageCache<'a> {
     /// `own` is the build's folder; `repo` the source's repository.
     pub fn new(store: &'a Store, own: &Path, repo: &str) -> Result<Self> {
-        let shared = store.kind_dir(Kind::Yarn);
+        let shared = store.kind_dir(CacheKind::Yarn);
         let unpinned = shared.join(UNPINNED).join(&Sha256::of(repo).hex()[..16]);
         for folder in [&own.join(CACHE), &shared.join(CACHE), &unpinned] {
             fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
@@ -162,7 +162,7 @@ impl<'a> PackageCache<'a> {
 
     /// Copies what the lockfile names into the build's cache, checked.
     pub fn copy_in(&self, packages: &[LockedPackage]) -> Result<CopiedIn> {
-        let pinned = self.store.kind_dir(Kind::Yarn).join(CACHE);
+        let pinned = self.store.kind_dir(CacheKind::Yarn).join(CACHE);
         let (shared, unpinned, own) = (zips(&pinned)?, zips(&self.unpinned)?, zips(&self.own.join(CACHE))?);
         let result = Mutex::new(CopiedIn::default());
         in_parallel(packages, |package| {
@@ -212,7 +212,7 @@ impl<'a> PackageCache<'a> {
 
     /// Takes back what yarn fetched: only what the lockfile names, and only with its checksum.
     pub fn take_back(&self, packages: &[LockedPackage]) -> Result<usize> {
-        let pinned = self.store.kind_dir(Kind::Yarn).join(CACHE);
+        let pinned = self.store.kind_dir(CacheKind::Yarn).join(CACHE);
         let own = zips(&self.own.join(CACHE))?;
         let scratch = self.store.scratch()?;
         let (taken, serial) = (AtomicUsize::new(0), AtomicUsize::new(0));
@@ -351,7 +351,7 @@ mod tests {
         let good = lock(&hash(b"good"));
         let name = "@babel-runtime-npm-7.29.14-d931f5c57a-10c0.zip";
         let native = format!("native-npm-1.0.0-{}-10c0.zip", locator_hash("native", "npm:1.0.0"));
-        let shared = store.kind_dir(Kind::Yarn).join("cache").join(name);
+        let shared = store.kind_dir(CacheKind::Yarn).join("cache").join(name);
 
         // What a build put in its cache comes back only with the lock's checksum.
         let own = dir.path().join("a");

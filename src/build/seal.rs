@@ -15,7 +15,7 @@ use super::packages::split_locator;
 use super::packages::unpinned::Unpinned;
 use super::tree::join;
 use crate::error::{Error, Place, Result};
-use crate::image::EntrySet;
+use crate::image::PackageFiles;
 use crate::lock::Workspace;
 use crate::lock::text::{COMPANION, FILE_NAME};
 
@@ -73,7 +73,7 @@ pub struct Difference {
 
 impl FileList {
     /// The list of a package's entries.
-    pub fn of(entries: &EntrySet) -> Result<Self> {
+    pub fn of(entries: &PackageFiles) -> Result<Self> {
         let mut hashers: BTreeMap<String, sha2::Sha256> = BTreeMap::new();
         for entry in entries.entries() {
             let group = group(&entry.path);
@@ -202,15 +202,15 @@ pub fn files_path(lock_dir: &Path, workspace: &str, plugin: &str) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::image::{Content, Entry};
+    use crate::image::{Content, PackageFile};
 
     fn list(files: &[(&str, &str)]) -> FileList {
-        let entry = |(path, text): &(&str, &str)| Entry {
+        let entry = |(path, text): &(&str, &str)| PackageFile {
             path: (*path).to_owned(),
             executable: false,
             content: Content::Bytes(text.as_bytes().to_vec()),
         };
-        FileList::of(&EntrySet::new(files.iter().map(entry).collect()).unwrap()).unwrap()
+        FileList::of(&PackageFiles::new(files.iter().map(entry).collect()).unwrap()).unwrap()
     }
 
     #[test]

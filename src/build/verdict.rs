@@ -7,7 +7,7 @@ use super::artefact::Artefact;
 use super::seal::{Difference, DifferenceClass, FileList, files_path};
 use super::{BuildOptions, export, seal};
 use crate::error::{Error, Place, Result};
-use crate::image::EntrySet;
+use crate::image::PackageFiles;
 use crate::lock::text::FILE_NAME;
 use crate::lock::{Plugin, Sealed, Workspace};
 
@@ -186,7 +186,7 @@ fn hint(
 
 /// The first bundle that carries the time of its build: Backstage's bundler puts an object of `cliVersion`,
 /// `timestamp` (milliseconds) and others where code says `process.env.BUILD_INFO`.
-pub fn timed(entries: &EntrySet) -> Result<Option<String>> {
+pub fn timed(entries: &PackageFiles) -> Result<Option<String>> {
     for entry in entries.entries() {
         let is_script = Path::new(&entry.path).extension().is_some_and(|e| e == "js");
         if !is_script || entry.path.starts_with("node_modules/") {

@@ -20,7 +20,7 @@ use crate::lock::{Plugin, Workspace};
 use crate::sandbox::child::Log;
 use crate::sandbox::env::ChildEnv;
 use crate::sandbox::root::Root;
-use crate::store::{Entry, Kind, LockGuard, Reading, entry_lock_name};
+use crate::store::{CacheEntry, CacheKind, LockGuard, Reading, entry_lock_name};
 use crate::tools::provide::{Provider, npm_settings};
 
 /// Yarn's settings in every folder from the workspace up (yarn's "Configuration").
@@ -128,7 +128,7 @@ pub(super) struct Prepared {
     /// Those that the workspace itself uses.
     used: Unpinned,
     /// Keeps other processes from this work, and the cache from being pruned of what it uses.
-    _held: (LockGuard, Vec<Entry>),
+    _held: (LockGuard, Vec<CacheEntry>),
 }
 
 async fn prepare(
@@ -154,7 +154,7 @@ async fn prepare(
     seconds.insert("tools".into(), started.elapsed().as_secs_f64());
 
     let guard = wait_for(shared, &workspace.name).await?;
-    let work = store.kind_dir(Kind::Work).join(&workspace.name);
+    let work = store.kind_dir(CacheKind::Work).join(&workspace.name);
     if work.exists() {
         // Hundreds of thousands of files: on a slow disk this takes minutes.
         let step = ui.step(&workspace.name, "remove the last build's tree");
@@ -304,7 +304,8 @@ fn to_fetch(shared: &Shared, workspace: &Workspace, packages: &PackageCache<'_>)
 
 async fn wait_for(shared: &Shared, name: &str) -> Result<LockGuard> {
     // `factory cache prune` leaves alone what is locked so.
-    let (store, lock, interrupt) = (shared.store.clone(), entry_lock_name(Kind::Work, name), shared.interrupt.clone());
+    let (store, lock, interrupt) =
+        (shared.store.clone(), entry_lock_name(CacheKind::Work, name), shared.interrupt.clone());
     if let Some(free) = store.try_lock(&lock)? {
         return Ok(free);
     }

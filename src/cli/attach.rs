@@ -13,7 +13,7 @@ use crate::audit::sbom::{self, DocumentFormat};
 use crate::build::BuiltWorkspace;
 use crate::build::report::AttachedDocument;
 use crate::error::{Error, Result};
-use crate::image::push::{Attached, Attachment, PushOptions, Registry};
+use crate::image::push::{Attached, Attachment, OciRegistry, PushOptions};
 use crate::image::{Compression, Image};
 use crate::lock::{self, Lock};
 use crate::ui::count;
@@ -106,7 +106,7 @@ impl Attaching<'_> {
     pub async fn attach(
         &self,
         session: &Session<'_>,
-        registry: &Registry,
+        registry: &OciRegistry,
         options: &PushOptions,
         workspace: &mut BuiltWorkspace,
         pushed: Vec<(usize, Image)>,

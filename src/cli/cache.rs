@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 
 use super::session::Session;
 use crate::error::{Error, Result};
-use crate::store::What;
+use crate::store::PruneScope;
 use crate::ui::{self, count};
 
 /// Options of `factory cache`.
@@ -44,8 +44,8 @@ pub(super) fn run(session: &Session<'_>, args: &CacheArgs) -> Result<()> {
             ui::data(text).map_err(Error::io("write", "stdout"))
         }
         CacheCommand::Prune { older_than } => {
-            let what =
-                older_than.map_or(What::All, |days| What::OlderThan(Duration::from_secs(u64::from(days) * 86_400)));
+            let what = older_than
+                .map_or(PruneScope::All, |days| PruneScope::OlderThan(Duration::from_secs(u64::from(days) * 86_400)));
             let pruned = store.prune(what)?;
             let busy = if pruned.busy == 0 { String::new() } else { format!(", {} in use kept", pruned.busy) };
             session.ui.note(format!(

@@ -11,7 +11,7 @@ use crate::build::{BuildOptions, BuiltWorkspace, choose};
 use crate::config::{Config, WorkspaceConfig};
 use crate::error::{Error, Result};
 use crate::image::limits::{PlannedImage, check_distinct};
-use crate::image::push::{PushOptions, Pushed, Pusher, Registry, image_refs};
+use crate::image::push::{OciRegistry, PushOptions, Pushed, Pusher, image_refs};
 use crate::image::{Compression, Image, ImageName, ImagePath, Tag};
 use crate::lock::Lock;
 use crate::store::atomic_file;
@@ -114,7 +114,7 @@ impl PublishArgs {
 
 /// What is needed to push after a build, found out before it: a push that cannot work fails first.
 pub struct Publication {
-    registries: BTreeMap<String, Registry>,
+    registries: BTreeMap<String, OciRegistry>,
     options: PushOptions,
     refs: Option<PathBuf>,
     attach: AttachArgs,
@@ -122,11 +122,11 @@ pub struct Publication {
 
 /// The registry of each workspace that is named (all when none is), as far as its variables say: what is missing there
 /// is said before anything is fetched. Nobody is asked.
-pub fn registries(config: &Config, names: &[String], args: &PublishArgs) -> Result<BTreeMap<String, Registry>> {
+pub fn registries(config: &Config, names: &[String], args: &PublishArgs) -> Result<BTreeMap<String, OciRegistry>> {
     let pushed = |name: &String| args.push_images && (names.is_empty() || names.contains(name));
     let registry = |workspace: &WorkspaceConfig| {
         let variables = workspace.env.iter().map(|(name, value)| (name.to_owned(), value.text.clone())).collect();
-        Ok((workspace.name.clone(), Registry::from_variables(&variables)?))
+        Ok((workspace.name.clone(), OciRegistry::from_variables(&variables)?))
     };
     config.workspaces.iter().filter(|workspace| pushed(&workspace.name)).map(registry).collect()
 }

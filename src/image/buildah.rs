@@ -8,11 +8,11 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tempfile::TempDir;
 
-use super::entry::{Content, EntrySet};
+use super::entry::{Content, PackageFiles};
 use super::limits;
 use super::manifest::{self, Facts, Image};
 use super::name::{ImageName, ImagePath, Tag};
-use super::program::{self, Said};
+use super::program::{self, ProgramOutput};
 use crate::lock::Sha256;
 use crate::{Error, Result};
 
@@ -25,7 +25,7 @@ pub async fn build(
     name: ImageName,
     tag: Tag,
     path: &ImagePath,
-    entries: &EntrySet,
+    entries: &PackageFiles,
     layer_file: PathBuf,
     facts: &Facts<'_>,
 ) -> Result<Image> {
@@ -66,7 +66,7 @@ pub async fn build(
 }
 
 /// The package as files below `root`, with the modes they have in our own archives.
-fn copy(entries: &EntrySet, root: &Path) -> Result<()> {
+fn copy(entries: &PackageFiles, root: &Path) -> Result<()> {
     for entry in entries.entries() {
         let file = root.join(&entry.path);
         if let Some(folder) = file.parent() {
@@ -98,7 +98,7 @@ struct Buildah<'a> {
 }
 
 impl Buildah<'_> {
-    async fn run(&self, arguments: &[&str]) -> Result<Said> {
+    async fn run(&self, arguments: &[&str]) -> Result<ProgramOutput> {
         let [store, run, temporary] =
             ["store", "run", ""].map(|name| self.work.path().join(name).display().to_string());
         let variables: Vec<(String, String)> = std::env::vars().collect();
@@ -118,28 +118,28 @@ impl Buildah<'_> {
 }
 
 #[derive(Deserialize)]
-struct Index {
-    manifests: Vec<Blob>,
+struct BuildahIndex {
+    manifests: Vec<BuildahBlob>,
 }
 
 #[derive(Deserialize)]
-struct Written {
-    config: Blob,
-    layers: Vec<Blob>,
+struct BuildahManifest {
+    config: BuildahBlob,
+    layers: Vec<BuildahBlob>,
 }
 
 #[derive(Deserialize)]
-struct WrittenConfig {
-    rootfs: RootFs,
+struct BuildahConfig {
+    rootfs: BuildahRootFs,
 }
 
 #[derive(Deserialize)]
-struct RootFs {
+struct BuildahRootFs {
     diff_ids: Vec<Sha256>,
 }
 
 #[derive(Deserialize)]
-struct Blob {
+struct BuildahBlob {
     digest: Sha256,
     #[serde(default)]
     size: u64,
@@ -148,12 +148,12 @@ struct Blob {
 /// The one image of buildah's layout; its layer is moved to `layer_file`.
 fn read(layout: &Path, name: ImageName, tag: Tag, layer_file: PathBuf) -> Result<Image> {
     let blob = |digest: Sha256| layout.join("blobs/sha256").join(digest.hex());
-    let index: Index = parse(&bytes(&layout.join("index.json"))?)?;
-    let [Blob { digest, .. }] = index.manifests[..] else { return Err(odd()) };
+    let index: BuildahIndex = parse(&bytes(&layout.join("index.json"))?)?;
+    let [BuildahBlob { digest, .. }] = index.manifests[..] else { return Err(odd()) };
     let manifest = bytes(&blob(digest))?;
-    let written: Written = parse(&manifest)?;
+    let written: BuildahManifest = parse(&manifest)?;
     let config = bytes(&blob(written.config.digest))?;
-    let WrittenConfig { rootfs } = parse(&config)?;
+    let BuildahConfig { rootfs } = parse(&config)?;
     let ([layer], [diff_id]) = (&written.layers[..], &rootfs.diff_ids[..]) else { return Err(odd()) };
     let compressed = blob(layer.digest);
     let moved =

@@ -12,7 +12,7 @@ use crate::{Error, Result};
 
 /// One file of a package.
 #[derive(Clone, Debug)]
-pub struct Entry {
+pub struct PackageFile {
     /// From the package's root, `/` between the segments.
     pub path: String,
     /// Written as mode 0755 instead of 0644.
@@ -48,12 +48,12 @@ impl Content {
 /// Entries that can be packed: sorted by the raw bytes of their paths, without duplicates, and none of them
 /// leaves the package.
 #[derive(Clone, Debug)]
-pub struct EntrySet(Vec<Entry>);
+pub struct PackageFiles(Vec<PackageFile>);
 
-impl EntrySet {
+impl PackageFiles {
     /// Sorts the entries and refuses, by name: absolute paths, `..`, `.` or empty segments, NUL, two entries of one
     /// path, and a path that is a file here and a folder there.
-    pub fn new(mut entries: Vec<Entry>) -> Result<Self> {
+    pub fn new(mut entries: Vec<PackageFile>) -> Result<Self> {
         for entry in &entries {
             check_path(&entry.path)?;
         }
@@ -81,13 +81,13 @@ impl EntrySet {
             check_path(&path)?;
             let on_disk = regular_file(&root, &path)?;
             let content = content(&path, on_disk)?;
-            entries.push(Entry { path, executable, content });
+            entries.push(PackageFile { path, executable, content });
         }
         Self::new(entries)
     }
 
     /// The entries, sorted.
-    pub fn entries(&self) -> &[Entry] {
+    pub fn entries(&self) -> &[PackageFile] {
         &self.0
     }
 
@@ -170,18 +170,18 @@ mod tests {
 
     use super::*;
 
-    fn entry(path: &str) -> Entry {
-        Entry { path: path.to_owned(), executable: false, content: Content::Bytes(vec![]) }
+    fn entry(path: &str) -> PackageFile {
+        PackageFile { path: path.to_owned(), executable: false, content: Content::Bytes(vec![]) }
     }
 
-    fn paths(set: &EntrySet) -> Vec<&str> {
+    fn paths(set: &PackageFiles) -> Vec<&str> {
         set.entries().iter().map(|entry| entry.path.as_str()).collect()
     }
 
     #[test]
     fn entries_are_sorted_by_raw_bytes() {
         let set = ["é", "b", "a/b", "a-b", "Z", "a.b"].map(entry).to_vec();
-        assert_eq!(paths(&EntrySet::new(set).unwrap()), ["Z", "a-b", "a.b", "a/b", "b", "é"]);
+        assert_eq!(paths(&PackageFiles::new(set).unwrap()), ["Z", "a-b", "a.b", "a/b", "b", "é"]);
     }
 
     #[test]
@@ -196,15 +196,15 @@ mod tests {
             ("", "has an empty or `.` segment"),
             ("a\0b", "has a NUL in its name"),
         ] {
-            let error = EntrySet::new(vec![entry("ok"), entry(path)]).unwrap_err();
+            let error = PackageFiles::new(vec![entry("ok"), entry(path)]).unwrap_err();
             assert_eq!(error.to_string(), format!("`{}` {why}", path.escape_debug()));
             assert_eq!(error.exit_code(), 1);
         }
-        let twice = EntrySet::new(vec![entry("a"), entry("b"), entry("a")]).unwrap_err();
+        let twice = PackageFiles::new(vec![entry("a"), entry("b"), entry("a")]).unwrap_err();
         assert_eq!(twice.to_string(), "`a` is in the package twice");
-        let both = EntrySet::new(vec![entry("a"), entry("a-b"), entry("a/b/c")]).unwrap_err();
+        let both = PackageFiles::new(vec![entry("a"), entry("a-b"), entry("a/b/c")]).unwrap_err();
         assert_eq!(both.to_string(), "`a` is a file and a folder at once");
-        let deep = EntrySet::new(vec![entry("a/b"), entry("a/b/c")]).unwrap_err();
+        let deep = PackageFiles::new(vec![entry("a/b"), entry("a/b/c")]).unwrap_err();
         assert_eq!(deep.to_string(), "`a/b` is a file and a folder at once");
     }
 
@@ -221,7 +221,7 @@ mod tests {
         symlink("loop.js", root.join("dist/loop.js")).unwrap();
         symlink("dist", root.join("folder")).unwrap();
 
-        let set = EntrySet::select(&root, [("dist/inside.js", true), ("dist/real.js", false)]).unwrap();
+        let set = PackageFiles::select(&root, [("dist/inside.js", true), ("dist/real.js", false)]).unwrap();
         assert_eq!(paths(&set), ["dist/inside.js", "dist/real.js"]);
         assert!(set.entries()[0].executable && !set.entries()[1].executable);
         assert_eq!(set.read("dist/inside.js").unwrap().unwrap().as_ref(), b"real");
@@ -235,10 +235,10 @@ mod tests {
             ("dist", "is no regular file"),
             ("../secret", "leaves the package"),
         ] {
-            let error = EntrySet::select(&root, [(path, false)]).unwrap_err();
+            let error = PackageFiles::select(&root, [(path, false)]).unwrap_err();
             assert_eq!(error.to_string(), format!("`{path}` {why}"));
         }
-        let missing = EntrySet::select(&root, [("none", false)]).unwrap_err();
+        let missing = PackageFiles::select(&root, [("none", false)]).unwrap_err();
         assert!(matches!(missing, Error::Io { .. }), "{missing}");
     }
 
@@ -246,7 +246,7 @@ mod tests {
     fn a_fifo_is_refused_without_being_opened() {
         let dir = tempfile::tempdir().unwrap();
         nix::unistd::mkfifo(&dir.path().join("pipe"), nix::sys::stat::Mode::S_IRUSR).unwrap();
-        let error = EntrySet::select(dir.path(), [("pipe", false)]).unwrap_err();
+        let error = PackageFiles::select(dir.path(), [("pipe", false)]).unwrap_err();
         assert_eq!(error.to_string(), "`pipe` is no regular file");
     }
 }

@@ -85,7 +85,7 @@ impl Layout {
         self.put_layer(image)?;
         self.put(image.config_digest, &image.config)?;
         self.put(image.digest, &image.manifest)?;
-        let descriptor = Descriptor {
+        let descriptor = IndexEntry {
             media_type: MANIFEST_TYPE.to_owned(),
             digest: image.digest,
             size: image.manifest.len() as u64,
@@ -122,13 +122,13 @@ impl Layout {
     }
 
     /// Removes the blobs that no image names.
-    fn sweep(&self, index: &BTreeMap<String, Descriptor>) -> Result<()> {
+    fn sweep(&self, index: &BTreeMap<String, IndexEntry>) -> Result<()> {
         let mut named = BTreeSet::new();
         for image in index.values() {
             let file = self.blob(image.digest);
             let bytes = fs::read(&file).map_err(Error::io("read", &file))?;
             // What cannot be read names nobody knows what: then nothing is removed.
-            let Ok(manifest) = serde_json::from_slice::<Blobs>(&bytes) else { return Ok(()) };
+            let Ok(manifest) = serde_json::from_slice::<NamedBlobs>(&bytes) else { return Ok(()) };
             named.extend(manifest.layers.iter().map(|blob| blob.digest));
             named.extend([image.digest, manifest.config.digest]);
         }
@@ -179,7 +179,7 @@ impl Layout {
         self.folder.join("index.json")
     }
 
-    fn read_index(&self) -> Result<BTreeMap<String, Descriptor>> {
+    fn read_index(&self) -> Result<BTreeMap<String, IndexEntry>> {
         let file = self.index_file();
         let bytes = match fs::read(&file) {
             Ok(bytes) => bytes,
@@ -192,7 +192,7 @@ impl Layout {
                 "give another output directory, or remove this one",
             )
         };
-        let index: Index = serde_json::from_slice(&bytes).map_err(|error| foreign(error.to_string()))?;
+        let index: LayoutIndex = serde_json::from_slice(&bytes).map_err(|error| foreign(error.to_string()))?;
         let named = index.manifests.into_iter().map(|descriptor| {
             let name = descriptor.annotations.get(REF_NAME).cloned();
             name.map(|name| (name, descriptor)).ok_or_else(|| foreign(format!("an image has no `{REF_NAME}`")))
@@ -200,8 +200,8 @@ impl Layout {
         named.collect()
     }
 
-    fn write_index(&self, images: &BTreeMap<String, Descriptor>) -> Result<()> {
-        let index = Index {
+    fn write_index(&self, images: &BTreeMap<String, IndexEntry>) -> Result<()> {
+        let index = LayoutIndex {
             schema_version: 2,
             media_type: INDEX_TYPE.to_owned(),
             manifests: images.values().cloned().collect(),
@@ -232,27 +232,27 @@ fn holds(file: &Path, digest: Sha256) -> bool {
 
 /// What a manifest says of its blobs.
 #[derive(Deserialize)]
-struct Blobs {
-    config: Blob,
-    layers: Vec<Blob>,
+struct NamedBlobs {
+    config: NamedBlob,
+    layers: Vec<NamedBlob>,
 }
 
 #[derive(Deserialize)]
-struct Blob {
+struct NamedBlob {
     digest: Sha256,
 }
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Index {
+struct LayoutIndex {
     schema_version: u8,
     media_type: String,
-    manifests: Vec<Descriptor>,
+    manifests: Vec<IndexEntry>,
 }
 
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Descriptor {
+struct IndexEntry {
     media_type: String,
     digest: Sha256,
     size: u64,

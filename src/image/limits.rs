@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::entry::EntrySet;
+use super::entry::PackageFiles;
 use super::layout;
 use super::name::{ImageName, ImagePath, Tag};
 use crate::{Error, Result};
@@ -39,7 +39,7 @@ impl LargeFile {
 /// Refuses a package no RHDH can install: without `package.json`, with a file over [`MAX_FILE`], or with one that
 /// the installers keep for themselves.
 /// Returns the files that only the newer ones take.
-pub fn check(entries: &EntrySet) -> Result<Vec<LargeFile>> {
+pub fn check(entries: &PackageFiles) -> Result<Vec<LargeFile>> {
     let has_manifest = entries.entries().iter().any(|entry| entry.path == "package.json");
     if !has_manifest {
         return Err(refused("the package has no `package.json`".to_owned(), "RHDH loads a plugin by it"));
@@ -109,15 +109,15 @@ mod tests {
     use std::path::PathBuf;
 
     use super::*;
-    use crate::image::{Content, Entry};
+    use crate::image::{Content, PackageFile};
 
-    fn set(files: &[(&str, u64)]) -> EntrySet {
-        let entries = files.iter().map(|(path, len)| Entry {
+    fn set(files: &[(&str, u64)]) -> PackageFiles {
+        let entries = files.iter().map(|(path, len)| PackageFile {
             path: (*path).to_owned(),
             executable: false,
             content: Content::File(PathBuf::from("unread"), *len),
         });
-        EntrySet::new(entries.collect()).unwrap()
+        PackageFiles::new(entries.collect()).unwrap()
     }
 
     #[test]

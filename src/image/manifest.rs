@@ -105,7 +105,7 @@ impl Image {
             history: [History { created: &created, created_by: "factory" }],
         });
         let config_digest = Sha256::of(&config);
-        let manifest = json(&Manifest {
+        let manifest = json(&ImageManifest {
             schema_version: 2,
             media_type: MANIFEST_TYPE,
             config: Descriptor { media_type: CONFIG_TYPE, digest: config_digest, size: config.len() as u64 },
@@ -208,7 +208,7 @@ struct History<'a> {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Manifest<'a> {
+struct ImageManifest<'a> {
     schema_version: u8,
     media_type: &'a str,
     config: Descriptor<'a>,

@@ -12,7 +12,7 @@ use flate2::write::GzEncoder;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256 as Sha256Hasher, Sha512};
 
-use super::entry::{Content, Entry, EntrySet, folders};
+use super::entry::{Content, PackageFile, PackageFiles, folders};
 use super::landing::Landing;
 use super::limits::{self, LargeFile};
 use super::name::ImagePath;
@@ -96,7 +96,7 @@ pub struct Packed {
 /// Writes `package/…` into `tgz` and `<path>/…` into `layer`, reading each file once; both get their names only
 /// when both are whole. Fails on packages no RHDH can install ([`limits::check`]), on a file that changed since it
 /// was selected, and on what the file system refuses.
-pub fn pack(entries: &EntrySet, packing: &Packing<'_>, tgz: &Path, layer: &Path) -> Result<Packed> {
+pub fn pack(entries: &PackageFiles, packing: &Packing<'_>, tgz: &Path, layer: &Path) -> Result<Packed> {
     let large = limits::check(entries)?;
     let tgz_archive = Archive::new("package", packing.epoch)?;
     let layer_archive = Archive::new(packing.path.as_str(), packing.epoch)?;
@@ -149,7 +149,7 @@ enum Piece {
 }
 
 /// Reads every entry once and sends it to both writers; stops early when one of them is gone.
-fn feed(entries: &[Entry], tgz: &SyncSender<Piece>, layer: &SyncSender<Piece>) -> Result<()> {
+fn feed(entries: &[PackageFile], tgz: &SyncSender<Piece>, layer: &SyncSender<Piece>) -> Result<()> {
     let send = |piece: Piece| tgz.send(piece.clone()).is_ok() && layer.send(piece).is_ok();
     let mut buffer = vec![0; CHUNK];
     for (index, entry) in entries.iter().enumerate() {
@@ -202,30 +202,30 @@ fn read_some(file: &mut File, buffer: &mut [u8]) -> io::Result<usize> {
 }
 
 /// A finished archive that has yet to get its name.
-struct Output<const N: usize> {
+struct ArchiveOutput<const N: usize> {
     landing: Landing,
     digest: [u8; N],
     len: u64,
 }
 
 struct LayerOutput {
-    output: Output<32>,
+    output: ArchiveOutput<32>,
     diff_id: Sha256,
 }
 
 fn write_tgz(
-    entries: &[Entry],
+    entries: &[PackageFile],
     archive: &Archive,
     pieces: &Receiver<Piece>,
     landing: Landing,
-) -> io::Result<Output<64>> {
+) -> io::Result<ArchiveOutput<64>> {
     let mut out = gzip(Hashing::<Sha512, _>::new(BufWriter::with_capacity(CHUNK, landing)));
     write_tar(entries, archive, pieces, &mut out, false)?;
     out.finish()?.finish()
 }
 
 fn write_layer(
-    entries: &[Entry],
+    entries: &[PackageFile],
     archive: &Archive,
     pieces: &Receiver<Piece>,
     landing: Landing,
@@ -254,7 +254,7 @@ fn gzip<W: Write>(inner: W) -> GzEncoder<W> {
 }
 
 fn write_tar(
-    entries: &[Entry],
+    entries: &[PackageFile],
     archive: &Archive,
     pieces: &Receiver<Piece>,
     out: &mut impl Write,
@@ -318,12 +318,12 @@ impl<D: Digest, W: Write> Write for Hashing<D, W> {
 }
 
 impl<D: Digest> Hashing<D, BufWriter<Landing>> {
-    fn finish<const N: usize>(self) -> io::Result<Output<N>>
+    fn finish<const N: usize>(self) -> io::Result<ArchiveOutput<N>>
     where
         [u8; N]: From<sha2::digest::Output<D>>,
     {
         let landing = self.inner.into_inner().map_err(io::IntoInnerError::into_error)?;
-        Ok(Output { landing, digest: self.hasher.finalize().into(), len: self.len })
+        Ok(ArchiveOutput { landing, digest: self.hasher.finalize().into(), len: self.len })
     }
 }
 

@@ -30,13 +30,13 @@ const KEPT: [&str; 12] = [
 ];
 
 /// What a program had to say.
-pub(super) struct Said {
+pub(super) struct ProgramOutput {
     pub(super) success: bool,
     pub(super) stdout: Vec<u8>,
     pub(super) stderr: String,
 }
 
-impl Said {
+impl ProgramOutput {
     /// Its standard output as text, without the end of the line.
     pub(super) fn line(&self) -> String {
         String::from_utf8_lossy(&self.stdout).trim().to_owned()
@@ -77,7 +77,7 @@ pub(super) async fn run(
     folder: &Path,
     environment: &BTreeMap<String, String>,
     instead: &str,
-) -> Result<Said> {
+) -> Result<ProgramOutput> {
     let child = Command::new(program)
         .args(arguments)
         .current_dir(folder)
@@ -98,7 +98,7 @@ pub(super) async fn run(
     let group = Group(child.id().and_then(|id| i32::try_from(id).ok().map(Pid::from_raw)));
     let output = child.wait_with_output().await.map_err(Error::io("run", program))?;
     group.done();
-    Ok(Said {
+    Ok(ProgramOutput {
         success: output.status.success(),
         stdout: output.stdout,
         stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
@@ -126,8 +126,8 @@ impl Drop for Group {
 mod tests {
     use super::*;
 
-    fn said(stderr: &str) -> Said {
-        Said { success: false, stdout: b"out\n".to_vec(), stderr: stderr.to_owned() }
+    fn said(stderr: &str) -> ProgramOutput {
+        ProgramOutput { success: false, stdout: b"out\n".to_vec(), stderr: stderr.to_owned() }
     }
 
     #[test]

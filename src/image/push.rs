@@ -1,7 +1,7 @@
 //! Images to a registry: nothing is reported as pushed that was not read back.
 //!
 //! [`registry`] says where to and by whose leave, `credentials` finds the login, `session` talks the registry
-//! into accepting it, `transfer` moves blobs and manifests, `fault` tells what is worth a second try, and
+//! into accepting it, `transfer` moves blobs and manifests, `error` tells what is worth a second try, and
 //! `handover` hands an image to skopeo or buildah where our own client does not get through. `referrer` makes
 //! documents about an image into manifests, `attach` pushes them.
 
@@ -30,9 +30,9 @@ use super::name::{ImageName, ImagePath};
 use crate::lock::Sha256;
 use crate::{Error, Result};
 pub use referrer::Attachment;
-pub use registry::{Login, Registry};
+pub use registry::{Login, OciRegistry};
 pub use secret::Secret;
-use session::Session;
+use session::RegistrySession;
 
 /// How to push.
 #[derive(Clone, Debug, Default)]
@@ -120,13 +120,13 @@ impl Pushed {
     }
 }
 
-impl Registry {
+impl OciRegistry {
     /// Tries the login and the right to push for each image, so that a push that cannot work fails before anything
     /// is built: an upload is begun and given up. (On quay.io this creates a missing repository, as the push would.)
     pub async fn check_access(&self, names: &[ImageName], options: &PushOptions) -> Result<()> {
         let checks = names.iter().map(|name| async move {
             match options.pusher {
-                Pusher::Builtin => Session::open(self, name, &options.retries).await?.check().await,
+                Pusher::Builtin => RegistrySession::open(self, name, &options.retries).await?.check().await,
                 Pusher::Skopeo | Pusher::Buildah => external::check(self, name, options.pusher).await,
             }
         });

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::error::nearest::nearest;
 use crate::store::Store;
-use crate::store::git::{Advertised, Network, Repository, Scope, SourceUrl};
+use crate::store::git::{Advertised, Network, RefScope, Repository, SourceUrl};
 use crate::{Error, Result};
 
 /// The fewest digits that are taken for a commit, as git abbreviates them.
@@ -34,7 +34,7 @@ pub struct Resolution {
 pub fn list_refs(
     store: &Store,
     url: &SourceUrl,
-    scope: Scope,
+    scope: RefScope,
     network: &Network,
     interrupt: &AtomicBool,
 ) -> Result<Refs> {
@@ -189,11 +189,11 @@ impl RequestedRef {
         }
     }
 
-    fn scope(&self) -> Scope {
+    fn scope(&self) -> RefScope {
         match self {
-            Self::Full(name) if !name.starts_with("refs/heads/") && !name.starts_with("refs/tags/") => Scope::All,
-            _ if self.prefix().is_some() => Scope::All,
-            _ => Scope::Usual,
+            Self::Full(name) if !name.starts_with("refs/heads/") && !name.starts_with("refs/tags/") => RefScope::All,
+            _ if self.prefix().is_some() => RefScope::All,
+            _ => RefScope::Usual,
         }
     }
 }

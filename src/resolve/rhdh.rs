@@ -6,7 +6,7 @@ use super::host::HostLock;
 use super::refs;
 use crate::error::{Error, Place, Result};
 use crate::lock::{Rhdh, Sha256};
-use crate::store::git::{Network, Scope, SourceUrl};
+use crate::store::git::{Network, RefScope, SourceUrl};
 use crate::tools::provide::Provider;
 
 /// RHDH's repository, when `RHDH_REPO` does not name a mirror.
@@ -91,7 +91,7 @@ fn of_repository(provider: &Provider<'_>, asked: &HostRequest, network: &Network
 /// `latest` is the newest branch `release-x.y`; `1.9` that branch; `1.9.8` the tag of that release, with or without
 /// `v`; anything else a ref or commit.
 fn commit(provider: &Provider<'_>, url: &SourceUrl, requested: &str, network: &Network) -> Result<String> {
-    let refs = refs::list_refs(provider.store, url, Scope::Usual, network, provider.interrupt.flag())?;
+    let refs = refs::list_refs(provider.store, url, RefScope::Usual, network, provider.interrupt.flag())?;
     let names: Vec<&str> = refs.all().iter().map(|found| found.name.as_str()).collect();
     let wanted = if requested == LATEST {
         newest_release(&names).ok_or_else(|| {

@@ -2,7 +2,7 @@
 //!
 //! A tarball is held to its integrity when it is downloaded; once unpacked, nothing but this list knows what its files
 //! were. Files that were not touched since they were last read are not read again, unless it is asked for
-//! ([`seen`](crate::store::stat_cache)). It finds damage, not malice by the owner of the cache, who could write a new list.
+//! ([`stat_cache`](super::stat_cache)). It finds damage, not malice by the owner of the cache, who could write a new list.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -16,7 +16,7 @@ use std::time::SystemTime;
 use sha2::{Digest as _, Sha256};
 
 use crate::parallel::{Workers, cores};
-use crate::store::stat_cache::{self, Reading, Seen, Stat};
+use crate::store::stat_cache::{self, Reading, Stat, StatCache};
 use crate::{Error, Result};
 
 /// The list, in the entry's folder.
@@ -27,7 +27,7 @@ const MOST_THREADS: usize = 4;
 /// Writes the list of `folder` into it, and the record of what was seen.
 pub fn write(folder: &Path, interrupt: &AtomicBool) -> Result<()> {
     let before = SystemTime::now();
-    let found = files(folder, &Seen::default(), interrupt)?;
+    let found = files(folder, &StatCache::default(), interrupt)?;
     let mut text = String::new();
     for ListedFile { path, sum, .. } in &found {
         let _ = writeln!(text, "{} {path}", sum.as_deref().unwrap_or_default());
@@ -47,7 +47,7 @@ fn record(list: &str, found: &[ListedFile], before: SystemTime) -> String {
 
 /// What [`look`] found.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Looked {
+pub enum FileCheck {
     /// All is as it was; this is the text of the record of what was seen.
     Sound(String),
     /// The first file that is not what it was, in words.
@@ -55,8 +55,8 @@ pub enum Looked {
 }
 
 /// Holds the files of `folder` against its list.
-pub fn look(folder: &Path, reading: Reading, interrupt: &AtomicBool) -> Result<Looked> {
-    let damaged = |path: &Path, what: &str| Ok(Looked::Damaged(format!("`{}` {what}", path.display())));
+pub fn check(folder: &Path, reading: Reading, interrupt: &AtomicBool) -> Result<FileCheck> {
+    let damaged = |path: &Path, what: &str| Ok(FileCheck::Damaged(format!("`{}` {what}", path.display())));
     let list = folder.join(LIST);
     let Ok(text) = fs::read_to_string(&list) else { return damaged(&list, "cannot be read") };
     let (own, lines) = text.split_once('\n').unwrap_or_default();
@@ -65,8 +65,8 @@ pub fn look(folder: &Path, reading: Reading, interrupt: &AtomicBool) -> Result<L
     }
     let before = SystemTime::now();
     let seen = match reading {
-        Reading::All => Seen::default(),
-        Reading::Changed => Seen::read(folder, own),
+        Reading::All => StatCache::default(),
+        Reading::Changed => StatCache::read(folder, own),
     };
     let mut expected: BTreeMap<&str, &str> =
         lines.lines().filter_map(|line| line.split_once(' ')).map(|(sum, path)| (path, sum)).collect();
@@ -82,7 +82,7 @@ pub fn look(folder: &Path, reading: Reading, interrupt: &AtomicBool) -> Result<L
     }
     match expected.keys().next() {
         Some(path) => damaged(&folder.join(path), "is gone"),
-        None => Ok(Looked::Sound(record(own, &found, before))),
+        None => Ok(FileCheck::Sound(record(own, &found, before))),
     }
 }
 
@@ -95,14 +95,14 @@ struct ListedFile {
 }
 
 /// The files and links below `folder`, sorted by path; those that are not `seen` are read.
-fn files(folder: &Path, seen: &Seen, interrupt: &AtomicBool) -> Result<Vec<ListedFile>> {
+fn files(folder: &Path, seen: &StatCache, interrupt: &AtomicBool) -> Result<Vec<ListedFile>> {
     let mut paths = Vec::new();
     walk(folder, "", &mut paths)?;
     paths.sort_unstable();
     let buffer = || vec![0; 64 * 1024];
     Workers::new(cores(MOST_THREADS), interrupt).try_map_with(paths, buffer, |buffer, path| {
         let place = folder.join(&path);
-        // Looked at before it is read: what is written to it meanwhile gives it another ctime.
+        // FileCheck at before it is read: what is written to it meanwhile gives it another ctime.
         let meta = place.symlink_metadata().map_err(Error::io("read", &place))?;
         let stat = Stat::of(&meta);
         let sum = if seen.knows(&path, &stat) { None } else { Some(sum(&place, &meta, buffer)?) };
@@ -155,9 +155,9 @@ mod tests {
     static GO: AtomicBool = AtomicBool::new(false);
 
     fn sound(folder: &Path, reading: Reading) -> String {
-        match look(folder, reading, &GO).unwrap() {
-            Looked::Sound(record) => record,
-            Looked::Damaged(what) => panic!("{what}"),
+        match check(folder, reading, &GO).unwrap() {
+            FileCheck::Sound(record) => record,
+            FileCheck::Damaged(what) => panic!("{what}"),
         }
     }
 
@@ -165,7 +165,7 @@ mod tests {
     fn settled(folder: &Path) {
         let text = fs::read_to_string(folder.join(LIST)).unwrap();
         let own = text.split_once('\n').unwrap().0;
-        let files = files(folder, &Seen::default(), &GO).unwrap();
+        let files = files(folder, &StatCache::default(), &GO).unwrap();
         let later = SystemTime::now() + std::time::Duration::from_secs(60);
         fs::write(folder.join(stat_cache::RECORD), record(own, &files, later)).unwrap();
     }
@@ -179,24 +179,24 @@ mod tests {
         // Just written: another write may leave the same time.
         assert_eq!(sound(folder, Reading::All).lines().count(), 2);
         settled(folder);
-        let read = |seen: &Seen| files(folder, seen, &GO).unwrap()[0].sum.is_some();
+        let read = |seen: &StatCache| files(folder, seen, &GO).unwrap()[0].sum.is_some();
         let list = fs::read_to_string(folder.join(LIST)).unwrap();
         let own = list.split_once('\n').unwrap().0;
-        assert!(!read(&Seen::read(folder, own)));
+        assert!(!read(&StatCache::read(folder, own)));
         // A record of another list, a damaged one, none.
-        assert!(read(&Seen::read(folder, "another")));
+        assert!(read(&StatCache::read(folder, "another")));
         let record = fs::read_to_string(folder.join(stat_cache::RECORD)).unwrap();
         fs::write(folder.join(stat_cache::RECORD), record.replace(" a.js", " b.js")).unwrap();
-        assert!(read(&Seen::read(folder, own)));
+        assert!(read(&StatCache::read(folder, own)));
         fs::remove_file(folder.join(stat_cache::RECORD)).unwrap();
-        assert!(read(&Seen::read(folder, own)));
+        assert!(read(&StatCache::read(folder, own)));
         // A copy is another file, whatever its times say.
         settled(folder);
         let time = fs::metadata(folder.join("a.js")).unwrap().modified().unwrap();
         fs::copy(folder.join("a.js"), folder.join("copy")).unwrap();
         fs::File::options().write(true).open(folder.join("copy")).unwrap().set_modified(time).unwrap();
         fs::rename(folder.join("copy"), folder.join("a.js")).unwrap();
-        assert!(read(&Seen::read(folder, own)));
+        assert!(read(&StatCache::read(folder, own)));
     }
 
     #[test]
@@ -214,9 +214,9 @@ mod tests {
             folder
         };
         let said = |folder: &Path| {
-            let look = |reading| match look(folder, reading, &GO).unwrap() {
-                Looked::Damaged(text) => text.replace(&format!("{}/", folder.display()), ""),
-                Looked::Sound(_) => panic!("not noticed"),
+            let look = |reading| match check(folder, reading, &GO).unwrap() {
+                FileCheck::Damaged(text) => text.replace(&format!("{}/", folder.display()), ""),
+                FileCheck::Sound(_) => panic!("not noticed"),
             };
             assert_eq!(look(Reading::All), look(Reading::Changed));
             look(Reading::Changed)

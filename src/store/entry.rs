@@ -7,20 +7,20 @@ use std::sync::atomic::AtomicBool;
 use std::time::SystemTime;
 
 use super::lock::{self, LockGuard, Share};
-use super::{Kind, Store, file_name};
-use crate::store::checksums::{self, Looked};
+use super::{CacheKind, Store, file_name};
+use crate::store::checksums::{self, FileCheck};
 use crate::store::stat_cache::{self, Reading};
 use crate::{Error, Result};
 
 /// An entry in use: it is not pruned while this value lives.
 #[derive(Debug)]
-pub struct Entry {
+pub struct CacheEntry {
     path: PathBuf,
     fresh: bool,
     _use: LockGuard,
 }
 
-impl Entry {
+impl CacheEntry {
     /// The folder. Treat it as read-only: other processes use it too.
     pub fn path(&self) -> &Path {
         &self.path
@@ -34,9 +34,9 @@ impl Entry {
 
 /// What [`Store::sound_entry`] found.
 #[derive(Debug)]
-pub enum Found {
+pub enum CheckedEntry {
     /// The entry, as it was filled.
-    Sound(Entry),
+    Sound(CacheEntry),
     /// There is none.
     Missing,
     /// There was one, in which this was wrong; it has been removed.
@@ -51,11 +51,11 @@ impl Store {
     /// other fills.
     pub fn entry(
         &self,
-        kind: Kind,
+        kind: CacheKind,
         key: &str,
         interrupt: &AtomicBool,
         fill: impl FnOnce(&Path) -> Result<()>,
-    ) -> Result<Entry> {
+    ) -> Result<CacheEntry> {
         if let Some(entry) = self.find_entry(kind, key, interrupt)? {
             return Ok(entry);
         }
@@ -74,65 +74,71 @@ impl Store {
         }
         let fresh = scratch.place(&path)?;
         drop(filling);
-        Ok(Entry { path, fresh, _use: used })
+        Ok(CacheEntry { path, fresh, _use: used })
     }
 
     /// The entry `key` of a kind if it is there.
-    pub fn find_entry(&self, kind: Kind, key: &str, interrupt: &AtomicBool) -> Result<Option<Entry>> {
+    pub fn find_entry(&self, kind: CacheKind, key: &str, interrupt: &AtomicBool) -> Result<Option<CacheEntry>> {
         let path = self.entry_path(kind, key);
         let used = lock::acquire(&self.lock_file(&entry_lock_name(kind, key)), Share::Shared, interrupt)?;
         if !path.is_dir() {
             return Ok(None);
         }
         touch(&path);
-        Ok(Some(Entry { path, fresh: false, _use: used }))
+        Ok(Some(CacheEntry { path, fresh: false, _use: used }))
     }
 
-    /// The folder that npm or yarn ([`Kind::is_whole`]) keeps as its own cache, in use until the value is dropped.
-    pub fn tool_cache(&self, kind: Kind, interrupt: &AtomicBool) -> Result<Entry> {
+    /// The folder that npm or yarn ([`CacheKind::is_whole`]) keeps as its own cache, in use until the value is dropped.
+    pub fn tool_cache(&self, kind: CacheKind, interrupt: &AtomicBool) -> Result<CacheEntry> {
         let used = lock::acquire(&self.lock_file(kind.as_str()), Share::Shared, interrupt)?;
         let path = self.kind_dir(kind);
         fs::create_dir_all(&path).map_err(Error::io("create", &path))?;
         touch(&path);
-        Ok(Entry { path, fresh: false, _use: used })
+        Ok(CacheEntry { path, fresh: false, _use: used })
     }
 
     /// The entry `key` of a kind, every file of it as it was when it was filled. One in which a file changed is removed:
     /// it is never used. A process looks once, however many of its builds use the entry.
-    pub fn sound_entry(&self, kind: Kind, key: &str, reading: Reading, interrupt: &AtomicBool) -> Result<Found> {
+    pub fn sound_entry(
+        &self,
+        kind: CacheKind,
+        key: &str,
+        reading: Reading,
+        interrupt: &AtomicBool,
+    ) -> Result<CheckedEntry> {
         // One looks, and removes what is damaged; the others find it sound, or gone.
         let _alone = self.lock(&format!("{}.check", entry_lock_name(kind, key)), interrupt)?;
-        let Some(entry) = self.find_entry(kind, key, interrupt)? else { return Ok(Found::Missing) };
+        let Some(entry) = self.find_entry(kind, key, interrupt)? else { return Ok(CheckedEntry::Missing) };
         let is_known = self.sound.lock().unwrap_or_else(PoisonError::into_inner).contains(entry.path());
         if is_known || !has_list(kind) {
-            return Ok(Found::Sound(entry));
+            return Ok(CheckedEntry::Sound(entry));
         }
-        match checksums::look(entry.path(), reading, interrupt)? {
-            Looked::Damaged(damage) => {
+        match checksums::check(entry.path(), reading, interrupt)? {
+            FileCheck::Damaged(damage) => {
                 drop(entry);
                 self.remove_entry(kind, key, interrupt)?;
-                return Ok(Found::Damaged(damage));
+                return Ok(CheckedEntry::Damaged(damage));
             }
             // Without the record the next look takes longer: a cache that cannot be written is none the worse for it.
-            Looked::Sound(record) => {
+            FileCheck::Sound(record) => {
                 let _ = self.note(&entry.path().join(stat_cache::RECORD), &record);
             }
         }
         self.sound.lock().unwrap_or_else(PoisonError::into_inner).insert(entry.path().to_path_buf());
-        Ok(Found::Sound(entry))
+        Ok(CheckedEntry::Sound(entry))
     }
 
     /// Removes the entry `key` of a kind, for instance one whose content turned out to be damaged; false when it was
     /// not there. Waits for those who use it.
-    pub fn remove_entry(&self, kind: Kind, key: &str, interrupt: &AtomicBool) -> Result<bool> {
+    pub fn remove_entry(&self, kind: CacheKind, key: &str, interrupt: &AtomicBool) -> Result<bool> {
         let path = self.entry_path(kind, key);
         let _alone = self.lock(&entry_lock_name(kind, key), interrupt)?;
         if !path.exists() {
             return Ok(false);
         }
         // Renamed first: a run that dies while it deletes leaves no half entry.
-        let grave = self.scratch()?;
-        fs::rename(&path, grave.path().join("x")).map_err(Error::io("remove", &path))?;
+        let trash = self.scratch()?;
+        fs::rename(&path, trash.path().join("x")).map_err(Error::io("remove", &path))?;
         Ok(true)
     }
 
@@ -147,18 +153,18 @@ impl Store {
         fs::rename(&new, path).map_err(Error::io("write", path))
     }
 
-    fn entry_path(&self, kind: Kind, key: &str) -> PathBuf {
+    fn entry_path(&self, kind: CacheKind, key: &str) -> PathBuf {
         self.kind_dir(kind).join(file_name(key))
     }
 }
 
 /// Tools are run, and builds are published: their files are listed when they are filled.
-fn has_list(kind: Kind) -> bool {
-    matches!(kind, Kind::Tools | Kind::Builds)
+fn has_list(kind: CacheKind) -> bool {
+    matches!(kind, CacheKind::Tools | CacheKind::Builds)
 }
 
 /// The lock that users of an entry share and its remover holds alone.
-pub fn entry_lock_name(kind: Kind, key: &str) -> String {
+pub fn entry_lock_name(kind: CacheKind, key: &str) -> String {
     format!("{}-{}", kind.as_str(), file_name(key))
 }
 
@@ -185,7 +191,7 @@ mod tests {
                 scope.spawn(|| {
                     let store = Store::open(root.path()).unwrap();
                     let entry = store
-                        .entry(Kind::Tools, "node-22", &GO, |dir| {
+                        .entry(CacheKind::Tools, "node-22", &GO, |dir| {
                             fills.fetch_add(1, Ordering::SeqCst);
                             fs::write(dir.join("a"), "1").unwrap();
                             thread::yield_now();
@@ -206,34 +212,41 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let open = || Store::open(root.path()).unwrap();
         let fill = |dir: &Path| fs::write(dir.join("a"), "1").map_err(Error::io("write", dir));
-        drop(open().entry(Kind::Tools, "x", &GO, fill).unwrap());
-        assert!(matches!(open().sound_entry(Kind::Tools, "x", Reading::Changed, &GO).unwrap(), Found::Sound(_)));
+        drop(open().entry(CacheKind::Tools, "x", &GO, fill).unwrap());
+        assert!(matches!(
+            open().sound_entry(CacheKind::Tools, "x", Reading::Changed, &GO).unwrap(),
+            CheckedEntry::Sound(_)
+        ));
         fs::write(root.path().join("tools/x/a"), "2").unwrap();
-        let Found::Damaged(what) = open().sound_entry(Kind::Tools, "x", Reading::Changed, &GO).unwrap() else {
+        let CheckedEntry::Damaged(what) = open().sound_entry(CacheKind::Tools, "x", Reading::Changed, &GO).unwrap()
+        else {
             panic!("not noticed")
         };
         assert!(what.ends_with("tools/x/a` is not what was written"), "{what}");
-        assert!(matches!(open().sound_entry(Kind::Tools, "x", Reading::Changed, &GO).unwrap(), Found::Missing));
+        assert!(matches!(
+            open().sound_entry(CacheKind::Tools, "x", Reading::Changed, &GO).unwrap(),
+            CheckedEntry::Missing
+        ));
     }
 
     #[test]
     fn a_failed_fill_leaves_nothing_and_the_next_one_fills() {
         let root = tempfile::tempdir().unwrap();
         let store = Store::open(root.path()).unwrap();
-        let failed = store.entry(Kind::Tools, "x", &GO, |dir| {
+        let failed = store.entry(CacheKind::Tools, "x", &GO, |dir| {
             fs::write(dir.join("half"), "").unwrap();
             Err(Error::Interrupted)
         });
         assert!(matches!(failed, Err(Error::Interrupted)));
-        assert!(store.find_entry(Kind::Tools, "x", &GO).unwrap().is_none());
-        assert_eq!(fs::read_dir(store.kind_dir(Kind::Tools)).unwrap().count(), 0);
+        assert!(store.find_entry(CacheKind::Tools, "x", &GO).unwrap().is_none());
+        assert_eq!(fs::read_dir(store.kind_dir(CacheKind::Tools)).unwrap().count(), 0);
 
-        let entry = store.entry(Kind::Tools, "x", &GO, |_| Ok(())).unwrap();
+        let entry = store.entry(CacheKind::Tools, "x", &GO, |_| Ok(())).unwrap();
         assert!(entry.is_fresh());
-        assert!(!store.entry(Kind::Tools, "x", &GO, |_| unreachable!()).unwrap().is_fresh());
+        assert!(!store.entry(CacheKind::Tools, "x", &GO, |_| unreachable!()).unwrap().is_fresh());
         drop(entry);
-        assert!(store.remove_entry(Kind::Tools, "x", &GO).unwrap());
-        assert!(!store.remove_entry(Kind::Tools, "x", &GO).unwrap());
-        assert!(store.find_entry(Kind::Tools, "x", &GO).unwrap().is_none());
+        assert!(store.remove_entry(CacheKind::Tools, "x", &GO).unwrap());
+        assert!(!store.remove_entry(CacheKind::Tools, "x", &GO).unwrap());
+        assert!(store.find_entry(CacheKind::Tools, "x", &GO).unwrap().is_none());
     }
 }

@@ -13,9 +13,9 @@ mod tree;
 mod url;
 
 pub use fetch::Network;
-pub use remote::{Advertised, Scope};
+pub use remote::{Advertised, RefScope};
 pub use repository::Repository;
 pub use tree::{EntryKind, Tree, TreeEntry};
 pub use url::SourceUrl;
 
-pub(crate) use tree::Node;
+pub(crate) use tree::TreeNode;

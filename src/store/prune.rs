@@ -1,4 +1,4 @@
-//! What the cache weighs, and how it gets lighter.
+//! PruneScope the cache weighs, and how it gets lighter.
 
 use std::collections::HashSet;
 use std::fs;
@@ -8,30 +8,30 @@ use std::time::{Duration, SystemTime};
 
 use super::entry::entry_lock_name;
 use super::lock::{self, Share};
-use super::{Kind, Store, scratch};
+use super::{CacheKind, Store, scratch};
 use crate::{Error, Result};
 
 /// The weight of one kind of content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Size {
     /// The kind.
-    pub kind: Kind,
+    pub kind: CacheKind,
     /// How many entries or repositories.
     pub entries: usize,
     /// Bytes on disk; hard-linked files count once.
     pub bytes: u64,
 }
 
-/// What to remove.
+/// PruneScope to remove.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum What {
+pub enum PruneScope {
     /// Everything nobody uses right now.
     All,
-    /// What was not used for this long.
+    /// PruneScope was not used for this long.
     OlderThan(Duration),
 }
 
-/// What was removed.
+/// PruneScope was removed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Pruned {
     /// How many entries and repositories are gone.
@@ -46,7 +46,7 @@ impl Store {
     /// The weight of each kind of content, and of nothing else (locks and work in progress are left out).
     pub fn size(&self) -> Result<Vec<Size>> {
         let mut seen = HashSet::new();
-        Kind::ALL
+        CacheKind::ALL
             .into_iter()
             .map(|kind| {
                 let dir = self.kind_dir(kind);
@@ -56,11 +56,11 @@ impl Store {
             .collect()
     }
 
-    /// Removes content. What another process uses stays and is counted as busy.
-    pub fn prune(&self, what: What) -> Result<Pruned> {
+    /// Removes content. PruneScope another process uses stays and is counted as busy.
+    pub fn prune(&self, what: PruneScope) -> Result<Pruned> {
         let mut pruned = Pruned::default();
         let mut seen = HashSet::new();
-        for kind in Kind::ALL {
+        for kind in CacheKind::ALL {
             let dir = self.kind_dir(kind);
             if kind.is_whole() {
                 let is_empty = fs::read_dir(&dir).map_err(Error::io("read", &dir))?.next().is_none();
@@ -85,7 +85,7 @@ impl Store {
         &self,
         path: &Path,
         lock_file: &Path,
-        what: What,
+        what: PruneScope,
         pruned: &mut Pruned,
         seen: &mut HashSet<(u64, u64)>,
     ) -> Result<()> {
@@ -99,8 +99,8 @@ impl Store {
         // Somebody may have used it between the look and the lock.
         if is_old(path, what) {
             pruned.bytes += weigh(path, seen);
-            let grave = self.scratch()?;
-            fs::rename(path, grave.path().join("x")).map_err(Error::io("remove", path))?;
+            let trash = self.scratch()?;
+            fs::rename(path, trash.path().join("x")).map_err(Error::io("remove", path))?;
             pruned.entries += 1;
         }
         let _ = fs::remove_file(lock_file);
@@ -108,10 +108,10 @@ impl Store {
     }
 }
 
-fn is_old(path: &Path, what: What) -> bool {
+fn is_old(path: &Path, what: PruneScope) -> bool {
     match what {
-        What::All => true,
-        What::OlderThan(age) => fs::symlink_metadata(path)
+        PruneScope::All => true,
+        PruneScope::OlderThan(age) => fs::symlink_metadata(path)
             .and_then(|found| found.modified())
             .is_ok_and(|used| SystemTime::now().duration_since(used).is_ok_and(|unused| unused >= age)),
     }
@@ -140,9 +140,9 @@ mod tests {
 
     static GO: AtomicBool = AtomicBool::new(false);
 
-    fn fill(store: &Store, key: &str) -> super::super::Entry {
+    fn fill(store: &Store, key: &str) -> super::super::CacheEntry {
         store
-            .entry(Kind::Tools, key, &GO, |dir| {
+            .entry(CacheKind::Tools, key, &GO, |dir| {
                 fs::write(dir.join("data"), vec![7; 100_000]).map_err(Error::io("write", dir))
             })
             .unwrap()
@@ -154,11 +154,11 @@ mod tests {
         let store = Store::open(root.path()).unwrap();
         let used = fill(&store, "used");
         let idle = fill(&store, "idle").path().to_path_buf();
-        let tools = store.size().unwrap().into_iter().find(|size| size.kind == Kind::Tools).unwrap();
+        let tools = store.size().unwrap().into_iter().find(|size| size.kind == CacheKind::Tools).unwrap();
         assert_eq!(tools.entries, 2);
         assert!(tools.bytes >= 200_000, "{}", tools.bytes);
 
-        let pruned = store.prune(What::All).unwrap();
+        let pruned = store.prune(PruneScope::All).unwrap();
         assert_eq!((pruned.entries, pruned.busy), (1, 1));
         assert!(pruned.bytes >= 100_000);
         assert!(!idle.exists());
@@ -170,17 +170,17 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let store = Store::open(root.path()).unwrap();
         for name in ["done", "running"] {
-            let tree = store.kind_dir(Kind::Work).join(name);
+            let tree = store.kind_dir(CacheKind::Work).join(name);
             fs::create_dir(&tree).unwrap();
             fs::write(tree.join("file"), vec![7; 100_000]).unwrap();
         }
-        let work = store.size().unwrap().into_iter().find(|size| size.kind == Kind::Work).unwrap();
+        let work = store.size().unwrap().into_iter().find(|size| size.kind == CacheKind::Work).unwrap();
         assert!(work.entries == 2 && work.bytes >= 200_000, "{work:?}");
-        let _running = store.lock(&entry_lock_name(Kind::Work, "running"), &GO).unwrap();
-        let pruned = store.prune(What::All).unwrap();
+        let _running = store.lock(&entry_lock_name(CacheKind::Work, "running"), &GO).unwrap();
+        let pruned = store.prune(PruneScope::All).unwrap();
         assert_eq!((pruned.entries, pruned.busy), (1, 1));
         let left: Vec<_> =
-            fs::read_dir(store.kind_dir(Kind::Work)).unwrap().map(|it| it.unwrap().file_name()).collect();
+            fs::read_dir(store.kind_dir(CacheKind::Work)).unwrap().map(|it| it.unwrap().file_name()).collect();
         assert_eq!(left, ["running"]);
     }
 
@@ -188,14 +188,14 @@ mod tests {
     fn the_cache_of_a_tool_goes_as_a_whole() {
         let root = tempfile::tempdir().unwrap();
         let store = Store::open(root.path()).unwrap();
-        let npm = store.tool_cache(Kind::Npm, &GO).unwrap();
+        let npm = store.tool_cache(CacheKind::Npm, &GO).unwrap();
         fs::create_dir_all(npm.path().join("_cacache/index")).unwrap();
         fs::write(npm.path().join("_cacache/index/a"), "1").unwrap();
-        assert_eq!(store.prune(What::All).unwrap(), Pruned { busy: 1, ..Pruned::default() });
+        assert_eq!(store.prune(PruneScope::All).unwrap(), Pruned { busy: 1, ..Pruned::default() });
         drop(npm);
-        assert_eq!(store.prune(What::OlderThan(Duration::from_secs(60))).unwrap(), Pruned::default());
-        assert_eq!(store.prune(What::All).unwrap().entries, 1);
-        assert_eq!(fs::read_dir(store.kind_dir(Kind::Npm)).unwrap().count(), 0);
+        assert_eq!(store.prune(PruneScope::OlderThan(Duration::from_secs(60))).unwrap(), Pruned::default());
+        assert_eq!(store.prune(PruneScope::All).unwrap().entries, 1);
+        assert_eq!(fs::read_dir(store.kind_dir(CacheKind::Npm)).unwrap().count(), 0);
     }
 
     #[test]
@@ -208,8 +208,8 @@ mod tests {
             File::open(path).unwrap().set_modified(SystemTime::now() - 2 * age).unwrap();
         }
         drop(fill(&store, "used-again"));
-        assert_eq!(store.prune(What::OlderThan(age)).unwrap().entries, 1);
-        assert!(store.find_entry(Kind::Tools, "used-again", &GO).unwrap().is_some());
-        assert!(store.find_entry(Kind::Tools, "old", &GO).unwrap().is_none());
+        assert_eq!(store.prune(PruneScope::OlderThan(age)).unwrap().entries, 1);
+        assert!(store.find_entry(CacheKind::Tools, "used-again", &GO).unwrap().is_some());
+        assert!(store.find_entry(CacheKind::Tools, "old", &GO).unwrap().is_none());
     }
 }

@@ -13,13 +13,13 @@ use crate::{Error, Result};
 
 /// A process's own folder in `tmp/`.
 #[derive(Debug)]
-pub(super) struct Session {
+pub(super) struct ScratchSession {
     dir: PathBuf,
     lock_file: PathBuf,
     _alive: LockGuard,
 }
 
-impl Session {
+impl ScratchSession {
     pub(super) fn start(tmp: &Path) -> Result<Self> {
         loop {
             let name = format!("{}-{:08x}", std::process::id(), fastrand());
@@ -32,7 +32,7 @@ impl Session {
     }
 }
 
-impl Drop for Session {
+impl Drop for ScratchSession {
     fn drop(&mut self) {
         let _ = remove_tree(&self.dir);
         let _ = fs::remove_file(&self.lock_file);
@@ -50,11 +50,11 @@ fn fastrand() -> u32 {
 #[derive(Debug)]
 pub struct Scratch {
     folder: Option<TempDir>,
-    _session: Arc<Session>,
+    _session: Arc<ScratchSession>,
 }
 
 impl Scratch {
-    pub(super) fn new(session: Arc<Session>) -> Result<Self> {
+    pub(super) fn new(session: Arc<ScratchSession>) -> Result<Self> {
         let folder = tempfile::Builder::new()
             .prefix("")
             .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o755))

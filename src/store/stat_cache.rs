@@ -47,9 +47,9 @@ impl Stat {
 
 /// The files of one list that were read, each with what the file system said of it just before.
 #[derive(Debug, Default)]
-pub struct Seen(HashMap<String, String>);
+pub struct StatCache(HashMap<String, String>);
 
-impl Seen {
+impl StatCache {
     /// The record in `folder`, made for the list that names itself `list`; empty when there is none, or it is damaged.
     pub fn read(folder: &Path, list: &str) -> Self {
         let text = fs::read_to_string(folder.join(RECORD)).unwrap_or_default();

@@ -11,7 +11,7 @@ use crate::lock::{Integrity, Node, RhdhCli, Sha256, Tool, Tools};
 use crate::npm::range::NpmRange;
 use crate::npm::registry::{NpmRegistry, Packument};
 use crate::sandbox::child::Log;
-use crate::store::Kind;
+use crate::store::CacheKind;
 use crate::tools::provide::{CLI_PACKAGE, Npm, Provider, cli_manifest, tree_folder, yarn_package};
 
 /// The line of Node.js used when neither `NODE_VERSION` nor the RHDH release says one.
@@ -158,17 +158,17 @@ async fn recent_tree(provider: &Provider<'_>, registry: &NpmRegistry, tools: &To
         let made = path.join(FILE).metadata().and_then(|meta| meta.modified());
         made.is_ok_and(|made| made.elapsed().is_ok_and(|age| age < RECENT))
     };
-    if let Some(entry) = store.find_entry(Kind::Tools, &key, interrupt)? {
+    if let Some(entry) = store.find_entry(CacheKind::Tools, &key, interrupt)? {
         let path = entry.path().join(FILE);
         if !renew && recent(entry.path()) {
             return std::fs::read(&path).map_err(Error::io("read", &path));
         }
         drop(entry);
-        store.remove_entry(Kind::Tools, &key, interrupt)?;
+        store.remove_entry(CacheKind::Tools, &key, interrupt)?;
     }
     let bytes = tree(provider, registry, tools).await?;
     let fill = |to: &Path| std::fs::write(to.join(FILE), &bytes).map_err(Error::io("write", to));
-    store.entry(Kind::Tools, &key, interrupt, fill)?;
+    store.entry(CacheKind::Tools, &key, interrupt, fill)?;
     Ok(bytes)
 }
 
@@ -181,7 +181,7 @@ async fn tree(provider: &Provider<'_>, registry: &NpmRegistry, tools: &Tools) ->
     let manifest = scratch.path().join("package.json");
     std::fs::write(&manifest, cli_manifest(version)).map_err(Error::io("write", &manifest))?;
     let log = Log::create(provider.store.dir().join("logs/rhdh-cli-tree.log"))?;
-    let cache = provider.store.kind_dir(Kind::Npm);
+    let cache = provider.store.kind_dir(CacheKind::Npm);
     let run = Npm { node: node.path(), npm: npm.path(), cache: &cache, registry, provider: *provider };
     let args = ["install", "--package-lock-only", "--ignore-scripts", "--no-audit", "--no-fund"];
     run.run(&args, scratch.path(), &log, "resolving the dependencies of rhdh-cli failed").await?;

@@ -13,7 +13,7 @@ use crate::npm::registry::{NpmRegistry, unpack};
 use crate::sandbox::child::{Log, Run, run};
 use crate::sandbox::env::ChildEnv;
 use crate::sandbox::root::{Isolation, Root};
-use crate::store::{Entry, Found, Kind, Reading, Store};
+use crate::store::{CacheEntry, CacheKind, CheckedEntry, Reading, Store};
 use crate::ui::Ui;
 
 /// rhdh-cli's package.
@@ -52,7 +52,7 @@ pub fn platform() -> Result<&'static str> {
 
 impl Provider<'_> {
     /// Node.js: the folder that holds `bin/node`.
-    pub async fn node(&self, tools: &Tools) -> Result<Entry> {
+    pub async fn node(&self, tools: &Tools) -> Result<CacheEntry> {
         let platform = platform()?;
         let node = &tools.node;
         let integrity = node.integrity.get(platform).ok_or_else(|| {
@@ -65,12 +65,12 @@ impl Provider<'_> {
     }
 
     /// npm: the folder that holds `bin/npm-cli.js`.
-    pub async fn npm(&self, tools: &Tools) -> Result<Entry> {
+    pub async fn npm(&self, tools: &Tools) -> Result<CacheEntry> {
         self.package("npm", &tools.npm.version, &tools.npm.integrity).await
     }
 
     /// yarn: the folder that holds `bin/yarn.js`; none for a committed one.
-    pub async fn yarn(&self, yarn: &Yarn) -> Result<Option<Entry>> {
+    pub async fn yarn(&self, yarn: &Yarn) -> Result<Option<CacheEntry>> {
         match &yarn.integrity {
             Some(integrity) => self.package(yarn_package(&yarn.version), &yarn.version, integrity).await.map(Some),
             None => Ok(None),
@@ -78,7 +78,7 @@ impl Provider<'_> {
     }
 
     /// A package whose tarball is all of it, unpacked in the cache.
-    pub async fn package(&self, name: &str, version: &str, integrity: &Integrity) -> Result<Entry> {
+    pub async fn package(&self, name: &str, version: &str, integrity: &Integrity) -> Result<CacheEntry> {
         // Of the whole integrity: whichever digit of it changes, it is another entry.
         let digits = &Sha256::of(integrity.to_string()).hex()[..16];
         let key = format!("{}-{version}-{digits}", name.trim_start_matches('@').replace('/', "-"));
@@ -92,22 +92,22 @@ impl Provider<'_> {
         let scratch = self.store.scratch()?;
         let tarball = scratch.path().join("package.tgz");
         registry.tarball(name, version, integrity, &tarball).await?;
-        let entry = self.store.entry(Kind::Tools, &key, interrupt, |to| unpack(&tarball, to))?;
+        let entry = self.store.entry(CacheKind::Tools, &key, interrupt, |to| unpack(&tarball, to))?;
         step.done("");
         Ok(entry)
     }
 
     /// The entry `key`, as it was when it was filled. A damaged one is fetched again, or named when there is no network.
-    fn sound(&self, key: &str, what: &str) -> Result<Option<Entry>> {
-        let look = || self.store.sound_entry(Kind::Tools, key, self.reading, self.interrupt.flag());
+    fn sound(&self, key: &str, what: &str) -> Result<Option<CacheEntry>> {
+        let look = || self.store.sound_entry(CacheKind::Tools, key, self.reading, self.interrupt.flag());
         match tokio::task::block_in_place(look)? {
-            Found::Sound(entry) => Ok(Some(entry)),
-            Found::Missing => Ok(None),
-            Found::Damaged(damage) if self.registry.is_some() => {
+            CheckedEntry::Sound(entry) => Ok(Some(entry)),
+            CheckedEntry::Missing => Ok(None),
+            CheckedEntry::Damaged(damage) if self.registry.is_some() => {
                 self.ui.warn(format!("`{what}` in the cache was damaged and is fetched again: {damage}"));
                 Ok(None)
             }
-            Found::Damaged(damage) => Err(Error::network(
+            CheckedEntry::Damaged(damage) => Err(Error::network(
                 format!("`{what}` in the cache was damaged and is removed: {damage}"),
                 "run `factory fetch` with a network to fetch it again",
             )),
@@ -115,7 +115,7 @@ impl Provider<'_> {
     }
 
     /// rhdh-cli with its whole tree, installed from the package-lock beside the lock.
-    pub async fn cli(&self, tools: &Tools, lock_dir: &Path) -> Result<Entry> {
+    pub async fn cli(&self, tools: &Tools, lock_dir: &Path) -> Result<CacheEntry> {
         let cli = &tools.rhdh_cli;
         let (manifest, tree) = read_tree(cli, lock_dir)?;
         let platform = platform()?;
@@ -128,7 +128,7 @@ impl Provider<'_> {
         let registry = self.registry.ok_or_else(|| missing_offline(&what))?;
         let (node, npm) = (self.node(tools).await?, self.npm(tools).await?);
         let step = self.ui.step("tools", format!("install {CLI_PACKAGE}@{}", cli.version));
-        let cache = self.store.kind_dir(Kind::Npm);
+        let cache = self.store.kind_dir(CacheKind::Npm);
         let log = Log::create(self.store.dir().join("logs/rhdh-cli.log"))?;
         let handle = tokio::runtime::Handle::current();
         let install = |to: &Path| -> Result<()> {
@@ -139,7 +139,7 @@ impl Provider<'_> {
             let args = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier"];
             handle.block_on(npm.run(&args, to, &log, "installing rhdh-cli failed")).map(drop)
         };
-        let entry = tokio::task::block_in_place(|| self.store.entry(Kind::Tools, &key, interrupt, install))?;
+        let entry = tokio::task::block_in_place(|| self.store.entry(CacheKind::Tools, &key, interrupt, install))?;
         step.done("");
         Ok(entry)
     }

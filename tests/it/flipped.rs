@@ -14,7 +14,7 @@ use factory::build::checkout::checkout;
 use factory::build::report::Output;
 use factory::build::seal::{FileList, files_path};
 use factory::build::{BuildOptions, verdict};
-use factory::image::{Compression, EntrySet};
+use factory::image::{Compression, PackageFiles};
 use factory::lock::{Integrity, Lock, Sealed, SealedPackages, Sha256};
 use factory::sandbox::root::Isolation;
 use factory::store::Store;
@@ -432,7 +432,7 @@ fn made(dir: &Path) -> Artefact {
         attached: Vec::new(),
     };
     let sealed = Sealed { closure: None, tgz: packed.tgz, image: image.digest, layer: image.diff_id, root: None };
-    let files = FileList::of(&EntrySet::new(Vec::new()).unwrap()).unwrap();
+    let files = FileList::of(&PackageFiles::new(Vec::new()).unwrap()).unwrap();
     let record = PackageRecord {
         name: "todo-backend-dynamic".into(),
         version: "1.0.0".into(),

@@ -9,7 +9,7 @@ use std::sync::atomic::AtomicBool;
 use factory::build::checkout::checkout;
 use factory::resolve::refs;
 use factory::store::Store;
-use factory::store::git::{EntryKind, Network, Scope, SourceUrl, Tree};
+use factory::store::git::{EntryKind, Network, RefScope, SourceUrl, Tree};
 
 use harness::repository::Repository;
 
@@ -88,7 +88,8 @@ fn every_kind_of_ref_of_a_clone_a_bare_repository_and_a_linked_work_tree() {
         format!("`{tree_id}` of `clone` is a tree, not a commit")
     );
 
-    let listed = refs::list_refs(&fixture.store, &fixture.url("clone"), Scope::All, &Network::default(), &GO).unwrap();
+    let listed =
+        refs::list_refs(&fixture.store, &fixture.url("clone"), RefScope::All, &Network::default(), &GO).unwrap();
     assert_eq!(listed.head(), Some((Some("refs/heads/main"), second.as_str())));
     assert_eq!(fs::read_dir(fixture.path("cache/git")).unwrap().count(), 0, "local sources are not copied");
 }

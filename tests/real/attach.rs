@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use factory::Result;
-use factory::image::{Attached, Attachment, Compression, Registry};
+use factory::image::{Attached, Attachment, Compression, OciRegistry};
 use factory::lock::Sha256;
 use harness::docker_registry::{PAIR, PASSWORD, Server, USER, block_on, network, options, variables};
 use harness::package::{EPOCH, Made, make, run};
@@ -22,8 +22,8 @@ use tempfile::TempDir;
 const REPOSITORY: &str = "team/x-plugin-todo";
 const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 
-fn insecure(address: &str) -> Registry {
-    Registry::from_variables(&variables(address, &[("REGISTRY_INSECURE", "true")])).unwrap()
+fn insecure(address: &str) -> OciRegistry {
+    OciRegistry::from_variables(&variables(address, &[("REGISTRY_INSECURE", "true")])).unwrap()
 }
 
 fn documents() -> Vec<Attachment> {
@@ -349,7 +349,7 @@ fn real_the_login_is_used_and_in_no_message() {
     let proxy = Proxy::before(&fixture.server.address);
     let login = |password: &str| {
         let more = [("REGISTRY_INSECURE", "true"), ("REGISTRY_USERNAME", USER), ("REGISTRY_PASSWORD", password)];
-        Registry::from_variables(&variables(&proxy.address, &more)).unwrap()
+        OciRegistry::from_variables(&variables(&proxy.address, &more)).unwrap()
     };
     let attach = |password: &str| block_on(login(password).attach(&fixture.made.image, &documents(), &options()));
     block_on(login(PASSWORD).push(&fixture.made.image, &options())).unwrap();

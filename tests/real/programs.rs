@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use factory::image::{Compression, EntrySet, Facts, Layout, PushOptions, Pusher, Registry, buildah};
+use factory::image::{Compression, Facts, Layout, OciRegistry, PackageFiles, PushOptions, Pusher, buildah};
 use harness::docker_registry::{PAIR, PASSWORD, Server, USER, block_on, variables};
 use harness::package::{EPOCH, make, run, tree, write_package};
 use harness::proxy::{Fault, Proxy};
@@ -19,9 +19,9 @@ fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
-fn with_login(address: &str) -> Registry {
+fn with_login(address: &str) -> OciRegistry {
     let login = [("REGISTRY_INSECURE", "true"), ("REGISTRY_USERNAME", USER), ("REGISTRY_PASSWORD", PASSWORD)];
-    Registry::from_variables(&variables(address, &login)).unwrap()
+    OciRegistry::from_variables(&variables(address, &login)).unwrap()
 }
 
 fn by(pusher: Pusher) -> PushOptions {
@@ -84,7 +84,7 @@ fn real_programs_that_fail_are_quoted_without_secrets() {
     for (pusher, name) in [(Pusher::Skopeo, "skopeo"), (Pusher::Buildah, "buildah")] {
         let wrong =
             [("REGISTRY_INSECURE", "true"), ("REGISTRY_USERNAME", USER), ("REGISTRY_PASSWORD", "planted-wrong")];
-        let registry = Registry::from_variables(&variables(&server.address, &wrong)).unwrap();
+        let registry = OciRegistry::from_variables(&variables(&server.address, &wrong)).unwrap();
         let error = block_on(registry.push(&made.image, &by(pusher))).unwrap_err();
         let message = error.to_string();
         assert!(
@@ -94,7 +94,7 @@ fn real_programs_that_fail_are_quoted_without_secrets() {
         assert_eq!(error.exit_code(), 5);
         assert!(!format!("{error:?}").contains("planted-wrong"), "{error:?}");
 
-        let nowhere = Registry::from_variables(&variables(&server.address, &[("PATH", "/nonexistent")])).unwrap();
+        let nowhere = OciRegistry::from_variables(&variables(&server.address, &[("PATH", "/nonexistent")])).unwrap();
         let error = block_on(nowhere.check_access(std::slice::from_ref(&made.image.name), &by(pusher))).unwrap_err();
         assert_eq!((error.to_string(), error.exit_code()), (format!("`{name}` is not on this machine"), 2));
     }
@@ -148,7 +148,7 @@ fn real_buildah_builds_the_same_files() {
     let made = make(dir.path(), "@x/plugin-todo", "1.2.3", Compression::Gzip);
     let root = dir.path().join("package-2");
     let files = write_package(&root, "@x/plugin-todo", "1.2.3");
-    let entries = EntrySet::select(&root, files).unwrap();
+    let entries = PackageFiles::select(&root, files).unwrap();
     let facts = Facts {
         source: Some("https://example.com/todo"),
         revision: Some("3fadf6b0595d1d1804f5c7f2690f4db7b81275f1"),

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use factory::Result;
-use factory::image::{Compression, PushOptions, Pushed, Registry};
+use factory::image::{Compression, OciRegistry, PushOptions, Pushed};
 use harness::docker_registry::{PAIR, PASSWORD, Server, USER, block_on, network, options, variables};
 use harness::package::{Made, make, run, tree};
 use harness::proxy::{Fault, Proxy, header, status};
@@ -23,19 +23,19 @@ fn plugin(dir: &TempDir) -> Made {
     make(dir.path(), "@x/plugin-todo", "1.2.3", Compression::Gzip)
 }
 
-fn at(address: &str, more: &[(&str, &str)]) -> Registry {
-    Registry::from_variables(&variables(address, more)).unwrap()
+fn at(address: &str, more: &[(&str, &str)]) -> OciRegistry {
+    OciRegistry::from_variables(&variables(address, more)).unwrap()
 }
 
-fn insecure(address: &str) -> Registry {
+fn insecure(address: &str) -> OciRegistry {
     at(address, &[("REGISTRY_INSECURE", "true")])
 }
 
-fn push(registry: &Registry, made: &Made) -> Result<Pushed> {
+fn push(registry: &OciRegistry, made: &Made) -> Result<Pushed> {
     block_on(registry.push(&made.image, &options()))
 }
 
-fn check(registry: &Registry, made: &Made) -> Result<()> {
+fn check(registry: &OciRegistry, made: &Made) -> Result<()> {
     block_on(registry.check_access(std::slice::from_ref(&made.image.name), &options()))
 }
 

@@ -12,7 +12,7 @@ use sha2::{Digest as _, Sha512};
 use super::PackageCache;
 use crate::error::{Error, Result};
 use crate::lock::Integrity;
-use crate::store::Kind;
+use crate::store::CacheKind;
 
 /// The folder, in yarn's and in the shared one.
 pub const MIRROR: &str = "mirror";
@@ -29,7 +29,7 @@ pub fn of_classic_lock(text: &str) -> BTreeSet<String> {
 impl PackageCache<'_> {
     /// Copies the tarballs of `wanted` into the build's mirror. Returns those that were damaged, and are removed.
     pub fn copy_in_classic(&self, wanted: &BTreeSet<String>) -> Result<Vec<String>> {
-        let (shared, own) = (self.store.kind_dir(Kind::Yarn).join(MIRROR), self.own.join(MIRROR));
+        let (shared, own) = (self.store.kind_dir(CacheKind::Yarn).join(MIRROR), self.own.join(MIRROR));
         for folder in [&shared, &own] {
             fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
         }
@@ -53,7 +53,7 @@ impl PackageCache<'_> {
 
     /// Takes back the tarballs of `wanted` that yarn put into the build's mirror.
     pub fn take_back_classic(&self, wanted: &BTreeSet<String>) -> Result<usize> {
-        let (shared, own) = (self.store.kind_dir(Kind::Yarn).join(MIRROR), self.own.join(MIRROR));
+        let (shared, own) = (self.store.kind_dir(CacheKind::Yarn).join(MIRROR), self.own.join(MIRROR));
         let scratch = self.store.scratch()?;
         let mut taken = 0;
         for (name, path) in files(&own)? {
@@ -115,7 +115,8 @@ mod tests {
         assert!(packages.copy_in_classic(&wanted).unwrap().is_empty());
         assert_eq!(fs::read(own.join("mirror/a-1.0.0.tgz")).unwrap(), b"good");
 
-        let shared = fs::read_dir(store.kind_dir(Kind::Yarn).join(MIRROR)).unwrap().next().unwrap().unwrap().path();
+        let shared =
+            fs::read_dir(store.kind_dir(CacheKind::Yarn).join(MIRROR)).unwrap().next().unwrap().unwrap().path();
         fs::write(&shared, "gooe").unwrap();
         let own = dir.path().join("c");
         let packages = PackageCache::new(&store, &own, "https://a").unwrap();

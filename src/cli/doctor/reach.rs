@@ -13,7 +13,7 @@ use crate::cli::source::SourceArgs;
 use crate::config::{Config, Env};
 use crate::npm::registry::NpmRegistry;
 use crate::resolve::refs::list_refs;
-use crate::store::git::{Network, Scope, SourceUrl};
+use crate::store::git::{Network, RefScope, SourceUrl};
 use crate::tools::provide::CLI_PACKAGE;
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -61,7 +61,7 @@ pub(super) fn repositories(session: &Session<'_>, config: &Config, source: &Sour
             for _ in 0..urls.len().min(8) {
                 scope.spawn(|| {
                     while let Some((name, url)) = urls.get(next.fetch_add(1, Ordering::Relaxed)) {
-                        let check = match list_refs(&store, url, Scope::Usual, &network, session.interrupt.flag()) {
+                        let check = match list_refs(&store, url, RefScope::Usual, &network, session.interrupt.flag()) {
                             Ok(_) => Check::good(format!("repository: {name} answers")),
                             Err(error) => Check::of_error(&error),
                         };

@@ -11,21 +11,21 @@ use super::*;
 
 const EPOCH: u64 = 1_763_000_000;
 
-fn bytes(path: &str, executable: bool, content: &[u8]) -> Entry {
-    Entry { path: path.to_owned(), executable, content: Content::Bytes(content.to_vec()) }
+fn bytes(path: &str, executable: bool, content: &[u8]) -> PackageFile {
+    PackageFile { path: path.to_owned(), executable, content: Content::Bytes(content.to_vec()) }
 }
 
 /// A package with what matters: a long name, a name that is not ASCII, an executable, an empty and a large file.
-fn package(large: &Path) -> EntrySet {
+fn package(large: &Path) -> PackageFiles {
     let text: Vec<u8> = (0..900_000_u32).flat_map(|n| (n / 7).to_le_bytes()).collect();
     fs::write(large, &text).unwrap();
-    EntrySet::new(vec![
+    PackageFiles::new(vec![
         bytes("package.json", false, br#"{"name":"@x/todo-dynamic","version":"1.0.0"}"#),
         bytes("dist/bin/run.sh", true, b"#!/bin/sh\n"),
         bytes("dist/empty.js", false, b""),
         bytes(&format!("dist-scalprum/static/{}.js", "é".repeat(60)), false, b"long"),
         bytes(&format!("node_modules/{}/index.js", "a".repeat(120)), false, b"longer"),
-        Entry {
+        PackageFile {
             path: "dist/large.js".to_owned(),
             executable: false,
             content: Content::File(large.to_owned(), text.len() as u64),
@@ -181,7 +181,7 @@ fn zstd_holds_the_same_layer_and_warns() {
     assert!(Compression::Zstd.warning().unwrap().contains("RHDH up to 1.10 cannot install them"));
 }
 
-fn fails(entries: &EntrySet, tgz: &Path, layer: &Path) -> Error {
+fn fails(entries: &PackageFiles, tgz: &Path, layer: &Path) -> Error {
     let path = ImagePath::of_package("a").unwrap();
     pack(entries, &Packing { path: &path, epoch: 1, compression: Compression::Gzip }, tgz, layer).unwrap_err()
 }
@@ -200,8 +200,8 @@ fn a_file_that_changed_since_it_was_selected_fails_and_nothing_lands() {
     fs::write(&file, "four").unwrap();
     for len in [3, 5, 4 * CHUNK as u64] {
         let content = Content::File(file.clone(), len);
-        let entry = Entry { path: "dist/a.js".to_owned(), executable: false, content };
-        let entries = EntrySet::new(vec![bytes("package.json", false, b"{}"), entry]).unwrap();
+        let entry = PackageFile { path: "dist/a.js".to_owned(), executable: false, content };
+        let entries = PackageFiles::new(vec![bytes("package.json", false, b"{}"), entry]).unwrap();
         let error = fails(&entries, &dir.path().join("tgz"), &dir.path().join("layer"));
         assert_eq!(error.to_string(), "`dist/a.js` changed while it was packed");
         assert_eq!(names(dir.path()), ["file"]);
@@ -212,8 +212,8 @@ fn a_file_that_changed_since_it_was_selected_fails_and_nothing_lands() {
 fn a_file_that_is_gone_and_a_folder_that_is_none_are_named() {
     let dir = tempfile::tempdir().unwrap();
     let gone = dir.path().join("gone");
-    let entry = Entry { path: "a".to_owned(), executable: false, content: Content::File(gone.clone(), 1) };
-    let entries = EntrySet::new(vec![bytes("package.json", false, b"{}"), entry]).unwrap();
+    let entry = PackageFile { path: "a".to_owned(), executable: false, content: Content::File(gone.clone(), 1) };
+    let entries = PackageFiles::new(vec![bytes("package.json", false, b"{}"), entry]).unwrap();
     let error = fails(&entries, &dir.path().join("tgz"), &dir.path().join("layer"));
     assert!(error.to_string().starts_with(&format!("cannot read `{}`:", gone.display())), "{error}");
     assert_eq!(names(dir.path()), Vec::<String>::new());
@@ -256,8 +256,8 @@ fn a_reader_that_stopped_does_not_make_a_whole_archive() {
 fn what_the_installers_refuse_is_not_packed() {
     let dir = tempfile::tempdir().unwrap();
     let content = Content::File(PathBuf::from("unread"), limits::MAX_FILE + 1);
-    let large = Entry { path: "a.wasm".to_owned(), executable: false, content };
-    let entries = EntrySet::new(vec![bytes("package.json", false, b"{}"), large]).unwrap();
+    let large = PackageFile { path: "a.wasm".to_owned(), executable: false, content };
+    let entries = PackageFiles::new(vec![bytes("package.json", false, b"{}"), large]).unwrap();
     let error = fails(&entries, &dir.path().join("tgz"), &dir.path().join("layer"));
     assert_eq!(error.to_string(), "`a.wasm` is 40000001 bytes, and RHDH refuses files over 40000000 bytes");
     assert_eq!(names(dir.path()), Vec::<String>::new());

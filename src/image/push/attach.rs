@@ -8,16 +8,16 @@ use std::fmt::Display;
 use tracing::info;
 
 use super::referrer::{self, Attachment, EMPTY, INDEX_TYPE, Referrer};
-use super::registry::Registry;
-use super::transfer::{ANY_MANIFEST, Blob, Push};
+use super::registry::OciRegistry;
+use super::transfer::{ANY_MANIFEST, BlobSource, Push};
 use super::{Attached, PushOptions};
 use crate::image::manifest::{Image, MANIFEST_TYPE};
-use crate::image::push::error::Fault;
+use crate::image::push::error::PushError;
 use crate::lock::Sha256;
 use crate::{Error, Result};
 
 pub(super) async fn attach(
-    registry: &Registry,
+    registry: &OciRegistry,
     image: &Image,
     attachments: &[Attachment],
     options: &PushOptions,
@@ -30,13 +30,13 @@ pub(super) async fn attach(
     let (mut attached, mut unlisted) = (Vec::new(), Vec::new());
     for referrer in referrers {
         let outcome = attach.document(&referrer).await?;
-        let already_there = matches!(outcome, Outcome::AlreadyThere);
+        let already_there = matches!(outcome, AttachOutcome::AlreadyThere);
         attached.push(Attached {
             artifact_type: referrer.attachment.media_type,
             digest: referrer.digest,
             already_there,
         });
-        if !matches!(outcome, Outcome::Listed) {
+        if !matches!(outcome, AttachOutcome::Listed) {
             unlisted.push((referrer, already_there));
         }
     }
@@ -52,7 +52,7 @@ pub(super) async fn attach(
 }
 
 /// What became of a document's manifest.
-enum Outcome {
+enum AttachOutcome {
     /// The registry has it, and has had it before.
     AlreadyThere,
     /// It was pushed, and the registry has entered it into its list.
@@ -71,30 +71,30 @@ struct Attach<'a> {
 
 impl Attach<'_> {
     /// Pushes a document with its manifest, unless they are there, and reads the manifest back.
-    async fn document(&self, referrer: &Referrer<'_>) -> Result<Outcome> {
+    async fn document(&self, referrer: &Referrer<'_>) -> Result<AttachOutcome> {
         let Attachment { title, bytes, .. } = referrer.attachment;
         if self.found(referrer.digest, MANIFEST_TYPE).await?.as_deref() == Some(referrer.manifest.as_slice()) {
-            return Ok(Outcome::AlreadyThere);
+            return Ok(AttachOutcome::AlreadyThere);
         }
-        self.push.blob("the empty config", Sha256::of(EMPTY), Blob::Bytes(EMPTY)).await?;
-        self.push.blob(title, Sha256::of(bytes), Blob::Bytes(bytes)).await?;
+        self.push.blob("the empty config", Sha256::of(EMPTY), BlobSource::Bytes(EMPTY)).await?;
+        self.push.blob(title, Sha256::of(bytes), BlobSource::Bytes(bytes)).await?;
         let listed = self.put(referrer.digest, MANIFEST_TYPE, &referrer.manifest, title).await?;
         self.read_back(referrer).await?;
-        Ok(if listed { Outcome::Listed } else { Outcome::Unlisted })
+        Ok(if listed { AttachOutcome::Listed } else { AttachOutcome::Unlisted })
     }
 
     async fn read_back(&self, referrer: &Referrer<'_>) -> Result<()> {
         let session = &self.push.session;
-        let found = session.tried("reading back what is attached", || async {
+        let found = session.with_retries("reading back what is attached", || async {
             match session.manifest(&referrer.digest, MANIFEST_TYPE).await {
                 // Some take a moment until all their servers know.
-                Err(fault) if fault.status == Some(404) => Err(Fault { again: true, ..fault }),
+                Err(error) if error.status == Some(404) => Err(PushError { retryable: true, ..error }),
                 result => result,
             }
         });
         match found.await {
             Ok(found) if found == referrer.manifest => Ok(()),
-            Err(fault) if fault.status != Some(404) => Err(self.failed(&fault)),
+            Err(error) if error.status != Some(404) => Err(self.failed(&error)),
             _ => Err(super::not_stored(&format!("{}@{}", self.repository, referrer.digest), "it is not there")),
         }
     }
@@ -102,13 +102,14 @@ impl Attach<'_> {
     /// Whether the registry's own list has them; no for registries that keep none.
     async fn registry_lists(&self, referrers: &[Referrer<'_>]) -> Result<bool> {
         let session = &self.push.session;
-        let answer =
-            session.tried("asking for the referrers", || session.referrers(self.push.image.digest, INDEX_TYPE)).await;
+        let answer = session
+            .with_retries("asking for the referrers", || session.referrers(self.push.image.digest, INDEX_TYPE))
+            .await;
         match answer {
             Ok(bytes) => Ok(referrer::lists(&bytes, referrers)),
             // Registries have more than one way to say that they know no such question.
-            Err(fault) if fault.status.is_some_and(|status| (400..500).contains(&status)) => Ok(false),
-            Err(fault) => Err(self.failed(&fault)),
+            Err(error) if error.status.is_some_and(|status| (400..500).contains(&status)) => Ok(false),
+            Err(error) => Err(self.failed(&error)),
         }
     }
 
@@ -137,21 +138,22 @@ impl Attach<'_> {
     /// A manifest by tag or digest, if there is one; who may not look finds none.
     async fn found(&self, reference: impl Display, accept: &str) -> Result<Option<Vec<u8>>> {
         let session = &self.push.session;
-        match session.tried("looking for what is attached", || session.manifest(&reference, accept)).await {
+        match session.with_retries("looking for what is attached", || session.manifest(&reference, accept)).await {
             Ok(bytes) => Ok(Some(bytes)),
-            Err(fault) if fault.status == Some(404) => Ok(None),
-            Err(fault) => Err(self.failed(&fault)),
+            Err(error) if error.status == Some(404) => Ok(None),
+            Err(error) => Err(self.failed(&error)),
         }
     }
 
     /// Whether the registry says that it has entered the manifest into its list.
     async fn put(&self, reference: impl Display, media_type: &str, bytes: &[u8], what: &str) -> Result<bool> {
         let session = &self.push.session;
-        let put = session.tried("pushing what is attached", || session.put_manifest(&reference, media_type, bytes));
-        put.await.map_err(|fault| self.failed(&Fault { what: format!("{what}: {}", fault.what), ..fault }))
+        let put =
+            session.with_retries("pushing what is attached", || session.put_manifest(&reference, media_type, bytes));
+        put.await.map_err(|error| self.failed(&PushError { what: format!("{what}: {}", error.what), ..error }))
     }
 
-    fn failed(&self, fault: &Fault) -> Error {
-        self.push.session.error("cannot attach to", &self.pinned, fault)
+    fn failed(&self, error: &PushError) -> Error {
+        self.push.session.error("cannot attach to", &self.pinned, error)
     }
 }

@@ -9,9 +9,9 @@ use serde::Deserialize;
 use url::Url;
 use url::form_urlencoded::Serializer;
 
-use super::credentials::Kind;
+use super::credentials::CredentialKind;
 use super::secret::Secret;
-use crate::image::push::error::Fault;
+use crate::image::push::error::PushError;
 
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Challenge {
@@ -78,16 +78,16 @@ pub(super) fn token_request(
     realm: &str,
     service: Option<&str>,
     scope: &str,
-    login: &Kind,
-) -> Result<RequestBuilder, Fault> {
+    login: &CredentialKind,
+) -> Result<RequestBuilder, PushError> {
     let url = Url::parse(realm).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
     let Some(mut url) = url else {
-        return Err(Fault::lasting("its token server has no address"));
+        return Err(PushError::permanent("its token server has no address"));
     };
-    if *login != Kind::None && base.starts_with("https:") && url.scheme() == "http" {
-        return Err(Fault::lasting(format!("its token server `{realm}` wants the login in the clear")));
+    if *login != CredentialKind::None && base.starts_with("https:") && url.scheme() == "http" {
+        return Err(PushError::permanent(format!("its token server `{realm}` wants the login in the clear")));
     }
-    if let Kind::Identity(token) = login {
+    if let CredentialKind::Identity(token) = login {
         let mut form = Serializer::new(String::new());
         form.append_pair("grant_type", "refresh_token").append_pair("client_id", "factory");
         form.append_pair("service", service.unwrap_or_default()).append_pair("scope", scope);
@@ -101,15 +101,15 @@ pub(super) fn token_request(
     url.query_pairs_mut().append_pair("scope", scope);
     let get = http.get(url);
     Ok(match login {
-        Kind::Password { username, password } => get.basic_auth(username, Some(password.reveal())),
+        CredentialKind::Password { username, password } => get.basic_auth(username, Some(password.reveal())),
         _ => get,
     })
 }
 
 /// The token and how long it lives, if that is told.
-pub(super) async fn token(response: Response) -> Result<(Secret, Option<Duration>), Fault> {
+pub(super) async fn token(response: Response) -> Result<(Secret, Option<Duration>), PushError> {
     #[derive(Deserialize)]
-    struct Answer {
+    struct TokenAnswer {
         #[serde(default)]
         token: String,
         #[serde(default)]
@@ -117,7 +117,7 @@ pub(super) async fn token(response: Response) -> Result<(Secret, Option<Duration
         expires_in: Option<u64>,
     }
     let bytes = response.bytes().await?;
-    let answer = serde_json::from_slice::<Answer>(&bytes).ok();
+    let answer = serde_json::from_slice::<TokenAnswer>(&bytes).ok();
     let token = answer.map(|answer| {
         let token = if answer.token.is_empty() { answer.access_token } else { answer.token };
         (token, answer.expires_in.map(Duration::from_secs))
@@ -127,7 +127,7 @@ pub(super) async fn token(response: Response) -> Result<(Secret, Option<Duration
         Some((token, life)) if !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic()) => {
             Ok((Secret::new(token), life))
         }
-        _ => Err(Fault::lasting("its token server answered without a token")),
+        _ => Err(PushError::permanent("its token server answered without a token")),
     }
 }
 
@@ -161,32 +161,32 @@ mod tests {
         assert_eq!(challenge(&[]), None);
     }
 
-    fn request(base: &str, realm: &str, login: &Kind) -> Result<reqwest::Request, Fault> {
+    fn request(base: &str, realm: &str, login: &CredentialKind) -> Result<reqwest::Request, PushError> {
         let built = token_request(&Client::new(), base, realm, Some("a b"), "repository:x/y:pull,push", login);
         built.map(|request| request.build().unwrap())
     }
 
     #[test]
     fn a_password_goes_with_a_get_and_a_refresh_token_with_a_post() {
-        let password = Kind::Password { username: "u".to_owned(), password: Secret::new("p") };
+        let password = CredentialKind::Password { username: "u".to_owned(), password: Secret::new("p") };
         let get = request("https://r", "https://t/auth?x=1", &password).unwrap();
         assert_eq!(get.url().as_str(), "https://t/auth?x=1&service=a+b&scope=repository%3Ax%2Fy%3Apull%2Cpush");
         assert_eq!(get.headers()["authorization"], "Basic dTpw");
-        let post = request("https://r", "https://t/auth", &Kind::Identity(Secret::new("r&t"))).unwrap();
+        let post = request("https://r", "https://t/auth", &CredentialKind::Identity(Secret::new("r&t"))).unwrap();
         assert_eq!((post.method().as_str(), post.url().as_str()), ("POST", "https://t/auth"));
         assert_eq!(
             post.body().unwrap().as_bytes().unwrap(),
             b"grant_type=refresh_token&client_id=factory&service=a+b&scope=repository%3Ax%2Fy%3Apull%2Cpush&refresh_token=r%26t"
         );
-        let anonymous = request("https://r", "http://t/auth", &Kind::None).unwrap();
+        let anonymous = request("https://r", "http://t/auth", &CredentialKind::None).unwrap();
         assert!(!anonymous.headers().contains_key("authorization"));
     }
 
     #[test]
     fn a_login_is_not_sent_in_the_clear_or_to_nowhere() {
-        let password = Kind::Password { username: "u".to_owned(), password: Secret::new("p") };
-        let fault = request("https://r", "http://t/auth", &password).unwrap_err();
-        assert_eq!(fault.what, "its token server `http://t/auth` wants the login in the clear");
+        let password = CredentialKind::Password { username: "u".to_owned(), password: Secret::new("p") };
+        let error = request("https://r", "http://t/auth", &password).unwrap_err();
+        assert_eq!(error.what, "its token server `http://t/auth` wants the login in the clear");
         assert!(request("http://r", "http://t/auth", &password).is_ok());
         for realm in ["file:///etc/passwd", "nowhere", ""] {
             assert_eq!(request("https://r", realm, &password).unwrap_err().what, "its token server has no address");

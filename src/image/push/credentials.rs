@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::Deserialize;
 
 use super::helper;
-use super::registry::{Login, Registry, Variables};
+use super::registry::{Login, OciRegistry, Variables};
 use super::secret::Secret;
 use crate::error::Place;
 use crate::{Error, Result};
@@ -18,13 +18,13 @@ use crate::{Error, Result};
 /// What to show to a registry, and where it was found.
 #[derive(Clone, Debug)]
 pub(super) struct Credential {
-    pub(super) kind: Kind,
+    pub(super) kind: CredentialKind,
     /// For messages: a file, a helper, two variables.
     pub(super) source: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum CredentialKind {
     /// Nothing was found.
     None,
     Password {
@@ -42,7 +42,7 @@ pub(super) enum Kind {
 #[serde(rename_all = "camelCase")]
 struct AuthFile {
     #[serde(default)]
-    auths: BTreeMap<String, Entry>,
+    auths: BTreeMap<String, AuthEntry>,
     #[serde(default)]
     cred_helpers: BTreeMap<String, String>,
     #[serde(default)]
@@ -50,7 +50,7 @@ struct AuthFile {
 }
 
 #[derive(Default, Deserialize)]
-struct Entry {
+struct AuthEntry {
     #[serde(default)]
     auth: String,
     #[serde(default)]
@@ -68,10 +68,10 @@ struct Entry {
 /// In a file the most specific entry wins: `host/a/b`, `host/a`, `host`; then keys in docker's forms
 /// (`https://host/v1/`). A helper named for one of them (`credHelpers`) comes first, the general one (`credsStore`)
 /// last. Without a file of the user's, podman's and docker's places are tried in turn.
-pub(super) async fn find(registry: &Registry, repository: &str) -> Result<Credential> {
+pub(super) async fn find(registry: &OciRegistry, repository: &str) -> Result<Credential> {
     match registry.login() {
         Login::Password { username, password } => Ok(Credential {
-            kind: Kind::Password { username: username.clone(), password: password.clone() },
+            kind: CredentialKind::Password { username: username.clone(), password: password.clone() },
             source: "`REGISTRY_USERNAME` and `REGISTRY_PASSWORD`".to_owned(),
         }),
         Login::AuthFile(file) => {
@@ -84,7 +84,7 @@ pub(super) async fn find(registry: &Registry, repository: &str) -> Result<Creden
                 ));
             };
             let kind = found.find(file, registry.host(), repository, registry.variables()).await?;
-            Ok(Credential { kind: kind.unwrap_or(Kind::None), source })
+            Ok(Credential { kind: kind.unwrap_or(CredentialKind::None), source })
         }
         Login::Machine => {
             for file in places(registry.variables()) {
@@ -93,7 +93,7 @@ pub(super) async fn find(registry: &Registry, repository: &str) -> Result<Creden
                     return Ok(Credential { kind, source: format!("`{}`", file.display()) });
                 }
             }
-            Ok(Credential { kind: Kind::None, source: "this machine's login".to_owned() })
+            Ok(Credential { kind: CredentialKind::None, source: "this machine's login".to_owned() })
         }
     }
 }
@@ -139,7 +139,13 @@ fn read(file: &Path) -> Result<Option<AuthFile>> {
 }
 
 impl AuthFile {
-    async fn find(&self, file: &Path, host: &str, repository: &str, variables: &Variables) -> Result<Option<Kind>> {
+    async fn find(
+        &self,
+        file: &Path,
+        host: &str,
+        repository: &str,
+        variables: &Variables,
+    ) -> Result<Option<CredentialKind>> {
         for key in keys(host, repository) {
             if let Some(helper) = self.cred_helpers.get(&key)
                 && let Some(kind) = helper::get(helper, &key, variables).await?
@@ -202,18 +208,18 @@ fn canonical(host: &str) -> &str {
     if matches!(host, "index.docker.io" | "registry-1.docker.io") { "docker.io" } else { host }
 }
 
-impl Entry {
-    fn kind(&self, file: &Path, key: &str) -> Result<Option<Kind>> {
+impl AuthEntry {
+    fn kind(&self, file: &Path, key: &str) -> Result<Option<CredentialKind>> {
         if !self.registrytoken.is_empty() {
-            return Ok(Some(Kind::Bearer(Secret::new(&self.registrytoken))));
+            return Ok(Some(CredentialKind::Bearer(Secret::new(&self.registrytoken))));
         }
         if !self.identitytoken.is_empty() {
-            return Ok(Some(Kind::Identity(Secret::new(&self.identitytoken))));
+            return Ok(Some(CredentialKind::Identity(Secret::new(&self.identitytoken))));
         }
         if self.auth.is_empty() {
             let set = !self.username.is_empty() && !self.password.is_empty();
             let password = Secret::new(&self.password);
-            return Ok(set.then(|| Kind::Password { username: self.username.clone(), password }));
+            return Ok(set.then(|| CredentialKind::Password { username: self.username.clone(), password }));
         }
         let decoded = BASE64.decode(self.auth.trim()).ok().and_then(|bytes| String::from_utf8(bytes).ok());
         let pair = decoded.as_deref().and_then(|text| text.split_once(':'));
@@ -226,7 +232,7 @@ impl Entry {
         };
         // Old dockers pad the password with NULs.
         let password = Secret::new(password.trim_end_matches('\0'));
-        Ok(Some(Kind::Password { username: username.to_owned(), password }))
+        Ok(Some(CredentialKind::Password { username: username.to_owned(), password }))
     }
 }
 

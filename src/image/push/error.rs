@@ -1,4 +1,4 @@
-//! What went wrong between us and a registry, and whether a second try may help.
+//! Errors of requests to a registry, and which of them are worth another attempt.
 
 use std::error::Error as StdError;
 use std::time::Duration;
@@ -10,19 +10,19 @@ use serde::Deserialize;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc2822;
 
-/// A request that did not do what it should.
+/// A request that failed.
 #[derive(Clone, Debug)]
-pub(super) struct Fault {
-    /// What happened, as the end of a sentence: `the registry answered 503`. Not yet redacted.
+pub(super) struct PushError {
+    /// The end of a sentence: `the registry answered 503`. Not yet redacted.
     pub(super) what: String,
-    /// The next step, where it is not the usual one.
+    /// A hint in place of the usual one.
     pub(super) hint: Option<&'static str>,
-    /// What the registry answered.
+    /// The HTTP status.
     pub(super) status: Option<u16>,
-    /// A second try may help.
-    pub(super) again: bool,
-    /// How long the registry asks to wait.
-    pub(super) after: Option<Duration>,
+    /// Another attempt may succeed.
+    pub(super) retryable: bool,
+    /// `Retry-After`.
+    pub(super) retry_after: Option<Duration>,
 }
 
 const CERTIFICATE: &str = "name the file of the registry's own CA in `SSL_CERT_FILE`; for a test registry set \
@@ -31,23 +31,23 @@ const UNREACHABLE: &str = "check `REGISTRY_URL`, the network and the proxy varia
                            `REGISTRY_INSECURE=true`";
 const PLAIN: &str = "check `REGISTRY_URL`; a registry without TLS needs `REGISTRY_INSECURE=true`";
 
-impl Fault {
-    /// One that stays.
-    pub(super) fn lasting(what: impl Into<String>) -> Self {
-        Self { what: what.into(), hint: None, status: None, again: false, after: None }
+impl PushError {
+    /// An error that another attempt does not change.
+    pub(super) fn permanent(what: impl Into<String>) -> Self {
+        Self { what: what.into(), hint: None, status: None, retryable: false, retry_after: None }
     }
 
-    /// One that may pass.
-    pub(super) fn passing(what: impl Into<String>) -> Self {
-        Self { again: true, ..Self::lasting(what) }
+    /// An error that may be gone at the next attempt.
+    pub(super) fn transient(what: impl Into<String>) -> Self {
+        Self { retryable: true, ..Self::permanent(what) }
     }
 
     pub(super) fn hint(self, hint: &'static str) -> Self {
         Self { hint: Some(hint), ..self }
     }
 
-    /// An answer that is none we want; `message` is the body.
-    pub(super) fn answer(code: u16, message: &str) -> Self {
+    /// A response with an error status; `message` is its body.
+    pub(super) fn status(code: u16, message: &str) -> Self {
         let reason = StatusCode::from_u16(code).ok().and_then(|status| status.canonical_reason()).unwrap_or_default();
         let said = said(message);
         let colon = if said.is_empty() { "" } else { ": " };
@@ -55,13 +55,13 @@ impl Fault {
         // A body that was cut short on its way is answered by 400, an upload that got lost by 404.
         let garbled = matches!(code, 400 | 404 | 416) && codes.iter().any(|known| message.contains(known));
         let what = format!("the registry answered {}{colon}{said}", format!("{code} {reason}").trim());
-        let again = garbled || matches!(code, 408 | 425 | 429 | 500 | 502 | 503 | 504);
-        Self { status: Some(code), again, ..Self::lasting(what) }
+        let retryable = garbled || matches!(code, 408 | 425 | 429 | 500 | 502 | 503 | 504);
+        Self { status: Some(code), retryable, ..Self::permanent(what) }
     }
 
-    /// With what the headers say about waiting (RFC 9110, "Retry-After": seconds or a date).
+    /// With the `Retry-After` of the headers (RFC 9110: seconds or a date).
     pub(super) fn wait(self, headers: &HeaderMap) -> Self {
-        Self { after: retry_after(headers).or(self.after), ..self }
+        Self { retry_after: retry_after(headers).or(self.retry_after), ..self }
     }
 
     /// True where the answer may mean "no such thing" as well as "not for you": registries do not tell strangers.
@@ -81,44 +81,44 @@ pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     Some(Duration::try_from(date - OffsetDateTime::now_utc()).unwrap_or_default())
 }
 
-impl From<reqwest::Error> for Fault {
+impl From<reqwest::Error> for PushError {
     fn from(error: reqwest::Error) -> Self {
         if let Some(status) = error.status() {
-            return Self::answer(status.as_u16(), "");
+            return Self::status(status.as_u16(), "");
         }
         let error = error.without_url();
         let causes = causes(&error);
         let innermost = causes.last().cloned().unwrap_or_default();
         if causes.iter().any(|cause| cause.contains("certificate")) {
-            return Self::lasting(format!("its certificate is not trusted: {innermost}")).hint(CERTIFICATE);
+            return Self::permanent(format!("its certificate is not trusted: {innermost}")).hint(CERTIFICATE);
         }
         if error.is_builder() {
-            return Self::lasting(innermost);
+            return Self::permanent(innermost);
         }
         // rustls: the first byte was no TLS record's.
         if causes.iter().any(|cause| cause.contains("InvalidContentType")) {
-            return Self::lasting("it does not answer in TLS".to_owned()).hint(PLAIN);
+            return Self::permanent("it does not answer in TLS".to_owned()).hint(PLAIN);
         }
         let what = if error.is_connect() { "no connection" } else { "the connection broke" };
-        let fault = Self::passing(format!("{what}: {innermost}"));
-        if error.is_connect() { fault.hint(UNREACHABLE) } else { fault }
+        let broken = Self::transient(format!("{what}: {innermost}"));
+        if error.is_connect() { broken.hint(UNREACHABLE) } else { broken }
     }
 }
 
-impl From<OciDistributionError> for Fault {
+impl From<OciDistributionError> for PushError {
     fn from(error: OciDistributionError) -> Self {
         use OciDistributionError as E;
         match error {
             E::RequestError(error) => error.into(),
-            E::ServerError { code, message, .. } => Self::answer(code, &message),
-            E::IoError(error) => Self::lasting(format!("the layer cannot be read: {error}")),
+            E::ServerError { code, message, .. } => Self::status(code, &message),
+            E::IoError(error) => Self::permanent(format!("the layer cannot be read: {error}")),
             E::SpecViolationError(what) => {
-                Self::lasting(format!("it does not keep to the OCI distribution spec: {what}")).hint(OTHER_PUSHER)
+                Self::permanent(format!("it does not keep to the OCI distribution spec: {what}")).hint(OTHER_PUSHER)
             }
             error @ (E::RegistryNoLocationError | E::RegistryNoDigestError | E::UrlParseError(_)) => {
-                Self::lasting(error.to_string()).hint(OTHER_PUSHER)
+                Self::permanent(error.to_string()).hint(OTHER_PUSHER)
             }
-            error => Self::lasting(error.to_string()),
+            error => Self::permanent(error.to_string()),
         }
     }
 }
@@ -173,24 +173,24 @@ mod tests {
     #[test]
     fn what_may_pass_is_tried_again_and_the_rest_is_not() {
         for code in [408, 425, 429, 500, 502, 503, 504] {
-            assert!(Fault::answer(code, "").again, "{code}");
+            assert!(PushError::status(code, "").retryable, "{code}");
         }
         for code in [200, 301, 400, 401, 403, 404, 405, 409, 413, 416, 501, 507] {
-            assert!(!Fault::answer(code, "").again, "{code}");
+            assert!(!PushError::status(code, "").retryable, "{code}");
         }
-        assert!(Fault::answer(400, r#"{"errors":[{"code":"DIGEST_INVALID"}]}"#).again);
-        assert!(Fault::answer(404, r#"{"errors":[{"code":"BLOB_UPLOAD_UNKNOWN"}]}"#).again);
+        assert!(PushError::status(400, r#"{"errors":[{"code":"DIGEST_INVALID"}]}"#).retryable);
+        assert!(PushError::status(404, r#"{"errors":[{"code":"BLOB_UPLOAD_UNKNOWN"}]}"#).retryable);
     }
 
     #[test]
     fn answers_are_told_on_one_line() {
         let denied = r#"{"errors":[{"code":"DENIED","message":"requested access\nis denied"},{"code":"X"}]}"#;
         assert_eq!(
-            Fault::answer(403, denied).what,
+            PushError::status(403, denied).what,
             "the registry answered 403 Forbidden: DENIED: requested access is denied; X"
         );
-        assert_eq!(Fault::answer(502, "<html>").what, "the registry answered 502 Bad Gateway");
-        assert_eq!(Fault::answer(599, &"x".repeat(900)).what.len(), "the registry answered 599: ".len() + 300);
+        assert_eq!(PushError::status(502, "<html>").what, "the registry answered 502 Bad Gateway");
+        assert_eq!(PushError::status(599, &"x".repeat(900)).what.len(), "the registry answered 599: ".len() + 300);
     }
 
     #[test]

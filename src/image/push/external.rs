@@ -14,9 +14,9 @@ use tracing::info;
 use crate::image::layout::Layout;
 use crate::image::manifest::Image;
 use crate::image::name::ImageName;
-use crate::image::program::{self, Said};
-use crate::image::push::credentials::{self, Credential, Kind};
-use crate::image::push::registry::Registry;
+use crate::image::program::{self, ProgramOutput};
+use crate::image::push::credentials::{self, Credential, CredentialKind};
+use crate::image::push::registry::OciRegistry;
 use crate::image::push::secret::Redaction;
 use crate::image::push::{PushOptions, Pushed, Pusher};
 use crate::lock::Sha256;
@@ -25,15 +25,15 @@ use crate::{Error, Result};
 const INSTEAD: &str = "leave out `--image-pusher`";
 
 /// Whether the program is there and a login can be found; only a push shows whether the registry takes it.
-pub(super) async fn check(registry: &Registry, name: &ImageName, pusher: Pusher) -> Result<()> {
-    let handover = Handover::new(registry, name, pusher).await?;
-    let version = handover.run(&["--version"]).await?;
-    if version.success { Ok(()) } else { Err(handover.failed("be run", handover.program, &version)) }
+pub(super) async fn check(registry: &OciRegistry, name: &ImageName, pusher: Pusher) -> Result<()> {
+    let pusher = ExternalPusher::new(registry, name, pusher).await?;
+    let version = pusher.run(&["--version"]).await?;
+    if version.success { Ok(()) } else { Err(pusher.failed("be run", pusher.program, &version)) }
 }
 
-pub(super) async fn push(registry: &Registry, image: &Image, options: &PushOptions) -> Result<Pushed> {
-    let handover = Handover::new(registry, &image.name, options.pusher).await?;
-    let layout = handover.folder.path().join("layout");
+pub(super) async fn push(registry: &OciRegistry, image: &Image, options: &PushOptions) -> Result<Pushed> {
+    let pusher = ExternalPusher::new(registry, &image.name, options.pusher).await?;
+    let layout = pusher.folder.path().join("layout");
     let (image_there, layout_there) = (image.clone(), layout.clone());
     let added = tokio::task::spawn_blocking(move || Layout::open(&layout_there)?.add(&image_there)).await;
     added.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
@@ -42,7 +42,7 @@ pub(super) async fn push(registry: &Registry, image: &Image, options: &PushOptio
     let source = format!("oci:layout:{}", image.reference());
     let target = format!("docker://{reference}");
 
-    let found = handover.read(image, &target).await?;
+    let found = pusher.read(image, &target).await?;
     if let Some(found) = &found
         && !found.same
         && !options.overwrite
@@ -53,8 +53,8 @@ pub(super) async fn push(registry: &Registry, image: &Image, options: &PushOptio
     let digest = match found {
         Some(found) if found.same => found.digest,
         _ => {
-            handover.push(&source, &target).await?;
-            match handover.read(image, &target).await? {
+            pusher.push(&source, &target).await?;
+            match pusher.read(image, &target).await? {
                 Some(found) if found.same => found.digest,
                 Some(found) => {
                     let other = format!("the tag names {} instead of {}", found.digest, image.digest);
@@ -64,7 +64,7 @@ pub(super) async fn push(registry: &Registry, image: &Image, options: &PushOptio
             }
         }
     };
-    info!("pushed `{reference}` with {}", handover.program);
+    info!("pushed `{reference}` with {}", pusher.program);
     Ok(Pushed {
         pinned: registry.pinned(&image.name, digest),
         reference,
@@ -80,22 +80,22 @@ pub(super) async fn push(registry: &Registry, image: &Image, options: &PushOptio
 }
 
 /// What a tag names.
-struct Found {
+struct RemoteImage {
     digest: Sha256,
     /// It is our image: byte for byte, or for buildah, whose compressor is another, by its config.
     same: bool,
 }
 
-struct Handover<'a> {
-    registry: &'a Registry,
+struct ExternalPusher<'a> {
+    registry: &'a OciRegistry,
     program: &'static str,
     folder: TempDir,
     login: String,
     redaction: Redaction,
 }
 
-impl<'a> Handover<'a> {
-    async fn new(registry: &'a Registry, name: &ImageName, pusher: Pusher) -> Result<Self> {
+impl<'a> ExternalPusher<'a> {
+    async fn new(registry: &'a OciRegistry, name: &ImageName, pusher: Pusher) -> Result<Self> {
         let repository = registry.repository(name);
         let credential = credentials::find(registry, &repository).await?;
         let program = if pusher == Pusher::Buildah { "buildah" } else { "skopeo" };
@@ -104,18 +104,18 @@ impl<'a> Handover<'a> {
         write_login(&file, registry.host(), program, &credential)?;
         let mut redaction = Redaction::default();
         match &credential.kind {
-            Kind::Password { username, password } => {
+            CredentialKind::Password { username, password } => {
                 redaction.add(password.reveal());
                 redaction.add(&credentials::pair(username, password));
             }
-            Kind::Identity(token) | Kind::Bearer(token) => redaction.add(token.reveal()),
-            Kind::None => {}
+            CredentialKind::Identity(token) | CredentialKind::Bearer(token) => redaction.add(token.reveal()),
+            CredentialKind::None => {}
         }
         Ok(Self { registry, program, folder, login: file.display().to_string(), redaction })
     }
 
     async fn push(&self, source: &str, target: &str) -> Result<()> {
-        let said = if self.program == "skopeo" {
+        let output = if self.program == "skopeo" {
             let tls = format!("--dest-tls-verify={}", !self.registry.insecure());
             let arguments = [
                 "copy",
@@ -138,61 +138,61 @@ impl<'a> Handover<'a> {
             self.buildah(&["push", "--quiet", "--format=oci", "--authfile", &self.login, &tls, &pulled.line(), target])
                 .await?
         };
-        if said.success { Ok(()) } else { Err(self.failed("push", target, &said)) }
+        if output.success { Ok(()) } else { Err(self.failed("push", target, &output)) }
     }
 
     /// What the registry has under the tag, if it has anything and tells us.
-    async fn read(&self, image: &Image, target: &str) -> Result<Option<Found>> {
+    async fn read(&self, image: &Image, target: &str) -> Result<Option<RemoteImage>> {
         let tls = format!("--tls-verify={}", !self.registry.insecure());
         if self.program == "skopeo" {
-            let said = self.run(&["inspect", "--raw", "--authfile", &self.login, &tls, target]).await?;
-            if !said.success {
-                return self.nothing(target, &said);
+            let output = self.run(&["inspect", "--raw", "--authfile", &self.login, &tls, target]).await?;
+            if !output.success {
+                return self.nothing(target, &output);
             }
-            return Ok(Some(Found { digest: Sha256::of(&said.stdout), same: said.stdout == image.manifest }));
+            return Ok(Some(RemoteImage { digest: Sha256::of(&output.stdout), same: output.stdout == image.manifest }));
         }
-        let said =
+        let output =
             self.buildah(&["pull", "--quiet", "--policy=always", "--authfile", &self.login, &tls, target]).await?;
-        if !said.success {
-            return self.nothing(target, &said);
+        if !output.success {
+            return self.nothing(target, &output);
         }
         // buildah's name of an image is the digest of its config, which holds the digests of its contents.
-        let id = said.line();
+        let id = output.line();
         let format = ["inspect", "--type=image", "--format={{.FromImageDigest}}", &id];
         let digest = self.buildah(&format).await?;
         match digest.line().parse() {
-            Ok(digest) => Ok(Some(Found { digest, same: id == image.config_digest.hex() })),
+            Ok(digest) => Ok(Some(RemoteImage { digest, same: id == image.config_digest.hex() })),
             Err(_) => Err(self.failed("inspect", target, &digest)),
         }
     }
 
     /// None for the answers of a registry that has no such tag, or no such repository for a stranger's eyes.
-    fn nothing(&self, target: &str, said: &Said) -> Result<Option<Found>> {
+    fn nothing(&self, target: &str, output: &ProgramOutput) -> Result<Option<RemoteImage>> {
         let known =
             ["manifest unknown", "name unknown", "not found", "unauthorized", "denied", "authentication required"];
-        let complaint = said.complaint().to_lowercase();
+        let complaint = output.complaint().to_lowercase();
         if known.iter().any(|known| complaint.contains(known)) {
             Ok(None)
         } else {
-            Err(self.failed("read", target, said))
+            Err(self.failed("read", target, output))
         }
     }
 
     /// buildah keeps images in a store; this one is gone with the push.
-    async fn buildah(&self, arguments: &[&str]) -> Result<Said> {
+    async fn buildah(&self, arguments: &[&str]) -> Result<ProgramOutput> {
         let store = self.folder.path().join("store").display().to_string();
         let run = self.folder.path().join("run").display().to_string();
         self.run(&[&["--storage-driver=vfs", "--root", &store, "--runroot", &run], arguments].concat()).await
     }
 
-    async fn run(&self, arguments: &[&str]) -> Result<Said> {
+    async fn run(&self, arguments: &[&str]) -> Result<ProgramOutput> {
         let temporary = self.folder.path().display().to_string();
         let environment = program::environment(self.registry.variables().iter(), &temporary);
         program::run(self.program, arguments, self.folder.path(), &environment, INSTEAD).await
     }
 
-    fn failed(&self, verb: &str, what: &str, said: &Said) -> Error {
-        let complaint = self.redaction.apply(&said.complaint());
+    fn failed(&self, verb: &str, what: &str, output: &ProgramOutput) -> Error {
+        let complaint = self.redaction.apply(&output.complaint());
         Error::network(
             format!("{} cannot {verb} `{}`: {complaint}", self.program, what.trim_start_matches("docker://")),
             "check the login, the namespace and the network; some registries want the repository created first",
@@ -203,11 +203,11 @@ impl<'a> Handover<'a> {
 /// The login as the programs read it; for nobody but their user.
 fn write_login(file: &Path, host: &str, program: &str, credential: &Credential) -> Result<()> {
     let entry = match &credential.kind {
-        Kind::None => Value::Null,
-        Kind::Password { username, password } => json!({ "auth": credentials::pair(username, password) }),
+        CredentialKind::None => Value::Null,
+        CredentialKind::Password { username, password } => json!({ "auth": credentials::pair(username, password) }),
         // They read a refresh token only beside a pair, whatever it holds.
-        Kind::Identity(token) => json!({ "auth": "dG9rZW46dG9rZW4=", "identitytoken": token.reveal() }),
-        Kind::Bearer(_) => {
+        CredentialKind::Identity(token) => json!({ "auth": "dG9rZW46dG9rZW4=", "identitytoken": token.reveal() }),
+        CredentialKind::Bearer(_) => {
             return Err(Error::usage(
                 format!("the `registrytoken` of {} cannot be handed to {program}", credential.source),
                 format!("log in with a password, or {INSTEAD}"),
@@ -228,7 +228,7 @@ mod tests {
     use super::super::secret::Secret;
     use super::*;
 
-    fn written(kind: Kind) -> Result<Value> {
+    fn written(kind: CredentialKind) -> Result<Value> {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("auth.json");
         let credential = Credential { kind, source: "`a`".to_owned() };
@@ -239,12 +239,12 @@ mod tests {
 
     #[test]
     fn the_login_is_written_for_the_programs_alone() {
-        let password = Kind::Password { username: "u".to_owned(), password: Secret::new("p") };
+        let password = CredentialKind::Password { username: "u".to_owned(), password: Secret::new("p") };
         assert_eq!(written(password).unwrap(), json!({ "auths": { "quay.io": { "auth": "dTpw" } } }));
-        assert_eq!(written(Kind::None).unwrap(), json!({ "auths": {} }));
-        let identity = written(Kind::Identity(Secret::new("t"))).unwrap();
+        assert_eq!(written(CredentialKind::None).unwrap(), json!({ "auths": {} }));
+        let identity = written(CredentialKind::Identity(Secret::new("t"))).unwrap();
         assert_eq!(identity["auths"]["quay.io"]["identitytoken"], "t");
-        let error = written(Kind::Bearer(Secret::new("t"))).unwrap_err();
+        let error = written(CredentialKind::Bearer(Secret::new("t"))).unwrap_err();
         assert_eq!(error.to_string(), "the `registrytoken` of `a` cannot be handed to skopeo");
     }
 }

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
 
-use super::credentials::Kind;
+use super::credentials::CredentialKind;
 use super::registry::Variables;
 use super::secret::Secret;
 use crate::{Error, Result};
@@ -17,7 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Answer {
+struct HelperAnswer {
     username: String,
     secret: String,
 }
@@ -26,7 +26,7 @@ struct Answer {
 ///
 /// Helpers are the user's own programs, and find their keyrings and clouds through the environment: they get all of
 /// it but what is ours (`REGISTRY_…`, `FACTORY_…`).
-pub(super) async fn get(name: &str, server: &str, variables: &Variables) -> Result<Option<Kind>> {
+pub(super) async fn get(name: &str, server: &str, variables: &Variables) -> Result<Option<CredentialKind>> {
     let program = format!("docker-credential-{name}");
     let fails = |what: String| {
         Error::network(
@@ -66,10 +66,10 @@ pub(super) async fn get(name: &str, server: &str, variables: &Variables) -> Resu
         return Err(fails(format!("failed ({})", output.status)));
     }
     // What it says may hold the secret: none of it is shown.
-    let answer: Answer =
+    let answer: HelperAnswer =
         serde_json::from_slice(&output.stdout).map_err(|_| fails("gave an answer that is no credential".to_owned()))?;
     if answer.username == "<token>" {
-        return Ok(Some(Kind::Identity(Secret::new(answer.secret))));
+        return Ok(Some(CredentialKind::Identity(Secret::new(answer.secret))));
     }
-    Ok(Some(Kind::Password { username: answer.username, password: Secret::new(answer.secret) }))
+    Ok(Some(CredentialKind::Password { username: answer.username, password: Secret::new(answer.secret) }))
 }

@@ -50,7 +50,7 @@ impl<'a> Referrer<'a> {
         let Attachment { media_type, title, epoch, bytes } = attachment;
         let annotations = BTreeMap::from([(CREATED, manifest::created(*epoch)?)]);
         let document = Descriptor { media_type, digest: Sha256::of(bytes), size: bytes.len() as u64 };
-        let manifest = bytes_of(&Manifest {
+        let manifest = bytes_of(&ReferrerManifest {
             schema_version: 2,
             media_type: MANIFEST_TYPE,
             artifact_type: media_type,
@@ -122,7 +122,7 @@ fn index(bytes: &[u8]) -> Option<Map<String, Value>> {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Manifest<'a> {
+struct ReferrerManifest<'a> {
     schema_version: u8,
     media_type: &'a str,
     artifact_type: &'a str,

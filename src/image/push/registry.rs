@@ -21,7 +21,7 @@ const INSECURE: &str = "REGISTRY_INSECURE";
 
 /// Where a workspace's images are pushed to.
 #[derive(Clone, Debug)]
-pub struct Registry {
+pub struct OciRegistry {
     host: String,
     /// The repository above the image's name: the path of the URL, if it has one, and the namespace.
     namespace: String,
@@ -68,7 +68,7 @@ impl fmt::Debug for Variables {
     }
 }
 
-impl Registry {
+impl OciRegistry {
     /// Reads `REGISTRY_URL`, `REGISTRY_NAMESPACE` (both needed), `REGISTRY_INSECURE` and the login from the variables
     /// of a workspace: its `.env` over the process's environment. Also looked at: `HOME`, `XDG_RUNTIME_DIR`,
     /// `XDG_CONFIG_HOME`, `DOCKER_CONFIG`, `SSL_CERT_FILE`, proxies, and `PATH` for helpers and fallback programs.
@@ -227,9 +227,9 @@ fn missing(name: &str, example: &str) -> Error {
 mod tests {
     use super::*;
 
-    fn registry(variables: &[(&str, &str)]) -> Result<Registry> {
+    fn registry(variables: &[(&str, &str)]) -> Result<OciRegistry> {
         let owned = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-        Registry::from_variables(&owned.collect())
+        OciRegistry::from_variables(&owned.collect())
     }
 
     fn at(url: &str, namespace: &str, insecure: &str) -> Result<String> {

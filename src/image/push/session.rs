@@ -21,11 +21,11 @@ use tracing::{debug, warn};
 
 use super::Retries;
 use super::challenge::{self, Challenge};
-use super::credentials::{self, Credential, Kind};
-use super::registry::{Registry, Variables};
+use super::credentials::{self, Credential, CredentialKind};
+use super::registry::{OciRegistry, Variables};
 use super::secret::Redaction;
 use crate::image::name::ImageName;
-use crate::image::push::error::Fault;
+use crate::image::push::error::PushError;
 use crate::lock::Sha256;
 use crate::{Error, Result};
 
@@ -42,39 +42,39 @@ const PROBE: Duration = Duration::from_secs(10);
 const TOKEN_LIFE: Duration = Duration::from_secs(60);
 
 /// A repository of a registry, and our leave to use it.
-pub(super) struct Session<'a> {
-    registry: &'a Registry,
+pub(super) struct RegistrySession<'a> {
+    registry: &'a OciRegistry,
     repository: String,
     /// The API's address, `https://host`.
     base: String,
     http: reqwest::Client,
     credential: Credential,
     retries: &'a Retries,
-    granted: tokio::sync::Mutex<Option<Granted>>,
+    granted: tokio::sync::Mutex<Option<Grant>>,
     redaction: Mutex<Redaction>,
 }
 
 /// What the registry has given us for now.
 #[derive(Clone)]
-struct Granted {
+struct Grant {
     client: Client,
     auth: RegistryAuth,
     until: Option<Instant>,
 }
 
-impl<'a> Session<'a> {
+impl<'a> RegistrySession<'a> {
     /// Finds the login and how to reach the registry; nobody is asked for a token yet.
-    pub(super) async fn open(registry: &'a Registry, name: &ImageName, retries: &'a Retries) -> Result<Self> {
+    pub(super) async fn open(registry: &'a OciRegistry, name: &ImageName, retries: &'a Retries) -> Result<Self> {
         let repository = registry.repository(name);
         let credential = credentials::find(registry, &repository).await?;
         let mut redaction = Redaction::default();
         match &credential.kind {
-            Kind::None => {}
-            Kind::Password { username, password } => {
+            CredentialKind::None => {}
+            CredentialKind::Password { username, password } => {
                 redaction.add(password.reveal());
                 redaction.add(&super::credentials::pair(username, password));
             }
-            Kind::Identity(token) | Kind::Bearer(token) => redaction.add(token.reveal()),
+            CredentialKind::Identity(token) | CredentialKind::Bearer(token) => redaction.add(token.reveal()),
         }
         let http = http(registry)?;
         // Any tag will do: oci-client is asked for the host of the API, which for Docker Hub is another.
@@ -97,9 +97,9 @@ impl<'a> Session<'a> {
         Ok(session)
     }
 
-    /// Begins an upload and gives it up again: shows whether we may push.
+    /// Begins an upload and cancels it: shows whether we may push.
     pub(super) async fn check(&self) -> Result<()> {
-        let begun = self.tried("the check of the login", || async {
+        let begun = self.with_retries("the check of the login", || async {
             let granted = self.granted().await?;
             let upload = self.request(Method::POST, &format!("/v2/{}/blobs/uploads/", self.repository));
             let response = self.ask(authorised(upload, &granted.auth).header("Content-Length", 0)).await?;
@@ -109,7 +109,7 @@ impl<'a> Session<'a> {
             Err(refused(response).await)
         });
         let (granted, response) =
-            begun.await.map_err(|fault| self.error("cannot push to", &self.repository, &fault))?;
+            begun.await.map_err(|error| self.error("cannot push to", &self.repository, &error))?;
         let location = response.headers().get(LOCATION).and_then(|location| location.to_str().ok());
         let upload = location.and_then(|location| response.url().join(location).ok());
         if let Some(upload) = upload.filter(|upload| upload.origin() == response.url().origin()) {
@@ -120,16 +120,16 @@ impl<'a> Session<'a> {
     }
 
     /// The manifest under a tag or digest; the answer's own digest, if it tells one, must be that of its bytes.
-    pub(super) async fn manifest(&self, reference: &impl Display, accept: &str) -> Result<Vec<u8>, Fault> {
+    pub(super) async fn manifest(&self, reference: &impl Display, accept: &str) -> Result<Vec<u8>, PushError> {
         self.get(&format!("manifests/{reference}"), accept).await
     }
 
     /// The registry's own list of an image's referrers (distribution spec 1.1, "Listing Referrers").
-    pub(super) async fn referrers(&self, subject: Sha256, accept: &str) -> Result<Vec<u8>, Fault> {
+    pub(super) async fn referrers(&self, subject: Sha256, accept: &str) -> Result<Vec<u8>, PushError> {
         self.get(&format!("referrers/{subject}"), accept).await
     }
 
-    async fn get(&self, path: &str, accept: &str) -> Result<Vec<u8>, Fault> {
+    async fn get(&self, path: &str, accept: &str) -> Result<Vec<u8>, PushError> {
         let granted = self.granted().await?;
         let request = self.request(Method::GET, &format!("/v2/{}/{path}", self.repository));
         let mut response = self.ask(authorised(request, &granted.auth).header(ACCEPT, accept)).await?;
@@ -141,12 +141,14 @@ impl<'a> Session<'a> {
         while let Some(chunk) = self.in_time(response.chunk()).await? {
             bytes.extend_from_slice(&chunk);
             if bytes.len() > MAX_MANIFEST {
-                return Err(Fault::lasting(format!("the registry's manifest is greater than {MAX_MANIFEST} bytes")));
+                return Err(PushError::permanent(format!(
+                    "the registry's manifest is greater than {MAX_MANIFEST} bytes"
+                )));
             }
         }
         let digest = Sha256::of(&bytes).to_string();
         match said.filter(|said| said.starts_with("sha256:") && *said != digest) {
-            Some(said) => Err(Fault::passing(format!("the registry sent {digest} and called it {said}"))),
+            Some(said) => Err(PushError::transient(format!("the registry sent {digest} and called it {said}"))),
             None => Ok(bytes),
         }
     }
@@ -158,7 +160,7 @@ impl<'a> Session<'a> {
         reference: &impl Display,
         media_type: &str,
         bytes: &[u8],
-    ) -> Result<bool, Fault> {
+    ) -> Result<bool, PushError> {
         let granted = self.granted().await?;
         let request = self.request(Method::PUT, &format!("/v2/{}/manifests/{reference}", self.repository));
         let request = authorised(request, &granted.auth).header(CONTENT_TYPE, media_type).body(bytes.to_vec());
@@ -170,15 +172,15 @@ impl<'a> Session<'a> {
     }
 
     /// oci-client with a token that is good for this moment.
-    pub(super) async fn client(&self) -> Result<Client, Fault> {
+    pub(super) async fn client(&self) -> Result<Client, PushError> {
         Ok(self.granted().await?.client)
     }
 
     /// Does something again while it may help, with growing pauses, or those the registry asks for.
-    pub(super) async fn tried<T, F, Fut>(&self, doing: &str, mut work: F) -> Result<T, Fault>
+    pub(super) async fn with_retries<T, F, Fut>(&self, doing: &str, mut work: F) -> Result<T, PushError>
     where
         F: FnMut() -> Fut,
-        Fut: Future<Output = Result<T, Fault>>,
+        Fut: Future<Output = Result<T, PushError>>,
     {
         let backoff = ExponentialBuilder::default()
             .with_min_delay(self.retries.first_pause)
@@ -189,8 +191,8 @@ impl<'a> Session<'a> {
             let work = work();
             async {
                 match work.await {
-                    Err(fault) if fault.after.is_none() && matches!(fault.status, Some(429 | 503)) => {
-                        Err(Fault { after: self.asked_pause().await, ..fault })
+                    Err(error) if error.retry_after.is_none() && matches!(error.status, Some(429 | 503)) => {
+                        Err(PushError { retry_after: self.retry_after().await, ..error })
                     }
                     result => result,
                 }
@@ -198,27 +200,29 @@ impl<'a> Session<'a> {
         };
         let longest = self.retries.longest_pause;
         once.retry(backoff)
-            .when(|fault| fault.again)
-            .adjust(|fault, pause| pause.map(|pause| fault.after.unwrap_or(pause)).filter(|pause| *pause <= longest))
-            .notify(|fault, pause| {
-                let what = self.redact(&fault.what);
+            .when(|error| error.retryable)
+            .adjust(|error, pause| {
+                pause.map(|pause| error.retry_after.unwrap_or(pause)).filter(|pause| *pause <= longest)
+            })
+            .notify(|error, pause| {
+                let what = self.redact(&error.what);
                 warn!("{doing} ({}): {what}; trying again in {:.1} s", self.repository, pause.as_secs_f32());
             })
             .await
-            .map_err(|fault| match fault.after {
+            .map_err(|error| match error.retry_after {
                 Some(after) if after > longest => {
-                    Fault { what: format!("{}, and asks to wait {} seconds", fault.what, after.as_secs()), ..fault }
+                    PushError { what: format!("{}, and asks to wait {} seconds", error.what, after.as_secs()), ..error }
                 }
-                _ => fault,
+                _ => error,
             })
     }
 
     /// `verb` and `what` make the beginning of the sentence: ``cannot push `host/a:1` ``.
-    pub(super) fn error(&self, verb: &str, what: &str, fault: &Fault) -> Error {
+    pub(super) fn error(&self, verb: &str, what: &str, error: &PushError) -> Error {
         let source = &self.credential.source;
-        let hint = match (fault.hint, fault.status, &self.credential.kind) {
+        let hint = match (error.hint, error.status, &self.credential.kind) {
             (Some(hint), ..) => hint.to_owned(),
-            (None, Some(401 | 403), Kind::None) => format!(
+            (None, Some(401 | 403), CredentialKind::None) => format!(
                 "there is no login for `{}/{}` in {source}: set `REGISTRY_USERNAME` and `REGISTRY_PASSWORD`, or \
                  `REGISTRY_AUTH_FILE`",
                 self.registry.host(),
@@ -232,10 +236,10 @@ impl<'a> Session<'a> {
             (None, Some(404), _) => "check `REGISTRY_NAMESPACE`: some registries want the namespace or the repository \
                                      created first"
                 .to_owned(),
-            (None, ..) if fault.again => "the registry may be busy: try again later".to_owned(),
+            (None, ..) if error.retryable => "the registry may be busy: try again later".to_owned(),
             (None, ..) => crate::image::push::error::OTHER_PUSHER.to_owned(),
         };
-        Error::network(self.redact(&format!("{verb} `{what}`: {}", fault.what)), hint)
+        Error::network(self.redact(&format!("{verb} `{what}`: {}", error.what)), hint)
     }
 
     pub(super) fn redact(&self, text: &str) -> String {
@@ -247,7 +251,7 @@ impl<'a> Session<'a> {
         self.retries.stall
     }
 
-    async fn granted(&self) -> Result<Granted, Fault> {
+    async fn granted(&self) -> Result<Grant, PushError> {
         let mut granted = self.granted.lock().await;
         if let Some(granted) = granted.as_ref()
             && granted.until.is_none_or(|until| Instant::now() < until)
@@ -255,7 +259,7 @@ impl<'a> Session<'a> {
             return Ok(granted.clone());
         }
         let (auth, life) = self.authorise().await?;
-        let new = Granted {
+        let new = Grant {
             client: self.oci_client(&auth).await?,
             auth,
             // A quarter is left for the request that is about to be made.
@@ -266,14 +270,14 @@ impl<'a> Session<'a> {
     }
 
     /// Asks what the registry wants to see, and gets it.
-    async fn authorise(&self) -> Result<(RegistryAuth, Option<Duration>), Fault> {
+    async fn authorise(&self) -> Result<(RegistryAuth, Option<Duration>), PushError> {
         let basic = || match &self.credential.kind {
-            Kind::Password { username, password } => {
+            CredentialKind::Password { username, password } => {
                 RegistryAuth::Basic(username.clone(), password.reveal().to_owned())
             }
             _ => RegistryAuth::Anonymous,
         };
-        if let Kind::Bearer(token) = &self.credential.kind {
+        if let CredentialKind::Bearer(token) = &self.credential.kind {
             return Ok((RegistryAuth::Bearer(token.reveal().to_owned()), None));
         }
         let response = self.ask(self.request(Method::GET, "/v2/")).await?;
@@ -290,9 +294,9 @@ impl<'a> Session<'a> {
                 )?;
                 let response = self.ask(request).await?;
                 if !response.status().is_success() {
-                    let fault = refused(response).await;
-                    let what = fault.what.replacen("the registry", "its token server", 1);
-                    return Err(Fault { what, ..fault });
+                    let error = refused(response).await;
+                    let what = error.what.replacen("the registry", "its token server", 1);
+                    return Err(PushError { what, ..error });
                 }
                 let (token, life) = challenge::token(response).await?;
                 self.redaction.lock().unwrap_or_else(PoisonError::into_inner).add(token.reveal());
@@ -304,7 +308,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    async fn oci_client(&self, auth: &RegistryAuth) -> Result<Client, Fault> {
+    async fn oci_client(&self, auth: &RegistryAuth) -> Result<Client, PushError> {
         let variables = self.registry.variables();
         let certificate = |data| Certificate { encoding: CertificateEncoding::Pem, data };
         let config = ClientConfig {
@@ -312,7 +316,7 @@ impl<'a> Session<'a> {
             accept_invalid_certificates: self.registry.insecure(),
             use_monolithic_push: true,
             extra_root_certificates: certificates(self.registry)
-                .map_err(|error| Fault::lasting(error.to_string()))?
+                .map_err(|error| PushError::permanent(error.to_string()))?
                 .into_iter()
                 .map(certificate)
                 .collect(),
@@ -349,34 +353,34 @@ impl<'a> Session<'a> {
         self.http.request(method, format!("{}{path}", self.base))
     }
 
-    async fn ask(&self, request: RequestBuilder) -> Result<Response, Fault> {
+    async fn ask(&self, request: RequestBuilder) -> Result<Response, PushError> {
         self.in_time(request.send()).await
     }
 
     /// The end of a request, or of our patience.
-    pub(super) async fn in_time<T, E>(&self, request: impl Future<Output = Result<T, E>>) -> Result<T, Fault>
+    pub(super) async fn in_time<T, E>(&self, request: impl Future<Output = Result<T, E>>) -> Result<T, PushError>
     where
-        Fault: From<E>,
+        PushError: From<E>,
     {
         let stall = self.retries.stall;
         Ok(tokio::time::timeout(stall, request).await.map_err(|_| stalled(stall))??)
     }
 
     /// What `Retry-After` says now, if anything: the answer that told us to wait is gone.
-    async fn asked_pause(&self) -> Option<Duration> {
+    async fn retry_after(&self) -> Option<Duration> {
         let response = self.ask(self.request(Method::GET, "/v2/")).await.ok()?;
         crate::image::push::error::retry_after(response.headers())
     }
 }
 
-pub(super) fn stalled(stall: Duration) -> Fault {
-    Fault::passing(format!("it stood still for {} seconds", stall.as_secs()))
+pub(super) fn stalled(stall: Duration) -> PushError {
+    PushError::transient(format!("it stood still for {} seconds", stall.as_secs()))
 }
 
-async fn refused(response: Response) -> Fault {
+async fn refused(response: Response) -> PushError {
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
     let body = response.text().await.unwrap_or_default();
-    Fault::answer(status, &body).wait(&headers)
+    PushError::status(status, &body).wait(&headers)
 }
 
 fn authorised(request: RequestBuilder, auth: &RegistryAuth) -> RequestBuilder {
@@ -387,10 +391,10 @@ fn authorised(request: RequestBuilder, auth: &RegistryAuth) -> RequestBuilder {
     }
 }
 
-fn http(registry: &Registry) -> Result<reqwest::Client> {
+fn http(registry: &OciRegistry) -> Result<reqwest::Client> {
     let broken = |error: reqwest::Error| {
         Error::usage(
-            format!("the settings for `{}` do not work: {}", registry.host(), Fault::from(error).what),
+            format!("the settings for `{}` do not work: {}", registry.host(), PushError::from(error).what),
             "check `SSL_CERT_FILE` and the proxy variables",
         )
     };
@@ -418,7 +422,7 @@ fn proxy(variables: &Variables, name: &str) -> Option<String> {
 }
 
 /// The CAs to trust besides the system's: `SSL_CERT_FILE`, and podman's and docker's folders for this registry.
-fn certificates(registry: &Registry) -> Result<Vec<Vec<u8>>> {
+fn certificates(registry: &OciRegistry) -> Result<Vec<Vec<u8>>> {
     let variables = registry.variables();
     let mut files: Vec<PathBuf> = variables.get("SSL_CERT_FILE").map(PathBuf::from).into_iter().collect();
     let user = variables.get("HOME").map(|home| Path::new(home).join(".config/containers/certs.d"));

@@ -14,11 +14,11 @@ use tokio::io::AsyncRead;
 use tokio_util::io::ReaderStream;
 use tracing::{debug, info};
 
-use super::registry::Registry;
-use super::session::{Session, stalled};
+use super::registry::OciRegistry;
+use super::session::{RegistrySession, stalled};
 use super::{PushOptions, Pushed};
 use crate::image::manifest::{Image, MANIFEST_TYPE};
-use crate::image::push::error::Fault;
+use crate::image::push::error::PushError;
 use crate::lock::Sha256;
 use crate::{Error, Result};
 
@@ -31,7 +31,7 @@ pub(super) const ANY_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+jso
                             application/vnd.docker.distribution.manifest.v2+json, \
                             application/vnd.docker.distribution.manifest.list.v2+json";
 
-pub(super) async fn push(registry: &Registry, image: &Image, options: &PushOptions) -> Result<Pushed> {
+pub(super) async fn push(registry: &OciRegistry, image: &Image, options: &PushOptions) -> Result<Pushed> {
     let push = Push::open(registry, image, options).await?;
     let (already_there, bytes_uploaded) = push.run().await?;
     if already_there {
@@ -50,7 +50,7 @@ pub(super) async fn push(registry: &Registry, image: &Image, options: &PushOptio
 
 /// An image on its way to a registry.
 pub(super) struct Push<'a> {
-    pub(super) session: Session<'a>,
+    pub(super) session: RegistrySession<'a>,
     pub(super) image: &'a Image,
     pub(super) options: &'a PushOptions,
     oci: Reference,
@@ -62,14 +62,14 @@ enum Tagged {
     Nothing,
     Manifest(Vec<u8>),
     /// We may not know: it may be a repository that does not exist yet.
-    Denied(Fault),
+    Denied(PushError),
 }
 
 impl<'a> Push<'a> {
     /// Finds the login; nobody is asked for a token yet.
-    pub(super) async fn open(registry: &'a Registry, image: &'a Image, options: &'a PushOptions) -> Result<Self> {
+    pub(super) async fn open(registry: &'a OciRegistry, image: &'a Image, options: &'a PushOptions) -> Result<Self> {
         Ok(Self {
-            session: Session::open(registry, &image.name, &options.retries).await?,
+            session: RegistrySession::open(registry, &image.name, &options.retries).await?,
             image,
             options,
             oci: registry.oci_reference(&image.name, &image.tag),
@@ -79,24 +79,24 @@ impl<'a> Push<'a> {
 
     /// Whether the image was there already, and the bytes that were sent otherwise.
     async fn run(&self) -> Result<(bool, u64)> {
-        let found = self.tagged().await.map_err(|fault| self.failed(&fault))?;
+        let found = self.tagged().await.map_err(|error| self.failed(&error))?;
         if self.may_tag(&found)? {
             return Ok((true, 0));
         }
-        let mut sent = self.blob("the config", self.image.config_digest, Blob::Bytes(&self.image.config)).await?;
-        let layer = Blob::File(&self.image.layer_file, self.image.layer_len);
+        let mut sent = self.blob("the config", self.image.config_digest, BlobSource::Bytes(&self.image.config)).await?;
+        let layer = BlobSource::File(&self.image.layer_file, self.image.layer_len);
         sent += self.blob("the layer", self.image.layer, layer).await?;
         if let Tagged::Denied(_) = found {
             // Now that something was pushed, the repository is there and can be looked into.
-            let found = self.tagged().await.map_err(|fault| self.failed(&fault))?;
-            if let Tagged::Denied(fault) = found {
-                return Err(self.failed(&fault));
+            let found = self.tagged().await.map_err(|error| self.failed(&error))?;
+            if let Tagged::Denied(error) = found {
+                return Err(self.failed(&error));
             }
             if self.may_tag(&found)? {
                 return Ok((true, sent));
             }
         }
-        self.put_manifest().await.map_err(|fault| self.failed(&fault))?;
+        self.put_manifest().await.map_err(|error| self.failed(&error))?;
         self.read_back().await?;
         Ok((false, sent + self.image.manifest.len() as u64))
     }
@@ -112,24 +112,24 @@ impl<'a> Push<'a> {
         }
     }
 
-    async fn tagged(&self) -> Result<Tagged, Fault> {
-        let result = self.session.tried("looking for the tag", || self.get_manifest()).await;
+    async fn tagged(&self) -> Result<Tagged, PushError> {
+        let result = self.session.with_retries("looking for the tag", || self.get_manifest()).await;
         match result {
             Ok(bytes) => Ok(Tagged::Manifest(bytes)),
-            Err(fault) if fault.status == Some(404) => Ok(Tagged::Nothing),
-            Err(fault) if fault.is_denied() => Ok(Tagged::Denied(fault)),
-            Err(fault) => Err(fault),
+            Err(error) if error.status == Some(404) => Ok(Tagged::Nothing),
+            Err(error) if error.is_denied() => Ok(Tagged::Denied(error)),
+            Err(error) => Err(error),
         }
     }
 
-    async fn get_manifest(&self) -> Result<Vec<u8>, Fault> {
+    async fn get_manifest(&self) -> Result<Vec<u8>, PushError> {
         self.session.manifest(&self.image.tag, ANY_MANIFEST).await
     }
 
     /// Uploads a blob the registry does not have; the bytes that took.
-    pub(super) async fn blob(&self, what: &str, digest: Sha256, blob: Blob<'_>) -> Result<u64> {
+    pub(super) async fn blob(&self, what: &str, digest: Sha256, blob: BlobSource<'_>) -> Result<u64> {
         let doing = format!("pushing {what}");
-        let uploaded = self.session.tried(&doing, || async {
+        let uploaded = self.session.with_retries(&doing, || async {
             if self.has_blob(digest).await? {
                 debug!("{what} of `{}` is in the registry already", self.reference);
                 return Ok(0);
@@ -137,19 +137,19 @@ impl<'a> Push<'a> {
             self.upload(digest, &blob).await?;
             Ok(blob.len())
         });
-        uploaded.await.map_err(|fault| self.failed(&Fault { what: format!("{what}: {}", fault.what), ..fault }))
+        uploaded.await.map_err(|error| self.failed(&PushError { what: format!("{what}: {}", error.what), ..error }))
     }
 
-    async fn has_blob(&self, digest: Sha256) -> Result<bool, Fault> {
+    async fn has_blob(&self, digest: Sha256) -> Result<bool, PushError> {
         let client = self.session.client().await?;
         match self.session.in_time(client.blob_exists(&self.oci, &digest.to_string())).await {
             // Who may push may not always ask: then it is sent.
-            Err(fault) if fault.is_denied() => Ok(false),
+            Err(error) if error.is_denied() => Ok(false),
             result => result,
         }
     }
 
-    async fn upload(&self, digest: Sha256, blob: &Blob<'_>) -> Result<(), Fault> {
+    async fn upload(&self, digest: Sha256, blob: &BlobSource<'_>) -> Result<(), PushError> {
         let client = self.session.client().await?;
         let sent = Arc::new(AtomicU64::new(0));
         let (count, progress) = (Arc::clone(&sent), self.options.progress.clone());
@@ -165,16 +165,16 @@ impl<'a> Push<'a> {
         let push = client.push_blob_stream(&self.oci, stream, &digest, Some(blob.len()));
         tokio::select! {
             result = push => { result?; }
-            fault = watch(&sent, blob.len(), self.session.stall()) => return Err(fault),
+            error = watch(&sent, blob.len(), self.session.stall()) => return Err(error),
         }
         Ok(())
     }
 
-    async fn put_manifest(&self) -> Result<(), Fault> {
+    async fn put_manifest(&self) -> Result<(), PushError> {
         let ours = self.image.digest.to_string();
         let location = self
             .session
-            .tried("pushing the manifest", || async {
+            .with_retries("pushing the manifest", || async {
                 let client = self.session.client().await?;
                 let media_type = HeaderValue::from_static(MANIFEST_TYPE);
                 self.session.in_time(client.push_manifest_raw(&self.oci, self.image.manifest.clone(), media_type)).await
@@ -183,7 +183,7 @@ impl<'a> Push<'a> {
         // The answer's address ends in a digest, as most registries write it.
         match location.rsplit('/').next().filter(|last| last.starts_with("sha256:")) {
             Some(theirs) if theirs != ours => {
-                Err(Fault::lasting(format!("the registry has stored the manifest as {theirs}, and it is {ours}")))
+                Err(PushError::permanent(format!("the registry has stored the manifest as {theirs}, and it is {ours}")))
             }
             _ => Ok(()),
         }
@@ -191,42 +191,42 @@ impl<'a> Push<'a> {
 
     /// Looks whether all of it is there.
     async fn read_back(&self) -> Result<()> {
-        let found = self.session.tried("reading the image back", || async {
+        let found = self.session.with_retries("reading the image back", || async {
             match self.get_manifest().await {
                 // Some take a moment until all their servers know.
-                Err(fault) if fault.status == Some(404) => Err(Fault { again: true, ..fault }),
+                Err(error) if error.status == Some(404) => Err(PushError { retryable: true, ..error }),
                 result => result,
             }
         });
         let found = match found.await {
-            Err(fault) if fault.status == Some(404) => {
+            Err(error) if error.status == Some(404) => {
                 return Err(super::not_stored(&self.reference, "there is nothing under that tag"));
             }
-            found => found.map_err(|fault| self.failed(&fault))?,
+            found => found.map_err(|error| self.failed(&error))?,
         };
         if found != self.image.manifest {
             let other = format!("the tag names {} instead of {}", Sha256::of(&found), self.image.digest);
             return Err(super::not_stored(&self.reference, &other));
         }
         for (what, digest) in [("config", self.image.config_digest), ("layer", self.image.layer)] {
-            let there = self.session.tried("looking for the blobs", || async {
+            let there = self.session.with_retries("looking for the blobs", || async {
                 let client = self.session.client().await?;
                 self.session.in_time(client.blob_exists(&self.oci, &digest.to_string())).await
             });
-            if !there.await.map_err(|fault| self.failed(&fault))? {
+            if !there.await.map_err(|error| self.failed(&error))? {
                 return Err(super::not_stored(&self.reference, &format!("it does not have the {what} {digest}")));
             }
         }
         Ok(())
     }
 
-    fn failed(&self, fault: &Fault) -> Error {
-        self.session.error("cannot push", &self.reference, fault)
+    fn failed(&self, error: &PushError) -> Error {
+        self.session.error("cannot push", &self.reference, error)
     }
 }
 
 /// Ends when an upload stands still: no more bytes taken within `stall`, or all taken and no answer.
-async fn watch(sent: &AtomicU64, all: u64, stall: Duration) -> Fault {
+async fn watch(sent: &AtomicU64, all: u64, stall: Duration) -> PushError {
     let mut before = None;
     loop {
         let now = sent.load(Ordering::Relaxed);
@@ -239,13 +239,13 @@ async fn watch(sent: &AtomicU64, all: u64, stall: Duration) -> Fault {
 }
 
 /// The bytes of a blob.
-pub(super) enum Blob<'a> {
+pub(super) enum BlobSource<'a> {
     Bytes(&'a [u8]),
     /// A file and its length.
     File(&'a Path, u64),
 }
 
-impl Blob<'_> {
+impl BlobSource<'_> {
     fn len(&self) -> u64 {
         match self {
             Self::Bytes(bytes) => bytes.len() as u64,
@@ -254,11 +254,12 @@ impl Blob<'_> {
     }
 
     /// From the beginning, at every try.
-    async fn open(&self) -> Result<Box<dyn AsyncRead + Send + Unpin>, Fault> {
+    async fn open(&self) -> Result<Box<dyn AsyncRead + Send + Unpin>, PushError> {
         match self {
             Self::Bytes(bytes) => Ok(Box::new(Cursor::new(bytes.to_vec()))),
             Self::File(path, len) => {
-                let unreadable = |what: String| Fault::lasting(format!("`{}` {what}", path.display())).hint(REBUILD);
+                let unreadable =
+                    |what: String| PushError::permanent(format!("`{}` {what}", path.display())).hint(REBUILD);
                 let file = tokio::fs::File::open(path)
                     .await
                     .map_err(|error| unreadable(format!("cannot be read: {error}")))?;

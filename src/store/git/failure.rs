@@ -8,7 +8,7 @@ use crate::{Error, Result};
 
 /// One failed attempt.
 #[derive(Debug)]
-pub(super) enum Failure {
+pub(super) enum GitFailure {
     /// Ctrl-C.
     Interrupted,
     /// It took longer than allowed.
@@ -37,7 +37,7 @@ pub(super) enum Failure {
     Other(String),
 }
 
-impl Failure {
+impl GitFailure {
     /// Reads gix's error graph. The useful message sits at the bottom of it.
     pub(super) fn from_gix(error: &gix::Error, url: &SourceUrl) -> Self {
         let texts: Vec<String> = error.iter_errors().map(ToString::to_string).collect();
@@ -233,14 +233,14 @@ pub(super) fn with_retries<T>(
     pause: Duration,
     interrupt: &std::sync::atomic::AtomicBool,
     what: &str,
-    mut attempt: impl FnMut() -> Result<T, Failure>,
-) -> Result<T, Failure> {
+    mut attempt: impl FnMut() -> Result<T, GitFailure>,
+) -> Result<T, GitFailure> {
     let mut pause = pause;
     let mut left = attempts.max(1);
     loop {
         left -= 1;
         match attempt() {
-            Err(Failure::Unreachable(why)) if left > 0 => {
+            Err(GitFailure::Unreachable(why)) if left > 0 => {
                 tracing::warn!("{what}: {why}; trying again in {} ms", pause.as_millis());
             }
             other => return other,
@@ -248,7 +248,7 @@ pub(super) fn with_retries<T>(
         let until = std::time::Instant::now() + pause;
         while let Some(rest) = until.checked_duration_since(std::time::Instant::now()) {
             if interrupt.load(std::sync::atomic::Ordering::Relaxed) {
-                return Err(Failure::Interrupted);
+                return Err(GitFailure::Interrupted);
             }
             std::thread::sleep(rest.min(Duration::from_millis(50)));
         }

@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 
 use gix::ObjectId;
 
-use super::failure::{Failure, with_retries};
+use super::failure::{GitFailure, with_retries};
 use super::repository::{parse_id, ref_name};
-use super::{Advertised, Repository, Scope, Tree, program, remote};
+use super::{Advertised, RefScope, Repository, Tree, program, remote};
 use crate::store::atomic_file;
 use crate::{Error, Result};
 
@@ -39,7 +39,7 @@ impl Default for Network {
 
 impl Repository {
     /// The refs of the repository, local or remote. An empty repository has none.
-    pub fn list(&self, scope: Scope, network: &Network, interrupt: &AtomicBool) -> Result<Vec<Advertised>> {
+    pub fn list(&self, scope: RefScope, network: &Network, interrupt: &AtomicBool) -> Result<Vec<Advertised>> {
         if !self.is_remote() {
             return self.list_local();
         }
@@ -51,7 +51,7 @@ impl Repository {
                 if by_program {
                     program::list(&repository, scope, stop)
                 } else {
-                    remote::list(&repository, scope).map_err(|error| Failure::from_gix(&error, &repository.url))
+                    remote::list(&repository, scope).map_err(|error| GitFailure::from_gix(&error, &repository.url))
                 }
             })
         })
@@ -88,7 +88,7 @@ impl Repository {
                 if by_program {
                     program::fetch(&repository, id, stop)
                 } else {
-                    remote::fetch(&repository, id, stop).map_err(|error| Failure::from_gix(&error, &repository.url))
+                    remote::fetch(&repository, id, stop).map_err(|error| GitFailure::from_gix(&error, &repository.url))
                 }
             })
         })
@@ -96,8 +96,9 @@ impl Repository {
         if self.open_isolated()?.has_object(id) {
             self.mark(id)?;
         }
-        self.tree(commit)?
-            .ok_or_else(|| Failure::NoCommit.into_error(&format!("fetch commit `{commit}` from"), &self.url, &self.dir))
+        self.tree(commit)?.ok_or_else(|| {
+            GitFailure::NoCommit.into_error(&format!("fetch commit `{commit}` from"), &self.url, &self.dir)
+        })
     }
 
     /// Writes the ref that says "this commit is here whole", after all it stands for has reached the disk.
@@ -204,8 +205,8 @@ fn direct_target(found: &mut gix::Reference<'_>) -> Option<ObjectId> {
 fn attempt<T: Send + 'static>(
     timeout: Duration,
     interrupt: &AtomicBool,
-    work: impl FnOnce(&AtomicBool) -> Result<T, Failure> + Send + 'static,
-) -> Result<T, Failure> {
+    work: impl FnOnce(&AtomicBool) -> Result<T, GitFailure> + Send + 'static,
+) -> Result<T, GitFailure> {
     let stop = Arc::new(AtomicBool::new(false));
     let (done, outcome) = mpsc::channel();
     let worker = {
@@ -215,15 +216,17 @@ fn attempt<T: Send + 'static>(
         })
     };
     if let Err(error) = worker {
-        return Err(Failure::Other(format!("cannot start a thread: {error}")));
+        return Err(GitFailure::Other(format!("cannot start a thread: {error}")));
     }
     let start = Instant::now();
     let given_up = loop {
         match outcome.recv_timeout(Duration::from_millis(20)) {
             Ok(outcome) => return outcome,
-            Err(RecvTimeoutError::Disconnected) => return Err(Failure::Other("the transport broke down".to_owned())),
-            Err(RecvTimeoutError::Timeout) if interrupt.load(Ordering::Relaxed) => break Failure::Interrupted,
-            Err(RecvTimeoutError::Timeout) if start.elapsed() >= timeout => break Failure::Timeout(timeout),
+            Err(RecvTimeoutError::Disconnected) => {
+                return Err(GitFailure::Other("the transport broke down".to_owned()));
+            }
+            Err(RecvTimeoutError::Timeout) if interrupt.load(Ordering::Relaxed) => break GitFailure::Interrupted,
+            Err(RecvTimeoutError::Timeout) if start.elapsed() >= timeout => break GitFailure::Timeout(timeout),
             Err(RecvTimeoutError::Timeout) => {}
         }
     };

@@ -9,14 +9,14 @@ use std::time::Duration;
 use gix::ObjectId;
 use gix::bstr::ByteSlice;
 
-use super::failure::Failure;
+use super::failure::GitFailure;
 use super::remote::basic_header;
 use super::repository::create_bare;
-use super::url::Place;
-use super::{Advertised, Repository, Scope};
+use super::url::SourceLocation;
+use super::{Advertised, RefScope, Repository};
 
 /// Variables by which a hook, or another git, would lead ours to another repository.
-const LEADING_ASTRAY: [&str; 11] = [
+const REDIRECTING: [&str; 11] = [
     "GIT_DIR",
     "GIT_WORK_TREE",
     "GIT_COMMON_DIR",
@@ -30,16 +30,16 @@ const LEADING_ASTRAY: [&str; 11] = [
     "GIT_TRACE",
 ];
 
-pub(super) fn list(repository: &Repository, scope: Scope, stop: &AtomicBool) -> Result<Vec<Advertised>, Failure> {
+pub(super) fn list(repository: &Repository, scope: RefScope, stop: &AtomicBool) -> Result<Vec<Advertised>, GitFailure> {
     let mut git = git(repository);
     git.args(["ls-remote", "--symref", "--", &url(repository)]);
-    if scope == Scope::Usual {
+    if scope == RefScope::Usual {
         git.args(["HEAD", "refs/heads/*", "refs/tags/*"]);
     }
     run(git, stop).map(|stdout| parse_listing(&stdout))
 }
 
-pub(super) fn fetch(repository: &Repository, commit: ObjectId, stop: &AtomicBool) -> Result<(), Failure> {
+pub(super) fn fetch(repository: &Repository, commit: ObjectId, stop: &AtomicBool) -> Result<(), GitFailure> {
     let mut git = git(repository);
     git.args(["fetch", "--quiet", "--depth=1", "--no-tags", "--no-auto-gc", "--no-write-fetch-head"]);
     git.args(["--no-recurse-submodules", "--", &url(repository), &commit.to_string()]);
@@ -52,8 +52,8 @@ pub(super) fn commits_with_prefix(
     repository: &Repository,
     prefix: &str,
     stop: &AtomicBool,
-) -> Result<Vec<String>, Failure> {
-    let broken = |error: crate::Error| Failure::Other(error.to_string());
+) -> Result<Vec<String>, GitFailure> {
+    let broken = |error: crate::Error| GitFailure::Other(error.to_string());
     let scratch = repository.store.scratch().map_err(broken)?;
     create_bare(scratch.path()).map_err(broken)?;
     let history = Repository { dir: scratch.path().to_path_buf(), ..repository.clone() };
@@ -69,9 +69,9 @@ pub(super) fn commits_with_prefix(
 }
 
 fn url(repository: &Repository) -> String {
-    match repository.url.place() {
-        Place::Remote { url, .. } => url.to_bstring().to_str_lossy().into_owned(),
-        Place::Local(path) => path.display().to_string(),
+    match repository.url.location() {
+        SourceLocation::Remote { url, .. } => url.to_bstring().to_str_lossy().into_owned(),
+        SourceLocation::Local(path) => path.display().to_string(),
     }
 }
 
@@ -79,7 +79,7 @@ fn url(repository: &Repository) -> String {
 /// everyone on the machine.
 fn git(repository: &Repository) -> Command {
     let mut git = Command::new("git");
-    for name in LEADING_ASTRAY {
+    for name in REDIRECTING {
         git.env_remove(name);
     }
     git.arg("-C").arg(&repository.dir);
@@ -88,7 +88,7 @@ fn git(repository: &Repository) -> Command {
     if std::env::var_os("GIT_SSH_COMMAND").is_none() && std::env::var_os("GIT_SSH").is_none() {
         git.env("GIT_SSH_COMMAND", "ssh -oBatchMode=yes -oConnectTimeout=20");
     }
-    if let Place::Remote { url, account: Some(account) } = repository.url.place()
+    if let SourceLocation::Remote { url, account: Some(account) } = repository.url.location()
         && let Some(header) = basic_header(account)
     {
         let set = std::env::var("GIT_CONFIG_COUNT").ok().and_then(|count| count.parse().ok()).unwrap_or(0_usize);
@@ -103,10 +103,10 @@ fn git(repository: &Repository) -> Command {
 }
 
 /// Runs `git` to its end; kills it when told to stop.
-fn run(mut git: Command, stop: &AtomicBool) -> Result<String, Failure> {
+fn run(mut git: Command, stop: &AtomicBool) -> Result<String, GitFailure> {
     let mut child = git.spawn().map_err(|error| match error.kind() {
-        std::io::ErrorKind::NotFound => Failure::Other("there is no `git` program on this machine".to_owned()),
-        _ => Failure::Other(format!("cannot start `git`: {error}")),
+        std::io::ErrorKind::NotFound => GitFailure::Other("there is no `git` program on this machine".to_owned()),
+        _ => GitFailure::Other(format!("cannot start `git`: {error}")),
     })?;
     let reader = |pipe: Option<Box<dyn Read + Send>>| {
         thread::spawn(move || {
@@ -123,18 +123,18 @@ fn run(mut git: Command, stop: &AtomicBool) -> Result<String, Failure> {
         if stop.load(Ordering::Relaxed) {
             let _ = child.kill();
             let _ = child.wait();
-            return Err(Failure::Interrupted);
+            return Err(GitFailure::Interrupted);
         }
         match child.try_wait() {
             Ok(Some(status)) => break status,
             Ok(None) => thread::sleep(Duration::from_millis(5)),
-            Err(error) => return Err(Failure::Other(format!("cannot wait for `git`: {error}"))),
+            Err(error) => return Err(GitFailure::Other(format!("cannot wait for `git`: {error}"))),
         }
     };
-    let broken = |_| Failure::Other("cannot read what `git` says".to_owned());
+    let broken = |_| GitFailure::Other("cannot read what `git` says".to_owned());
     let stdout = stdout.join().map_err(broken)?;
     let stderr = stderr.join().map_err(broken)?;
-    if status.success() { Ok(stdout) } else { Err(Failure::from_git(&stderr)) }
+    if status.success() { Ok(stdout) } else { Err(GitFailure::from_git(&stderr)) }
 }
 
 /// Reads `git ls-remote --symref`: `ref: <target>\t<name>` and `<id>\t<name>`, `<name>^{}` for what is behind a tag.

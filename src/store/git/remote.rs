@@ -15,7 +15,7 @@ use gix::remote::fetch::{Shallow, Status, Tags};
 use gix::remote::{Connection, Direction, ref_map};
 use gix::url::Scheme;
 
-use super::url::{Account, Place};
+use super::url::{Account, SourceLocation};
 use super::{Repository, SourceUrl};
 
 /// One ref of a repository.
@@ -33,7 +33,7 @@ pub struct Advertised {
 
 /// Which refs are asked for. Servers of big projects hold a ref per pull request: tens of thousands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Scope {
+pub enum RefScope {
     /// `HEAD`, branches and tags.
     Usual,
     /// All of them.
@@ -52,12 +52,12 @@ const SSH: [&str; 2] = [
 type AnyTransport = Box<dyn Transport + Send>;
 
 /// The refs of the remote, in its order. An empty repository has none.
-pub(super) fn list(repository: &Repository, scope: Scope) -> gix::Result<Vec<Advertised>> {
+pub(super) fn list(repository: &Repository, scope: RefScope) -> gix::Result<Vec<Advertised>> {
     let repo = open(repository)?;
-    let specs: &[&str] = if scope == Scope::All { &ALL } else { &USUAL };
+    let specs: &[&str] = if scope == RefScope::All { &ALL } else { &USUAL };
     let remote = remote(&repo, repository)?.with_refspecs(specs.iter().copied(), Direction::Fetch)?;
     let options =
-        ref_map::Options { prefix_from_spec_as_filter_on_remote: scope == Scope::Usual, ..Default::default() };
+        ref_map::Options { prefix_from_spec_as_filter_on_remote: scope == RefScope::Usual, ..Default::default() };
     let (map, _) = connect(&remote, &repo, &repository.url)?.ref_map(Discard, options)?;
     Ok(map.remote_refs.iter().filter_map(advertised).collect())
 }
@@ -118,9 +118,9 @@ fn open(repository: &Repository) -> gix::Result<gix::Repository> {
 }
 
 fn remote<'repo>(repo: &'repo gix::Repository, repository: &Repository) -> gix::Result<gix::Remote<'repo>> {
-    let url = match repository.url.place() {
-        Place::Remote { url, .. } => url.clone(),
-        Place::Local(path) => gix::url::parse(path.to_string_lossy().as_ref())?,
+    let url = match repository.url.location() {
+        SourceLocation::Remote { url, .. } => url.clone(),
+        SourceLocation::Local(path) => gix::url::parse(path.to_string_lossy().as_ref())?,
     };
     Ok(repo.remote_at(url)?.with_fetch_tags(Tags::None))
 }
@@ -132,9 +132,11 @@ fn connect<'a, 'repo>(
 ) -> gix::Result<Connection<'a, 'static, 'repo, AnyTransport>> {
     let (url, _) = remote.sanitized_url_and_version(Direction::Fetch)?;
     let mut connection = remote.connect(Direction::Fetch)?;
-    let account = match source.place() {
+    let account = match source.location() {
         // Not for a host that the user's `insteadOf` leads to.
-        Place::Remote { url: own, account: Some(account) } if own.host() == url.host() => Some(account.clone()),
+        SourceLocation::Remote { url: own, account: Some(account) } if own.host() == url.host() => {
+            Some(account.clone())
+        }
         _ => None,
     };
     if let Some(header) = account.as_ref().and_then(basic_header)

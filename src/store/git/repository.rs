@@ -7,11 +7,11 @@ use std::sync::atomic::AtomicBool;
 
 use gix::ObjectId;
 
-use super::url::Place;
+use super::url::SourceLocation;
 use super::{SourceUrl, Tree};
 use crate::store::entry::{entry_lock_name, touch};
 use crate::store::lock::{self, LockGuard, Share};
-use crate::store::{Kind, Store, atomic_file, file_name, short_hash};
+use crate::store::{CacheKind, Store, atomic_file, file_name, short_hash};
 use crate::{Error, Result};
 
 /// A repository from which commits are read. The cache's copy is not pruned while this value, or a [`Tree`] of it, lives.
@@ -27,14 +27,14 @@ pub struct Repository {
 impl Store {
     /// Opens the repository at `url`; for a remote one this makes an empty bare repository in the cache. No network.
     pub fn repository(&self, url: &SourceUrl, interrupt: &AtomicBool) -> Result<Repository> {
-        let Place::Remote { .. } = url.place() else {
+        let SourceLocation::Remote { .. } = url.location() else {
             let dir = url.local_path().map(Path::to_path_buf).unwrap_or_default();
             return Ok(Repository { store: self.clone(), url: url.clone(), dir, in_use: None });
         };
         let key = repository_key(url);
-        let lock_file = self.lock_file(&entry_lock_name(Kind::Git, &key));
+        let lock_file = self.lock_file(&entry_lock_name(CacheKind::Git, &key));
         let in_use = Some(Arc::new(lock::acquire(&lock_file, Share::Shared, interrupt)?));
-        let dir = self.kind_dir(Kind::Git).join(&key);
+        let dir = self.kind_dir(CacheKind::Git).join(&key);
         if dir.is_dir() {
             touch(&dir);
         } else {
@@ -48,8 +48,8 @@ impl Store {
     /// Removes what the cache keeps of the repository at `url`, for instance because it is damaged; false when there was
     /// nothing. Waits for those who use it. A local repository is nobody's to remove.
     pub fn remove_repository(&self, url: &SourceUrl, interrupt: &AtomicBool) -> Result<bool> {
-        let Place::Remote { .. } = url.place() else { return Ok(false) };
-        self.remove_entry(Kind::Git, &repository_key(url), interrupt)
+        let SourceLocation::Remote { .. } = url.location() else { return Ok(false) };
+        self.remove_entry(CacheKind::Git, &repository_key(url), interrupt)
     }
 }
 

@@ -15,7 +15,7 @@ use crate::{Error, Result};
 
 /// The most bytes [`Tree::read`] gives: far beyond any package.json or lockfile, and no danger to memory.
 const LARGEST_FILE: u64 = 64 << 20;
-/// The most entries of one tree. A few hostile objects can spell out a tree of any size; Linux has 90,000.
+/// The most entries of one tree. A few refused objects can spell out a tree of any size; Linux has 90,000.
 const MOST_ENTRIES: usize = 500_000;
 /// The longest path, as the kernel has it.
 const LONGEST_PATH: usize = 4096;
@@ -71,7 +71,7 @@ pub struct TreeEntry {
 
 /// The same for a checkout: bytes, and the object.
 #[derive(Clone, Debug)]
-pub(crate) struct Node {
+pub(crate) struct TreeNode {
     pub(crate) path: BString,
     pub(crate) kind: EntryKind,
     pub(crate) id: ObjectId,
@@ -170,7 +170,7 @@ impl Tree {
     }
 
     /// Every entry below the folder at `prefix`, with paths from that folder. An error where there is no such folder.
-    pub(crate) fn nodes(&self, prefix: &str) -> Result<Vec<Node>> {
+    pub(crate) fn nodes(&self, prefix: &str) -> Result<Vec<TreeNode>> {
         let folder = self.find(prefix)?.filter(|node| node.kind == EntryKind::Folder).ok_or_else(|| {
             Error::usage(
                 format!("`{}` has no folder `{prefix}` at commit `{}`", self.url, self.commit()),
@@ -185,7 +185,7 @@ impl Tree {
         Ok(nodes)
     }
 
-    /// For threads: each makes its own [`Reader`] from it.
+    /// For threads: each makes its own [`ObjectReader`] from it.
     pub(crate) fn objects(&self) -> Objects {
         Objects { repo: self.repo.clone().into_sync(), url: self.url.clone() }
     }
@@ -194,10 +194,10 @@ impl Tree {
         damaged(&self.url, error)
     }
 
-    fn descend(&self, tree: ObjectId, path: BString, visit: &mut dyn FnMut(&Node) -> Result<bool>) -> Result<()> {
+    fn descend(&self, tree: ObjectId, path: BString, visit: &mut dyn FnMut(&TreeNode) -> Result<bool>) -> Result<()> {
         let mut left = MOST_ENTRIES;
         // Last in, first out: the entries of a folder are pushed in reverse, so that they come out in order.
-        let mut pending = vec![Node { path, kind: EntryKind::Folder, id: tree }];
+        let mut pending = vec![TreeNode { path, kind: EntryKind::Folder, id: tree }];
         let mut is_root = true;
         while let Some(node) = pending.pop() {
             let enter = if is_root { true } else { visit(&node)? && node.kind == EntryKind::Folder };
@@ -210,9 +210,9 @@ impl Tree {
             for (name, kind, id) in children.into_iter().rev() {
                 let path = join(node.path.as_ref(), name.as_ref());
                 if left == 0 || path.len() > LONGEST_PATH {
-                    return Err(self.hostile(if left == 0 { "too many files" } else { "a path that is too long" }));
+                    return Err(self.refused(if left == 0 { "too many files" } else { "a path that is too long" }));
                 }
-                pending.push(Node { path, kind, id });
+                pending.push(TreeNode { path, kind, id });
             }
         }
         Ok(())
@@ -233,13 +233,13 @@ impl Tree {
         // git never writes such names; a path made of them would lead anywhere.
         let bad = |name: &[u8]| matches!(name, b"" | b"." | b"..") || name.contains(&b'/') || name.contains(&0);
         match children.iter().find(|(name, ..)| bad(name)) {
-            Some((name, ..)) => Err(self.hostile(&format!("a file that cannot be checked out: `{name}`"))),
+            Some((name, ..)) => Err(self.refused(&format!("a file that cannot be checked out: `{name}`"))),
             None => Ok(children),
         }
     }
 
     /// What `path` leads to in a checkout, symlinks followed as long as they stay in the tree.
-    fn find(&self, path: &str) -> Result<Option<Node>> {
+    fn find(&self, path: &str) -> Result<Option<TreeNode>> {
         if path.starts_with('/') || path.split('/').any(|part| part == "..") {
             return Err(Error::usage(
                 format!("the path `{path}` leaves the repository"),
@@ -247,7 +247,7 @@ impl Tree {
             ));
         }
         let mut ahead: VecDeque<BString> = path.split('/').map(BString::from).collect();
-        let mut here = vec![Node { path: BString::default(), kind: EntryKind::Folder, id: self.root }];
+        let mut here = vec![TreeNode { path: BString::default(), kind: EntryKind::Folder, id: self.root }];
         let mut links = 0;
         while let Some(part) = ahead.pop_front() {
             if part.is_empty() || part == "." {
@@ -266,7 +266,7 @@ impl Tree {
                 return Ok(None);
             };
             if kind != EntryKind::Symlink {
-                here.push(Node { path: join(folder.path.as_ref(), name.as_ref()), kind, id });
+                here.push(TreeNode { path: join(folder.path.as_ref(), name.as_ref()), kind, id });
                 continue;
             }
             links += 1;
@@ -284,12 +284,12 @@ impl Tree {
     fn link_target(&self, id: ObjectId) -> Result<Vec<u8>> {
         let size = self.repo.find_header(id).map_err(|error| self.damaged(&error))?.size();
         if size > LONGEST_PATH as u64 {
-            return Err(self.hostile("a symlink that is too long"));
+            return Err(self.refused("a symlink that is too long"));
         }
         self.blob(id)
     }
 
-    fn hostile(&self, what: &str) -> Error {
+    fn refused(&self, what: &str) -> Error {
         Error::Build {
             what: format!("commit `{}` of `{}` has {what}", self.commit(), self.url),
             tail: Vec::new(),
@@ -311,18 +311,18 @@ pub(crate) struct Objects {
 }
 
 impl Objects {
-    pub(crate) fn reader(&self) -> Reader {
-        Reader { repo: self.repo.to_thread_local(), url: self.url.clone() }
+    pub(crate) fn reader(&self) -> ObjectReader {
+        ObjectReader { repo: self.repo.to_thread_local(), url: self.url.clone() }
     }
 }
 
 /// Reads objects on one thread.
-pub(crate) struct Reader {
+pub(crate) struct ObjectReader {
     repo: gix::Repository,
     url: SourceUrl,
 }
 
-impl Reader {
+impl ObjectReader {
     /// The bytes of the file `id`, held to that id: a damaged cache is noticed here, not in a build.
     pub(crate) fn blob(&self, id: ObjectId) -> Result<Vec<u8>> {
         blob(&self.repo, id).map_err(|error| damaged(&self.url, &error))

@@ -12,11 +12,11 @@ use crate::{Error, Result};
 #[derive(Clone, PartialEq, Eq)]
 pub struct SourceUrl {
     shown: String,
-    place: Place,
+    location: SourceLocation,
 }
 
 #[derive(Clone, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum SourceLocation {
     /// A repository on this machine: the folder to open (a work tree or a bare repository).
     Local(PathBuf),
     /// A repository elsewhere: the URL without secrets, and the secrets.
@@ -82,7 +82,7 @@ impl SourceUrl {
             url.set_user(None).map(|user| Account { user, password })
         };
         let shown = url.to_bstring().to_str_lossy().into_owned();
-        Ok(Self { shown, place: Place::Remote { url, account } })
+        Ok(Self { shown, location: SourceLocation::Remote { url, account } })
     }
 
     fn local(written: &str, path: &Path) -> Result<Self> {
@@ -90,7 +90,7 @@ impl SourceUrl {
             .canonicalize()
             .map_err(|error| Error::usage(format!("cannot use the repository `{written}`: {error}"), HINT))?;
         if looks_like_repository(&path) {
-            return Ok(Self { shown: written.to_owned(), place: Place::Local(path) });
+            return Ok(Self { shown: written.to_owned(), location: SourceLocation::Local(path) });
         }
         let inside = path.ancestors().skip(1).find(|folder| looks_like_repository(folder));
         Err(match inside {
@@ -117,9 +117,9 @@ impl SourceUrl {
     /// One text for all spellings of one repository (`.git`, trailing slash, case of the host, default port, symlinks):
     /// repositories with equal texts are listed and fetched once.
     pub fn canonical(&self) -> String {
-        match &self.place {
-            Place::Local(path) => format!("file://{}", path.display()),
-            Place::Remote { url, .. } => {
+        match &self.location {
+            SourceLocation::Local(path) => format!("file://{}", path.display()),
+            SourceLocation::Remote { url, .. } => {
                 let path = url.path.to_str_lossy();
                 let path = path.trim_end_matches('/');
                 let path = path.strip_suffix(".git").unwrap_or(path).trim_end_matches('/');
@@ -140,9 +140,9 @@ impl SourceUrl {
 
     /// The folder of a local repository: its work tree, or the bare repository.
     pub fn local_path(&self) -> Option<&Path> {
-        match &self.place {
-            Place::Local(path) => Some(path),
-            Place::Remote { .. } => None,
+        match &self.location {
+            SourceLocation::Local(path) => Some(path),
+            SourceLocation::Remote { .. } => None,
         }
     }
 
@@ -154,17 +154,17 @@ impl SourceUrl {
     }
 
     pub(super) fn is_ssh(&self) -> bool {
-        matches!(&self.place, Place::Remote { url, .. } if url.scheme == Scheme::Ssh)
+        matches!(&self.location, SourceLocation::Remote { url, .. } if url.scheme == Scheme::Ssh)
     }
 
-    pub(super) fn place(&self) -> &Place {
-        &self.place
+    pub(super) fn location(&self) -> &SourceLocation {
+        &self.location
     }
 
     /// `text` without this URL's secrets, and without what looks like the secrets of any other.
     pub(super) fn redact(&self, text: &str) -> String {
         let mut text = without_secrets(text);
-        if let Place::Remote { account: Some(account), .. } = &self.place {
+        if let SourceLocation::Remote { account: Some(account), .. } = &self.location {
             for secret in account.password.iter().chain([&account.user]).filter(|secret| secret.len() > 3) {
                 text = text.replace(secret.as_str(), "***");
             }

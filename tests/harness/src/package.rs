@@ -5,7 +5,7 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use factory::image::{Compression, EntrySet, Facts, Image, ImageName, ImagePath, Packed, Packing, Tag, pack};
+use factory::image::{Compression, Facts, Image, ImageName, ImagePath, PackageFiles, Packed, Packing, Tag, pack};
 use factory::lock::Sha256;
 
 pub const EPOCH: u64 = 1_763_000_000;
@@ -51,7 +51,7 @@ pub fn make(dir: &Path, name: &str, version: &str, compression: Compression) -> 
     let root = dir.join("package");
     let _ = fs::remove_dir_all(&root);
     let files = write_package(&root, name, version);
-    let entries = EntrySet::select(&root, files).unwrap();
+    let entries = PackageFiles::select(&root, files).unwrap();
     let path = ImagePath::of_package(&format!("{name}-dynamic")).unwrap();
     let (tgz, layer) = (dir.join(format!("{path}.tgz")), dir.join(format!("{path}.layer")));
     let packed = pack(&entries, &Packing { path: &path, epoch: EPOCH, compression }, &tgz, &layer).unwrap();

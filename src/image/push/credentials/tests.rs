@@ -5,10 +5,10 @@ use tempfile::TempDir;
 
 use super::*;
 
-fn registry(variables: &[(&str, &str)]) -> Registry {
+fn registry(variables: &[(&str, &str)]) -> OciRegistry {
     let base = [("REGISTRY_URL", "quay.io"), ("REGISTRY_NAMESPACE", "org/team")];
     let all = base.iter().chain(variables).map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-    Registry::from_variables(&all.collect()).unwrap()
+    OciRegistry::from_variables(&all.collect()).unwrap()
 }
 
 fn find_with(variables: &[(&str, &str)]) -> Result<Credential> {
@@ -27,8 +27,8 @@ fn auth(user: &str) -> serde_json::Value {
     json!({ "auth": BASE64.encode(format!("{user}:pass:{user}")) })
 }
 
-fn password(user: &str) -> Kind {
-    Kind::Password { username: user.to_owned(), password: Secret::new(format!("pass:{user}")) }
+fn password(user: &str) -> CredentialKind {
+    CredentialKind::Password { username: user.to_owned(), password: Secret::new(format!("pass:{user}")) }
 }
 
 #[test]
@@ -57,7 +57,7 @@ fn the_most_specific_entry_wins() {
         auths.as_object_mut().unwrap().remove(key).unwrap();
     }
     let path = file(&dir, "auth.json", &json!({ "auths": auths }));
-    assert_eq!(find_with(&[("REGISTRY_AUTH_FILE", &path)]).unwrap().kind, Kind::None);
+    assert_eq!(find_with(&[("REGISTRY_AUTH_FILE", &path)]).unwrap().kind, CredentialKind::None);
 }
 
 #[test]
@@ -77,15 +77,15 @@ fn every_kind_of_entry_is_understood() {
     for (entry, kind) in [
         (
             json!({ "username": "u", "password": "p" }),
-            Kind::Password { username: "u".to_owned(), password: Secret::new("p") },
+            CredentialKind::Password { username: "u".to_owned(), password: Secret::new("p") },
         ),
         (
             json!({ "auth": BASE64.encode("u:p\0\0") }),
-            Kind::Password { username: "u".to_owned(), password: Secret::new("p") },
+            CredentialKind::Password { username: "u".to_owned(), password: Secret::new("p") },
         ),
-        (json!({ "auth": BASE64.encode("u:p"), "identitytoken": "id" }), Kind::Identity(Secret::new("id"))),
-        (json!({ "registrytoken": "reg" }), Kind::Bearer(Secret::new("reg"))),
-        (json!({}), Kind::None),
+        (json!({ "auth": BASE64.encode("u:p"), "identitytoken": "id" }), CredentialKind::Identity(Secret::new("id"))),
+        (json!({ "registrytoken": "reg" }), CredentialKind::Bearer(Secret::new("reg"))),
+        (json!({}), CredentialKind::None),
     ] {
         let dir = tempfile::tempdir().unwrap();
         let path = file(&dir, "config.json", &json!({ "auths": { "quay.io": entry }, "HttpHeaders": { "A": "b" } }));
@@ -119,7 +119,7 @@ fn without_a_file_the_places_of_podman_and_docker_are_read_in_turn() {
     let found = |more: &[(&str, &str)]| {
         find_with(&[&[("XDG_RUNTIME_DIR", runtime.as_str()), ("HOME", home.as_str())], more].concat()).unwrap().kind
     };
-    assert_eq!(found(&[]), Kind::None);
+    assert_eq!(found(&[]), CredentialKind::None);
     let host = |user: &str| json!({ "auths": { "quay.io": auth(user) } });
     file(&dir, "home/.docker/config.json", &host("docker"));
     assert_eq!(found(&[]), password("docker"));
@@ -138,7 +138,7 @@ fn without_a_file_the_places_of_podman_and_docker_are_read_in_turn() {
 #[test]
 fn the_variables_need_no_file() {
     let found = find_with(&[("REGISTRY_USERNAME", "u"), ("REGISTRY_PASSWORD", "hunter2")]).unwrap();
-    assert_eq!(found.kind, Kind::Password { username: "u".to_owned(), password: Secret::new("hunter2") });
+    assert_eq!(found.kind, CredentialKind::Password { username: "u".to_owned(), password: Secret::new("hunter2") });
     assert!(!format!("{found:?}").contains("hunter2"));
 }
 
@@ -161,7 +161,8 @@ fn helpers_are_asked_on_their_standard_input_and_see_nothing_of_ours() {
         "echo",
         r#"read server; printf '{"ServerURL":"x","Username":"%s","Secret":"%s-%s-%s"}' "$server" "$1" "$KEYRING" "$REGISTRY_URL""#,
     );
-    let answered = |server: &str| Kind::Password { username: server.to_owned(), password: Secret::new("get-k-") };
+    let answered =
+        |server: &str| CredentialKind::Password { username: server.to_owned(), password: Secret::new("get-k-") };
     let variables =
         |auth: &str| find_with(&[("PATH", &path), ("KEYRING", "k"), ("REGISTRY_AUTH_FILE", auth)]).unwrap().kind;
 
@@ -185,8 +186,8 @@ fn helpers_that_fail_are_named_and_what_they_say_is_not_shown() {
         let auth = file(&dir, "auth.json", &json!({ "credsStore": helper }));
         find_with(&[("PATH", &path), ("REGISTRY_AUTH_FILE", &auth)])
     };
-    assert_eq!(found("none").unwrap().kind, Kind::None);
-    assert_eq!(found("token").unwrap().kind, Kind::Identity(Secret::new("refresh")));
+    assert_eq!(found("none").unwrap().kind, CredentialKind::None);
+    assert_eq!(found("token").unwrap().kind, CredentialKind::Identity(Secret::new("refresh")));
     for (helper, what) in [
         ("broken", "failed (exit status: 3)"),
         ("odd", "gave an answer that is no credential"),
