@@ -45,7 +45,7 @@ fn record(list: &str, found: &[ListedFile], before: SystemTime) -> String {
     stat_cache::record(list, found.iter().map(|file| (file.path.as_str(), &file.stat)), before)
 }
 
-/// What [`look`] found.
+/// What [`check`] found.
 #[derive(Debug, PartialEq, Eq)]
 pub enum FileCheck {
     /// All is as it was; this is the text of the record of what was seen.

@@ -1,4 +1,4 @@
-//! PruneScope the cache weighs, and how it gets lighter.
+//! The size of the cache, and removing what is not used.
 
 use std::collections::HashSet;
 use std::fs;
@@ -11,7 +11,7 @@ use super::lock::{self, Share};
 use super::{CacheKind, Store, scratch};
 use crate::{Error, Result};
 
-/// The weight of one kind of content.
+/// The size of one kind of content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Size {
     /// The kind.
@@ -22,16 +22,16 @@ pub struct Size {
     pub bytes: u64,
 }
 
-/// PruneScope to remove.
+/// What to remove.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PruneScope {
     /// Everything nobody uses right now.
     All,
-    /// PruneScope was not used for this long.
+    /// Everything that was not used for this long.
     OlderThan(Duration),
 }
 
-/// PruneScope was removed.
+/// What was removed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Pruned {
     /// How many entries and repositories are gone.
@@ -43,7 +43,7 @@ pub struct Pruned {
 }
 
 impl Store {
-    /// The weight of each kind of content, and of nothing else (locks and work in progress are left out).
+    /// The size of each kind of content; locks and work in progress are left out.
     pub fn size(&self) -> Result<Vec<Size>> {
         let mut seen = HashSet::new();
         CacheKind::ALL
@@ -51,12 +51,12 @@ impl Store {
             .map(|kind| {
                 let dir = self.kind_dir(kind);
                 let entries = fs::read_dir(&dir).map_err(Error::io("read", &dir))?.count();
-                Ok(Size { kind, entries, bytes: weigh(&dir, &mut seen) })
+                Ok(Size { kind, entries, bytes: disk_usage(&dir, &mut seen) })
             })
             .collect()
     }
 
-    /// Removes content. PruneScope another process uses stays and is counted as busy.
+    /// Removes content. What another process uses stays and is counted as busy.
     pub fn prune(&self, what: PruneScope) -> Result<Pruned> {
         let mut pruned = Pruned::default();
         let mut seen = HashSet::new();
@@ -98,7 +98,7 @@ impl Store {
         };
         // Somebody may have used it between the look and the lock.
         if is_old(path, what) {
-            pruned.bytes += weigh(path, seen);
+            pruned.bytes += disk_usage(path, seen);
             let trash = self.scratch()?;
             fs::rename(path, trash.path().join("x")).map_err(Error::io("remove", path))?;
             pruned.entries += 1;
@@ -117,8 +117,8 @@ fn is_old(path: &Path, what: PruneScope) -> bool {
     }
 }
 
-/// Bytes on disk below `path`, itself included; what cannot be read weighs nothing.
-fn weigh(path: &Path, seen: &mut HashSet<(u64, u64)>) -> u64 {
+/// Bytes on disk of `path` and everything below it; what cannot be read counts nothing.
+fn disk_usage(path: &Path, seen: &mut HashSet<(u64, u64)>) -> u64 {
     let Ok(found) = fs::symlink_metadata(path) else { return 0 };
     if found.nlink() > 1 && !found.is_dir() && !seen.insert((found.dev(), found.ino())) {
         return 0;
@@ -126,7 +126,7 @@ fn weigh(path: &Path, seen: &mut HashSet<(u64, u64)>) -> u64 {
     let mut bytes = found.blocks() * 512;
     if found.is_dir() {
         for entry in fs::read_dir(path).into_iter().flatten().flatten() {
-            bytes += weigh(&entry.path(), seen);
+            bytes += disk_usage(&entry.path(), seen);
         }
     }
     bytes
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn weighs_and_prunes_what_nobody_uses() {
+    fn what_nobody_uses_is_measured_and_removed() {
         let root = tempfile::tempdir().unwrap();
         let store = Store::open(root.path()).unwrap();
         let used = fill(&store, "used");
