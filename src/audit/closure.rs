@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::change::{PackageChange, PackageMove};
 use super::step::{VersionStep, package_change};
 use crate::error::{Error, Place, Result};
-use crate::yarn::lockfile::{YarnEntry, YarnLock};
+use crate::yarn::lockfile::YarnLock;
 
 /// The versions of each package.
 pub type PackageVersions = BTreeMap<String, BTreeSet<String>>;
@@ -29,7 +29,8 @@ impl PluginClosure {
         let lock = YarnLock::parse(bytes, path)?;
         let mut closure = Self::default();
         for entry in &lock.entries {
-            if is_own(entry) {
+            // The plugin itself, and what is embedded in it.
+            if entry.workspace_path().is_some() || entry.is_from_folder() {
                 closure.shares.extend(entry.peers.iter().map(|peer| peer.name.to_string()));
             }
             if entry.workspace_path().is_none() {
@@ -38,17 +39,6 @@ impl PluginClosure {
         }
         Ok(closure)
     }
-}
-
-/// True for the plugin itself and for what is embedded in it: they are built from source, not taken from a registry.
-pub fn is_own(entry: &YarnEntry<'_>) -> bool {
-    entry.workspace_path().is_some() || is_embedded(entry)
-}
-
-/// True for a package that was built from the workspace's source and embedded in the plugin.
-pub fn is_embedded(entry: &YarnEntry<'_>) -> bool {
-    let own = |reference: &str| ["file:", "portal:", "link:"].iter().any(|protocol| reference.starts_with(protocol));
-    entry.descriptors.iter().any(|descriptor| own(&descriptor.range))
 }
 
 /// The packages of an npm `package-lock.json` (lockfile version 2 or 3), the root left out.

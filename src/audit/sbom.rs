@@ -15,7 +15,6 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::Value;
 
-use super::closure::is_embedded;
 use super::companions::{Companions, Unusable, closure_path};
 use crate::error::{Error, Place, Result};
 use crate::lock::{self, Lock, Sha256};
@@ -246,7 +245,7 @@ impl DependencyGraph {
             let at = position(entry);
             let package = &mut packages[at];
             package.sha512 = package.sha512.take().or_else(|| entry.integrity.as_deref().and_then(sha512));
-            package.embedded |= is_embedded(entry);
+            package.embedded |= entry.is_from_folder();
             package.optional &= entry.conditions.is_some();
             package.depends.extend(edges.targets(entry).map(&position).filter(|other| *other != at));
         }

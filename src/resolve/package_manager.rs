@@ -1,11 +1,14 @@
 //! Which yarn installs a workspace: the committed one (`yarnPath`), the one `packageManager` names, else the line that
 //! wrote its lockfile.
 
+use std::path::PathBuf;
+
 use serde::Deserialize;
 
 use crate::error::{Error, Place, Result};
 use crate::lock::YarnFrom;
 use crate::resolve::source::{Files, at};
+use crate::yarn::lockfile::YarnLock;
 
 /// What a workspace says about its yarn.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,7 +38,7 @@ struct Manifest {
 }
 
 /// Looks in the workspace's folder, then in its parents up to the repository's root, as yarn and corepack do.
-pub fn asked(files: &Files, workspace: &str, lockfile: &[u8], name: &str) -> Result<YarnRequest> {
+pub fn requested_yarn(files: &Files, workspace: &str, lockfile: &[u8], name: &str) -> Result<YarnRequest> {
     for folder in ancestors(workspace) {
         if let Some(asked) = committed(files, &folder, name)? {
             return Ok(asked);
@@ -61,7 +64,9 @@ pub fn asked(files: &Files, workspace: &str, lockfile: &[u8], name: &str) -> Res
             hash: hash.map(str::to_owned),
         });
     }
-    Ok(YarnRequest { from: YarnFrom::Default, version: line_of(lockfile).to_owned(), path: None, hash: None })
+    let place = PathBuf::from(format!("{name}: {}", at(workspace, "yarn.lock")));
+    let version = YarnLock::parse(lockfile, &place)?.kind.yarn_line().to_owned();
+    Ok(YarnRequest { from: YarnFrom::Default, version, path: None, hash: None })
 }
 
 fn committed(files: &Files, folder: &str, name: &str) -> Result<Option<YarnRequest>> {
@@ -108,19 +113,6 @@ fn version_in_program(bytes: &[u8]) -> Option<String> {
     })
 }
 
-/// The line of yarn that writes lockfiles of this format (yarn's `LOCKFILE_VERSION` history).
-fn line_of(lockfile: &[u8]) -> &'static str {
-    let text = String::from_utf8_lossy(&lockfile[..lockfile.len().min(4096)]);
-    let version =
-        text.lines().find_map(|line| line.trim().strip_prefix("version: ")).and_then(|v| v.trim().parse().ok());
-    match (text.contains("__metadata:"), version) {
-        (false, _) => "1",
-        (true, Some(0..=5)) => "2",
-        (true, Some(6 | 7)) => "3",
-        (true, _) => "4",
-    }
-}
-
 /// The folder and its parents, the innermost first, `.` last.
 pub(super) fn ancestors(folder: &str) -> Vec<String> {
     let mut all = Vec::new();
@@ -144,7 +136,7 @@ mod tests {
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(path, text).unwrap();
         }
-        asked(&Files::Local(dir.path().to_path_buf()), workspace, b"__metadata:\n  version: 8\n", "todo")
+        requested_yarn(&Files::Local(dir.path().to_path_buf()), workspace, b"__metadata:\n  version: 8\n", "todo")
     }
 
     #[test]
@@ -174,7 +166,15 @@ mod tests {
     #[test]
     fn without_either_the_lockfile_says_the_line() {
         assert_eq!(in_tree(&[], ".").unwrap().version, "4");
-        assert_eq!(line_of(b"# yarn lockfile v1\n"), "1");
-        assert_eq!(line_of(b"__metadata:\n  version: 6\n"), "3");
+        let line = |lockfile: &str| {
+            let empty = tempfile::tempdir().unwrap();
+            let files = Files::Local(empty.path().to_path_buf());
+            requested_yarn(&files, "w", lockfile.as_bytes(), "todo").map(|yarn| yarn.version)
+        };
+        assert_eq!(line("# yarn lockfile v1\n").unwrap(), "1");
+        assert_eq!(line("__metadata:\n  version: 5\n").unwrap(), "2");
+        assert_eq!(line("__metadata:\n  version: 6\n").unwrap(), "3");
+        let error = line("packages:\n").unwrap_err().to_string();
+        assert!(error.starts_with("todo: w/yarn.lock:1:1: "), "{error}");
     }
 }

@@ -61,7 +61,7 @@ pub fn read(
             "commit one, or set `workspace-path` to the folder of the yarn workspace in the repository",
         )
     })?;
-    let yarn = package_manager::asked(files, path, &lockfile, name)?;
+    let yarn = package_manager::requested_yarn(files, path, &lockfile, name)?;
 
     let packages = manifests.iter().map(|(folder, bytes)| (folder.as_str(), bytes.as_slice()));
     let found = discover::discover(packages);

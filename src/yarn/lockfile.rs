@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Place, Result};
 
+use super::locator::{self, Locator, split_name};
 use scan::SyntaxError;
 
 const HINT: &str =
@@ -36,6 +37,8 @@ pub struct YarnLock<'t> {
     pub kind: LockKind,
     /// The file, for messages.
     pub path: PathBuf,
+    /// Berry only: the key of yarn's cache (its version and compression level) that the lock was written with.
+    pub cache_key: Option<Cow<'t, str>>,
     /// One per resolved package, in the order of the file.
     pub entries: Vec<YarnEntry<'t>>,
 }
@@ -53,6 +56,9 @@ pub struct YarnEntry<'t> {
     pub resolution: Cow<'t, str>,
     /// v1 only: the tarball's integrity. (Berry's checksum is of its own zip and says nothing about the tarball.)
     pub integrity: Option<Cow<'t, str>>,
+    /// Berry only: `<cache key>/<SHA-512 in hex>` of yarn's zip; before version 8 without the key, which
+    /// [`YarnLock::cache_key`] has.
+    pub checksum: Option<Cow<'t, str>>,
     /// `dependencies` with the optional ones; of a Berry workspace with the dev ones too.
     pub dependencies: Vec<LockedDependency<'t>>,
     /// `peerDependencies`; empty in v1.
@@ -81,12 +87,29 @@ pub struct LockedDependency<'t> {
     pub optional: bool,
 }
 
+impl LockKind {
+    /// The line of yarn that writes locks of this format (yarn's `LOCKFILE_VERSION` history).
+    pub fn yarn_line(self) -> &'static str {
+        match self {
+            Self::V1 => "1",
+            Self::Berry(0..=5) => "2",
+            Self::Berry(6 | 7) => "3",
+            Self::Berry(_) => "4",
+        }
+    }
+}
+
 impl<'t> YarnLock<'t> {
     /// Reads a lock of either kind; `path` is only for messages.
     pub fn parse(text: &'t [u8], path: &Path) -> Result<Self> {
         parse(text)
-            .map(|(kind, entries)| Self { kind, path: path.to_path_buf(), entries })
-            .map_err(|fault| Error::config(Place::at(path, fault.line, fault.column), fault.what, HINT))
+            .map(|(header, entries)| Self {
+                kind: header.kind,
+                path: path.to_path_buf(),
+                cache_key: header.cache_key,
+                entries,
+            })
+            .map_err(|error| Error::config(Place::at(path, error.line, error.column), error.what, HINT))
     }
 
     /// The folders of the workspaces a Berry lock knows, `.` for the root; `None` for v1, which does not say.
@@ -101,12 +124,16 @@ impl<'t> YarnLock<'t> {
 }
 
 impl YarnEntry<'_> {
+    /// The locator; none in v1, where a URL can hold an `@` as well, after a colon.
+    pub fn locator(&self) -> Option<Locator<'_>> {
+        Locator::parse(&self.resolution).filter(|locator| !locator.name.contains(':'))
+    }
+
     /// The package's own name: the locator's in Berry, the first descriptor's in v1 (seeing through an alias).
     pub fn name(&self) -> &str {
-        match split_name(&self.resolution) {
-            // A URL can hold an `@` as well, after a colon.
-            Some((name, _)) if !name.contains(':') => name,
-            _ => self.descriptors.first().map_or("", |first| {
+        match self.locator() {
+            Some(locator) => locator.name,
+            None => self.descriptors.first().map_or("", |first| {
                 first.range.strip_prefix("npm:").and_then(split_name).map_or(first.name.as_ref(), |(name, _)| name)
             }),
         }
@@ -114,14 +141,13 @@ impl YarnEntry<'_> {
 
     /// The folder of a Berry workspace, from the root's.
     pub fn workspace_path(&self) -> Option<&str> {
-        split_name(&self.resolution)?.1.strip_prefix("workspace:")
+        self.locator()?.workspace_path()
     }
 
     /// True when the package comes from an npm registry, patched or not.
     pub fn is_from_registry(&self) -> bool {
-        match split_name(&self.resolution) {
-            Some((_, reference)) if reference.starts_with("npm:") => true,
-            Some((_, reference)) if reference.starts_with("patch:") => reference.contains("@npm%3A"),
+        match self.locator() {
+            Some(locator) if locator.is_from_registry() => true,
             _ => {
                 self.resolution.starts_with("http")
                     && self.resolution.contains("/-/")
@@ -129,23 +155,26 @@ impl YarnEntry<'_> {
             }
         }
     }
+
+    /// True when the package is made from a folder of the same tree, as those embedded in an exported plugin are.
+    pub fn is_from_folder(&self) -> bool {
+        self.descriptors.iter().any(|descriptor| locator::is_folder(&descriptor.range))
+    }
 }
 
-/// Splits `name@rest` or `@scope/name@rest` at the `@` after the name.
-pub fn split_name(text: &str) -> Option<(&str, &str)> {
-    let skip = usize::from(text.starts_with('@'));
-    let at = text.get(skip..)?.find('@')? + skip;
-    let (name, rest) = text.split_at(at);
-    (name.len() > skip).then_some((name, rest.get(1..)?))
+/// What a lock says of itself.
+struct LockHeader<'t> {
+    kind: LockKind,
+    cache_key: Option<Cow<'t, str>>,
 }
 
-fn parse(text: &[u8]) -> Result<(LockKind, Vec<YarnEntry<'_>>), SyntaxError> {
+fn parse(text: &[u8]) -> Result<(LockHeader<'_>, Vec<YarnEntry<'_>>), SyntaxError> {
     let text = scan::utf8(text)?;
-    let (kind, entries) = if is_v1(text) {
-        (LockKind::V1, v1::parse(text)?)
+    let (header, entries) = if is_v1(text) {
+        (LockHeader { kind: LockKind::V1, cache_key: None }, v1::parse(text)?)
     } else {
-        let (version, entries) = berry::parse(text)?;
-        (LockKind::Berry(version), entries)
+        let (metadata, entries) = berry::parse(text)?;
+        (LockHeader { kind: LockKind::Berry(metadata.version), cache_key: metadata.cache_key }, entries)
     };
     let mut seen = HashSet::with_capacity(entries.len() * 2);
     for entry in &entries {
@@ -158,7 +187,7 @@ fn parse(text: &[u8]) -> Result<(LockKind, Vec<YarnEntry<'_>>), SyntaxError> {
             }
         }
     }
-    Ok((kind, entries))
+    Ok((header, entries))
 }
 
 /// Yarn's own rule: the comment that v1 writes, among the comments at the top.

@@ -1,6 +1,6 @@
 //! Berry's `conditions`: on which platforms a package is installed at all.
 
-/// The platform plugins are exported for.
+/// A platform that packages are installed on; by default the one that arguments are computed for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Platform {
     /// Node's `process.platform`.
@@ -18,6 +18,16 @@ impl Default for Platform {
 }
 
 impl Platform {
+    /// The machine this runs on, as Node.js calls it.
+    pub fn of_machine() -> Self {
+        let cpu = match std::env::consts::ARCH {
+            "x86_64" => "x64",
+            "aarch64" => "arm64",
+            other => other,
+        };
+        Self { os: std::env::consts::OS.into(), cpu: cpu.into(), libc: "glibc".into() }
+    }
+
     /// True when `conditions` (`os=linux & (cpu=x64 | cpu=arm64)`) hold here, or make no sense.
     pub fn allows(&self, conditions: &str) -> bool {
         evaluate(conditions, &|name, value| match name {

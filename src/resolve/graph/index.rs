@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use crate::yarn::lockfile::{YarnLock, split_name};
+use crate::yarn::locator::split_name;
+use crate::yarn::lockfile::YarnLock;
 
 /// The entries of a lock by their descriptors. Every look-up is one or two of a hash map, whatever the lock.
 #[derive(Debug, Default)]

@@ -2,7 +2,7 @@
 
 use indexmap::IndexMap;
 
-use crate::yarn::lockfile::split_name;
+use crate::yarn::locator::split_name;
 
 /// The overrides, in the order of the file; the first that matches counts, as for yarn.
 #[derive(Clone, Debug, Default)]

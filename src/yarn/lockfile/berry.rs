@@ -23,10 +23,16 @@ use crate::yarn::platform;
 /// Locks of Yarn 2.0 have version 4; what came before was never released.
 const OLDEST: u32 = 4;
 
-/// Reads the whole lock: its format version and its entries.
-pub(super) fn parse(text: &str) -> Result<(u32, Vec<YarnEntry<'_>>), SyntaxError> {
+/// The fields of `__metadata`.
+pub(super) struct Metadata<'t> {
+    pub version: u32,
+    pub cache_key: Option<Cow<'t, str>>,
+}
+
+/// Reads the whole lock.
+pub(super) fn parse(text: &str) -> Result<(Metadata<'_>, Vec<YarnEntry<'_>>), SyntaxError> {
     let mut lines = LockLines::new(text);
-    let mut version = None;
+    let mut found = None;
     let mut entries = Vec::with_capacity(text.len() / 400);
     while let Some(line) = lines.next()? {
         if line.indent != 0 {
@@ -34,16 +40,16 @@ pub(super) fn parse(text: &str) -> Result<(u32, Vec<YarnEntry<'_>>), SyntaxError
         }
         let key = key(&mut lines, line)?;
         if key == "__metadata" {
-            if version.is_some() {
+            if found.is_some() {
                 return Err(line.error(line.text, "`__metadata` is there twice"));
             }
-            version = Some(metadata(&mut lines, line)?);
+            found = Some(metadata(&mut lines, line)?);
         } else {
             entries.push(entry(&mut lines, line, key)?);
         }
     }
-    match version {
-        Some(version) => Ok((version, entries)),
+    match found {
+        Some(metadata) => Ok((metadata, entries)),
         None => Err(SyntaxError::line(1, "not a yarn.lock: no `__metadata`, and no `# yarn lockfile v1`")),
     }
 }
@@ -98,8 +104,9 @@ fn scalar<'t>(line: LockLine<'t>, value: Option<&'t str>) -> Result<Cow<'t, str>
     if after.is_empty() { Ok(word) } else { Err(line.error(after, "expected the end of the line")) }
 }
 
-fn metadata<'t>(lines: &mut LockLines<'t>, at: LockLine<'t>) -> Result<u32, SyntaxError> {
+fn metadata<'t>(lines: &mut LockLines<'t>, at: LockLine<'t>) -> Result<Metadata<'t>, SyntaxError> {
     let mut version = None;
+    let mut cache_key = None;
     while let Some(line) = lines.next_below(0)? {
         let (name, value) = field(line)?;
         if line.indent == 2 && name == "version" {
@@ -108,15 +115,19 @@ fn metadata<'t>(lines: &mut LockLines<'t>, at: LockLine<'t>) -> Result<u32, Synt
             version = Some(number.ok_or_else(|| {
                 line.error(value.unwrap_or_default(), format!("lock format {text} is not known (4 and later are)"))
             })?);
+        } else if line.indent == 2 && name == "cacheKey" {
+            cache_key = Some(scalar(line, value)?);
         }
     }
-    version.ok_or_else(|| at.error(at.text, "`__metadata` has no version"))
+    let version = version.ok_or_else(|| at.error(at.text, "`__metadata` has no version"))?;
+    Ok(Metadata { version, cache_key })
 }
 
 fn entry<'t>(lines: &mut LockLines<'t>, at: LockLine<'t>, key: Cow<'t, str>) -> Result<YarnEntry<'t>, SyntaxError> {
     let mut version = None;
     let mut resolution = None;
     let mut conditions = None;
+    let mut checksum = None;
     let mut dependencies = None;
     let mut peers = None;
     let mut optional = Vec::new();
@@ -129,6 +140,7 @@ fn entry<'t>(lines: &mut LockLines<'t>, at: LockLine<'t>, key: Cow<'t, str>) -> 
         let doubled = match name.as_ref() {
             "version" => version.replace(scalar(line, value)?).is_some(),
             "resolution" => resolution.replace(scalar(line, value)?).is_some(),
+            "checksum" => checksum.replace(scalar(line, value)?).is_some(),
             "conditions" => {
                 let text = scalar(line, value)?;
                 if !platform::is_well_formed(&text) {
@@ -166,6 +178,7 @@ fn entry<'t>(lines: &mut LockLines<'t>, at: LockLine<'t>, key: Cow<'t, str>) -> 
         version: version.ok_or_else(|| missing("version"))?,
         resolution: resolution.ok_or_else(|| missing("resolution"))?,
         integrity: None,
+        checksum,
         dependencies,
         peers,
         conditions,

@@ -110,6 +110,7 @@ fn entry<'t>(
         version: version.ok_or_else(|| at.error(at.text, "this entry has no `version`"))?,
         resolution: resolution.unwrap_or(Cow::Borrowed("")),
         integrity,
+        checksum: None,
         dependencies,
         peers: Vec::new(),
         conditions: None,
