@@ -1,10 +1,10 @@
 //! A branch, a tag or a commit, as asked for → the commit it is right now.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::AtomicBool;
 
 use crate::error::nearest::nearest;
+use crate::parallel::Workers;
 use crate::store::Store;
 use crate::store::git::{Advertised, Network, RefScope, Repository, SourceUrl};
 use crate::{Error, Result};
@@ -50,7 +50,7 @@ pub fn resolve(
     network: &Network,
     interrupt: &AtomicBool,
 ) -> Result<Resolution> {
-    let request = RequestedRef::read(requested);
+    let request = RequestedRef::parse(requested);
     let repository = store.repository(url, interrupt)?;
     if let RequestedRef::Commit(commit) = &request {
         return full_commit(&repository, commit);
@@ -73,61 +73,43 @@ pub fn resolve_many(
         by_repository.entry(url.canonical()).or_default().push(index);
     }
     let groups: Vec<Vec<usize>> = by_repository.into_values().collect();
-    let answers: Vec<Mutex<Option<Result<Resolution>>>> = requests.iter().map(|_| Mutex::new(None)).collect();
-    let next = AtomicUsize::new(0);
-    std::thread::scope(|scope| {
-        for _ in 0..jobs.clamp(1, groups.len().max(1)) {
-            scope.spawn(|| {
-                while let Some(group) = groups.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    resolve_group(store, requests, group, network, interrupt, &answers);
-                }
-            });
+    let answered = Workers::new(jobs, interrupt)
+        .map(&groups, |group| Ok(resolve_in_repository(store, requests, group, network, interrupt)));
+    let mut answers: Vec<Result<Resolution>> = requests.iter().map(|_| Err(Error::Interrupted)).collect();
+    for (group, resolutions) in groups.iter().zip(answered) {
+        for (index, resolution) in group.iter().zip(resolutions.unwrap_or_default()) {
+            answers[*index] = resolution;
         }
-    });
+    }
     answers
-        .into_iter()
-        .map(|answer| answer.into_inner().unwrap_or_else(PoisonError::into_inner).unwrap_or(Err(Error::Interrupted)))
-        .collect()
 }
 
-fn resolve_group(
+/// The requests at the indices `group`, all of one repository.
+fn resolve_in_repository(
     store: &Store,
     requests: &[(SourceUrl, String)],
     group: &[usize],
     network: &Network,
     interrupt: &AtomicBool,
-    answers: &[Mutex<Option<Result<Resolution>>>],
-) {
-    let answer = |index: usize, answer: Result<Resolution>| {
-        *answers[index].lock().unwrap_or_else(PoisonError::into_inner) = Some(answer);
-    };
-    let read: Vec<(usize, RequestedRef)> =
-        group.iter().map(|index| (*index, RequestedRef::read(&requests[*index].1))).collect();
+) -> Vec<Result<Resolution>> {
+    let wanted: Vec<RequestedRef> = group.iter().map(|index| RequestedRef::parse(&requests[*index].1)).collect();
     // The widest of what they need; none when all are full commits.
-    let scope =
-        read.iter().filter(|(_, request)| !matches!(request, RequestedRef::Commit(_))).map(|(_, r)| r.scope()).max();
-    let url = &requests[group[0]].0;
+    let scope = wanted.iter().filter(|one| !matches!(one, RequestedRef::Commit(_))).map(RequestedRef::scope).max();
+    let Some(url) = group.first().map(|index| &requests[*index].0) else { return Vec::new() };
     let listed = store.repository(url, interrupt).and_then(|repository| {
         let refs = scope.map(|scope| repository.list(scope, network, interrupt)).transpose()?;
-        Ok((repository, refs.map(|refs| Refs { url: url.clone(), refs })))
+        Ok((repository, Refs { url: url.clone(), refs: refs.unwrap_or_default() }))
     });
-    for (index, request) in read {
-        answer(
-            index,
-            match (&listed, &request) {
-                (Err(error), _) => Err(again(error)),
-                (Ok((repository, _)), RequestedRef::Commit(commit)) => full_commit(repository, commit),
-                (Ok((repository, Some(refs))), _) => {
-                    refs.find(&request, Some(&RefLookup { repository, network, interrupt }))
-                }
-                (Ok((_, None)), _) => Err(Error::Interrupted),
-            },
-        );
-    }
+    let resolve = |request: &RequestedRef| match (&listed, request) {
+        (Err(error), _) => Err(repeated(error)),
+        (Ok((repository, _)), RequestedRef::Commit(commit)) => full_commit(repository, commit),
+        (Ok((repository, refs)), _) => refs.find(request, Some(&RefLookup { repository, network, interrupt })),
+    };
+    wanted.iter().map(resolve).collect()
 }
 
 /// The error of a repository, once for each workspace in it.
-fn again(error: &Error) -> Error {
+fn repeated(error: &Error) -> Error {
     let hint = error.hint().unwrap_or_default();
     match error {
         Error::Interrupted => Error::Interrupted,
@@ -167,7 +149,7 @@ enum RequestedRef {
 }
 
 impl RequestedRef {
-    fn read(requested: &str) -> Self {
+    fn parse(requested: &str) -> Self {
         let requested = requested.trim();
         let is_hex = !requested.is_empty() && requested.bytes().all(|byte| byte.is_ascii_hexdigit());
         match requested {
@@ -216,10 +198,10 @@ impl Refs {
     /// A name that is both branch and tag is the branch, as for `git clone --branch` and `git checkout`, and the
     /// resolution says so.
     pub fn resolve(&self, requested: &str) -> Result<Resolution> {
-        self.find(&RequestedRef::read(requested), None)
+        self.find(&RequestedRef::parse(requested), None)
     }
 
-    fn find(&self, request: &RequestedRef, asked: Option<&RefLookup<'_>>) -> Result<Resolution> {
+    fn find(&self, request: &RequestedRef, lookup: Option<&RefLookup<'_>>) -> Result<Resolution> {
         if self.refs.is_empty() && !matches!(request, RequestedRef::Commit(_)) {
             return Err(Error::usage(format!("the repository `{}` is empty", self.url), "push a commit to it first"));
         }
@@ -252,20 +234,20 @@ impl Refs {
                     // `heads/main` and `tags/v1`, as git reads them.
                     (None, None) => match found(&format!("refs/{name}")) {
                         Some(found) => Ok(resolved(found, None)),
-                        None => self.find_short(request, name, asked),
+                        None => self.find_short(request, name, lookup),
                     },
                 }
             }
         }
     }
 
-    fn find_short(&self, request: &RequestedRef, name: &str, asked: Option<&RefLookup<'_>>) -> Result<Resolution> {
+    fn find_short(&self, request: &RequestedRef, name: &str, lookup: Option<&RefLookup<'_>>) -> Result<Resolution> {
         let Some(prefix) = request.prefix() else { return Err(self.unknown(name)) };
         let is_remote = self.url.local_path().is_none();
         let advertised = || self.refs.iter().map(commit_of).filter(|commit| commit.starts_with(&prefix));
         let mut commits: Vec<String> = advertised().map(str::to_owned).collect();
         let mut knows_all = false;
-        if let Some(RefLookup { repository, network, interrupt }) = asked
+        if let Some(RefLookup { repository, network, interrupt }) = lookup
             && (commits.is_empty() || !is_remote)
             && let Some(found) = repository.commits_with_prefix(&prefix, network, interrupt)?
         {
@@ -323,101 +305,4 @@ fn list(names: &[String]) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::path::Path;
-
-    fn id(digit: char) -> String {
-        digit.to_string().repeat(40)
-    }
-
-    fn found(name: &str, digit: char) -> Advertised {
-        Advertised { name: name.to_owned(), target: id(digit), peeled: None, symbolic: None }
-    }
-
-    fn refs() -> Refs {
-        Refs {
-            url: SourceUrl::parse("https://example.com/a/b", Path::new("/")).unwrap(),
-            refs: vec![
-                Advertised { symbolic: Some("refs/heads/main".to_owned()), ..found("HEAD", '1') },
-                found("refs/heads/main", '1'),
-                found("refs/heads/release-1.9", '2'),
-                found("refs/heads/both", '3'),
-                Advertised { peeled: Some(id('4')), ..found("refs/tags/v6.13.0", '5') },
-                found("refs/tags/v6.13.1", '6'),
-                found("refs/tags/both", '7'),
-                found("refs/pull/12/head", '8'),
-                found("refs/heads/abcdef1", '9'),
-            ],
-        }
-    }
-
-    #[track_caller]
-    fn resolved(requested: &str) -> (String, Option<String>) {
-        let resolution = refs().resolve(requested).unwrap();
-        assert_eq!(resolution.warning, None);
-        (resolution.commit, resolution.name)
-    }
-
-    #[test]
-    fn each_kind_of_request() {
-        let named = |digit, name: &str| (id(digit), Some(name.to_owned()));
-        assert_eq!(resolved(""), named('1', "refs/heads/main"));
-        assert_eq!(resolved("HEAD"), named('1', "refs/heads/main"));
-        assert_eq!(resolved("release-1.9"), named('2', "refs/heads/release-1.9"));
-        assert_eq!(resolved("v6.13.0"), named('4', "refs/tags/v6.13.0"), "an annotated tag is its commit");
-        assert_eq!(resolved("tags/both"), named('7', "refs/tags/both"));
-        assert_eq!(resolved("refs/pull/12/head"), named('8', "refs/pull/12/head"));
-        assert_eq!(resolved("abcdef1"), named('9', "refs/heads/abcdef1"), "a branch wins over a short commit");
-        assert_eq!(resolved(&id('A')), (id('a'), None));
-        assert_eq!(resolved("88888888"), (id('8'), None));
-    }
-
-    #[test]
-    fn a_branch_and_tag_of_one_name_is_the_branch_with_a_warning() {
-        let both = refs().resolve("both").unwrap();
-        assert_eq!(both.commit, id('3'));
-        assert_eq!(
-            both.warning.unwrap(),
-            "`both` is a branch and a tag of `https://example.com/a/b`; the branch is used: write `refs/tags/both` for the tag"
-        );
-    }
-
-    #[test]
-    fn an_unknown_ref_names_the_nearest() {
-        let error = refs().resolve("v6.31.0").unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "the repository `https://example.com/a/b` has no branch, tag or commit `v6.31.0`"
-        );
-        assert_eq!(error.hint().unwrap(), "the nearest it has: `v6.13.0`, `v6.13.1`, `abcdef1`");
-        let near = |name: &str| refs().resolve(name).unwrap_err().hint().unwrap();
-        assert!(near("origin/main").starts_with("the nearest it has: `main`"), "{}", near("origin/main"));
-        assert!(near("6.13.0").starts_with("the nearest it has: `v6.13.0`"));
-        assert!(near("refs/heads/mian").starts_with("the nearest it has: `main`"));
-    }
-
-    #[test]
-    fn short_commits_must_be_advertised_and_one() {
-        let error = refs().resolve("0123456").unwrap_err();
-        assert_eq!(
-            error.hint().unwrap(),
-            "give all 40 digits of the commit: finding it by fewer would take the whole history"
-        );
-        let mut two = refs();
-        two.refs.push(Advertised { target: format!("{}0", "8".repeat(39)), ..found("refs/pull/13/head", '8') });
-        let error = two.resolve("8888888").unwrap_err().to_string();
-        assert!(error.starts_with("`8888888` stands for 2 commits of `https://example.com/a/b`: "), "{error}");
-    }
-
-    #[test]
-    fn an_empty_repository_says_so() {
-        let empty = Refs { refs: Vec::new(), ..refs() };
-        for requested in ["", "main"] {
-            assert_eq!(
-                empty.resolve(requested).unwrap_err().to_string(),
-                "the repository `https://example.com/a/b` is empty"
-            );
-        }
-    }
-}
+mod tests;
