@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use serde_yaml::Value;
+use yaml_serde::Value;
 
 use super::export::Exported;
 use super::report::Output;
@@ -142,7 +142,7 @@ pub fn write(
         closure: exported.closure.as_deref().map(text),
         files: FileList::of(&exported.entries)?.to_text(),
         timed: super::verdict::timed(&exported.entries)?,
-        config: own.and_then(|value| serde_yaml::to_string(&value).ok()),
+        config: own.and_then(|value| yaml_serde::to_string(&value).ok()),
     };
     let inputs = inputs::digest(&shared.lock, workspace, plugin, record.closure.as_ref().map(Sha256::of));
     let facts = facts(workspace, plugin, inputs);
@@ -242,11 +242,11 @@ fn plugin_config(
 ) -> Result<Option<Value>> {
     let wanted = super::tree::join(&plugin.path, "app-config.dynamic.yaml");
     let Some(input) = workspace.input.iter().find(|input| Path::new(&input.path) == wanted) else {
-        return Ok(record.config.as_deref().and_then(|text| serde_yaml::from_str(text).ok()));
+        return Ok(record.config.as_deref().and_then(|text| yaml_serde::from_str(text).ok()));
     };
     let bytes = read_input(&shared.options.config_dir.join(&workspace.dir), input)?;
     atomic_file(&folder.join(format!("{file_name}.app-config.dynamic.yaml")), &bytes)?;
-    let value = serde_yaml::from_slice::<Value>(&bytes).ok().filter(Value::is_mapping);
+    let value = yaml_serde::from_slice::<Value>(&bytes).ok().filter(Value::is_mapping);
     // The file may hold only the plugin's part, or wrap it as RHDH's own examples do.
     let inner = value.as_ref().and_then(|value| value.get("plugins")?.get(0)?.get("pluginConfig")).cloned();
     Ok(inner.or(value))

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use serde::Serialize;
-use serde_yaml::Value;
+use yaml_serde::Value;
 
 use crate::lock::Integrity;
 
@@ -33,7 +33,7 @@ pub const CONFIG_FILES: [&str; 3] =
 pub fn own_config(folder: &Path) -> Option<Value> {
     CONFIG_FILES.iter().find_map(|name| {
         let bytes = std::fs::read(folder.join(name)).ok()?;
-        serde_yaml::from_slice(&bytes).ok().filter(Value::is_mapping)
+        yaml_serde::from_slice(&bytes).ok().filter(Value::is_mapping)
     })
 }
 
@@ -46,7 +46,7 @@ pub fn render(entries: &[DynamicPlugin], failed: &[String]) -> String {
     struct PluginsYaml<'a> {
         plugins: &'a [DynamicPlugin],
     }
-    let list = serde_yaml::to_string(&PluginsYaml { plugins: entries }).expect("entries are plain data");
+    let list = yaml_serde::to_string(&PluginsYaml { plugins: entries }).expect("entries are plain data");
     let failed: String = failed
         .iter()
         .fold(String::new(), |text, plugin| text + "# Not in this list, since it failed: " + plugin + "\n");
@@ -68,5 +68,48 @@ mod tests {
         let failed = ["`plugins/b` of workspace `todo`".to_owned()];
         let note = "# Not in this list, since it failed: `plugins/b` of workspace `todo`\n";
         assert_eq!(render(&[entry], &failed), format!("{head}{note}{list}"));
+    }
+
+    #[test]
+    fn a_configuration_keeps_its_order_texts_and_types() {
+        let config = "b: true\nt: 'true'\non: 'on'\nn: '5'\nf: 1.50\nnull: ~\ne: ''\ncolon: 'a: b'\nport: ':80'\n\
+                      at: '@x'\nm: {}\nl: []\nlines: \"a\\nb\\n\"\nlong: '${VERY} LONG TEXT, LONGER THAN EIGHTY CHARACTERS, \
+                      WHICH IS NOT FOLDED INTO SEVERAL LINES'\nlist:\n  - [1, [x]]\n  - k: v\n    w: é\n1: one\n";
+        let config = yaml_serde::from_str(config).unwrap();
+        let entry = DynamicPlugin {
+            package: "oci://h/a@sha256:0!a".into(),
+            integrity: None,
+            disabled: true,
+            plugin_config: Some(config),
+        };
+        let text = render(&[entry], &[]);
+        insta::assert_snapshot!(text.split_once('\n').unwrap().1, @r"
+        plugins:
+        - package: oci://h/a@sha256:0!a
+          disabled: true
+          pluginConfig:
+            b: true
+            t: 'true'
+            on: on
+            n: '5'
+            f: 1.5
+            null: null
+            e: ''
+            colon: 'a: b'
+            port: :80
+            at: '@x'
+            m: {}
+            l: []
+            lines: |
+              a
+              b
+            long: ${VERY} LONG TEXT, LONGER THAN EIGHTY CHARACTERS, WHICH IS NOT FOLDED INTO SEVERAL LINES
+            list:
+            - - 1
+              - - x
+            - k: v
+              w: é
+            1: one
+        ");
     }
 }

@@ -95,7 +95,7 @@ fn entry(text: &str, span: &scan::EntrySpan, file: &Path) -> Result<ListedPlugin
         let what = format!("an entry of more than {ENTRY_LIMIT} bytes");
         return Err(Error::config(place(), what, HINT));
     }
-    let (key, value) = match serde_yaml::from_str::<OneEntry>(&text[span.entry.clone()]) {
+    let (key, value) = match yaml_serde::from_str::<OneEntry>(&text[span.entry.clone()]) {
         Ok(OneEntry(key, value)) => (key, value),
         Err(e) => {
             let at = match e.location() {

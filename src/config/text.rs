@@ -55,8 +55,8 @@ pub fn yaml_map(path: &Path, text: &str) -> Result<()> {
     if let Some(line) = nested_too_deep(text) {
         return Err(Error::config(Place::line(path, line), "brackets nested too deep", hint));
     }
-    let (place, what) = match serde_yaml::from_str::<serde_yaml::Value>(text) {
-        Ok(serde_yaml::Value::Mapping(_) | serde_yaml::Value::Null) => return Ok(()),
+    let (place, what) = match yaml_serde::from_str::<yaml_serde::Value>(text) {
+        Ok(yaml_serde::Value::Mapping(_) | yaml_serde::Value::Null) => return Ok(()),
         Ok(_) => (Place::file(path), "is not a YAML map".to_owned()),
         Err(e) => {
             let place = e.location().map_or_else(|| Place::file(path), |at| Place::at(path, at.line(), at.column()));
@@ -85,7 +85,7 @@ fn nested_too_deep(text: &str) -> Option<usize> {
 }
 
 /// The message of a YAML error without the positions in it, which are given as a [`Place`].
-pub fn yaml_message(error: &serde_yaml::Error) -> String {
+pub fn yaml_message(error: &yaml_serde::Error) -> String {
     let message = error.to_string();
     let mut out = String::new();
     let mut rest = message.as_str();
@@ -142,6 +142,19 @@ mod tests {
         assert_eq!(
             check("a: 1\nb: c: d\n"),
             Err("a.yaml:2:5: mapping values are not allowed in this context".to_owned())
+        );
+        assert_eq!(
+            check("a: \"x\n"),
+            Err("a.yaml:2:1: found unexpected end of stream, while scanning a quoted scalar".to_owned())
+        );
+        assert_eq!(
+            check("a:\n  - é: [1, 2\n"),
+            Err("a.yaml:3:1: did not find expected ',' or ']', while parsing a flow sequence".to_owned())
+        );
+        assert_eq!(check("é: *x\n"), Err("a.yaml:1:4: unknown anchor".to_owned()));
+        assert_eq!(
+            check("a: @x\n"),
+            Err("a.yaml:1:4: found character that cannot start any token, while scanning for the next token".to_owned())
         );
         assert_eq!(check("a: 1\na: 2\n"), Err("a.yaml:1:1: duplicate entry with key \"a\"".to_owned()));
         let bomb = "a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b]\n\

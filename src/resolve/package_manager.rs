@@ -72,7 +72,7 @@ pub fn requested_yarn(files: &Files, workspace: &str, lockfile: &[u8], name: &st
 fn committed(files: &Files, folder: &str, name: &str) -> Result<Option<YarnRequest>> {
     let rc_path = at(folder, ".yarnrc.yml");
     let Some(bytes) = files.read(&rc_path)? else { return Ok(None) };
-    let rc: Rc = serde_yaml::from_slice(&bytes).map_err(|e| {
+    let rc: Rc = yaml_serde::from_slice(&bytes).map_err(|e| {
         Error::config(
             Place { path: format!("{name}: {rc_path}").into(), line: e.location().map(|at| at.line()), column: None },
             format!("is not understood: {e}"),

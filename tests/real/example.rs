@@ -232,7 +232,7 @@ fn backend_loads(example: &Example, output: &Path) {
 /// `dynamic-plugins.yaml` and `build-report.json` say what lies beside them.
 fn results_are_described(output: &Path, lock: &Lock) {
     let yaml = fs::read_to_string(output.join("dynamic-plugins.yaml")).unwrap();
-    let yaml: Value = serde_yaml::from_str(&yaml).unwrap();
+    let yaml: Value = yaml_serde::from_str(&yaml).unwrap();
     let plugins = yaml["plugins"].as_array().unwrap();
     assert_eq!(plugins.len(), 2);
     for plugin in plugins {

@@ -209,7 +209,7 @@ proptest! {
         let Ok(list) = parse(&text) else { return Ok(()) };
         // What is read is what a YAML parser makes of the whole text. Lines with nothing but tabs are empty for us.
         let yaml: Vec<_> = text.split('\n').map(|line| if line.trim().is_empty() { "" } else { line }).collect();
-        let whole: indexmap::IndexMap<String, Option<String>> = match serde_yaml::from_str(&yaml.join("\n")) {
+        let whole: indexmap::IndexMap<String, Option<String>> = match yaml_serde::from_str(&yaml.join("\n")) {
             Ok(Some(map)) => map,
             Ok(None) => indexmap::IndexMap::new(),
             Err(e) => return Err(TestCaseError::fail(format!("{text:?}: {e}"))),

@@ -262,7 +262,7 @@ pub fn check_linker(kind: LockKind, yarnrc: &[(&std::path::Path, &[u8])]) -> Res
         if text.iter().all(u8::is_ascii_whitespace) {
             continue;
         }
-        let parsed: Option<Yarnrc> = serde_yaml::from_slice(text).map_err(|error| {
+        let parsed: Option<Yarnrc> = yaml_serde::from_slice(text).map_err(|error| {
             let place = error
                 .location()
                 .map_or_else(|| Place::file(*path), |location| Place::at(*path, location.line(), location.column()));
