@@ -57,7 +57,7 @@ struct Cli {
     #[command(flatten)]
     global: GlobalArgs,
     /// Print factory's version and what is used when nothing else is asked for
-    #[arg(short = 'v', long, short_alias = 'V', action = ArgAction::Version)]
+    #[arg(short = 'v', long, short_alias = 'V', action = ArgAction::Version, help_heading = None::<&str>)]
     version: Option<bool>,
 }
 
@@ -121,7 +121,7 @@ pub struct GlobalArgs {
 
 /// The command line. A variable that is empty is as if it were not set, and flags are set by `1` and `yes` too: both come
 /// from CI systems, where a variable cannot be left out.
-fn command() -> clap::Command {
+pub fn command() -> clap::Command {
     let lenient = |arg: clap::Arg| {
         let empty = arg.get_env().and_then(std::env::var_os).is_some_and(|value| value.is_empty());
         // Their values may hold a password, and `--help` ends up in logs.

@@ -28,6 +28,7 @@ pub const WORKSPACE: &[Variable] = &[
     variable("REGISTRY_AUTH_FILE", "", "", "credentials file, read only; wins over user name and password"),
     variable("REGISTRY_INSECURE", "false", "", "`true`: plain HTTP and unchecked certificates"),
     variable("NODE_VERSION", "", "", "Node.js that builds; by default the one RHDH runs"),
+    variable("NPM_VERSION", "", "", "npm that installs rhdh-cli and selects the files of packages; by default 11"),
     variable("RHDH_VERSION", "", "", "RHDH release the plugins are for: `1.9`, `1.9.8` or a commit"),
     variable("RHDH_REPO", "", "", "RHDH's repository, or a mirror of it"),
 ];
