@@ -5,12 +5,12 @@
 mod architecture;
 mod build_args;
 mod diff;
+mod docs;
 mod errors;
 mod flipped;
 mod git_local;
 mod git_remote;
 mod original;
-mod readme;
 mod resolve;
 mod sbom;
 mod schema;
