@@ -12,6 +12,7 @@ pub mod model;
 pub mod stale;
 pub mod text;
 
+pub use arguments::Argument;
 pub use check::{is_commit, is_package_name, is_relative};
 pub use digest::{Integrity, Sha256};
 pub use model::{

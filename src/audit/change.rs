@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::release::Release;
 use super::step::VersionStep;
-use crate::lock::{ArgsFrom, Integrity, Role, Sha256};
+use crate::lock::{ArgsFrom, Argument, Integrity, Role, Sha256};
 
 /// The format of the JSON.
 pub const VERSION: u32 = 1;
@@ -559,7 +559,7 @@ pub enum FileChange {
 #[serde(rename_all = "kebab-case")]
 pub struct ExplainedArgument {
     /// `--flag value`
-    pub argument: String,
+    pub argument: Argument,
     /// Why it was there, or is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,

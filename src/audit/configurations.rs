@@ -11,8 +11,7 @@ use super::companions::Companions;
 use super::release::{Release, ReleasePlugin, ReleaseWorkspace};
 use crate::config::{self, Config, ConfigOptions, Env};
 use crate::error::Result;
-use crate::lock::arguments::elements;
-use crate::lock::{ArgsFrom, is_commit};
+use crate::lock::{ArgsFrom, Argument, is_commit};
 use crate::resolve::{self, ConfiguredTools};
 
 /// Reads a configuration directory. The machine's own environment is left out, so that all see the same.
@@ -76,14 +75,14 @@ fn workspace(read: &config::WorkspaceConfig, asked: &ConfiguredTools) -> Release
     }
 }
 
-fn plugin(path: &str, args: &[String]) -> ReleasePlugin {
-    let argument = |argument| ExplainedArgument { argument, why: None, because: None };
+fn plugin(path: &str, args: &[Argument]) -> ReleasePlugin {
+    let argument = |argument: &Argument| ExplainedArgument { argument: argument.clone(), why: None, because: None };
     ReleasePlugin {
         path: path.to_owned(),
         package: None,
         version: None,
         role: None,
-        arguments: elements(args).into_iter().map(argument).collect(),
+        arguments: args.iter().map(argument).collect(),
         origin: ArgsFrom::PluginsList,
         sealed: None,
     }

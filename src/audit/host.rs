@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::change::{Affected, HostCounts, HostMoves, PackageChange, PackageMove, PluginPlace, Tie};
 use super::step::{VersionStep, package_change};
+use crate::lock::Argument;
 use crate::resolve::host::HostLock;
 
 /// Modules that frontend plugins take from the host without saying so: the singletons that rhdh-cli shares
@@ -55,10 +56,9 @@ pub struct HostChanges {
 }
 
 /// `--embed-package X`, `--shared-package X` or `--shared-package !X`: what a plugin brings, takes or refuses.
-pub fn tie_of(argument: &str) -> Option<(Tie, &str)> {
-    let (flag, value) = argument.split_once(' ')?;
-    let value = value.trim_matches(['\'', '"']);
-    match flag {
+pub fn tie_of(argument: &Argument) -> Option<(Tie, &str)> {
+    let value = argument.values.first()?.as_str();
+    match argument.flag.as_str() {
         "--embed-package" => Some((Tie::Embeds, value)),
         "--shared-package" => match value.strip_prefix('!') {
             Some(refused) => Some((Tie::Embeds, refused)),
@@ -191,11 +191,11 @@ mod tests {
 
     #[test]
     fn arguments_tie_a_plugin_to_packages() {
-        assert_eq!(tie_of("--embed-package @x/y"), Some((Tie::Embeds, "@x/y")));
-        assert_eq!(tie_of("--shared-package !@x/y"), Some((Tie::Embeds, "@x/y")));
-        assert_eq!(tie_of("--shared-package '!@x/y'"), Some((Tie::Embeds, "@x/y")));
-        assert_eq!(tie_of("--shared-package isolated-vm"), Some((Tie::Shares, "isolated-vm")));
-        assert_eq!(tie_of("--suppress-native-package x"), None);
-        assert_eq!(tie_of("--no-build"), None);
+        assert_eq!(tie_of(&"--embed-package @x/y".parse().unwrap()), Some((Tie::Embeds, "@x/y")));
+        assert_eq!(tie_of(&"--shared-package !@x/y".parse().unwrap()), Some((Tie::Embeds, "@x/y")));
+        assert_eq!(tie_of(&"--shared-package '!@x/y'".parse().unwrap()), Some((Tie::Embeds, "@x/y")));
+        assert_eq!(tie_of(&"--shared-package isolated-vm".parse().unwrap()), Some((Tie::Shares, "isolated-vm")));
+        assert_eq!(tie_of(&"--suppress-native-package x".parse().unwrap()), None);
+        assert_eq!(tie_of(&"--no-build".parse().unwrap()), None);
     }
 }

@@ -380,7 +380,7 @@ fn argument_lines(argument: &ExplainedArgument, mark: Option<Mark>, before: &str
     if !before.is_empty() {
         spans.push(text(before));
     }
-    spans.push(name(argument.argument.clone()));
+    spans.push(name(argument.argument.to_string()));
     let mut lines = vec![PhraseLine { mark, below: false, spans }];
     let removed = mark == Some(Mark::Removed);
     let why = match (&argument.because, &argument.why) {

@@ -165,7 +165,7 @@ fn workspace(lock: &Lock, locked: &lock::Workspace, folder: Option<&Path>) -> Re
 fn plugin(locked: &lock::Plugin) -> ReleasePlugin {
     // A lock whose reasons do not fit its arguments is still readable; no reason is better than a wrong one.
     let why = |index: usize| locked.why.get(index).filter(|_| locked.why.len() == locked.args.len()).cloned();
-    let argument = |(index, argument): (usize, &String)| ExplainedArgument {
+    let argument = |(index, argument): (usize, &lock::Argument)| ExplainedArgument {
         argument: argument.clone(),
         why: why(index),
         because: None,

@@ -11,6 +11,7 @@ use super::tree::{SCALPRUM, join};
 use crate::error::{Error, Place, Result};
 use crate::image::{Content, PackageFile, PackageFiles, mf_types};
 use crate::interrupt::Interrupt;
+use crate::lock::arguments::words;
 use crate::lock::text::COMPANION;
 use crate::lock::{Plugin, Sha256, Workspace};
 use crate::sandbox::child::{Log, Run, run};
@@ -118,10 +119,7 @@ impl Export<'_> {
 
     async fn export(&self, folder: &Path) -> Result<()> {
         let mut args = vec![self.programs.cli.to_string_lossy().into_owned(), "plugin".into(), "export".into()];
-        for arg in &self.plugin.args {
-            // One element is one flag with its values, split as a shell would; checked when the lock was read.
-            args.extend(shlex::split(arg).unwrap_or_default());
-        }
+        args.extend(words(&self.plugin.args));
         if !self.plugin.role.is_backend() && folder.join(SCALPRUM).is_file() {
             args.extend(["--scalprum-config".into(), SCALPRUM.into()]);
         }

@@ -114,7 +114,7 @@ mod tests {
     use super::super::seal::files_path;
     use super::*;
     use crate::image::{Content, PackageFile, PackageFiles};
-    use crate::lock::Lock;
+    use crate::lock::{Argument, Lock};
     use crate::sandbox::root::Isolation;
     use crate::store::Store;
     use crate::ui::Ui;
@@ -265,7 +265,7 @@ mod tests {
 
         // Other inputs.
         let mut moved = sealed.clone();
-        moved.workspace[0].plugin[PLUGIN].args.push("--embed-package x".into());
+        moved.workspace[0].plugin[PLUGIN].args.push(Argument::new("--embed-package", "x"));
         assert!(taken(&shared(dir.path(), moved, "moved")).is_none());
     }
 

@@ -7,8 +7,7 @@ use super::resolve::{failures, stale_reasons};
 use super::session::Session;
 use crate::config::{Config, WorkspaceConfig};
 use crate::error::{Error, Result};
-use crate::lock::arguments::elements;
-use crate::lock::{Lock, Plugin};
+use crate::lock::{Argument, Lock, Plugin};
 use crate::tools::pin::ToolRequests;
 use crate::ui::{self, count};
 
@@ -83,7 +82,7 @@ fn source(workspace: &WorkspaceConfig) -> String {
 
 /// The plugins of a list, or of the lock where there is no list; none when neither says.
 fn list_of(workspace: &WorkspaceConfig, locked: Option<&[Plugin]>) -> Option<Vec<String>> {
-    let entry = |path: &str, args: &[String]| {
+    let entry = |path: &str, args: &[Argument]| {
         let mut line = format!("  {path}");
         for arg in args {
             let _ = write!(line, " {arg}");
@@ -92,7 +91,7 @@ fn list_of(workspace: &WorkspaceConfig, locked: Option<&[Plugin]>) -> Option<Vec
     };
     match (locked, &workspace.list) {
         (Some(locked), _) => Some(locked.iter().map(|plugin| entry(&plugin.path, &plugin.args)).collect()),
-        (None, Some(list)) => Some(list.entries.iter().map(|one| entry(&one.path, &elements(&one.args))).collect()),
+        (None, Some(list)) => Some(list.entries.iter().map(|one| entry(&one.path, &one.args)).collect()),
         (None, None) => None,
     }
 }

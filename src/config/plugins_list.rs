@@ -14,6 +14,8 @@ use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
 
 use super::{path, text};
 use crate::error::Place;
+use crate::lock::Argument;
+use crate::lock::arguments::ArgumentError;
 use crate::{Error, Result};
 
 mod edit;
@@ -44,8 +46,8 @@ pub struct PluginsList {
 pub struct ListedPlugin {
     /// The plugin's folder from the workspace in its normal form; `.` for the workspace itself.
     pub path: String,
-    /// The arguments, split as a shell would: `--shared-package '!x'` is two of them, the second `!x`.
-    pub args: Vec<String>,
+    /// The arguments, split as a shell would: the value of `--shared-package '!x'` is `!x`.
+    pub args: Vec<Argument>,
     /// The arguments as written, without the quotes of YAML; `None` when there are none.
     pub raw: Option<String>,
     /// 1-based line of the path.
@@ -110,15 +112,15 @@ fn entry(text: &str, span: &scan::EntrySpan, file: &Path) -> Result<ListedPlugin
     let raw = value.map(|raw| raw.trim().to_owned()).filter(|raw| !raw.is_empty());
     let args = match &raw {
         None => Vec::new(),
-        Some(raw) if raw.contains('\0') => {
-            return Err(Error::config(place(), format!("the arguments of `{path}` have a NUL in them"), HINT));
-        }
-        Some(raw) => shlex::split(raw).ok_or_else(|| {
-            Error::config(
+        Some(raw) => Argument::from_line(raw).map_err(|e| match e {
+            ArgumentError::OpenQuote => Error::config(
                 place(),
                 format!("the arguments of `{path}` have a quote that is not closed, or end in a backslash"),
                 "arguments are split as a shell does: close the quote, or put a backslash before it",
-            )
+            ),
+            ArgumentError::Nul | ArgumentError::Empty => {
+                Error::config(place(), format!("the arguments of `{path}` have a NUL in them"), HINT)
+            }
         })?,
     };
     Ok(ListedPlugin { path, args, raw, line: span.line })

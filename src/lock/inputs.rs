@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Input, Lock, Plugin, Sha256, Source, Tools, Workspace};
+use super::{Argument, Input, Lock, Plugin, Sha256, Source, Tools, Workspace};
 
 /// What goes in, in one canonical text. Digests that a build found out are left out: they are outputs.
 #[derive(Serialize)]
@@ -11,7 +11,7 @@ struct DigestedInputs<'a> {
     source: PinnedSource<'a>,
     input: &'a [Input],
     path: &'a str,
-    args: &'a [String],
+    args: &'a [Argument],
     closure: Option<Sha256>,
 }
 

@@ -7,6 +7,7 @@ use std::str::FromStr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::arguments::Argument;
 use super::digest::{Integrity, Sha256};
 
 /// `factory.lock`: every pin of a run.
@@ -217,9 +218,9 @@ pub struct Plugin {
     pub role: Role,
     /// Where the arguments come from.
     pub args_from: ArgsFrom,
-    /// Arguments of `rhdh-cli plugin export`, one `--flag value` an element.
+    /// Arguments of `rhdh-cli plugin export`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub args: Vec<String>,
+    pub args: Vec<Argument>,
     /// The reason of each computed argument, in the order of `args`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub why: Vec<String>,

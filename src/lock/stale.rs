@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use super::arguments::Argument;
 use super::model::{Input, Lock, Tools, Workspace};
 
 /// What the configuration asks for, in the lock's own terms.
@@ -29,8 +30,8 @@ pub struct RequestedWorkspace {
     pub local: bool,
     /// Every file the build uses.
     pub inputs: Vec<Input>,
-    /// The listed plugins with their arguments, one `--flag value` an element; none when they are discovered.
-    pub listed: Option<BTreeMap<String, Vec<String>>>,
+    /// The listed plugins with their arguments; none when they are discovered.
+    pub listed: Option<BTreeMap<String, Vec<Argument>>>,
     /// The versions asked for, of node, npm and rhdh-cli; none where any will do.
     pub node: Option<String>,
     /// npm.

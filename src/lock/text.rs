@@ -173,7 +173,7 @@ impl VisitMut for OneElementALine {
 mod tests {
     use super::*;
     use crate::lock::model::*;
-    use crate::lock::{Integrity, Sha256};
+    use crate::lock::{Argument, Integrity, Sha256};
 
     pub(crate) fn sample() -> Lock {
         let tool = |requested: &str, version: &str| Tool {
@@ -219,7 +219,8 @@ mod tests {
             ],
         };
         let mut todo = workspace("todo");
-        todo.plugin[1].args = vec!["--embed-package @x/c".into(), "--shared-package !@x/c".into()];
+        todo.plugin[1].args =
+            vec![Argument::new("--embed-package", "@x/c"), Argument::new("--shared-package", "!@x/c")];
         todo.plugin[1].why = vec!["not in the host".into(), "it is embedded".into()];
         todo.plugin[1].args_from = ArgsFrom::Computed;
         todo.plugin[1].sealed = Some(Sealed {
@@ -297,6 +298,10 @@ mod tests {
         assert_eq!(
             error_for("path = \"patches/1.patch\"", "path = \"../../etc/passwd\""),
             "factory.lock:25: `../../etc/passwd` is not a relative path without `..` (`path`)"
+        );
+        assert_eq!(
+            error_for("--embed-package @x/c", "--embed-package '@x/c"),
+            "factory.lock:67:5: the argument `--embed-package '@x/c` has a quote that is not closed, or ends in a backslash"
         );
         assert_eq!(error_for("[tools]", "[tools"), "factory.lock:5:7: unclosed table, expected `]`");
         // Of several errors the first in the text, whatever its name.

@@ -18,7 +18,7 @@ use std::fmt;
 use super::graph::{DependencyGraph, PackageJson};
 use super::host::HostLock;
 use crate::error::{Error, Place, Result};
-use crate::lock::model::Role;
+use crate::lock::{Argument, Role};
 
 pub use checks::check_linker;
 pub use diagnostic::{Diagnostic, DiagnosticKind, Severity};
@@ -157,6 +157,13 @@ impl Flag {
             Self::Share => "--shared-package",
             Self::Suppress => "--suppress-native-package",
         }
+    }
+}
+
+impl Arg {
+    /// As the lock has it.
+    pub fn argument(&self) -> Argument {
+        Argument::new(self.flag.as_str(), &self.value)
     }
 }
 

@@ -5,13 +5,15 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::build_args::{
-    self, ComputedArgs, Diagnostic, ManifestPurpose, RegistryManifests, Severity, check_linker, check_listed, compute,
+    self, Arg, ComputedArgs, Diagnostic, ManifestPurpose, RegistryManifests, Severity, check_linker, check_listed,
+    compute,
 };
 use super::graph::{DependencyGraph, Manifests, PackageJson};
 use super::host::HostLock;
 use super::source::{Files, at};
 use crate::error::{Error, Place, Result};
-use crate::lock::{ArgsFrom, Integrity, Workspace};
+use crate::lock::arguments::words;
+use crate::lock::{ArgsFrom, Argument, Integrity, Workspace};
 use crate::tools::provide::Provider;
 use crate::yarn::lockfile::YarnLock;
 use crate::yarn::platform::Platform;
@@ -70,13 +72,12 @@ impl ArgsComputation<'_> {
             let said = |diagnostic: &Diagnostic| format!("{name} {}: {diagnostic}", plugin.path);
             let listed = plugin.args_from == ArgsFrom::PluginsList && !self.generate;
             if listed {
-                let args: Vec<String> = computed.args.iter().map(ToString::to_string).collect();
+                let args: Vec<Argument> = computed.args.iter().map(Arg::argument).collect();
                 if !args.is_empty() && args == plugin.args {
                     set(plugin, &computed);
                     continue;
                 }
-                let words: Vec<String> = plugin.args.iter().filter_map(|arg| shlex::split(arg)).flatten().collect();
-                out.warnings.extend(check_listed(&words, &computed).iter().map(said));
+                out.warnings.extend(check_listed(&words(&plugin.args), &computed).iter().map(said));
                 continue;
             }
             for diagnostic in &computed.diagnostics {
@@ -159,7 +160,7 @@ fn published_integrity(document: &[u8]) -> Option<Integrity> {
 }
 
 fn set(plugin: &mut crate::lock::Plugin, computed: &ComputedArgs) {
-    plugin.args = computed.args.iter().map(ToString::to_string).collect();
+    plugin.args = computed.args.iter().map(Arg::argument).collect();
     plugin.why = computed.args.iter().map(|arg| arg.reason.to_string()).collect();
     plugin.args_from = ArgsFrom::Computed;
 }

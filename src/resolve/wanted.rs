@@ -1,7 +1,6 @@
 //! The configuration in the lock's own terms, so that a lock can be compared with it.
 
 use crate::config::{Config, WorkspaceConfig};
-use crate::lock::arguments::elements;
 use crate::lock::stale::{Requested, RequestedWorkspace};
 
 /// What the configuration asks for.
@@ -22,7 +21,7 @@ fn one(config: &Config, workspace: &WorkspaceConfig) -> RequestedWorkspace {
         listed: workspace
             .list
             .as_ref()
-            .map(|list| list.entries.iter().map(|entry| (entry.path.clone(), elements(&entry.args))).collect()),
+            .map(|list| list.entries.iter().map(|entry| (entry.path.clone(), entry.args.clone())).collect()),
         node: requests.node,
         npm: requests.npm,
         cli: requests.cli,

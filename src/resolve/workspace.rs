@@ -9,8 +9,8 @@ use super::discover::{self, DiscoveredPlugin};
 use super::source::{Files, at};
 use crate::config::{self, plugins_list};
 use crate::error::{Error, Place, Result};
-use crate::lock::arguments::elements;
-use crate::lock::{ArgsFrom, Plugin, Sha256, Source, Workspace, Yarn};
+use crate::lock::arguments::words;
+use crate::lock::{ArgsFrom, Argument, Plugin, Sha256, Source, Workspace, Yarn};
 use crate::resolve::package_manager::{self, YarnRequest};
 use crate::tools::pin::Companion;
 use crate::tools::provide::Provider;
@@ -124,7 +124,7 @@ pub fn read(
     }
     let list = match &config.list {
         None => Some((config.list_path.clone(), list_text(&workspace))),
-        Some(list) if how.generate => Some((config.list_path.clone(), list.with_args(&split_args(&workspace)))),
+        Some(list) if how.generate => Some((config.list_path.clone(), list.with_args(&arguments(&workspace)))),
         Some(_) => None,
     };
     Ok(ReadWorkspace { workspace, yarn, list: list.map(|(path, text)| (path, text.into_bytes())), warnings, errors })
@@ -138,7 +138,7 @@ fn whence(config: &config::WorkspaceConfig, commit: Option<&str>) -> String {
     }
 }
 
-fn plugin(found: &DiscoveredPlugin, args_from: ArgsFrom, args: Vec<String>) -> Plugin {
+fn plugin(found: &DiscoveredPlugin, args_from: ArgsFrom, args: Vec<Argument>) -> Plugin {
     let DiscoveredPlugin { path, name, version, role } = found.clone();
     Plugin { path, name, version, role, args_from, args, why: vec![], sealed: None }
 }
@@ -155,7 +155,7 @@ fn listed(
         .iter()
         .map(|entry| {
             if let Some(found) = found.iter().find(|found| found.path == entry.path) {
-                return Ok(plugin(found, ArgsFrom::PluginsList, elements(&entry.args)));
+                return Ok(plugin(found, ArgsFrom::PluginsList, entry.args.clone()));
             }
             let place = Place::line(&config.list_path, entry.line);
             let Some(bytes) = manifests.get(&entry.path) else {
@@ -209,15 +209,10 @@ fn backstage_version(bytes: &[u8]) -> Option<String> {
 
 /// The list of a workspace whose plugins were discovered, with the arguments of each.
 fn list_text(workspace: &Workspace) -> String {
-    let args = split_args(workspace);
+    let args = arguments(workspace);
     plugins_list::generate(args.iter().map(|(path, args)| (path.as_str(), args.as_slice())))
 }
 
-fn split_args(workspace: &Workspace) -> BTreeMap<String, Vec<String>> {
-    workspace.plugin.iter().map(|plugin| (plugin.path.clone(), words(&plugin.args))).collect()
-}
-
-/// Arguments as the CLI is given them, split as a shell would.
-fn words(args: &[String]) -> Vec<String> {
-    args.iter().filter_map(|arg| shlex::split(arg)).flatten().collect()
+fn arguments(workspace: &Workspace) -> BTreeMap<String, Vec<Argument>> {
+    workspace.plugin.iter().map(|plugin| (plugin.path.clone(), plugin.args.clone())).collect()
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use factory::audit::companions::Companions;
 use factory::audit::{self, Release};
-use factory::lock::Lock;
+use factory::lock::{Argument, Lock};
 use serde_json::Value;
 
 use harness::releases::{factory, golden, new_host, old_host, release};
@@ -260,7 +260,7 @@ fn text_from_outside_is_only_text() {
     let todo = hostile.lock.workspace.iter_mut().find(|workspace| workspace.name == "todo").unwrap();
     let evil = "<img src=x onerror=alert(1)>\u{1b}[2J`@team` [x](https://evil.example) | </code></script>";
     todo.source.requested = evil.into();
-    todo.plugin[1].args = vec![format!("--embed-package {evil}")];
+    todo.plugin[1].args = vec![Argument::new("--embed-package", evil)];
     todo.plugin[1].why = vec![evil.into()];
     todo.name = "<b>&\"'@team".into();
     todo.dir = "todo".into();
@@ -300,7 +300,7 @@ proptest::proptest! {
                 workspace.source.backstage = Some(text.clone());
                 workspace.source.repo = format!("https://github.com/a/{text}");
                 for plugin in &mut workspace.plugin {
-                    plugin.args = vec![format!("--embed-package {text}")];
+                    plugin.args = vec![Argument::new("--embed-package", &text)];
                     plugin.why = vec![text.clone()];
                 }
             }

@@ -14,7 +14,7 @@ use super::Comparison;
 use crate::build::seal::{self, FileList};
 use crate::error::Result;
 use crate::lock::inputs;
-use crate::lock::{Lock, Sealed, Tool, Tools};
+use crate::lock::{Argument, Lock, Sealed, Tool, Tools};
 
 impl Comparison<'_> {
     pub(super) fn plugin_new(&mut self, workspace: &str, plugin: &ReleasePlugin) {
@@ -91,7 +91,7 @@ impl Comparison<'_> {
     }
 
     /// What made an argument come or go, as far as the two hosts' lockfiles show it.
-    fn cause(&self, argument: &str, is_new: bool) -> Option<String> {
+    fn cause(&self, argument: &Argument, is_new: bool) -> Option<String> {
         let (tie, package) = tie_of(argument)?;
         let hosts = self.hosts?;
         let (had, has) = (hosts.old.has(package), hosts.new.has(package));

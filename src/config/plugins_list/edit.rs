@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::PluginsList;
+use crate::lock::Argument;
 
 impl PluginsList {
     /// The list's text with other arguments for the plugins named in `args`.
@@ -12,7 +13,7 @@ impl PluginsList {
     /// All the rest stays byte for byte: comments (also those behind a value), order, blank lines, line breaks, a
     /// missing line break at the end, and the lines of plugins whose arguments are already those. A path that is
     /// not in the list is ignored. A value of several lines becomes one line.
-    pub fn with_args(&self, args: &BTreeMap<String, Vec<String>>) -> String {
+    pub fn with_args(&self, args: &BTreeMap<String, Vec<Argument>>) -> String {
         let mut out = String::with_capacity(self.text.len());
         let mut done = 0;
         for (entry, span) in self.entries.iter().zip(&self.spans) {
@@ -30,7 +31,7 @@ impl PluginsList {
 }
 
 /// The text of a new list: one line per plugin, in the given order.
-pub fn generate<'a>(plugins: impl IntoIterator<Item = (&'a str, &'a [String])>) -> String {
+pub fn generate<'a>(plugins: impl IntoIterator<Item = (&'a str, &'a [Argument])>) -> String {
     let mut out = String::new();
     for (path, args) in plugins {
         out.push_str(&scalar(path));
@@ -45,7 +46,7 @@ pub fn generate<'a>(plugins: impl IntoIterator<Item = (&'a str, &'a [String])>) 
 
 /// One line of arguments that splits into `args` again. Quotes stand only where they are needed: the original hands
 /// them on as they are, so `!pkg` is written without.
-fn join(args: &[String]) -> String {
+fn join(args: &[Argument]) -> String {
     let plain = |arg: &str| {
         !arg.is_empty()
             && arg.chars().all(|c| {
@@ -53,7 +54,7 @@ fn join(args: &[String]) -> String {
             })
     };
     let mut line = String::new();
-    for arg in args {
+    for arg in args.iter().flat_map(Argument::words) {
         if !line.is_empty() {
             line.push(' ');
         }

@@ -3,6 +3,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
+use crate::lock::arguments::words;
 
 fn parse(text: &str) -> Result<PluginsList, String> {
     PluginsList::parse(text, Path::new("plugins-list.yaml")).map_err(|e| e.to_string())
@@ -13,7 +14,7 @@ fn pairs(text: &str) -> Vec<(String, Option<String>)> {
 }
 
 fn args(text: &str) -> Vec<String> {
-    parse(&format!("a: {text}")).unwrap().entries.remove(0).args
+    words(&parse(&format!("a: {text}")).unwrap().entries[0].args)
 }
 
 #[test]
@@ -70,7 +71,10 @@ fn windows_line_breaks_do_not_get_into_the_arguments() {
 
 #[test]
 fn arguments_are_split_as_a_shell_does() {
-    assert_eq!(args("--embed-package a b --no-install"), ["--embed-package", "a", "b", "--no-install"]);
+    assert_eq!(
+        args("--embed-package a b --no-install"),
+        ["--embed-package", "a", "--embed-package", "b", "--no-install"]
+    );
     assert_eq!(args("--shared-package '!x' --y \"a b\" c\\ d"), ["--shared-package", "!x", "--y", "a b", "c d"]);
     assert_eq!(args("--x $(touch /tmp/y) `z`; &"), ["--x", "$(touch", "/tmp/y)", "`z`;", "&"]);
     assert_eq!(args("''"), [""; 0]);
@@ -115,11 +119,12 @@ fn an_entry_has_a_largest_size() {
     assert_eq!(parse(&text).unwrap_err(), "plugins-list.yaml:2: an entry of more than 16384 bytes");
 }
 
+fn arguments(words: &[impl AsRef<str>]) -> Vec<Argument> {
+    Argument::from_words(&words.iter().map(|word| word.as_ref().to_owned()).collect::<Vec<_>>())
+}
+
 fn edited(text: &str, edits: &[(&str, &[&str])]) -> String {
-    let edits: BTreeMap<_, Vec<_>> = edits
-        .iter()
-        .map(|(path, args)| ((*path).to_owned(), args.iter().map(|&arg| arg.to_owned()).collect()))
-        .collect();
+    let edits: BTreeMap<_, Vec<_>> = edits.iter().map(|(path, args)| ((*path).to_owned(), arguments(args))).collect();
     parse(text).unwrap().with_args(&edits)
 }
 
@@ -149,14 +154,14 @@ fn an_edit_quotes_what_yaml_would_read_otherwise() {
         (&["it's"], "a: '''it''\\''''s'''\n"),
     ] {
         assert_eq!(edited("a:\n", &[("a", args)]), line);
-        assert_eq!(parse(line).unwrap().entries[0].args, args);
+        assert_eq!(parse(line).unwrap().entries[0].args, arguments(args));
     }
 }
 
 #[test]
 fn a_generated_list_has_a_line_per_plugin() {
-    let args = ["--embed-package", "@x/y", "--shared-package", "!z"].map(str::to_owned);
-    let text = generate([(".", &[] as &[String]), ("@scope/x", &[]), ("no", &[]), ("plugins/a", &args)]);
+    let args = arguments(&["--embed-package", "@x/y", "--shared-package", "!z"]);
+    let text = generate([(".", &[] as &[Argument]), ("@scope/x", &[]), ("no", &[]), ("plugins/a", &args)]);
     assert_eq!(text, ".:\n'@scope/x':\n'no':\nplugins/a: --embed-package @x/y --shared-package !z\n");
 }
 
@@ -228,6 +233,7 @@ proptest! {
         new in proptest::collection::vec(any::<String>().prop_map(|arg| arg.replace('\0', "")), 0..4),
     ) {
         let Ok(list) = parse(&text) else { return Ok(()) };
+        let new = arguments(&new);
         let edits = list.entries.iter().step_by(2).map(|e| (e.path.clone(), new.clone())).collect();
         let text = list.with_args(&edits);
         let again = parse(&text).map_err(TestCaseError::fail)?;
@@ -248,6 +254,7 @@ proptest! {
             0..4,
         ),
     ) {
+        let plugins: BTreeMap<_, _> = plugins.into_iter().map(|(path, words)| (path, arguments(&words))).collect();
         let text = generate(plugins.iter().map(|(path, args)| (path.as_str(), args.as_slice())));
         let list = parse(&text).map_err(TestCaseError::fail)?;
         let read: BTreeMap<_, _> = list.entries.into_iter().map(|e| (e.path, e.args)).collect();

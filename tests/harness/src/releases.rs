@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use factory::lock::text::{COMPANION, FILE_NAME, REVISION, VERSION};
 use factory::lock::{
-    ArgsFrom, Input, Integrity, Lock, Node, Plugin, Rhdh, RhdhCli, Role, Sealed, Sha256, Source, Tool, Tools,
+    ArgsFrom, Argument, Input, Integrity, Lock, Node, Plugin, Rhdh, RhdhCli, Role, Sealed, Sha256, Source, Tool, Tools,
     Workspace, Yarn, YarnFrom,
 };
 
@@ -226,7 +226,7 @@ pub fn release(is_new: bool) -> Release {
     let mut backend =
         plugin("plugins/todo-backend", "@x/plugin-todo-backend", pick("0.14.2", "1.0.0"), Role::BackendPlugin);
     backend.args =
-        vec![pick("--embed-package @x/plugin-todo-common", "--embed-package @backstage/plugin-signals-node").into()];
+        vec![Argument::new("--embed-package", pick("@x/plugin-todo-common", "@backstage/plugin-signals-node"))];
     backend.why = vec![
         pick(
             "@x/plugin-todo-common depends on @backstage/catalog-model",
@@ -307,7 +307,7 @@ pub fn release(is_new: bool) -> Release {
             "0.1.0",
             Role::BackendPluginModule,
         );
-        discussions.args = vec!["--suppress-native-package cpu-features".into()];
+        discussions.args = vec![Argument::new("--suppress-native-package", "cpu-features")];
         discussions.why = vec!["cpu-features has the marker `nan`, reached by ssh2 → cpu-features, optional".into()];
         github.plugin = vec![actions, discussions];
         all.push(github);
