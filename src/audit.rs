@@ -1,13 +1,20 @@
 //! Questions about releases: what changed between two of them and why, what is pinned and built, and what is in them.
 //!
-//! [`side`] reads OLD and NEW into a [`release`], [`compare`](mod@compare) makes one list of [`change`]s of them, and
-//! [`human`], [`markdown`], [`html`] and JSON are views of that list.
+//! OLD and NEW of a comparison are read by [`side`] into a [`Release`], from a lock ([`release`]) or a configuration
+//! ([`configurations`]), on disk or in a commit ([`revision`]) with the files beside it ([`companions`]).
+//! [`compare`](mod@compare) finds what moved ([`moves`]) and makes one [`Diff`], a list of [`Change`]s: how far versions
+//! moved ([`version_step`]), in private dependencies ([`closure`]) and in the host ([`host`]), with [`link`]s.
+//! [`phrase`] puts a change into words; [`human`], [`markdown`], [`html`] and [`json`] render the list.
+//!
+//! [`status`] says what is pinned, stale and built; [`sbom`] says what is in a release.
 
 pub mod change;
 pub mod closure;
 pub mod companions;
 pub mod compare;
 pub mod configurations;
+pub mod diff;
+mod display;
 pub mod host;
 pub mod html;
 pub mod human;
@@ -15,15 +22,17 @@ pub mod json;
 pub mod link;
 pub mod markdown;
 pub mod moves;
+mod percent_encoding;
 pub mod phrase;
 pub mod release;
 pub mod revision;
 pub mod sbom;
 pub mod side;
 pub mod status;
-pub mod step;
+pub mod version_step;
 
-pub use change::{Change, Diff};
+pub use change::Change;
 pub use compare::compare;
+pub use diff::Diff;
 pub use host::Hosts;
 pub use release::Release;

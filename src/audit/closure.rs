@@ -6,7 +6,7 @@ use std::path::Path;
 use serde::Deserialize;
 
 use super::change::{PackageChange, PackageMove};
-use super::step::{VersionStep, package_change};
+use super::version_step::VersionStep;
 use crate::error::{Error, Place, Result};
 use crate::yarn::lockfile::YarnLock;
 
@@ -74,7 +74,7 @@ pub fn changes(old: &PackageVersions, new: &PackageVersions) -> Vec<PackageChang
     let names: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
     let mut changes: Vec<PackageChange> = names
         .into_iter()
-        .filter_map(|name| package_change(name, old.get(name).unwrap_or(&none), new.get(name).unwrap_or(&none)))
+        .filter_map(|name| PackageChange::between(name, old.get(name).unwrap_or(&none), new.get(name).unwrap_or(&none)))
         .collect();
     changes.sort_by_key(|change| (change.step != Some(VersionStep::Major), rank(change.change)));
     changes

@@ -6,8 +6,9 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::change::{ExplainedArgument, Form, Pin};
+use super::change::{ExplainedArgument, Pin};
 use super::companions::Companions;
+use super::diff::Form;
 use super::release::{Release, ReleasePlugin, ReleaseWorkspace};
 use crate::config::{self, Config, ConfigOptions, Env};
 use crate::error::Result;

@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::change::{Affected, HostCounts, HostMoves, PackageChange, PackageMove, PluginPlace, Tie};
-use super::step::{VersionStep, package_change};
+use super::change::{Affected, PackageChange, PackageMove, PluginPlace, Tie};
+use super::diff::{HostCounts, HostMoves};
+use super::version_step::VersionStep;
 use crate::lock::Argument;
 use crate::resolve::host::HostLock;
 
@@ -82,7 +83,7 @@ impl Hosts {
         };
         for name in names {
             let shared = is_shared(name);
-            let change = package_change(name, &set(&self.old.versions, name), &set(&self.new.versions, name));
+            let change = PackageChange::between(name, &set(&self.old.versions, name), &set(&self.new.versions, name));
             let counts = if shared { &mut out.counts.shared } else { &mut out.counts.others };
             count(counts, change.as_ref());
             let Some(change) = change.filter(|change| shared && rank(change) < 4) else { continue };

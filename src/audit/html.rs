@@ -9,8 +9,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use sha2::Digest as _;
 
-use super::change::{Change, Diff, Form, Mark, PackageChange, Side};
-use super::human::{printable, shortened};
+use super::change::{Change, Mark, PackageChange};
+use super::diff::{Diff, Form, Side};
+use super::display::{printable, shortened};
 use super::phrase::{self, Phrase, PhraseLine, PhraseSpan};
 
 const STYLE: &str = include_str!("html/page.css");
@@ -68,16 +69,16 @@ fn head(page: &mut String, diff: &Diff) {
         side(&diff.old),
         side(&diff.new)
     );
-    for (what, said) in phrase::summary(diff) {
-        let _ = writeln!(page, "<dt>{what}</dt><dd>{}</dd>", spans(&said));
+    for (what, summary) in phrase::summary(diff) {
+        let _ = writeln!(page, "<dt>{what}</dt><dd>{}</dd>", spans(&summary));
     }
     page.push_str("</dl>\n");
 }
 
 const MARKS: [(Mark, &str); 5] = [
-    (Mark::Review, "look at this"),
-    (Mark::Added, "new"),
-    (Mark::Removed, "gone"),
+    (Mark::Review, "needs review"),
+    (Mark::Added, "added"),
+    (Mark::Removed, "removed"),
     (Mark::Changed, "changed"),
     (Mark::Same, "moved or no effect"),
 ];
@@ -88,7 +89,7 @@ fn controls(page: &mut String, diff: &Diff) {
          <input type=\"search\" id=\"search\" placeholder=\"Search…\" aria-label=\"Search workspace, plugin, package\">\n\
          <select id=\"kind\" aria-label=\"Kind of change\"><option value=\"\">every kind</option>",
     );
-    let kinds: BTreeSet<&str> = diff.changes.iter().map(|change| phrase::of(change).kind).collect();
+    let kinds: BTreeSet<&str> = diff.changes.iter().map(|change| phrase::describe(change).kind).collect();
     for kind in kinds {
         let _ = write!(page, "<option>{kind}</option>");
     }
@@ -128,7 +129,7 @@ fn table(page: &mut String, diff: &Diff) {
 }
 
 fn row(page: &mut String, change: &Change) {
-    let Phrase { kind, head, lines, packages } = phrase::of(change);
+    let Phrase { kind, head, lines, packages } = phrase::describe(change);
     let mark = change.mark;
     let look = if mark == Mark::Review { " class=\"look\"" } else { "" };
     // All workspaces first, as in the other forms.

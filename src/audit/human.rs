@@ -4,10 +4,12 @@ use std::fmt::Write as _;
 
 use anstyle::{AnsiColor, Style};
 
-use super::change::{Change, ChangeKind, Diff, Form, Mark, PackageChange, PackageMove};
+use super::change::{Change, ChangeKind, Mark, PackageChange, PackageMove};
+use super::diff::{Diff, Form};
+use super::display::{printable, shortened};
 use super::phrase::{self, Phrase, PhraseLine, PhraseSpan};
-use super::step::VersionStep;
-use crate::lock::is_commit;
+use super::version_step::VersionStep;
+use crate::ui::count;
 
 /// Columns of a line where nothing says otherwise, and at most; only what cannot be broken (an address, a command, a
 /// long name) is longer.
@@ -103,17 +105,17 @@ impl HumanPage {
             self.put(
                 2,
                 "",
-                &[PhraseSpan::Text("two configurations: refs, versions, arguments and lists, no locks".into())],
+                &[PhraseSpan::Text("two configurations: refs, versions, arguments and lists, without locks".into())],
             );
         }
-        for (what, said) in phrase::summary(diff) {
-            self.put(2, &format!("{what:<12}"), &said);
+        for (what, spans) in phrase::summary(diff) {
+            self.put(2, &format!("{what:<12}"), &spans);
         }
         if diff.changes.is_empty() {
-            self.put(2, "", &[PhraseSpan::Text("nothing changed".into())]);
+            self.put(2, "", &[PhraseSpan::Text("no changes".into())]);
             return;
         }
-        let signs = ["+ new", "- gone", "~ changed", "= moved or no effect", "! look at this"];
+        let signs = ["+ added", "- removed", "~ changed", "= moved or no effect", "! needs review"];
         let apart = if self.options.width < WIDTH { "\n  " } else { "   " };
         let legend = signs.map(|sign| self.styled(sign, DIM)).join(apart);
         let _ = writeln!(self.text, "\n  {legend}");
@@ -125,13 +127,13 @@ impl HumanPage {
         for change in changes {
             let ChangeKind::HostPackage { package, .. } = &change.what else { continue };
             let group = match (package.change, package.step) {
-                (PackageMove::Removed, _) => "gone",
-                (PackageMove::Added, _) => "new",
-                (_, Some(VersionStep::Major)) => "moved by a major",
-                _ => "moved by a minor of 0.x, which may break as a major does",
+                (PackageMove::Removed, _) => "removed",
+                (PackageMove::Added, _) => "added",
+                (_, Some(VersionStep::Major)) => "major updates",
+                _ => "minor updates of 0.x, which can break like a major",
             };
             if under.is_empty() {
-                self.heading("Packages of RHDH that plugins can share");
+                self.heading("RHDH packages that plugins can share");
             }
             if under != group {
                 under = group;
@@ -140,7 +142,7 @@ impl HumanPage {
             // The heading says how far.
             let package = PackageChange { step: None, ..package.clone() };
             self.marked(4, change.mark, &phrase::package_spans(&package));
-            self.lines(8, &phrase::of(change).lines);
+            self.lines(8, &phrase::describe(change).lines);
         }
     }
 
@@ -162,10 +164,10 @@ impl HumanPage {
 
     fn quiet(&mut self, diff: &Diff, names: &[String]) {
         let other = if diff.new.form == Form::Lock { "commit" } else { "ref" };
-        self.heading(&format!("{} only at another {other}", crate::ui::count(names.len(), "workspace")));
+        self.heading(&format!("{} with only a new {other}", count(names.len(), "workspace")));
         self.put(2, "", &[PhraseSpan::Text(names.join(", "))]);
-        let said = format!("from which {other} to which, with links: `--all`, or `-w NAME` for one");
-        self.put(2, "", &[PhraseSpan::Text(said)]);
+        let hint = format!("see the {other}s and links with `--all`, or with `-w NAME` for one workspace");
+        self.put(2, "", &[PhraseSpan::Text(hint)]);
     }
 
     fn plugin(&mut self, path: &str, changes: &[&Change]) {
@@ -174,11 +176,11 @@ impl HumanPage {
         let mut head = phrase::plugin_spans(path);
         match changes.first() {
             Some(first) if phrase::is_headline(&first.what) => {
-                let said = phrase::of(first);
+                let phrase = phrase::describe(first);
                 head.push(PhraseSpan::Text(": ".into()));
-                head.extend(said.head);
+                head.extend(phrase.head);
                 self.marked(2, first.mark, &head);
-                self.lines(6, &said.lines);
+                self.lines(6, &phrase.lines);
                 rest = &changes[1..];
             }
             _ => self.marked(2, mark, &head),
@@ -189,7 +191,7 @@ impl HumanPage {
     }
 
     fn change(&mut self, change: &Change, indent: usize) {
-        let Phrase { head, lines, packages, .. } = phrase::of(change);
+        let Phrase { head, lines, packages, .. } = phrase::describe(change);
         self.marked(indent, change.mark, &head);
         self.lines(indent + 2, &lines);
         self.packages(packages, indent + 4);
@@ -210,7 +212,7 @@ impl HumanPage {
             self.marked(indent, phrase::package_mark(package), &phrase::package_spans(package));
         }
         if shown < packages.len() {
-            let more = format!("and {} more (all with `--all`)", packages.len() - shown);
+            let more = format!("and {} more (see all with `--all`)", packages.len() - shown);
             self.put(indent + 2, "", &[PhraseSpan::Text(more)]);
         }
     }
@@ -222,13 +224,12 @@ impl HumanPage {
                 self.put(2, "", &[PhraseSpan::Text(note.clone())]);
             }
         }
-        let look = diff.changes.iter().filter(|change| change.mark == Mark::Review).count();
-        if look > 0 {
-            let one = if look == 1 { "change deserves" } else { "changes deserve" };
-            let said =
-                format!("{look} {one} a look: {}", if look == 1 { "its line has a !" } else { "their lines have a !" });
-            let said = self.styled(&said, BOLD);
-            let _ = writeln!(self.text, "\n{said}");
+        let review = diff.changes.iter().filter(|change| change.mark == Mark::Review).count();
+        if review > 0 {
+            let need = if review == 1 { "needs" } else { "need" };
+            let conclusion = format!("{} {need} review, marked with !", count(review, "change"));
+            let conclusion = self.styled(&conclusion, BOLD);
+            let _ = writeln!(self.text, "\n{conclusion}");
         }
     }
 
@@ -317,31 +318,6 @@ fn words(spans: &[PhraseSpan]) -> Vec<Word> {
         }
     }
     joined
-}
-
-/// An address with the commits in it cut to what their hosts still understand.
-pub fn shortened(link: &str) -> String {
-    let mut out = String::with_capacity(link.len());
-    let mut digits = String::new();
-    for c in link.chars().chain([' ']) {
-        if c.is_ascii_digit() || matches!(c, 'a'..='f') {
-            digits.push(c);
-            continue;
-        }
-        out.push_str(if is_commit(&digits) { &digits[..8] } else { &digits });
-        digits.clear();
-        out.push(c);
-    }
-    out.trim_end().to_owned()
-}
-
-/// Text from outside must not steer the terminal, nor show itself in another order than it has.
-pub fn printable(text: &str) -> String {
-    let steers = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{2028}' | '\u{2029}')
-    };
-    text.chars().map(|c| if steers(c) { '\u{fffd}' } else { c }).collect()
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::change::Diff;
+use super::diff::Diff;
 
 /// The JSON of a diff, with a final newline.
 ///

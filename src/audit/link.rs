@@ -4,6 +4,8 @@ use std::path::{Component, Path, PathBuf};
 
 use url::Url;
 
+use super::percent_encoding::percent_encoded;
+
 /// The page that shows what lies between two refs of a repository; none for a host whose pages are not known, for a
 /// local repository, and where a ref is the default branch without a name.
 ///
@@ -97,16 +99,7 @@ fn page(repo: &str) -> Option<(String, Forge)> {
 
 /// A ref in an address: slashes stay, as both hosts have them.
 fn escaped(reference: &str) -> String {
-    use std::fmt::Write as _;
-    let mut out = String::with_capacity(reference.len());
-    for byte in reference.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-_.~/".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            let _ = write!(out, "%{byte:02X}");
-        }
-    }
-    out
+    percent_encoded(reference, b"-_.~/")
 }
 
 #[cfg(test)]

@@ -4,8 +4,9 @@
 
 use std::fmt::Write as _;
 
-use super::change::{Change, ChangeKind, Diff, Mark, PackageChange};
-use super::human::printable;
+use super::change::{Change, ChangeKind, Mark, PackageChange};
+use super::diff::Diff;
+use super::display::printable;
 use super::phrase::{self, Phrase, PhraseLine, PhraseSpan};
 use crate::ui::count;
 
@@ -82,7 +83,7 @@ impl MarkdownPage {
                 1 => "1 more change does".to_owned(),
                 n => format!("{} do", count(n, "more change")),
             };
-            let _ = writeln!(self.text, "\n**{left} not fit here**; `factory diff --format html` shows all.");
+            let _ = writeln!(self.text, "\n**{left} not fit here**; see all with `factory diff --format html`.");
         }
         self.text
     }
@@ -90,13 +91,13 @@ impl MarkdownPage {
 
 fn head(diff: &Diff) -> String {
     let mut text = format!("# {} → {}\n\n", code(&diff.old.name), code(&diff.new.name));
-    for (what, said) in phrase::summary(diff) {
-        let _ = writeln!(text, "- **{what}**: {}", spans(&said));
+    for (what, summary) in phrase::summary(diff) {
+        let _ = writeln!(text, "- **{what}**: {}", spans(&summary));
     }
     if diff.changes.is_empty() {
-        text.push_str("\nNothing changed.\n");
+        text.push_str("\nNo changes.\n");
     } else {
-        text.push_str("\n`+` new · `-` gone · `~` changed · `=` moved or no effect · `!` look at this\n");
+        text.push_str("\n`+` added · `-` removed · `~` changed · `=` moved or no effect · `!` needs review\n");
     }
     text
 }
@@ -114,7 +115,7 @@ fn blocks(diff: &Diff) -> Vec<Block> {
         Block { open: format!("\n## {title}\n\n"), items, close: String::new() }
     };
     blocks.push(causes("For all workspaces", false));
-    blocks.push(causes("Packages of RHDH that plugins can share", true));
+    blocks.push(causes("RHDH packages that plugins can share", true));
     let rest: Vec<&Change> = diff.changes.iter().filter(|change| change.workspace.is_some()).collect();
     for (index, changes) in rest.chunk_by(|a, b| a.workspace == b.workspace).enumerate() {
         let mut block = workspace(changes[0].workspace.as_deref().unwrap_or_default(), changes);
@@ -156,10 +157,10 @@ fn plugin_item(path: &str, changes: &[&Change]) -> Item {
     let mut text = format!("- `{mark}` {}", spans(&phrase::plugin_spans(path)));
     let mut rest = changes;
     if let Some(first) = changes.first().filter(|change| phrase::is_headline(&change.what)) {
-        let said = phrase::of(first);
-        text = format!("- `{}` {}: {}", first.mark, spans(&phrase::plugin_spans(path)), spans(&said.head));
+        let phrase = phrase::describe(first);
+        text = format!("- `{}` {}: {}", first.mark, spans(&phrase::plugin_spans(path)), spans(&phrase.head));
         text.push('\n');
-        lines(&mut text, &said.lines, 1);
+        lines(&mut text, &phrase.lines, 1);
         rest = &changes[1..];
     } else {
         text.push('\n');
@@ -171,7 +172,7 @@ fn plugin_item(path: &str, changes: &[&Change]) -> Item {
 }
 
 fn item(change: &Change, depth: usize) -> Item {
-    let Phrase { head, lines: below, packages, .. } = phrase::of(change);
+    let Phrase { head, lines: below, packages, .. } = phrase::describe(change);
     let mut text = format!("{}- `{}` {}\n", "  ".repeat(depth), change.mark, spans(&head));
     lines(&mut text, &below, depth + 1);
     self::packages(&mut text, packages, depth + 1);

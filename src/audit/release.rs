@@ -2,8 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use super::change::{ExplainedArgument, Form, InputKind, Pin, PluginPlace, ReleaseSource};
+use super::change::{ExplainedArgument, InputKind, Pin, PluginPlace, ReleaseSource};
 use super::companions::Companions;
+use super::diff::Form;
+use super::display::day;
 use crate::config::inputs::{APP_CONFIG, BACKSTAGE, OVERLAYS, PATCHES, SCALPRUM};
 use crate::lock::{self, ArgsFrom, Input, Lock, Rhdh, Role, Sealed, Sha256};
 
@@ -77,12 +79,6 @@ pub struct ReleasePlugin {
     pub origin: ArgsFrom,
     /// What its first build found out.
     pub sealed: Option<Sealed>,
-}
-
-/// `YYYY-MM-DD` in UTC of seconds since 1970; none past the year 9999.
-pub fn day(epoch: u64) -> Option<String> {
-    let date = time::OffsetDateTime::from_unix_timestamp(i64::try_from(epoch).ok()?).ok()?.date();
-    Some(format!("{:04}-{:02}-{:02}", date.year(), u8::from(date.month()), date.day()))
 }
 
 impl ReleaseWorkspace {
@@ -203,13 +199,6 @@ pub fn input_kind(path: &str) -> InputKind {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_day_is_that_of_utc() {
-        assert_eq!(day(1_763_000_000).as_deref(), Some("2025-11-13"));
-        assert_eq!(day(0).as_deref(), Some("1970-01-01"));
-        assert_eq!(day(u64::MAX), None);
-    }
 
     #[test]
     fn files_are_known_by_their_place() {

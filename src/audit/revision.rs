@@ -39,8 +39,8 @@ impl Revision {
         let upwards = gix::discover::upwards::Options::default();
         let repo = gix::ThreadSafeRepository::discover_opts(start, upwards, mapping).map_err(|_| {
             Error::usage(
-                format!("`{}` lies in no git repository, so `{rev}` names no commit", start.display()),
-                "give the path of a lock, or run in a clone",
+                format!("`{}` is not in a git repository, so `{rev}` cannot be resolved", start.display()),
+                "pass the path of a lock, or run in a clone",
             )
         })?;
         let repo = repo.to_thread_local();
@@ -52,8 +52,8 @@ impl Revision {
             .map(|tree| tree.id)
             .ok_or_else(|| {
                 Error::usage(
-                    format!("`{}` is no commit of this repository", rev.escape_debug()),
-                    format!("fetch it; a branch of a remote is `origin/{}`", rev.escape_debug()),
+                    format!("`{}` is not a commit in this repository", rev.escape_debug()),
+                    format!("fetch it; for a branch of a remote, use `origin/{}`", rev.escape_debug()),
                 )
             })?;
         Ok(Self { repo, tree, name: rev.to_owned() })
@@ -63,8 +63,8 @@ impl Revision {
     pub fn relative(&self, here: &Path, path: &Path) -> Result<String> {
         let outside = || {
             Error::usage(
-                format!("`{}` lies outside the repository", path.display()),
-                "name a path in the repository's work tree",
+                format!("`{}` is outside the repository", path.display()),
+                "use a path in the repository's work tree",
             )
         };
         let root = self.repo.workdir().and_then(|dir| dir.canonicalize().ok()).ok_or_else(outside)?;
@@ -129,7 +129,9 @@ impl Revision {
         for entry in tree.iter() {
             let entry = entry.map_err(|e| self.damaged(&e))?;
             // A tree can hold any bytes as a name: only plain ones become files.
-            let Some(name) = std::str::from_utf8(entry.filename()).ok().filter(|name| is_plain(name)) else { continue };
+            let Some(name) = std::str::from_utf8(entry.filename()).ok().filter(|name| is_plain_name(name)) else {
+                continue;
+            };
             let below = below.join(name);
             let file = to.join(&below);
             match entry.mode().kind() {
@@ -166,8 +168,8 @@ impl Revision {
         let size = self.repo.find_header(id).map_err(|e| self.damaged(&e))?.size();
         if size > LIMIT {
             return Err(Error::usage(
-                format!("`{}:{path}` has {} MiB", self.name, size >> 20),
-                "nothing of a lock or a configuration is that large",
+                format!("`{}:{path}` is {} MiB large, the limit is {} MiB", self.name, size >> 20, LIMIT >> 20),
+                "check that the path is that of a lock or a configuration",
             ));
         }
         Ok(self.repo.find_blob(id).map_err(|e| self.damaged(&e))?.take_data())
@@ -178,7 +180,7 @@ impl Revision {
     }
 }
 
-fn is_plain(name: &str) -> bool {
+fn is_plain_name(name: &str) -> bool {
     !matches!(name, "" | "." | "..")
         && !name.eq_ignore_ascii_case(".git")
         && !name.chars().any(|c| c == '/' || c == '\\' || c.is_control())
@@ -216,8 +218,8 @@ mod tests {
     #[test]
     fn names_that_are_no_names_are_left_out() {
         for name in ["..", ".git", ".GIT", "a/b", "a\\b", "", "a\nb"] {
-            assert!(!is_plain(name), "{name:?}");
+            assert!(!is_plain_name(name), "{name:?}");
         }
-        assert!(is_plain("plugins-list.yaml"));
+        assert!(is_plain_name("plugins-list.yaml"));
     }
 }

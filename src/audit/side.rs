@@ -10,6 +10,7 @@ use super::revision::{Revision, TreePathKind};
 use crate::config::source_json;
 use crate::error::{Error, Place, Result};
 use crate::lock::Lock;
+use crate::parallel;
 
 /// What RHDH's export repository calls the folder of its workspaces.
 const WORKSPACES: &str = "workspaces";
@@ -37,8 +38,8 @@ pub fn read(text: &str, here: &Path) -> Result<Release> {
             at_revision(text, revision, &path)
         }
         _ => Err(Error::usage(
-            format!("there is no `{}`", text.escape_debug()),
-            "name a lock, a configuration folder, `REV:path`, or `-` for stdin",
+            format!("`{}` not found", text.escape_debug()),
+            "pass a lock, a configuration folder, `REV:path`, or `-` for stdin",
         )),
     }
 }
@@ -48,12 +49,8 @@ pub fn both<E: Send>(
     old: impl FnOnce() -> Result<Release, E> + Send,
     new: impl FnOnce() -> Result<Release, E>,
 ) -> Result<(Release, Release), E> {
-    std::thread::scope(|scope| {
-        let old = scope.spawn(old);
-        let new = new();
-        let old = old.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
-        Ok((old, new?))
-    })
+    let (old, new) = parallel::join(old, new);
+    Ok((old?, new?))
 }
 
 /// The lock `path` as `rev` has it, for the default of OLD.
@@ -85,8 +82,8 @@ fn at_revision(name: &str, revision: Revision, path: &str) -> Result<Release> {
         }
         Some(TreePathKind::Folder) => folder_of(name, &revision, path),
         None => Err(Error::usage(
-            format!("there is no `{}`", name.escape_debug()),
-            "paths of a commit start at the repository's root; commit the lock, or name OLD and NEW",
+            format!("`{}` not found", name.escape_debug()),
+            "paths in a commit start at the repository's root; commit the lock, or pass OLD and NEW",
         )),
     }
 }
@@ -122,7 +119,7 @@ fn of_bytes(name: &str, bytes: Vec<u8>, path: &Path, companions: Companions) -> 
     let text = String::from_utf8(bytes).map_err(|_| Error::Lock {
         place: Place::file(path),
         what: "is not UTF-8".into(),
-        hint: "name a factory.lock".into(),
+        hint: "pass a factory.lock".into(),
     })?;
     Ok(Release::of_lock(name, Lock::from_text(&text, path)?, companions))
 }

@@ -7,9 +7,7 @@ use std::path::Path;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::human::printable;
-use super::phrase::short;
-use super::release::day;
+use super::display::{day, printable, short_ref};
 use crate::build::report::{PluginReport, Report};
 use crate::lock::inputs;
 use crate::lock::stale::StaleReason;
@@ -247,16 +245,16 @@ impl WorkspaceStatus {
     fn write(&self, text: &mut String) {
         let _ = writeln!(text, "\n{}", printable(&self.name));
         let repo = self.repo.as_deref().unwrap_or_default();
-        let requested = short(self.requested.as_deref().unwrap_or_default());
+        let requested = short_ref(self.requested.as_deref().unwrap_or_default());
         let said = match (self.pin, &self.commit) {
             (PinState::Pinned, Some(commit)) => {
                 let date = self.date.as_ref().map(|date| format!(" of {date}")).unwrap_or_default();
                 let asked = if self.requested.as_ref() == Some(commit) { "" } else { requested };
                 let asked = if asked.is_empty() { String::new() } else { format!("{asked} at ") };
-                format!("{asked}{}{date}\n  {repo}", short(commit))
+                format!("{asked}{}{date}\n  {repo}", short_ref(commit))
             }
             (PinState::Unlocked, _) => "not in the lock".into(),
-            _ => format!("a local tree, which is no pin\n  {repo}"),
+            _ => format!("local tree, not pinned\n  {repo}"),
         };
         for line in said.split('\n') {
             let _ = writeln!(text, "  {}", printable(line.trim()));
@@ -270,9 +268,9 @@ impl WorkspaceStatus {
             let built = match plugin.built {
                 BuiltState::No => "not built",
                 BuiltState::Yes => "built",
-                BuiltState::Outdated => "built from other pins",
-                BuiltState::Gone => "built, but its archive is gone",
-                BuiltState::Failed => "its build failed",
+                BuiltState::Outdated => "built from other inputs",
+                BuiltState::Gone => "built, but its archive is missing",
+                BuiltState::Failed => "build failed",
             };
             let path = printable(&plugin.path);
             let _ = writeln!(text, "  {path:<width$}  {}  {sealed}, {built}", printable(&plugin.version));

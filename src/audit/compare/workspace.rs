@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::change::{ChangeKind, Evidence, FileChange, Mark, WorkspacePlace};
+use super::super::change::{ChangeKind, Evidence, FileChange, Mark, Pin, WorkspacePlace};
 use super::super::release::{Release, ReleaseWorkspace, input_kind};
 use super::super::{link, moves};
-use super::Comparison;
+use super::comparison::Comparison;
 use crate::error::Result;
 use crate::lock::Input;
 
@@ -116,7 +116,7 @@ impl Comparison<'_> {
     /// Tools that moved otherwise than those of the release did.
     fn own_tools(&mut self, old: &ReleaseWorkspace, new: &ReleaseWorkspace) {
         let moves = |release: &Release, workspace: &ReleaseWorkspace, tool: &str| {
-            let find = |tools: &[(&str, super::Pin)]| {
+            let find = |tools: &[(&str, Pin)]| {
                 tools.iter().find(|(name, _)| *name == tool).map(|(_, pin)| pin.version.clone())
             };
             (find(&workspace.tools), find(&release.tools))
@@ -130,7 +130,7 @@ impl Comparison<'_> {
                 was != is && (was, is) != (release_was, release_is)
             })
             .collect();
-        let only = |tools: &[(&'static str, super::Pin)]| -> Vec<(&'static str, super::Pin)> {
+        let only = |tools: &[(&'static str, Pin)]| -> Vec<(&'static str, Pin)> {
             tools.iter().filter(|(tool, _)| own.contains(tool)).cloned().collect()
         };
         self.tools(Some(&new.name), &only(&old.tools), &only(&new.tools));

@@ -1,7 +1,8 @@
 //! What changed, in numbers: what is none is not said.
 
-use super::super::change::{Change, ChangeKind, Counts, Diff, Form, HostCounts, Outputs};
-use super::{PhraseSpan, name, text};
+use super::super::change::{Change, ChangeKind};
+use super::super::diff::{Counts, Diff, Form, HostCounts, Outputs};
+use super::span::{PhraseSpan, name, text};
 use crate::ui::count;
 
 /// Names of one list.
@@ -14,7 +15,7 @@ pub fn summary(diff: &Diff) -> Vec<(&'static str, Vec<PhraseSpan>)> {
     let moved = [(counts.workspaces.moved, "workspace"), (counts.plugins.moved, "plugin")];
     let moved: Vec<_> = moved.into_iter().filter(|(n, _)| *n > 0).map(|(n, noun)| count(n, noun)).collect();
     if !moved.is_empty() {
-        let said = format!("{}, counted as removed and as added", moved.join(" and "));
+        let said = format!("{}, counted as both removed and added", moved.join(" and "));
         lines.push(("moved", vec![text(said)]));
     }
     lines.extend(counts.host.as_ref().map(|host| ("host", vec![text(self::host(host))])));
@@ -95,7 +96,7 @@ fn plugins(counts: &Counts) -> String {
     let mut parts = listed([(counts.removed, "removed"), (counts.added, "added"), (counts.kept, "kept")]);
     if counts.kept > 0 {
         let changed = counts.kept - counts.unchanged;
-        parts += &kept(counts, &[(changed, "with changes of their own"), (counts.unchanged, "unchanged")]);
+        parts += &kept(counts, &[(changed, "changed"), (counts.unchanged, "unchanged")]);
     }
     parts
 }
@@ -103,22 +104,22 @@ fn plugins(counts: &Counts) -> String {
 fn host(host: &HostCounts) -> String {
     let shared = &host.shared;
     let said = listed([
-        (shared.dropped, "gone"),
-        (shared.added, "new"),
-        (shared.major, "moved by a major"),
-        (shared.zero_minor, "by a minor of 0.x"),
-        (shared.less, "by less"),
+        (shared.dropped, "removed"),
+        (shared.added, "added"),
+        (shared.major, "major"),
+        (shared.zero_minor, "minor (0.x)"),
+        (shared.less, "minor or patch"),
         (shared.same, "unchanged"),
     ]);
-    format!("packages that plugins can share: {said}")
+    format!("packages plugins can share: {said}")
 }
 
 fn outputs(outputs: &Outputs) -> Option<String> {
     let known = outputs.same + outputs.changed + outputs.without_effect + outputs.unreproducible + outputs.unknown;
     let said = listed([
-        (outputs.same, "equal"),
+        (outputs.same, "identical"),
         (outputs.changed, "changed with their inputs"),
-        (outputs.without_effect, "the same despite other inputs"),
+        (outputs.without_effect, "unchanged despite changed inputs"),
         (outputs.unreproducible, "not reproducible"),
         (outputs.unknown, "not built in both releases"),
     ]);
@@ -127,7 +128,7 @@ fn outputs(outputs: &Outputs) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::change::{Side, Summary, VERSION};
+    use super::super::super::diff::{Side, Summary, VERSION};
     use super::*;
 
     fn said(form: Form, summary: Summary) -> String {
@@ -165,9 +166,9 @@ mod tests {
         assert_eq!(
             said(Form::Configuration, changed),
             "workspaces: 1 removed, 3 kept: 3 at another ref\n\
-             plugins: 2 added, 7 kept: 1 with changes of their own, 6 unchanged\n\
-             moved: 1 plugin, counted as removed and as added\n\
-             host: packages that plugins can share: none\n\
+             plugins: 2 added, 7 kept: 1 changed, 6 unchanged\n\
+             moved: 1 plugin, counted as both removed and added\n\
+             host: packages plugins can share: none\n\
              outputs: 1 not reproducible, 6 not built in both releases"
         );
     }

@@ -4,7 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
-use super::{Bill, BillPackage, PluginBill, exported_name, purl, source_uri, uuid};
+use super::bill::{Bill, PluginBill, exported_name, source_uri};
+use super::graph::BillPackage;
+use super::purl;
+use super::stamp::uuid;
 use crate::lock::Integrity;
 
 /// The bill of a release: its plugins, and the packages in any of them.

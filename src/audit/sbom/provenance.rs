@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::{Bill, PluginBill, purl, source_uri, tgz_name};
+use super::super::companions::{cli_tree_path, closure_path};
+use super::bill::{Bill, PluginBill, source_uri, tgz_name};
+use super::purl;
 use crate::error::{Error, Result};
 use crate::image::{ImageName, Tag};
 use crate::lock::{self, Tool, Tools};
@@ -21,8 +23,8 @@ pub fn check_builder(builder: &str) -> Result<()> {
         return Ok(());
     }
     Err(Error::usage(
-        format!("`{}` is no URI of a builder", builder.escape_debug()),
-        "write something like `https://example.com/pipelines/rhdh`",
+        format!("`{}` is not a valid builder URI", builder.escape_debug()),
+        "use a URI such as `https://example.com/pipelines/rhdh`",
     ))
 }
 
@@ -47,7 +49,7 @@ pub fn statement(bill: &Bill<'_>, builder: &str) -> Result<Value> {
     }
     if subjects.is_empty() {
         return Err(Error::usage(
-            "nothing is sealed, so there is nothing to state the provenance of",
+            "no plugin is sealed, so there is no output to state the provenance of",
             "run `factory build` first; a local tree is never sealed",
         ));
     }
@@ -99,7 +101,7 @@ impl ResolvedDependencies {
             self.add(&format!("{}/{}", workspace.name, input.path), None, "sha256", &input.sha256.hex());
         }
         if let Some(closure) = plugin.plugin.sealed.as_ref().and_then(|sealed| sealed.closure) {
-            let path = super::closure_path(&workspace.name, &plugin.plugin.path);
+            let path = closure_path(&workspace.name, &plugin.plugin.path);
             self.add(&format!("factory.lock.d/{path}"), None, "sha256", &closure.hex());
         }
     }
@@ -117,7 +119,7 @@ impl ResolvedDependencies {
         let cli = &tools.rhdh_cli;
         let package = crate::tools::provide::CLI_PACKAGE;
         self.add(package, Some(purl::npm(package, &cli.version)), "sha512", &cli.integrity.hex());
-        let tree = format!("factory.lock.d/{}", super::super::companions::cli_tree_path(&cli.version));
+        let tree = format!("factory.lock.d/{}", cli_tree_path(&cli.version));
         self.add(&tree, None, "sha256", &cli.tree.hex());
     }
 

@@ -1,6 +1,6 @@
 //! Package URLs (purl specification, type `npm`).
 
-use std::fmt::Write as _;
+use super::super::percent_encoding::percent_encoded;
 
 /// `pkg:npm/%40scope/name@1.2.3`
 pub fn npm(name: &str, version: &str) -> String {
@@ -10,17 +10,8 @@ pub fn npm(name: &str, version: &str) -> String {
     }
 }
 
-/// Percent-encoded but for what purl leaves as it is.
 fn encoded(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            let _ = write!(out, "%{byte:02X}");
-        }
-    }
-    out
+    percent_encoded(text, b"-._~")
 }
 
 #[cfg(test)]

@@ -4,7 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
-use super::{Bill, BillPackage, PluginBill, exported_name, purl, source_uri, tgz_name, uuid};
+use super::bill::{Bill, PluginBill, exported_name, source_uri, tgz_name};
+use super::graph::BillPackage;
+use super::purl;
+use super::stamp::uuid;
 use crate::lock::Sha256;
 
 const NOASSERTION: &str = "NOASSERTION";

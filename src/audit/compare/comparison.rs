@@ -1,0 +1,114 @@
+//! What is shared while two releases are compared: both sides, the changes so far, and the files beside the locks.
+
+use std::collections::{BTreeMap, HashSet};
+use std::path::Path;
+
+use super::super::change::{Change, ChangeKind, Mark};
+use super::super::closure::PluginClosure;
+use super::super::companions::{Unusable, closure_path};
+use super::super::diff::{Diff, Outputs, Side, VERSION};
+use super::super::host::{HostChanges, Hosts};
+use super::super::moves::Pairs;
+use super::super::release::{Release, ReleasePlugin, ReleaseWorkspace};
+use crate::error::Result;
+use crate::lock::Sha256;
+
+/// A comparison under way: what was found so far.
+pub(super) struct Comparison<'a> {
+    pub(super) old: &'a Release,
+    pub(super) new: &'a Release,
+    pub(super) hosts: Option<&'a Hosts>,
+    pub(super) pairs: Pairs,
+    pub(super) changes: Vec<Change>,
+    pub(super) outputs: Outputs,
+    pub(super) host: Option<HostChanges>,
+    pub(super) notes: Vec<String>,
+    /// Companions that could not be used: per side and reason, which.
+    pub(super) unusable: BTreeMap<(bool, Unusable), Vec<String>>,
+    /// Names of workspaces that cannot be read on one of the sides.
+    pub(super) broken: HashSet<&'a str>,
+}
+
+impl<'a> Comparison<'a> {
+    pub(super) fn new(old: &'a Release, new: &'a Release, hosts: Option<&'a Hosts>) -> Self {
+        let broken = old.broken.iter().chain(&new.broken).map(|(name, _)| name.as_str()).collect();
+        Self {
+            old,
+            new,
+            hosts,
+            pairs: Pairs::of(old, new),
+            changes: Vec::new(),
+            outputs: Outputs::default(),
+            host: None,
+            notes: Vec::new(),
+            unusable: BTreeMap::new(),
+            broken,
+        }
+    }
+
+    pub(super) fn add(&mut self, mark: Mark, workspace: Option<&str>, plugin: Option<&str>, what: ChangeKind) {
+        let owned = |text: Option<&str>| text.map(str::to_owned);
+        self.changes.push(Change { mark, workspace: owned(workspace), plugin: owned(plugin), what });
+    }
+
+    /// A file beside the lock; what cannot be used is noted.
+    pub(super) fn companion(&mut self, is_new: bool, path: &str, digest: Sha256) -> Result<Option<Vec<u8>>> {
+        let release = if is_new { self.new } else { self.old };
+        match release.companions.held(path, digest)? {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(why) => {
+                let known = self.unusable.entry((is_new, why)).or_default();
+                if !known.iter().any(|known| known == path) {
+                    known.push(path.to_owned());
+                }
+                Ok(None)
+            }
+        }
+    }
+
+    /// The private dependencies of a sealed plugin, when their file is at hand.
+    pub(super) fn closure(
+        &mut self,
+        is_new: bool,
+        workspace: &ReleaseWorkspace,
+        plugin: &ReleasePlugin,
+    ) -> Result<Option<PluginClosure>> {
+        let Some(digest) = plugin.sealed.as_ref().and_then(|sealed| sealed.closure) else { return Ok(None) };
+        let path = closure_path(&workspace.name, &plugin.path);
+        let bytes = self.companion(is_new, &path, digest)?;
+        bytes.map(|bytes| PluginClosure::read(&bytes, Path::new(&path))).transpose()
+    }
+
+    /// The list of changes, with counts and notes.
+    pub(super) fn finish(mut self) -> Diff {
+        let summary = self.summary();
+        for ((is_new, why), paths) in &self.unusable {
+            let side = if *is_new { &self.new.name } else { &self.old.name };
+            let (first, more) = (&paths[0], paths.len() - 1);
+            let (files, is, do_not, their) = match more {
+                0 => (format!("`{first}`"), "is", "does not", "its"),
+                _ => (format!("`{first}` and {more} more"), "are", "do not", "their"),
+            };
+            let what = match why {
+                Unusable::Missing => format!("{is} missing"),
+                Unusable::Other => format!("{do_not} match the digest in the lock"),
+            };
+            self.notes.push(format!("{files} beside `{side}` {what}, so {their} packages are not compared"));
+        }
+        for (release, (name, why)) in [self.old, self.new]
+            .into_iter()
+            .flat_map(|release| release.broken.iter().map(move |broken| (release, broken)))
+        {
+            self.notes.push(format!("`{name}` of `{}` cannot be read and is not compared: {why}", release.name));
+        }
+        let side = |release: &Release| Side { name: release.name.clone(), form: release.form, identity: None };
+        Diff {
+            version: VERSION,
+            old: side(self.old),
+            new: side(self.new),
+            summary,
+            changes: self.changes,
+            notes: self.notes,
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! The verdict over a plugin's output: what changed in its inputs, what in its outputs, and where they differ first.
+
+use super::super::change::{ChangeKind, FirstDifference, InputClass, Mark, OutputClass, OutputVerdict};
+use super::super::companions::{closure_path, files_path};
+use super::super::moves::PluginIndex;
+use super::super::release::Release;
+use super::comparison::Comparison;
+use crate::build::seal::{self, FileList};
+use crate::error::Result;
+use crate::lock::{self, Lock, Sealed, Sha256, Tool, Tools, inputs};
+
+impl Comparison<'_> {
+    /// The verdict over what was built of a plugin on both sides.
+    pub(super) fn output(&mut self, before: PluginIndex, now: PluginIndex) -> Result<()> {
+        let (Some(old_lock), Some(new_lock)) = (&self.old.lock, &self.new.lock) else { return Ok(()) };
+        let old = LockedPlugin::of(old_lock, before);
+        let new = LockedPlugin::of(new_lock, now);
+        let (Some(was), Some(is)) = (&old.plugin.sealed, &new.plugin.sealed) else {
+            self.outputs.unknown += 1;
+            return Ok(());
+        };
+        let outputs = outputs(was, is);
+        let mut inputs = old.inputs(&new, was, is);
+        if inputs.is_empty() && !outputs.is_empty() && old.digest(was) != new.digest(is) {
+            inputs.push(InputClass::Other);
+        }
+        let (verdict, mark) = match (inputs.is_empty(), outputs.is_empty()) {
+            (true, true) => {
+                self.outputs.same += 1;
+                return Ok(());
+            }
+            (false, false) => {
+                self.outputs.changed += 1;
+                (OutputVerdict::Changed, Mark::Changed)
+            }
+            (false, true) => {
+                self.outputs.without_effect += 1;
+                (OutputVerdict::WithoutEffect, Mark::Same)
+            }
+            (true, false) => {
+                self.outputs.unreproducible += 1;
+                (OutputVerdict::Unreproducible, Mark::Review)
+            }
+        };
+        let first = if outputs.is_empty() { None } else { self.first_difference(&old, &new)? };
+        let what = ChangeKind::Output {
+            verdict,
+            inputs,
+            first,
+            tgz: (was.tgz != is.tgz).then_some([was.tgz, is.tgz]),
+            image: (was.image != is.image).then_some([was.image, is.image]),
+            outputs,
+        };
+        let (workspace, path) = (new.workspace.name.clone(), new.plugin.path.clone());
+        self.add(mark, Some(&workspace), Some(&path), what);
+        Ok(())
+    }
+
+    /// Where the packages differ, from the lists of files beside the locks; they are no pins, so their absence is no loss.
+    fn first_difference(&self, old: &LockedPlugin<'_>, new: &LockedPlugin<'_>) -> Result<Option<FirstDifference>> {
+        let read = |release: &Release, locked: &LockedPlugin<'_>| -> Result<Option<FileList>> {
+            let bytes = release.companions.read(&files_path(&locked.workspace.name, &locked.plugin.path))?;
+            Ok(bytes.and_then(|bytes| String::from_utf8(bytes).ok()).map(|text| FileList::from_text(&text)))
+        };
+        let (Some(before), Some(now)) = (read(self.old, old)?, read(self.new, new)?) else { return Ok(None) };
+        let closure = self.new.companions.read(&closure_path(&new.workspace.name, &new.plugin.path))?;
+        let own = closure.map(|bytes| seal::embedded(&String::from_utf8_lossy(&bytes))).unwrap_or_default();
+        let difference = before.difference(&now, &own);
+        Ok(Some(FirstDifference {
+            file: difference.file.clone(),
+            class: difference.class.to_string(),
+            count: difference.count,
+        }))
+    }
+}
+
+/// A plugin where it stands in its lock.
+struct LockedPlugin<'a> {
+    lock: &'a Lock,
+    workspace: &'a lock::Workspace,
+    plugin: &'a lock::Plugin,
+}
+
+impl<'a> LockedPlugin<'a> {
+    fn of(lock: &'a Lock, (w, p): PluginIndex) -> Self {
+        let workspace = &lock.workspace[w];
+        Self { lock, workspace, plugin: &workspace.plugin[p] }
+    }
+
+    /// The digest that the build itself compares.
+    fn digest(&self, sealed: &Sealed) -> Sha256 {
+        inputs::digest(self.lock, self.workspace, self.plugin, sealed.closure)
+    }
+
+    /// The kinds of inputs that differ.
+    fn inputs(&self, new: &Self, was: &Sealed, is: &Sealed) -> Vec<InputClass> {
+        let (before, now) = (&self.workspace.source, &new.workspace.source);
+        let mut classes = Vec::new();
+        let mut differ = |differs: bool, class| {
+            if differs {
+                classes.push(class);
+            }
+        };
+        let tools = (self.lock.tools_of(self.workspace), new.lock.tools_of(new.workspace));
+        differ(!same_pins(tools.0, tools.1), InputClass::Tools);
+        differ((&before.repo, &before.commit, &before.path) != (&now.repo, &now.commit, &now.path), InputClass::Source);
+        differ(
+            (&before.yarn.version, &before.yarn.integrity) != (&now.yarn.version, &now.yarn.integrity),
+            InputClass::Yarn,
+        );
+        differ(self.workspace.input != new.workspace.input, InputClass::Files);
+        differ(self.plugin.path != new.plugin.path, InputClass::Path);
+        differ(self.plugin.args != new.plugin.args, InputClass::Arguments);
+        differ(was.closure != is.closure, InputClass::Dependencies);
+        // The folder of the sources is in the output.
+        differ(was.root != is.root, InputClass::Other);
+        classes
+    }
+}
+
+/// True for the same tools, whatever was asked for.
+fn same_pins(old: &Tools, new: &Tools) -> bool {
+    let tool = |old: &Tool, new: &Tool| (&old.version, old.integrity) == (&new.version, new.integrity);
+    (&old.node.version, &old.node.integrity) == (&new.node.version, &new.node.integrity)
+        && tool(&old.npm, &new.npm)
+        && (&old.rhdh_cli.version, old.rhdh_cli.integrity, old.rhdh_cli.tree)
+            == (&new.rhdh_cli.version, new.rhdh_cli.integrity, new.rhdh_cli.tree)
+}
+
+fn outputs(was: &Sealed, is: &Sealed) -> Vec<OutputClass> {
+    let mut classes = Vec::new();
+    for (differs, class) in [
+        (was.tgz != is.tgz, OutputClass::Tgz),
+        (was.layer != is.layer, OutputClass::Layer),
+        (was.image != is.image, OutputClass::Image),
+    ] {
+        if differs {
+            classes.push(class);
+        }
+    }
+    classes
+}

@@ -1,0 +1,137 @@
+//! What became of a plugin, in words.
+
+use super::super::change::{
+    ArgumentsOrigin, ChangeKind, Evidence, ExplainedArgument, FirstDifference, InputClass, Mark, OutputClass,
+    OutputVerdict, PackageChange, PluginPlace,
+};
+use super::super::version_step::{VersionStep, is_back};
+use super::package::tally;
+use super::span::{Phrase, PhraseLine, PhraseSpan, labelled_arrow, line, name, step_spans, text};
+use super::workspace::proof;
+use crate::lock::ArgsFrom;
+
+/// A plugin, named by its path.
+pub fn plugin_spans(path: &str) -> Vec<PhraseSpan> {
+    let mut spans = vec![name(path)];
+    if path == "." {
+        spans.push(text(" (the workspace itself)"));
+    }
+    spans
+}
+
+/// True for a change that says a plugin was added, removed or moved: it stands in the plugin's own line.
+pub fn is_headline(what: &ChangeKind) -> bool {
+    matches!(what, ChangeKind::PluginAdded { .. } | ChangeKind::PluginRemoved { .. } | ChangeKind::PluginMoved { .. })
+}
+
+pub(super) fn added<'a>(package: Option<&str>, version: Option<&str>, arguments: &[ExplainedArgument]) -> Phrase<'a> {
+    let lines = arguments.iter().flat_map(|argument| argument_lines(argument, None, "with "));
+    Phrase::new("plugin", with_package("added", package, version)).with_lines(lines)
+}
+
+pub(super) fn removed<'a>(package: Option<&str>, version: Option<&str>) -> Phrase<'a> {
+    Phrase::new("plugin", with_package("removed", package, version))
+}
+
+/// `added (@x/todo 1.0.0)`
+fn with_package(word: &str, package: Option<&str>, version: Option<&str>) -> Vec<PhraseSpan> {
+    let Some(package) = package else { return vec![text(word)] };
+    let mut spans = vec![text(format!("{word} (")), name(package)];
+    spans.extend(version.into_iter().flat_map(|version| [text(" "), name(version)]));
+    spans.push(text(")"));
+    spans
+}
+
+pub(super) fn moved<'a>(from: &PluginPlace, to: &PluginPlace, evidence: Evidence) -> Phrase<'a> {
+    let mut head = vec![text("moved here from ")];
+    match (from.workspace == to.workspace, from.plugin == to.plugin) {
+        (true, _) => head.push(name(from.plugin.clone())),
+        (false, true) => head.extend([text("workspace "), name(from.workspace.clone())]),
+        (false, false) => {
+            head.extend([name(from.plugin.clone()), text(" in workspace "), name(from.workspace.clone())]);
+        }
+    }
+    head.push(text(proof(evidence)));
+    Phrase::new("plugin", head)
+}
+
+pub(super) fn version<'a>(from: &str, to: &str, step: VersionStep) -> Phrase<'a> {
+    let mut head = labelled_arrow("version ", from, to);
+    head.extend(step_spans(Some(step), is_back(from, to)));
+    Phrase::new("version", head)
+}
+
+pub(super) fn arguments<'a>(
+    added: &[ExplainedArgument],
+    removed: &[ExplainedArgument],
+    reordered: bool,
+    origin: &ArgumentsOrigin,
+) -> Phrase<'a> {
+    let from = match (origin.from, origin.to) {
+        (ArgsFrom::PluginsList, ArgsFrom::PluginsList) => " (from plugins-list.yaml)",
+        (ArgsFrom::Computed, ArgsFrom::Computed) => " (computed)",
+        (ArgsFrom::PluginsList, ArgsFrom::Computed) => " (now computed, before from plugins-list.yaml)",
+        (ArgsFrom::Computed, ArgsFrom::PluginsList) => " (now from plugins-list.yaml, before computed)",
+    };
+    let head = vec![text(if reordered { "arguments reordered" } else { "arguments" }), text(from)];
+    let removed = removed.iter().flat_map(|argument| argument_lines(argument, Some(Mark::Removed), ""));
+    let added = added.iter().flat_map(|argument| argument_lines(argument, Some(Mark::Added), ""));
+    Phrase::new("arguments", head).with_lines(removed.chain(added))
+}
+
+fn argument_lines(argument: &ExplainedArgument, mark: Option<Mark>, before: &str) -> Vec<PhraseLine> {
+    let mut spans = Vec::new();
+    if !before.is_empty() {
+        spans.push(text(before));
+    }
+    spans.push(name(argument.argument.to_string()));
+    let mut lines = vec![PhraseLine { mark, below: false, spans }];
+    let removed = mark == Some(Mark::Removed);
+    let why = match (&argument.because, &argument.why) {
+        (None, Some(why)) if removed => Some(("it was there because ", why)),
+        (Some(reason), _) | (None, Some(reason)) => Some(("because ", reason)),
+        (None, None) => None,
+    };
+    // A reason quotes names from outside.
+    lines.extend(why.map(|(word, why)| PhraseLine {
+        mark: None,
+        below: true,
+        spans: vec![text(word), name(why.clone())],
+    }));
+    lines
+}
+
+pub(super) fn dependencies(packages: &[PackageChange]) -> Phrase<'_> {
+    Phrase::new("dependencies", vec![text(format!("dependencies: {}", tally(packages)))]).with_packages(packages)
+}
+
+pub(super) fn output<'a>(
+    verdict: OutputVerdict,
+    inputs: &[InputClass],
+    outputs: &[OutputClass],
+    first: Option<&FirstDifference>,
+) -> Phrase<'a> {
+    let inputs = inputs.iter().map(|input| input.as_str()).collect::<Vec<_>>().join(", ");
+    let outputs = outputs.iter().map(|output| output.as_str()).collect::<Vec<_>>().join(", ");
+    let head = match verdict {
+        OutputVerdict::Changed => vec![text(format!("output changed ({outputs}) with its inputs: {inputs}"))],
+        OutputVerdict::WithoutEffect => vec![text(format!("same output despite changed inputs: {inputs}"))],
+        OutputVerdict::Unreproducible => vec![
+            PhraseSpan::Loud("not reproducible".into()),
+            text(format!(": same inputs, different output ({outputs})")),
+        ],
+    };
+    Phrase::new("output", head).with_lines(first.map(first_difference))
+}
+
+fn first_difference(first: &FirstDifference) -> PhraseLine {
+    let mut spans = vec![text("first difference: ")];
+    if let Some(file) = &first.file {
+        spans.extend([name(file.clone()), text(": ")]);
+    }
+    spans.push(text(first.class.clone()));
+    if first.count > 1 {
+        spans.push(text(format!("; {} entries differ", first.count)));
+    }
+    line(spans)
+}

@@ -1,0 +1,128 @@
+//! What is in the plugins of a release, before it becomes a document.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use super::super::companions::{Companions, Unusable, closure_path};
+use super::graph::{BillPackage, DependencyGraph};
+use super::stamp::time;
+use crate::error::{Error, Place, Result};
+use crate::lock::{self, Lock, Sha256};
+use crate::yarn::lockfile::YarnLock;
+
+/// What is in a release, or in the part of it that was asked for.
+#[derive(Clone, Debug)]
+pub struct Bill<'a> {
+    /// The lock.
+    pub lock: &'a Lock,
+    /// The identity of the release.
+    pub identity: Sha256,
+    /// The plugins.
+    pub plugins: Vec<PluginBill<'a>>,
+    /// What could not be told.
+    pub warnings: Vec<String>,
+}
+
+/// What is in a plugin.
+#[derive(Clone, Debug)]
+pub struct PluginBill<'a> {
+    /// Its workspace.
+    pub workspace: &'a lock::Workspace,
+    /// The plugin.
+    pub plugin: &'a lock::Plugin,
+    /// Its private dependencies; none where they are not known: a frontend's are in its bundles.
+    pub packages: Option<Vec<BillPackage>>,
+    /// Those it depends on itself.
+    pub direct: BTreeSet<usize>,
+}
+
+/// Reads what is in the named workspaces of a lock; all of them when none is named.
+pub fn bill<'a>(lock: &'a Lock, companions: &Companions, names: &[String]) -> Result<Bill<'a>> {
+    if let Some(unknown) = names.iter().find(|name| !lock.workspace.iter().any(|known| known.name == **name)) {
+        let known: Vec<_> = lock.workspace.iter().map(|workspace| workspace.name.as_str()).collect();
+        return Err(Error::usage(
+            format!("workspace `{}` not found in the lock", unknown.escape_debug()),
+            format!("the workspaces are: {}", known.join(", ")),
+        ));
+    }
+    let mut bill = Bill { lock, identity: lock.identity(), plugins: Vec::new(), warnings: Vec::new() };
+    for workspace in lock.workspace.iter().filter(|known| names.is_empty() || names.contains(&known.name)) {
+        for plugin in &workspace.plugin {
+            let plugin = plugin_bill(workspace, plugin, companions)?;
+            if plugin.packages.is_none() && plugin.plugin.role.is_backend() {
+                bill.warnings.push(format!(
+                    "`{} {}` has not been built, so its dependencies are not known",
+                    workspace.name, plugin.plugin.path
+                ));
+            }
+            bill.plugins.push(plugin);
+        }
+    }
+    Ok(bill)
+}
+
+/// Reads what is in one plugin, the `index`th of its workspace.
+pub fn bill_of<'a>(
+    lock: &'a Lock,
+    companions: &Companions,
+    workspace: &'a lock::Workspace,
+    index: usize,
+) -> Result<Bill<'a>> {
+    let plugin = plugin_bill(workspace, &workspace.plugin[index], companions)?;
+    Ok(Bill { lock, identity: lock.identity(), plugins: vec![plugin], warnings: Vec::new() })
+}
+
+impl Bill<'_> {
+    /// The same for one of the plugins.
+    #[must_use]
+    pub fn of_plugin(&self, index: usize) -> Self {
+        Self { plugins: self.plugins.get(index).cloned().into_iter().collect(), warnings: Vec::new(), ..*self }
+    }
+
+    /// The time of the newest commit, `2025-11-13T02:13:20Z`: the documents are about nothing later.
+    pub fn time(&self) -> String {
+        let epoch = self.plugins.iter().map(|plugin| plugin.workspace.source.epoch).max().unwrap_or(0);
+        time(epoch)
+    }
+}
+
+fn plugin_bill<'a>(
+    workspace: &'a lock::Workspace,
+    plugin: &'a lock::Plugin,
+    companions: &Companions,
+) -> Result<PluginBill<'a>> {
+    let mut bill = PluginBill { workspace, plugin, packages: None, direct: BTreeSet::new() };
+    let Some(digest) = plugin.sealed.as_ref().and_then(|sealed| sealed.closure) else { return Ok(bill) };
+    let path = closure_path(&workspace.name, &plugin.path);
+    let bytes = companions.held(&path, digest)?.map_err(|why| Error::Lock {
+        place: Place::file(&path),
+        what: match why {
+            Unusable::Missing => "not found; the lock requires it".into(),
+            Unusable::Other => "does not match the digest in the lock".into(),
+        },
+        hint: "restore `factory.lock.d` from version control".into(),
+    })?;
+    let closure = YarnLock::parse(&bytes, Path::new(&path))?;
+    let graph = DependencyGraph::of(&closure);
+    bill.direct = graph.direct;
+    bill.packages = Some(graph.packages);
+    Ok(bill)
+}
+
+/// A plugin as the documents call it: `@x/plugin-todo-dynamic`, the package that is exported.
+pub(super) fn exported_name(plugin: &lock::Plugin) -> String {
+    format!("{}-dynamic", plugin.name)
+}
+
+/// Its archive's name.
+pub(super) fn tgz_name(plugin: &lock::Plugin) -> String {
+    format!("{}-{}.tgz", exported_name(plugin).trim_start_matches('@').replace('/', "-"), plugin.version)
+}
+
+/// The source as SPDX and in-toto write it: `git+https://host/a/b@<commit>`; none for a local or unpublished one.
+pub(super) fn source_uri(workspace: &lock::Workspace, reference: &str) -> Option<String> {
+    let source = &workspace.source;
+    let (scheme, rest) = source.repo.split_once("://")?;
+    let public = matches!(scheme, "https" | "http" | "ssh" | "git");
+    (public && !source.local && !rest.contains(char::is_whitespace)).then(|| format!("git+{}@{reference}", source.repo))
+}
