@@ -67,15 +67,15 @@ fn workspaces_that_only_moved_share_one_line() {
         fs::write(fixture.path().join(dir).join("factory.lock"), lock.to_text()).unwrap();
     }
     let human = fixture.stdout(&[]);
-    let (_, shown) = human.split_once("! look at this\n").unwrap();
+    let (_, shown) = human.split_once("! needs review\n").unwrap();
     assert_eq!(
         shown,
-        "\n4 WORKSPACES ONLY AT ANOTHER COMMIT\n  a, b, c, d\n  from which commit to which, with links: `--all`, or `-w \
-         NAME` for one\n"
+        "\n4 WORKSPACES WITH ONLY A NEW COMMIT\n  a, b, c, d\n  see the commits and links with `--all`, or with `-w NAME` for \
+         one workspace\n"
     );
     for args in [&["--all"][..], &["-w", "b"]] {
         let human = fixture.stdout(args);
-        assert!(human.contains("\nWORKSPACES\n") && !human.contains("ONLY AT"), "{human}");
+        assert!(human.contains("\nWORKSPACES\n") && !human.contains("ONLY A NEW"), "{human}");
         assert!(
             human.contains("\nb\n  ~ commit 2222222222 of") || human.contains("\nb\n  ~ commit 1111111111 of"),
             "{human}"
@@ -110,7 +110,7 @@ fn equal_locks_have_no_changes() {
     let fixture = Fixture::new();
     let output = factory(fixture.path()).args(["diff", "old/factory.lock", "old/factory.lock", "--exit-code"]).assert();
     let text = String::from_utf8(output.success().get_output().stdout.clone()).unwrap();
-    assert!(text.contains("nothing changed"), "{text}");
+    assert!(text.contains("no changes"), "{text}");
 }
 
 #[test]
@@ -169,7 +169,10 @@ fn host_lockfiles_come_from_the_cache_when_they_are_there() {
     assert_eq!(cached["summary"]["host"], given["summary"]["host"]);
     assert_eq!(kinds(&cached), kinds(&given));
     let without = run("https://unreachable.invalid/rhdh");
-    assert!(without["notes"].to_string().contains("the cache has not both yarn.lock of RHDH"), "{without:#}");
+    assert!(
+        without["notes"].to_string().contains("the cache does not have the yarn.lock of both RHDH releases"),
+        "{without:#}"
+    );
 }
 
 #[test]
@@ -206,11 +209,11 @@ fn a_revision_or_path_that_is_not_there_is_named() {
         String::from_utf8(output.get_output().stderr.clone()).unwrap()
     };
     let said = stderr(&["v9:config/factory.lock", "config/factory.lock"], 2);
-    assert!(said.contains("`v9` is no commit of this repository") && said.contains("`origin/v9`"), "{said}");
+    assert!(said.contains("`v9` is not a commit in this repository") && said.contains("`origin/v9`"), "{said}");
     let said = stderr(&["HEAD:factory.lock", "config/factory.lock"], 2);
-    assert!(said.contains("there is no `HEAD:factory.lock`"), "{said}");
+    assert!(said.contains("`HEAD:factory.lock` not found"), "{said}");
     let said = stderr(&["nowhere.lock", "config/factory.lock"], 2);
-    assert!(said.contains("there is no `nowhere.lock`"), "{said}");
+    assert!(said.contains("`nowhere.lock` not found"), "{said}");
     let said = stderr(&["HEAD:other", "config/factory.lock"], 3);
     assert!(said.contains("HEAD:other:1:"), "{said}");
     let said = stderr(&["-", "-"], 2);
@@ -221,7 +224,7 @@ fn a_revision_or_path_that_is_not_there_is_named() {
         let output = factory(&lonely).arg("diff").assert().code(2);
         String::from_utf8(output.get_output().stderr.clone()).unwrap()
     };
-    assert!(said.contains("lies in no git repository"), "{said}");
+    assert!(said.contains("is not in a git repository"), "{said}");
 }
 
 #[test]
@@ -236,7 +239,7 @@ fn a_lock_from_stdin_has_no_closures() {
     assert_eq!(diff["old"]["name"], "stdin");
     assert!(kinds(&diff).iter().all(|kind| kind != "dependencies"), "{diff:#}");
     let notes = diff["notes"].to_string();
-    assert!(notes.contains("are not there beside `stdin`"), "{notes}");
+    assert!(notes.contains("beside `stdin` are missing"), "{notes}");
 }
 
 fn kinds(diff: &Value) -> Vec<String> {
@@ -250,7 +253,7 @@ fn a_closure_that_is_not_the_pinned_one_is_not_believed() {
     fs::write(&closure, releases::closure("@x/plugin-todo-backend", &[], &[("intruder", "6.6.6")])).unwrap();
     let text = fixture.stdout(&["--format", "json"]);
     assert!(!text.contains("intruder"), "{text}");
-    assert!(text.contains("with another digest than the lock names, so its packages are not compared"), "{text}");
+    assert!(text.contains("does not match the digest in the lock, so its packages are not compared"), "{text}");
 }
 
 #[test]
@@ -377,11 +380,11 @@ fn branches_of_configurations_are_compared() {
     let text = said("release-1.9:workspaces", "workspaces");
     insta::assert_snapshot!(text, @r"
     release-1.9:workspaces → workspaces
-      two configurations: refs, versions, arguments and lists, no locks
+      two configurations: refs, versions, arguments and lists, without locks
       workspaces  1 kept: 1 at another ref
-      plugins     1 removed, 1 added, 1 kept: 1 with changes of their own
+      plugins     1 removed, 1 added, 1 kept: 1 changed
 
-      + new   - gone   ~ changed   = moved or no effect   ! look at this
+      + added   - removed   ~ changed   = moved or no effect   ! needs review
 
     FOR ALL WORKSPACES
       ! node 22.19.0 → 24.14.0 (major)
@@ -392,18 +395,18 @@ fn branches_of_configurations_are_compared() {
       ~ ref v1 → v2
         https://github.com/a/b/compare/v1...v2
       ~ patch patches/1.patch changed
-      + plugins/new: new
+      + plugins/new: added
       ~ plugins/todo
-        ~ arguments (written in plugins-list.yaml)
+        ~ arguments (from plugins-list.yaml)
           + --embed-package @x/y
           + --embed-package @x/z
-      - plugins/old: gone
+      - plugins/old: removed
 
     NOT COMPARED
       `broken` of `workspaces` cannot be read and is not compared:
         broken/source.json:1:1: EOF while parsing an object
 
-    1 change deserves a look: its line has a !
+    1 change needs review, marked with !
     ");
     // The root of the repository stands for its workspaces.
     let body = |text: &str| {
@@ -415,7 +418,7 @@ fn branches_of_configurations_are_compared() {
     release(true).write(&repository.dir);
     let output = factory(&repository.dir).args(["diff", "workspaces", "factory.lock"]).assert().code(2);
     let stderr = String::from_utf8(output.get_output().stderr.clone()).unwrap();
-    assert!(stderr.contains("a lock and a configuration"), "{stderr}");
+    assert!(stderr.contains("one is a lock, the other a configuration"), "{stderr}");
 }
 
 #[test]

@@ -378,7 +378,7 @@ fn documents_that_cannot_be_attached_are_refused_first() {
         ),
         (
             ["--builder-id", "me"],
-            "error: `me` is no URI of a builder\n\nhint: write something like `https://example.com/pipelines/rhdh`",
+            "error: `me` is not a valid builder URI\n\nhint: use a URI such as `https://example.com/pipelines/rhdh`",
         ),
     ] {
         test.run(&[&["build", "--push-images", "--attach", "cyclonedx,provenance"], &args[..]].concat())

@@ -279,19 +279,19 @@ fn what_is_wrong_is_said() {
     let stderr =
         |args: &[&str], code| String::from_utf8(fixture.sbom(args).code(code).get_output().stderr.clone()).unwrap();
     let said = stderr(&["nothing"], 2);
-    assert!(said.contains("there is no workspace `nothing` in the lock"), "{said}");
+    assert!(said.contains("workspace `nothing` not found in the lock"), "{said}");
     let said = stderr(&["github", "--format", "provenance"], 2);
-    assert!(said.contains("nothing is sealed") && said.contains("run `factory build` first"), "{said}");
+    assert!(said.contains("no plugin is sealed") && said.contains("run `factory build` first"), "{said}");
     let said = stderr(&["todo", "--format", "provenance", "--builder-id", "me"], 2);
-    assert!(said.contains("`me` is no URI of a builder"), "{said}");
+    assert!(said.contains("`me` is not a valid builder URI"), "{said}");
     let said = stderr(&["github"], 0);
-    assert!(said.contains("is not built yet, so its dependencies are not known"), "{said}");
+    assert!(said.contains("has not been built, so its dependencies are not known"), "{said}");
     let closure = fixture.root.path().join("config/factory.lock.d/todo/plugins/todo-backend/yarn.lock");
     fs::write(&closure, "other").unwrap();
     let said = stderr(&["todo"], 3);
-    assert!(said.contains("is not the file that the lock names"), "{said}");
+    assert!(said.contains("does not match the digest in the lock"), "{said}");
     fs::remove_file(&closure).unwrap();
-    assert!(stderr(&["todo"], 3).contains("is not there; the lock needs it"));
+    assert!(stderr(&["todo"], 3).contains("not found; the lock requires it"));
     fs::remove_file(fixture.root.path().join("config/factory.lock")).unwrap();
     assert!(stderr(&[], 3).contains("there is no lock"));
 }
