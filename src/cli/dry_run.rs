@@ -39,7 +39,7 @@ pub fn list(
             (None, _) => "not locked yet".to_owned(),
         };
         line(&mut text, &format!("{}: {} ({pinned})", workspace.name, source(workspace)));
-        let requests = ToolRequests::from(crate::resolve::requests(&config, workspace));
+        let requests = ToolRequests::from(crate::resolve::requested::tools(&config, workspace));
         let own = locked.and_then(|locked| locked.source.backstage.as_deref());
         let prefix = options.prefix(&config, workspace, own);
         let tagged = if prefix.is_empty() { String::new() } else { format!(", images tagged {prefix}<version>") };

@@ -12,7 +12,7 @@ use crate::error::{Error, Place, Result, exit_code};
 use crate::lock::Lock;
 use crate::lock::stale::{self, StaleReason};
 use crate::npm::registry::NpmRegistry;
-use crate::resolve::{self, Moves, ResolveRequest, Resolved, rhdh, wanted};
+use crate::resolve::{self, ResolveRequest, Resolved, UpdateMode, requested, rhdh};
 use crate::sandbox::root::{Isolation, IsolationChoice};
 use crate::store::{Reading, atomic_file};
 use crate::tools::provide::Provider;
@@ -65,9 +65,9 @@ pub(super) async fn run(session: &Session<'_>, args: &ResolveArgs) -> Result<()>
     config.check_names(&args.workspaces)?;
     let lock_file = paths::lock_file(session.global);
     let old = read_lock(&lock_file)?;
-    let moves = if args.keep { Moves::Missing } else { Moves::All };
+    let mode = if args.keep { UpdateMode::Missing } else { UpdateMode::All };
     let mut resolved =
-        resolve_now(session, &config, &args.workspaces, moves, old.as_ref(), &args.source, &args.options).await?;
+        resolve_now(session, &config, &args.workspaces, mode, old.as_ref(), &args.source, &args.options).await?;
     resolved.failed.extend(broken(config, &args.workspaces));
     if resolved.lock.workspace.is_empty() && !resolved.failed.is_empty() {
         return failures(session, resolved.failed, 0);
@@ -133,7 +133,7 @@ pub(super) async fn resolve_now(
     session: &Session<'_>,
     config: &Config,
     names: &[String],
-    moves: Moves,
+    mode: UpdateMode,
     old: Option<&Lock>,
     source: &SourceArgs,
     options: &ResolveFlags,
@@ -153,7 +153,7 @@ pub(super) async fn resolve_now(
     let request = ResolveRequest {
         config,
         names,
-        moves,
+        mode,
         renew_tools: options.renew_tools,
         old,
         lock_dir: &lock_dir,
@@ -245,7 +245,7 @@ pub(super) fn read_lock(path: &Path) -> Result<Option<Lock>> {
 /// Why the lock is stale; workspaces that cannot be read are reported on their own.
 pub(super) fn stale_reasons(config: &Config, lock: &Lock, names: &[String]) -> Vec<StaleReason> {
     let all = names.is_empty() && config.broken.is_empty();
-    let mut wanted = wanted::of(config);
+    let mut wanted = requested::of(config);
     wanted.workspaces.retain(|workspace| names.is_empty() || names.contains(&workspace.name));
     stale::reasons(lock, &wanted, all)
 }

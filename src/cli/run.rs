@@ -8,7 +8,7 @@ use super::session::Session;
 use super::source::SourceArgs;
 use super::{attach, dry_run, misspelt, paths, publish};
 use crate::error::Result;
-use crate::resolve::Moves;
+use crate::resolve::UpdateMode;
 
 /// Options of `factory run`.
 #[derive(Clone, Debug, Args)]
@@ -51,7 +51,7 @@ pub(super) async fn run(session: &Session<'_>, args: &RunArgs) -> Result<()> {
                 session,
                 &config,
                 &args.workspaces,
-                Moves::Missing,
+                UpdateMode::Missing,
                 old.as_ref(),
                 &args.source,
                 &args.resolve,

@@ -1,19 +1,21 @@
 //! Refs → commits → what the commits say. Each repository is asked once and fetched once per commit, whatever the
 //! number of workspaces in it; one that cannot be reached fails its own workspaces only.
 
-use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::path::{Path, PathBuf};
 
 use super::refs::{self, Resolution};
 use super::rhdh::RhdhHost;
 use super::source::Files;
-use super::workspace::{self, ReadWorkspace};
+use super::workspace::{ReadWorkspace, WorkspaceReader};
 use crate::config;
 use crate::error::{Error, Result};
 use crate::lock::Lock;
+use crate::parallel::Workers;
 use crate::store::git::{Network, SourceUrl};
 use crate::tools::provide::Provider;
+
+/// Repositories asked at once, at least: they answer slower than they are read.
+const LEAST_REPOSITORIES: usize = 8;
 
 /// How workspaces are read.
 pub struct ReadOptions<'a> {
@@ -25,18 +27,18 @@ pub struct ReadOptions<'a> {
     pub generate: bool,
     /// How repositories are reached.
     pub network: &'a Network,
+    /// Workspaces at once.
+    pub jobs: usize,
 }
 
 /// Resolves and reads workspaces, in their order.
 pub fn read(
     provider: &Provider<'_>,
     chosen: &[&config::WorkspaceConfig],
-    how: &ReadOptions<'_>,
-    jobs: usize,
+    options: &ReadOptions<'_>,
 ) -> Vec<Result<ReadWorkspace>> {
     let step = provider.ui.step("sources", format!("resolve {}", crate::ui::count(chosen.len(), "workspace")));
-    let kept: Vec<Option<String>> = chosen.iter().map(|config| kept_commit(config, how.kept?)).collect();
-    let all = tokio::task::block_in_place(|| read_all(provider, chosen, &kept, how, jobs));
+    let all = tokio::task::block_in_place(|| read_all(provider, chosen, options));
     if all.iter().any(Result::is_ok) {
         step.done("");
     }
@@ -51,77 +53,70 @@ fn kept_commit(config: &config::WorkspaceConfig, kept: &Lock) -> Option<String> 
     locked.source.commit.clone().filter(|_| same && config.source.local.is_none())
 }
 
+/// Where the files of a workspace are.
+enum LocatedSource {
+    Local(PathBuf),
+    Commit(Box<(SourceUrl, Resolution)>),
+}
+
 fn read_all(
     provider: &Provider<'_>,
     chosen: &[&config::WorkspaceConfig],
-    kept: &[Option<String>],
-    how: &ReadOptions<'_>,
-    jobs: usize,
+    options: &ReadOptions<'_>,
 ) -> Vec<Result<ReadWorkspace>> {
     let runtime = tokio::runtime::Handle::current();
     let interrupt = provider.interrupt.flag();
-    let urls: Vec<Result<Option<SourceUrl>>> = chosen.iter().map(|config| url(config)).collect();
-    let (indices, requests): (Vec<usize>, Vec<(SourceUrl, String)>) = chosen
-        .iter()
-        .zip(kept)
-        .enumerate()
-        .filter_map(|(index, (config, kept))| {
-            let url = urls[index].as_ref().ok()?.clone()?;
-            let requested = kept.clone().unwrap_or_else(|| config.source.requested.clone());
-            Some((index, (url, requested)))
-        })
-        .unzip();
-    let mut resolutions: Vec<Option<Result<Resolution>>> = chosen.iter().map(|_| None).collect();
-    let answers = refs::resolve_many(provider.store, &requests, jobs.max(8), how.network, interrupt);
-    for (index, answer) in indices.into_iter().zip(answers) {
-        resolutions[index] = Some(answer);
-    }
-
-    let todo: Vec<Mutex<Option<Todo>>> = urls.into_iter().zip(resolutions).map(|todo| Mutex::new(Some(todo))).collect();
-    let done: Vec<Mutex<Option<Result<ReadWorkspace>>>> = chosen.iter().map(|_| Mutex::new(None)).collect();
-    let next = AtomicUsize::new(0);
-    std::thread::scope(|scope| {
-        for _ in 0..jobs.clamp(1, chosen.len().max(1)) {
-            scope.spawn(|| {
-                loop {
-                    let index = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(config) = chosen.get(index) else { return };
-                    let todo = todo[index].lock().unwrap_or_else(PoisonError::into_inner).take();
-                    let one =
-                        todo.map_or(Err(Error::Interrupted), |todo| read_one(provider, &runtime, config, todo, how));
-                    *done[index].lock().unwrap_or_else(PoisonError::into_inner) = Some(one);
-                }
-            });
+    let reader = WorkspaceReader {
+        provider,
+        runtime: &runtime,
+        host: options.host.map(|host| &host.lock),
+        generate: options.generate,
+    };
+    let located = locate(provider, chosen, options);
+    Workers::new(options.jobs, interrupt).map(chosen.iter().zip(located), |(config, source)| match source? {
+        LocatedSource::Local(folder) => reader.read(config, None, &Files::Local(folder)),
+        LocatedSource::Commit(located) => {
+            let (url, resolution) = *located;
+            if let Some(warning) = &resolution.warning {
+                provider.ui.warn(format!("{}: {warning}", config.name));
+            }
+            let repository = provider.store.repository(&url, interrupt)?;
+            let tree = repository.fetch(&resolution.commit, options.network, interrupt)?;
+            let commit = tree.commit();
+            reader.read(config, Some(&commit), &Files::Commit(Box::new(tree)))
         }
-    });
-    done.into_iter()
-        .map(|one| one.into_inner().unwrap_or_else(PoisonError::into_inner).unwrap_or(Err(Error::Interrupted)))
-        .collect()
+    })
 }
 
-/// What is known of a workspace's source before it is read.
-type Todo = (Result<Option<SourceUrl>>, Option<Result<Resolution>>);
-
-fn read_one(
+/// Asks the repositories for the commits of all workspaces.
+fn locate(
     provider: &Provider<'_>,
-    runtime: &tokio::runtime::Handle,
-    config: &config::WorkspaceConfig,
-    (url, resolution): Todo,
-    how: &ReadOptions<'_>,
-) -> Result<ReadWorkspace> {
-    let interrupt = provider.interrupt.flag();
-    provider.interrupt.check()?;
-    let Some(url) = url? else {
-        let local = config.source.local.clone().ok_or_else(|| no_source(config))?;
-        return workspace::read(provider, runtime, config, None, &Files::Local(local), how);
-    };
-    let resolution = resolution.unwrap_or(Err(Error::Interrupted))?;
-    if let Some(warning) = &resolution.warning {
-        provider.ui.warn(format!("{}: {warning}", config.name));
-    }
-    let tree = provider.store.repository(&url, interrupt)?.fetch(&resolution.commit, how.network, interrupt)?;
-    let commit = tree.commit();
-    workspace::read(provider, runtime, config, Some(&commit), &Files::Commit(Box::new(tree)), how)
+    chosen: &[&config::WorkspaceConfig],
+    options: &ReadOptions<'_>,
+) -> Vec<Result<LocatedSource>> {
+    let urls: Vec<Result<Option<SourceUrl>>> = chosen.iter().map(|config| url(config)).collect();
+    let requests: Vec<(SourceUrl, String)> = chosen
+        .iter()
+        .zip(&urls)
+        .filter_map(|(config, url)| {
+            let kept = options.kept.and_then(|kept| kept_commit(config, kept));
+            Some((url.as_ref().ok()?.clone()?, kept.unwrap_or_else(|| config.source.requested.clone())))
+        })
+        .collect();
+    let jobs = options.jobs.max(LEAST_REPOSITORIES);
+    let answers = refs::resolve_many(provider.store, &requests, jobs, options.network, provider.interrupt.flag());
+    let mut answers = answers.into_iter();
+    chosen
+        .iter()
+        .zip(urls)
+        .map(|(config, url)| match url? {
+            None => config.source.local.clone().map(LocatedSource::Local).ok_or_else(|| no_source(config)),
+            Some(url) => {
+                let resolution = answers.next().unwrap_or(Err(Error::Interrupted))?;
+                Ok(LocatedSource::Commit(Box::new((url, resolution))))
+            }
+        })
+        .collect()
 }
 
 /// The repository; none for a local tree.

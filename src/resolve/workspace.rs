@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::build_args;
-use super::commits::ReadOptions;
 use super::compute::ArgsComputation;
 use super::discover::{self, DiscoveredPlugin};
+use super::host::HostLock;
 use super::source::{Files, at};
 use crate::config::{self, plugins_list};
 use crate::error::{Error, Place, Result};
@@ -29,108 +29,154 @@ pub struct ReadWorkspace {
     pub errors: Vec<Error>,
 }
 
-/// Reads a workspace. `commit` is none for a local tree. What is large (its lockfile, its packages) is gone when this
-/// returns, so that the number of workspaces does not matter.
-pub fn read(
-    provider: &Provider<'_>,
-    runtime: &tokio::runtime::Handle,
+/// Reads the workspaces of one run.
+pub struct WorkspaceReader<'a> {
+    /// For the registry.
+    pub provider: &'a Provider<'a>,
+    /// The runtime that the registry is asked in.
+    pub runtime: &'a tokio::runtime::Handle,
+    /// What arguments are computed against; none leaves listed ones unchecked.
+    pub host: Option<&'a HostLock>,
+    /// Compute the arguments of listed plugins too.
+    pub generate: bool,
+}
+
+impl WorkspaceReader<'_> {
+    /// Reads a workspace. `commit` is none for a local tree. What is large (its lockfile, its packages) is gone when
+    /// this returns, so that the number of workspaces does not matter.
+    pub fn read(&self, config: &config::WorkspaceConfig, commit: Option<&str>, files: &Files) -> Result<ReadWorkspace> {
+        let SourceFiles { mut manifests, lockfile } = SourceFiles::read(config, commit, files)?;
+        let yarn = package_manager::requested_yarn(files, &config.source.workspace_path, &lockfile, &config.name)?;
+        let mut warnings = Vec::new();
+        let plugins = plugins(config, &manifests, commit, &mut warnings)?;
+        let mut workspace = Workspace {
+            name: config.name.clone(),
+            dir: config.dir.clone(),
+            tools: None,
+            source: source(config, commit, files, &yarn, &lockfile)?,
+            sealed: None,
+            input: config.inputs.clone(),
+            plugin: plugins,
+        };
+        let mut errors = Vec::new();
+        if let Some(host) = self.host {
+            let mut computation = ArgsComputation {
+                provider: self.provider,
+                runtime: self.runtime,
+                host,
+                files,
+                lockfile: &lockfile,
+                manifests: &mut manifests,
+                generate: self.generate,
+            };
+            let mut findings = computation.run(&mut workspace)?;
+            warnings.append(&mut findings.warnings);
+            errors = findings.errors;
+        } else {
+            for plugin in &workspace.plugin {
+                let mistakes = build_args::check_words(&words(&plugin.args));
+                warnings.extend(mistakes.iter().map(|mistake| format!("{} {}: {mistake}", config.name, plugin.path)));
+            }
+        }
+        let list = self.list(config, &workspace);
+        Ok(ReadWorkspace { workspace, yarn, list, warnings, errors })
+    }
+
+    /// The plugins-list.yaml to be written: where there is none, or where its arguments are generated.
+    fn list(&self, config: &config::WorkspaceConfig, workspace: &Workspace) -> Option<Companion> {
+        let args = arguments(workspace);
+        let text = match &config.list {
+            None => plugins_list::generate(args.iter().map(|(path, args)| (path.as_str(), args.as_slice()))),
+            Some(list) if self.generate => list.with_args(&args),
+            Some(_) => return None,
+        };
+        Some((config.list_path.clone(), text.into_bytes()))
+    }
+}
+
+/// What is read of a source before anything else.
+struct SourceFiles {
+    /// The `package.json` files by folder from the workspace.
+    manifests: BTreeMap<String, Vec<u8>>,
+    lockfile: Vec<u8>,
+}
+
+impl SourceFiles {
+    /// Both a `package.json` and a `yarn.lock` must be there.
+    fn read(config: &config::WorkspaceConfig, commit: Option<&str>, files: &Files) -> Result<Self> {
+        let path = &config.source.workspace_path;
+        let place = |file: &str| Place::file(format!("{}: {}", config.name, at(path, file)));
+        let manifests: BTreeMap<String, Vec<u8>> = files.manifests(path)?.into_iter().collect();
+        let root = manifests.get(".").ok_or_else(|| {
+            Error::config(
+                place("package.json"),
+                format!("is not in {}", source_label(config, commit)),
+                "set `workspace-path` to the folder of the yarn workspace in the repository",
+            )
+        })?;
+        check_json(root, &place("package.json"))?;
+        let lockfile = files.read(&at(path, "yarn.lock"))?.ok_or_else(|| {
+            Error::config(
+                place("yarn.lock"),
+                format!("is not in {}: nothing pins what is installed", source_label(config, commit)),
+                "commit one, or set `workspace-path` to the folder of the yarn workspace in the repository",
+            )
+        })?;
+        Ok(Self { manifests, lockfile })
+    }
+}
+
+/// The plugins of the list; without one, those that are discovered.
+fn plugins(
+    config: &config::WorkspaceConfig,
+    manifests: &BTreeMap<String, Vec<u8>>,
+    commit: Option<&str>,
+    warnings: &mut Vec<String>,
+) -> Result<Vec<Plugin>> {
+    let packages = manifests.iter().map(|(folder, bytes)| (folder.as_str(), bytes.as_slice()));
+    let found = discover::discover(packages);
+    if let Some(list) = &config.list {
+        return listed(config, list, &found.plugins, manifests, commit);
+    }
+    warnings.extend(found.warnings.iter().map(|warning| format!("{}: {warning}", config.name)));
+    if found.plugins.is_empty() {
+        return Err(Error::config(
+            Place::file(format!("{}: {}", config.name, at(&config.source.workspace_path, "package.json"))),
+            "no package of the workspace has a `backstage.role` that can be exported",
+            "check `workspace-path`, or list the plugins in plugins-list.yaml",
+        ));
+    }
+    Ok(found.plugins.iter().map(|found| plugin(found, ArgsFrom::Computed, vec![])).collect())
+}
+
+/// The source's block of the lock.
+fn source(
     config: &config::WorkspaceConfig,
     commit: Option<&str>,
     files: &Files,
-    how: &ReadOptions<'_>,
-) -> Result<ReadWorkspace> {
-    let name = &config.name;
+    yarn: &YarnRequest,
+    lockfile: &[u8],
+) -> Result<Source> {
     let path = &config.source.workspace_path;
-    let place = |file: &str| Place::file(format!("{name}: {}", at(path, file)));
-    let mut warnings = Vec::new();
-    let mut errors = Vec::new();
-
-    let mut manifests: BTreeMap<String, Vec<u8>> = files.manifests(path)?.into_iter().collect();
-    let root = manifests.get(".").ok_or_else(|| {
-        Error::config(
-            place("package.json"),
-            format!("is not in {}", whence(config, commit)),
-            "set `workspace-path` to the folder of the yarn workspace in the repository",
-        )
-    })?;
-    check_json(root, &place("package.json"))?;
-    let lockfile = files.read(&at(path, "yarn.lock"))?.ok_or_else(|| {
-        Error::config(
-            place("yarn.lock"),
-            format!("is not in {}: nothing pins what is installed", whence(config, commit)),
-            "commit one, or set `workspace-path` to the folder of the yarn workspace in the repository",
-        )
-    })?;
-    let yarn = package_manager::requested_yarn(files, path, &lockfile, name)?;
-
-    let packages = manifests.iter().map(|(folder, bytes)| (folder.as_str(), bytes.as_slice()));
-    let found = discover::discover(packages);
-    let plugins = if let Some(list) = &config.list {
-        listed(config, list, &found.plugins, &manifests, commit)?
-    } else {
-        warnings.extend(found.warnings.iter().map(|warning| format!("{name}: {warning}")));
-        if found.plugins.is_empty() {
-            return Err(Error::config(
-                place("package.json"),
-                "no package of the workspace has a `backstage.role` that can be exported",
-                "check `workspace-path`, or list the plugins in plugins-list.yaml",
-            ));
-        }
-        found.plugins.iter().map(|found| plugin(found, ArgsFrom::Computed, vec![])).collect()
-    };
-
     let backstage = match &config.source.backstage_version {
         Some(version) => Some(version.clone()),
         None => files.read(&at(path, "backstage.json"))?.as_deref().and_then(backstage_version),
     };
-    let repo = config.source.repo.as_ref().map(config::Repo::public).unwrap_or_default();
-    let mut workspace = Workspace {
-        name: name.clone(),
-        dir: config.dir.clone(),
-        tools: None,
-        source: Source {
-            repo,
-            requested: config.source.requested.clone(),
-            commit: commit.map(str::to_owned),
-            local: commit.is_none(),
-            epoch: files.epoch(),
-            path: path.clone(),
-            backstage,
-            yarn: Yarn { from: yarn.from, version: yarn.version.clone(), integrity: None, path: yarn.path.clone() },
-            yarn_lock: Sha256::of(&lockfile),
-        },
-        sealed: None,
-        input: config.inputs.clone(),
-        plugin: plugins,
-    };
-    if let Some(host) = how.host {
-        let mut computing = ArgsComputation {
-            provider,
-            runtime,
-            host: &host.lock,
-            files,
-            lockfile: &lockfile,
-            manifests: &mut manifests,
-            generate: how.generate,
-        };
-        let mut said = computing.run(&mut workspace)?;
-        warnings.append(&mut said.warnings);
-        errors = said.errors;
-    } else {
-        for plugin in &workspace.plugin {
-            let slips = build_args::check_words(&words(&plugin.args));
-            warnings.extend(slips.iter().map(|slip| format!("{name} {}: {slip}", plugin.path)));
-        }
-    }
-    let list = match &config.list {
-        None => Some((config.list_path.clone(), list_text(&workspace))),
-        Some(list) if how.generate => Some((config.list_path.clone(), list.with_args(&arguments(&workspace)))),
-        Some(_) => None,
-    };
-    Ok(ReadWorkspace { workspace, yarn, list: list.map(|(path, text)| (path, text.into_bytes())), warnings, errors })
+    Ok(Source {
+        repo: config.source.repo.as_ref().map(config::Repo::public).unwrap_or_default(),
+        requested: config.source.requested.clone(),
+        commit: commit.map(str::to_owned),
+        local: commit.is_none(),
+        epoch: files.epoch(),
+        path: path.clone(),
+        backstage,
+        yarn: Yarn { from: yarn.from, version: yarn.version.clone(), integrity: None, path: yarn.path.clone() },
+        yarn_lock: Sha256::of(lockfile),
+    })
 }
 
-fn whence(config: &config::WorkspaceConfig, commit: Option<&str>) -> String {
+/// Where a file was looked for, in messages.
+fn source_label(config: &config::WorkspaceConfig, commit: Option<&str>) -> String {
     match (commit, &config.source.local) {
         (Some(commit), _) => format!("commit {}", &commit[..commit.len().min(12)]),
         (None, Some(local)) => format!("`{}`", local.display()),
@@ -162,7 +208,7 @@ fn listed(
                 let near = nearest(&entry.path, found);
                 return Err(Error::config(
                     place,
-                    format!("plugin `{}` is not in the workspace at {}", entry.path, whence(config, commit)),
+                    format!("plugin `{}` is not in the workspace at {}", entry.path, source_label(config, commit)),
                     if near.is_empty() {
                         "the workspace has no package that can be exported".to_owned()
                     } else {
@@ -207,12 +253,7 @@ fn backstage_version(bytes: &[u8]) -> Option<String> {
     value["version"].as_str().map(str::to_owned)
 }
 
-/// The list of a workspace whose plugins were discovered, with the arguments of each.
-fn list_text(workspace: &Workspace) -> String {
-    let args = arguments(workspace);
-    plugins_list::generate(args.iter().map(|(path, args)| (path.as_str(), args.as_slice())))
-}
-
+/// The arguments of each plugin by its folder.
 fn arguments(workspace: &Workspace) -> BTreeMap<String, Vec<Argument>> {
     workspace.plugin.iter().map(|plugin| (plugin.path.clone(), plugin.args.clone())).collect()
 }

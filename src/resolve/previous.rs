@@ -1,0 +1,67 @@
+//! What stays of the lock there was: workspaces that were not resolved, reasons of arguments, and seals.
+
+use std::collections::BTreeSet;
+
+use super::request::ResolveRequest;
+use crate::lock::{ArgsFrom, Lock, inputs};
+
+/// Workspaces that were not resolved now stay as they are locked, unless the configuration has them no more.
+pub(super) fn keep_others(lock: &mut Lock, request: &ResolveRequest<'_>) {
+    let Some(old) = request.old else { return };
+    let known: BTreeSet<&str> = request.config.names().collect();
+    for workspace in &old.workspace {
+        let wanted = known.contains(workspace.name.as_str());
+        if wanted && lock.workspace.iter().all(|new| new.name != workspace.name) {
+            let mut kept = workspace.clone();
+            let tools = old.tools_of(workspace);
+            kept.tools = (*tools != lock.tools).then(|| tools.clone());
+            lock.workspace.push(kept);
+        }
+    }
+    if lock.rhdh.is_none() {
+        lock.rhdh.clone_from(&old.rhdh);
+    }
+}
+
+/// Computed arguments end up in a plugins-list.yaml; listed there unchanged, they keep the reasons they were given.
+pub(super) fn keep_reasons(lock: &mut Lock, old: Option<&Lock>) {
+    let Some(old) = old else { return };
+    for workspace in &mut lock.workspace {
+        let Some(before) = old.workspace.iter().find(|before| before.name == workspace.name) else { continue };
+        for plugin in workspace.plugin.iter_mut().filter(|plugin| plugin.args_from == ArgsFrom::PluginsList) {
+            let known = before.plugin.iter().find(|known| known.path == plugin.path && known.args == plugin.args);
+            if let Some(known) = known.filter(|known| known.args_from == ArgsFrom::Computed) {
+                plugin.args_from = ArgsFrom::Computed;
+                plugin.why.clone_from(&known.why);
+            }
+        }
+    }
+}
+
+/// What builds found out still holds for plugins whose inputs did not move.
+pub(super) fn keep_seals(lock: &mut Lock, old: Option<&Lock>) {
+    let Some(old) = old else { return };
+    let mut seals = Vec::new();
+    for (w, workspace) in lock.workspace.iter().enumerate() {
+        let Some(before) = old.workspace.iter().find(|before| before.name == workspace.name) else { continue };
+        for (p, plugin) in workspace.plugin.iter().enumerate() {
+            let Some(known) = before.plugin.iter().find(|known| known.path == plugin.path) else { continue };
+            let Some(sealed) = &known.sealed else { continue };
+            let digest = |lock, workspace, plugin| inputs::digest(lock, workspace, plugin, sealed.closure);
+            if digest(old, before, known) == digest(lock, workspace, plugin) {
+                seals.push((w, p, sealed.clone()));
+            }
+        }
+    }
+    for workspace in &mut lock.workspace {
+        let before = old.workspace.iter().find(|before| before.name == workspace.name);
+        // The packages follow from the lockfile: the source's own, and what patches make of it.
+        workspace.sealed = before
+            .filter(|before| before.source.yarn_lock == workspace.source.yarn_lock)
+            .filter(|before| before.source.yarn == workspace.source.yarn && before.input == workspace.input)
+            .and_then(|before| before.sealed.clone());
+    }
+    for (w, p, sealed) in seals {
+        lock.workspace[w].plugin[p].sealed = Some(sealed);
+    }
+}

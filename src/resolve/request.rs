@@ -1,0 +1,76 @@
+//! What a run of `factory resolve` is asked to do.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use super::requested;
+use super::rhdh::HostRequest;
+use crate::config::{Config, WorkspaceConfig};
+use crate::lock::Lock;
+use crate::lock::stale::{self, StaleReason};
+use crate::store::git::Network;
+
+/// What is resolved anew.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum UpdateMode {
+    /// Everything that floats.
+    #[default]
+    All,
+    /// Nothing that is locked: only what is new or changed in the configuration is resolved.
+    Missing,
+}
+
+/// What to resolve.
+pub struct ResolveRequest<'a> {
+    /// The whole configuration.
+    pub config: &'a Config,
+    /// Only these workspaces; all when empty.
+    pub names: &'a [String],
+    /// What is resolved anew.
+    pub mode: UpdateMode,
+    /// Resolve the CLI's tree anew even when its version stays.
+    pub renew_tools: bool,
+    /// The lock there is.
+    pub old: Option<&'a Lock>,
+    /// The lock's folder.
+    pub lock_dir: &'a Path,
+    /// Steps at once.
+    pub jobs: usize,
+    /// How repositories are reached.
+    pub network: Network,
+    /// The RHDH host that is asked for.
+    pub host: HostRequest,
+    /// Compute the arguments of listed plugins too.
+    pub generate: bool,
+}
+
+impl<'a> ResolveRequest<'a> {
+    /// The workspaces to resolve.
+    pub(super) fn chosen(&self) -> Vec<&'a WorkspaceConfig> {
+        let is_stale = self.stale();
+        self.config
+            .workspaces
+            .iter()
+            .filter(|workspace| self.names.is_empty() || self.names.contains(&workspace.name))
+            .filter(|workspace| {
+                let is_locked = |old: &Lock| old.workspace.iter().any(|locked| locked.name == workspace.name);
+                is_stale.contains(&workspace.name) || !self.old.is_some_and(is_locked)
+            })
+            .collect()
+    }
+
+    fn stale(&self) -> BTreeSet<String> {
+        match (self.mode, self.old) {
+            (UpdateMode::Missing, Some(old)) => {
+                let reasons = stale::reasons(old, &requested::of(self.config), false);
+                reasons.iter().map(StaleReason::workspace).map(str::to_owned).collect()
+            }
+            _ => self.config.names().map(str::to_owned).collect(),
+        }
+    }
+
+    /// The lock whose commits stay; none when all may move.
+    pub(super) fn kept(&self) -> Option<&'a Lock> {
+        self.old.filter(|_| self.mode == UpdateMode::Missing)
+    }
+}

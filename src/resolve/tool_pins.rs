@@ -1,0 +1,92 @@
+//! The tools of a run: those that most workspaces ask for stand at the top of the lock, others with their workspace.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
+use super::request::ResolveRequest;
+use super::requested;
+use super::rhdh::RhdhHost;
+use crate::config::WorkspaceConfig;
+use crate::error::Result;
+use crate::lock::Tools;
+use crate::npm::registry::NpmRegistry;
+use crate::tools::pin::{self, Companion, ToolRequests};
+use crate::tools::provide::Provider;
+
+/// Pinned tools, by what was asked for.
+pub(super) struct ToolPins {
+    /// Those at the top of the lock.
+    pub common: Tools,
+    by_request: BTreeMap<ToolRequests, Tools>,
+    /// The trees of the CLIs that are new.
+    pub companions: Vec<Companion>,
+}
+
+impl ToolPins {
+    /// Pins what the chosen workspaces ask for.
+    pub async fn resolve(
+        provider: &Provider<'_>,
+        registry: &NpmRegistry,
+        request: &ResolveRequest<'_>,
+        host: Option<&RhdhHost>,
+        chosen: &[&WorkspaceConfig],
+    ) -> Result<Self> {
+        let mut counts: BTreeMap<ToolRequests, usize> = BTreeMap::new();
+        for workspace in chosen {
+            *counts.entry(tool_requests(request, host, workspace)).or_default() += 1;
+        }
+        let mut by_request = BTreeMap::new();
+        let common = match request.old {
+            // What most of the lock is built with stays, so that the other workspaces do not move.
+            Some(old) if request.kept().is_some() || !request.names.is_empty() => {
+                let common = locked_requests(&old.tools);
+                by_request.insert(common.clone(), old.tools.clone());
+                common
+            }
+            _ => {
+                let most = counts.iter().max_by_key(|(_, count)| **count);
+                let common = most.map(|(requests, _)| requests.clone()).unwrap_or_default();
+                counts.entry(common.clone()).or_default();
+                common
+            }
+        };
+        let mut companions = Vec::new();
+        for requests in counts.into_keys() {
+            if let Entry::Vacant(vacant) = by_request.entry(requests) {
+                let pinned = pin::resolve(provider, registry, vacant.key(), request.lock_dir, request.renew_tools);
+                let (tools, companion) = pinned.await?;
+                companions.extend(companion);
+                vacant.insert(tools);
+            }
+        }
+        companions.sort();
+        companions.dedup_by(|a, b| a.0 == b.0);
+        Ok(Self { common: by_request[&common].clone(), by_request, companions })
+    }
+
+    /// The tools of a workspace, where they are not the common ones.
+    pub fn own(
+        &self,
+        request: &ResolveRequest<'_>,
+        host: Option<&RhdhHost>,
+        workspace: &WorkspaceConfig,
+    ) -> Option<Tools> {
+        let own = &self.by_request[&tool_requests(request, host, workspace)];
+        (*own != self.common).then(|| own.clone())
+    }
+}
+
+/// What a workspace asks for, else the Node.js that the host runs, else the defaults.
+fn tool_requests(request: &ResolveRequest<'_>, host: Option<&RhdhHost>, workspace: &WorkspaceConfig) -> ToolRequests {
+    let mut tools = requested::tools(request.config, workspace);
+    tools.node = tools.node.or_else(|| host.and_then(|host| host.node.clone()));
+    ToolRequests::from(tools)
+}
+
+fn locked_requests(tools: &Tools) -> ToolRequests {
+    ToolRequests {
+        node: tools.node.requested.clone(),
+        npm: tools.npm.requested.clone(),
+        cli: tools.rhdh_cli.requested.clone(),
+    }
+}
