@@ -8,6 +8,8 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use crate::error::Place;
+use crate::lock::companions::FOLDER_NAME;
+use crate::lock::text::FILE_NAME;
 use crate::{Error, Result};
 
 pub mod env;
@@ -97,7 +99,7 @@ impl fmt::Display for Warning {
 }
 
 /// Entries of a multi-workspace root that are no workspaces and still at home there.
-const AT_HOME: &[&str] = &["factory.lock", "factory.lock.d", versions::FILE_NAME, "README.md", "LICENSE"];
+const AT_HOME: &[&str] = &[FILE_NAME, FOLDER_NAME, versions::FILE_NAME, "README.md", "LICENSE"];
 
 impl ConfigOptions {
     /// The options of a configuration directory when nothing else is said.

@@ -5,6 +5,7 @@
 
 pub mod arguments;
 mod check;
+pub mod companions;
 pub mod digest;
 pub mod identity;
 pub mod inputs;

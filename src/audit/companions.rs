@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use super::revision::Revision;
 use crate::error::{Error, Result};
 use crate::lock::Sha256;
-use crate::lock::text::COMPANION;
+use crate::lock::companions::CompanionPath;
 
 /// A companion larger than this is none: real closures have a few megabytes.
 const LIMIT: u64 = 64 << 20;
@@ -34,12 +34,12 @@ pub enum Unusable {
 }
 
 impl Companions {
-    /// A file's bytes; `path` is below `factory.lock.d`. None when there is no such file.
-    pub fn read(&self, path: &str) -> Result<Option<Vec<u8>>> {
+    /// A file's bytes; none when there is no such file.
+    pub fn read(&self, path: &CompanionPath) -> Result<Option<Vec<u8>>> {
         match self {
             Self::None => Ok(None),
             Self::Folder(dir) => {
-                let path = dir.join(COMPANION).join(path);
+                let path = path.below(dir);
                 // A pipe or device would block; a link is followed, since the digest says whether it is the file.
                 match fs::metadata(&path) {
                     Ok(metadata) if metadata.is_file() => {}
@@ -52,8 +52,8 @@ impl Companions {
             }
             Self::Revision(revision, dir) => {
                 let path = match dir.as_str() {
-                    "" => format!("{COMPANION}/{path}"),
-                    dir => format!("{dir}/{COMPANION}/{path}"),
+                    "" => path.to_string(),
+                    dir => format!("{dir}/{path}"),
                 };
                 revision.read(&path)
             }
@@ -61,33 +61,11 @@ impl Companions {
     }
 
     /// A file's bytes when they are those the lock names.
-    pub fn held(&self, path: &str, digest: Sha256) -> Result<Result<Vec<u8>, Unusable>> {
+    pub fn held(&self, path: &CompanionPath, digest: Sha256) -> Result<Result<Vec<u8>, Unusable>> {
         Ok(match self.read(path)? {
             None => Err(Unusable::Missing),
             Some(bytes) if Sha256::of(&bytes) == digest => Ok(bytes),
             Some(_) => Err(Unusable::Other),
         })
-    }
-}
-
-/// The closure's place below `factory.lock.d`.
-pub fn closure_path(workspace: &str, plugin: &str) -> String {
-    below(workspace, plugin, "yarn.lock")
-}
-
-/// The place of the list of a plugin's files below `factory.lock.d`.
-pub fn files_path(workspace: &str, plugin: &str) -> String {
-    below(workspace, plugin, "files")
-}
-
-/// The place of rhdh-cli's tree below `factory.lock.d`.
-pub fn cli_tree_path(version: &str) -> String {
-    format!("rhdh-cli/{version}/package-lock.json")
-}
-
-fn below(workspace: &str, plugin: &str, file: &str) -> String {
-    match plugin {
-        "." => format!("{workspace}/{file}"),
-        plugin => format!("{workspace}/{plugin}/{file}"),
     }
 }

@@ -12,7 +12,7 @@ use crate::error::{Error, Place, Result};
 use crate::image::{Content, PackageFile, PackageFiles, mf_types};
 use crate::interrupt::Interrupt;
 use crate::lock::arguments::words;
-use crate::lock::text::COMPANION;
+use crate::lock::companions::CompanionPath;
 use crate::lock::{Plugin, Sha256, Workspace};
 use crate::sandbox::child::{Log, Run, run};
 use crate::sandbox::env::ChildEnv;
@@ -213,7 +213,7 @@ fn read_small(path: &Path) -> Option<String> {
 /// The sealed closure of a plugin, held to the lock; none before it is sealed.
 pub fn sealed_closure(lock_dir: &Path, workspace: &str, plugin: &Plugin) -> Result<Option<Vec<u8>>> {
     let Some(digest) = plugin.sealed.as_ref().and_then(|sealed| sealed.closure) else { return Ok(None) };
-    let path = closure_path(lock_dir, workspace, &plugin.path);
+    let path = CompanionPath::closure(workspace, &plugin.path).below(lock_dir);
     let broken = |what: String| Error::Lock {
         place: Place::file(&path),
         what,
@@ -227,11 +227,6 @@ pub fn sealed_closure(lock_dir: &Path, workspace: &str, plugin: &Plugin) -> Resu
         return Err(broken(format!("has the checksum {found}, but the lock says {digest}")));
     }
     Ok(Some(bytes))
-}
-
-/// Where a plugin's closure is kept: `factory.lock.d/<workspace>/<plugin path>/yarn.lock`.
-pub fn closure_path(lock_dir: &Path, workspace: &str, plugin: &str) -> PathBuf {
-    lock_dir.join(COMPANION).join(workspace).join(join(plugin, "yarn.lock"))
 }
 
 /// The selected files, with what carries time or order made constant (reproducible.md).

@@ -111,9 +111,9 @@ mod tests {
 
     use super::super::BuildOptions;
     use super::super::export::Exported;
-    use super::super::seal::files_path;
     use super::*;
     use crate::image::{Content, PackageFile, PackageFiles};
+    use crate::lock::companions::CompanionPath;
     use crate::lock::{Argument, Lock};
     use crate::sandbox::root::Isolation;
     use crate::store::Store;
@@ -190,7 +190,7 @@ mod tests {
     /// The list of the plugin's files, beside the lock.
     fn list_of(shared: &Shared) -> PathBuf {
         let workspace = &shared.lock.workspace[0];
-        files_path(&shared.options.lock_dir, &workspace.name, &workspace.plugin[PLUGIN].path)
+        CompanionPath::files(&workspace.name, &workspace.plugin[PLUGIN].path).below(&shared.options.lock_dir)
     }
 
     fn keep_list(shared: &Shared, made: &Artefact) {

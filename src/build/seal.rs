@@ -5,7 +5,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::path::{Path, PathBuf};
 
 use sha2::Digest as _;
 
@@ -13,11 +12,10 @@ use super::BuildOptions;
 use super::export::sealed_closure;
 use super::packages::split_locator;
 use super::packages::unpinned::Unpinned;
-use super::tree::join;
 use crate::error::{Error, Place, Result};
 use crate::image::PackageFiles;
 use crate::lock::Workspace;
-use crate::lock::text::{COMPANION, FILE_NAME};
+use crate::lock::text::FILE_NAME;
 
 /// Hex digits kept of a file's SHA-256: enough to tell files apart; what is proven stands in the lock.
 const DIGITS: usize = 16;
@@ -192,11 +190,6 @@ pub fn check(options: &BuildOptions, workspace: &Workspace) -> Result<()> {
         sealed_closure(&options.lock_dir, &workspace.name, plugin)?;
     }
     Unpinned::sealed(&options.lock_dir, workspace).map(drop)
-}
-
-/// Where a plugin's list of files is kept.
-pub fn files_path(lock_dir: &Path, workspace: &str, plugin: &str) -> PathBuf {
-    lock_dir.join(COMPANION).join(workspace).join(join(plugin, "files"))
 }
 
 #[cfg(test)]

@@ -4,10 +4,11 @@ use std::fmt;
 use std::path::Path;
 
 use super::artefact::Artefact;
-use super::seal::{Difference, DifferenceClass, FileList, files_path};
-use super::{BuildOptions, export, seal};
+use super::seal::{Difference, DifferenceClass, FileList};
+use super::{BuildOptions, seal};
 use crate::error::{Error, Place, Result};
 use crate::image::PackageFiles;
+use crate::lock::companions::CompanionPath;
 use crate::lock::text::FILE_NAME;
 use crate::lock::{Plugin, Sealed, Workspace};
 
@@ -78,7 +79,7 @@ pub fn compare(
     sealed: &Sealed,
     made: &Artefact,
 ) -> Result<Verdict> {
-    let path = files_path(&options.lock_dir, &workspace.name, &plugin.path);
+    let path = CompanionPath::files(&workspace.name, &plugin.path).below(&options.lock_dir);
     let list = match std::fs::read_to_string(&path) {
         Ok(text) => Some(text),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => None,
@@ -164,7 +165,7 @@ fn hint(
         }
         Verdict::Differs(Difference { class: DifferenceClass::Dependency, .. }) if sealed.closure != made.sealed.closure => format!(
             "compare the closure with `{}`",
-            export::closure_path(&options.lock_dir, &workspace.name, &plugin.path).display()
+            CompanionPath::closure(&workspace.name, &plugin.path).below(&options.lock_dir).display()
         ),
         _ => format!("compare `{}` with the sealed archive ({})", made.output.tgz, sealed.tgz),
     };

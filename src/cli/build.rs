@@ -16,10 +16,11 @@ use super::source::SourceArgs;
 use super::{paths, session, summary};
 use crate::build::packages::unpinned::Unpinned;
 use crate::build::report::{self, Report};
-use crate::build::{self, BuildOptions, BuiltWorkspace, Shared, plugins_yaml, seal};
+use crate::build::{self, BuildOptions, BuiltWorkspace, Shared, plugins_yaml};
 use crate::config::{Config, TagPrefix, WorkspaceConfig};
 use crate::error::{Error, Place, Result, exit_code};
 use crate::image::Compression;
+use crate::lock::companions::CompanionPath;
 use crate::lock::{Lock, SealedPackages, Sha256};
 use crate::npm::registry::NpmRegistry;
 use crate::sandbox::root::{Isolation, IsolationChoice};
@@ -323,9 +324,10 @@ fn seal_lock(shared: &Shared, built: &[BuiltWorkspace], lock_file: &Path) -> Res
             }
             let lock_dir = &shared.options.lock_dir;
             if let Some(closure) = &artefact.record.closure {
-                atomic_file(&build::export::closure_path(lock_dir, &workspace.name, &plugin.path), closure.as_bytes())?;
+                let path = CompanionPath::closure(&workspace.name, &plugin.path).below(lock_dir);
+                atomic_file(&path, closure.as_bytes())?;
             }
-            let files = seal::files_path(lock_dir, &workspace.name, &plugin.path);
+            let files = CompanionPath::files(&workspace.name, &plugin.path).below(lock_dir);
             atomic_file(&files, artefact.files.to_text().as_bytes())?;
             plugin.sealed = Some(artefact.sealed.clone());
             new += 1;

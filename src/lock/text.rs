@@ -19,8 +19,6 @@ pub const VERSION: u32 = 1;
 pub const REVISION: u32 = 1;
 /// The name of the lock beside the configuration.
 pub const FILE_NAME: &str = "factory.lock";
-/// The folder beside the lock that keeps third-party lockfiles.
-pub const COMPANION: &str = "factory.lock.d";
 
 const HEADER: &str = "# Written by `factory resolve`. Commit it; do not edit it.\n";
 

@@ -7,12 +7,13 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::error::{Error, Result};
+use crate::lock::companions::CompanionPath;
 use crate::lock::{Integrity, Node, RhdhCli, Sha256, Tool, Tools};
 use crate::npm::range::NpmRange;
 use crate::npm::registry::{NpmRegistry, Packument};
 use crate::sandbox::child::Log;
 use crate::store::CacheKind;
-use crate::tools::provide::{CLI_PACKAGE, Npm, Provider, cli_manifest, tree_folder, yarn_package};
+use crate::tools::provide::{CLI_PACKAGE, Npm, Provider, cli_manifest, yarn_package};
 
 /// The line of Node.js used when neither `NODE_VERSION` nor the RHDH release says one.
 pub const DEFAULT_NODE: &str = "22";
@@ -57,7 +58,7 @@ pub async fn resolve(
     let placeholder = Sha256::of("");
     let cli = RhdhCli { requested: requests.cli.clone(), version, integrity, tree: placeholder };
     let mut tools = Tools { node, npm, rhdh_cli: cli };
-    let path = tree_folder(lock_dir, &tools.rhdh_cli.version).join("package-lock.json");
+    let path = CompanionPath::cli_tree(&tools.rhdh_cli.version).below(lock_dir);
     if !renew
         && let Ok(bytes) = std::fs::read(&path)
         && names_version(&bytes, &tools.rhdh_cli)

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::error::{Error, Place, Result};
 use crate::interrupt::Interrupt;
-use crate::lock::text::COMPANION;
+use crate::lock::companions::CompanionPath;
 use crate::lock::{Integrity, RhdhCli, Sha256, Tools, Yarn};
 use crate::npm::registry::{NpmRegistry, unpack};
 use crate::sandbox::child::{Log, Run, run};
@@ -157,11 +157,6 @@ fn missing_offline(what: &str) -> Error {
     )
 }
 
-/// The folder of the CLI's tree beside the lock.
-pub fn tree_folder(lock_dir: &Path, version: &str) -> PathBuf {
-    lock_dir.join(COMPANION).join("rhdh-cli").join(version)
-}
-
 /// The `package.json` that the CLI's tree is resolved and installed for.
 pub fn cli_manifest(version: &str) -> String {
     format!(
@@ -170,7 +165,7 @@ pub fn cli_manifest(version: &str) -> String {
 }
 
 fn read_tree(cli: &RhdhCli, lock_dir: &Path) -> Result<(String, Vec<u8>)> {
-    let path = tree_folder(lock_dir, &cli.version).join("package-lock.json");
+    let path = CompanionPath::cli_tree(&cli.version).below(lock_dir);
     let tree = std::fs::read(&path).map_err(|e| Error::Lock {
         place: Place::file(&path),
         what: format!("cannot be read ({e}); the lock needs it"),

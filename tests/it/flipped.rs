@@ -12,9 +12,10 @@ use factory::Error;
 use factory::build::artefact::{Artefact, PackageRecord};
 use factory::build::checkout::checkout;
 use factory::build::report::Output;
-use factory::build::seal::{FileList, files_path};
+use factory::build::seal::FileList;
 use factory::build::{BuildOptions, verdict};
 use factory::image::{Compression, PackageFiles};
+use factory::lock::companions::CompanionPath;
 use factory::lock::{Integrity, Lock, Sealed, SealedPackages, Sha256};
 use factory::sandbox::root::Isolation;
 use factory::store::Store;
@@ -475,7 +476,7 @@ fn in_the_seal() {
     let workspace = &Lock::from_text(&lock, Path::new("factory.lock")).unwrap().workspace[1];
     let dir = tempfile::tempdir().unwrap();
     let (made, options) = (made(dir.path()), options(dir.path()));
-    let list = files_path(dir.path(), &workspace.name, "plugins/a");
+    let list = CompanionPath::files(&workspace.name, "plugins/a").below(dir.path());
     fs::create_dir_all(list.parent().unwrap()).unwrap();
     fs::write(&list, made.files.to_text()).unwrap();
     let check = |change: &dyn Fn(&mut Sealed)| {

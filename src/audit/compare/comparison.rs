@@ -5,13 +5,14 @@ use std::path::Path;
 
 use super::super::change::{Change, ChangeKind, Mark};
 use super::super::closure::PluginClosure;
-use super::super::companions::{Unusable, closure_path};
+use super::super::companions::Unusable;
 use super::super::diff::{Diff, Outputs, Side, VERSION};
 use super::super::host::{HostChanges, Hosts};
 use super::super::moves::Pairs;
 use super::super::release::{Release, ReleasePlugin, ReleaseWorkspace};
 use crate::error::Result;
 use crate::lock::Sha256;
+use crate::lock::companions::CompanionPath;
 
 /// A comparison under way: what was found so far.
 pub(super) struct Comparison<'a> {
@@ -52,14 +53,14 @@ impl<'a> Comparison<'a> {
     }
 
     /// A file beside the lock; what cannot be used is noted.
-    pub(super) fn companion(&mut self, is_new: bool, path: &str, digest: Sha256) -> Result<Option<Vec<u8>>> {
+    pub(super) fn companion(&mut self, is_new: bool, path: &CompanionPath, digest: Sha256) -> Result<Option<Vec<u8>>> {
         let release = if is_new { self.new } else { self.old };
         match release.companions.held(path, digest)? {
             Ok(bytes) => Ok(Some(bytes)),
             Err(why) => {
                 let known = self.unusable.entry((is_new, why)).or_default();
-                if !known.iter().any(|known| known == path) {
-                    known.push(path.to_owned());
+                if !known.iter().any(|known| known == path.as_str()) {
+                    known.push(path.as_str().to_owned());
                 }
                 Ok(None)
             }
@@ -74,9 +75,9 @@ impl<'a> Comparison<'a> {
         plugin: &ReleasePlugin,
     ) -> Result<Option<PluginClosure>> {
         let Some(digest) = plugin.sealed.as_ref().and_then(|sealed| sealed.closure) else { return Ok(None) };
-        let path = closure_path(&workspace.name, &plugin.path);
+        let path = CompanionPath::closure(&workspace.name, &plugin.path);
         let bytes = self.companion(is_new, &path, digest)?;
-        bytes.map(|bytes| PluginClosure::read(&bytes, Path::new(&path))).transpose()
+        bytes.map(|bytes| PluginClosure::read(&bytes, Path::new(path.as_str()))).transpose()
     }
 
     /// The list of changes, with counts and notes.

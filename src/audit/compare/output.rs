@@ -1,12 +1,12 @@
 //! The verdict over a plugin's output: what changed in its inputs, what in its outputs, and where they differ first.
 
 use super::super::change::{ChangeKind, FirstDifference, InputClass, Mark, OutputClass, OutputVerdict};
-use super::super::companions::{closure_path, files_path};
 use super::super::moves::PluginIndex;
 use super::super::release::Release;
 use super::comparison::Comparison;
 use crate::build::seal::{self, FileList};
 use crate::error::Result;
+use crate::lock::companions::CompanionPath;
 use crate::lock::{self, Lock, Sealed, Sha256, Tool, Tools, inputs};
 
 impl Comparison<'_> {
@@ -59,11 +59,11 @@ impl Comparison<'_> {
     /// Where the packages differ, from the lists of files beside the locks; they are no pins, so their absence is no loss.
     fn first_difference(&self, old: &LockedPlugin<'_>, new: &LockedPlugin<'_>) -> Result<Option<FirstDifference>> {
         let read = |release: &Release, locked: &LockedPlugin<'_>| -> Result<Option<FileList>> {
-            let bytes = release.companions.read(&files_path(&locked.workspace.name, &locked.plugin.path))?;
+            let bytes = release.companions.read(&CompanionPath::files(&locked.workspace.name, &locked.plugin.path))?;
             Ok(bytes.and_then(|bytes| String::from_utf8(bytes).ok()).map(|text| FileList::from_text(&text)))
         };
         let (Some(before), Some(now)) = (read(self.old, old)?, read(self.new, new)?) else { return Ok(None) };
-        let closure = self.new.companions.read(&closure_path(&new.workspace.name, &new.plugin.path))?;
+        let closure = self.new.companions.read(&CompanionPath::closure(&new.workspace.name, &new.plugin.path))?;
         let own = closure.map(|bytes| seal::embedded(&String::from_utf8_lossy(&bytes))).unwrap_or_default();
         let difference = before.difference(&now, &own);
         Ok(Some(FirstDifference {

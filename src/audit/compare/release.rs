@@ -4,10 +4,10 @@ use std::path::Path;
 
 use super::super::change::{ChangeKind, Mark, Pin, RhdhRelease};
 use super::super::closure::{self, PackageVersions};
-use super::super::companions::cli_tree_path;
 use super::super::version_step::{VersionStep, is_back};
 use super::comparison::Comparison;
 use crate::error::Result;
+use crate::lock::companions::CompanionPath;
 use crate::lock::{Rhdh, Sha256};
 
 impl Comparison<'_> {
@@ -69,9 +69,9 @@ impl Comparison<'_> {
             return Ok(());
         }
         let mut read = |is_new: bool, version: &str, tree: Sha256| -> Result<Option<PackageVersions>> {
-            let path = cli_tree_path(version);
+            let path = CompanionPath::cli_tree(version);
             let bytes = self.companion(is_new, &path, tree)?;
-            bytes.map(|bytes| closure::of_package_lock(&bytes, Path::new(&path))).transpose()
+            bytes.map(|bytes| closure::of_package_lock(&bytes, Path::new(path.as_str()))).transpose()
         };
         let (old, new) = (read(false, &old.version, old.tree)?, read(true, &new.version, new.tree)?);
         if let (Some(old), Some(new)) = (old, new) {

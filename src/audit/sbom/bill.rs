@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use super::super::companions::{Companions, Unusable, closure_path};
+use super::super::companions::{Companions, Unusable};
 use super::graph::{BillPackage, DependencyGraph};
 use super::stamp::time;
 use crate::error::{Error, Place, Result};
+use crate::lock::companions::CompanionPath;
 use crate::lock::{self, Lock, Sha256};
 use crate::yarn::lockfile::YarnLock;
 
@@ -93,16 +94,16 @@ fn plugin_bill<'a>(
 ) -> Result<PluginBill<'a>> {
     let mut bill = PluginBill { workspace, plugin, packages: None, direct: BTreeSet::new() };
     let Some(digest) = plugin.sealed.as_ref().and_then(|sealed| sealed.closure) else { return Ok(bill) };
-    let path = closure_path(&workspace.name, &plugin.path);
+    let path = CompanionPath::closure(&workspace.name, &plugin.path);
     let bytes = companions.held(&path, digest)?.map_err(|why| Error::Lock {
-        place: Place::file(&path),
+        place: Place::file(path.as_str()),
         what: match why {
             Unusable::Missing => "not found; the lock requires it".into(),
             Unusable::Other => "does not match the digest in the lock".into(),
         },
         hint: "restore `factory.lock.d` from version control".into(),
     })?;
-    let closure = YarnLock::parse(&bytes, Path::new(&path))?;
+    let closure = YarnLock::parse(&bytes, Path::new(path.as_str()))?;
     let graph = DependencyGraph::of(&closure);
     bill.direct = graph.direct;
     bill.packages = Some(graph.packages);

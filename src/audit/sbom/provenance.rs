@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::super::companions::{cli_tree_path, closure_path};
 use super::bill::{Bill, PluginBill, source_uri, tgz_name};
 use super::purl;
 use crate::error::{Error, Result};
 use crate::image::{ImageName, Tag};
+use crate::lock::companions::CompanionPath;
 use crate::lock::{self, Tool, Tools};
 
 /// What is built, and how the parameters are to be read.
@@ -101,8 +101,8 @@ impl ResolvedDependencies {
             self.add(&format!("{}/{}", workspace.name, input.path), None, "sha256", &input.sha256.hex());
         }
         if let Some(closure) = plugin.plugin.sealed.as_ref().and_then(|sealed| sealed.closure) {
-            let path = closure_path(&workspace.name, &plugin.plugin.path);
-            self.add(&format!("factory.lock.d/{path}"), None, "sha256", &closure.hex());
+            let path = CompanionPath::closure(&workspace.name, &plugin.plugin.path);
+            self.add(&path.to_string(), None, "sha256", &closure.hex());
         }
     }
 
@@ -119,8 +119,8 @@ impl ResolvedDependencies {
         let cli = &tools.rhdh_cli;
         let package = crate::tools::provide::CLI_PACKAGE;
         self.add(package, Some(purl::npm(package, &cli.version)), "sha512", &cli.integrity.hex());
-        let tree = format!("factory.lock.d/{}", cli_tree_path(&cli.version));
-        self.add(&tree, None, "sha256", &cli.tree.hex());
+        let tree = CompanionPath::cli_tree(&cli.version);
+        self.add(&tree.to_string(), None, "sha256", &cli.tree.hex());
     }
 
     fn source(&mut self, workspace: &lock::Workspace) {

@@ -8,13 +8,11 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Place, Result};
-use crate::lock::text::{COMPANION, FILE_NAME};
+use crate::lock::companions::CompanionPath;
+use crate::lock::text::FILE_NAME;
 use crate::lock::{Sha256, Workspace};
 use crate::tools::provide::platform;
 use crate::ui::some_names;
-
-/// The list's name in the workspace's folder beside the lock. No plugin's folder is called so.
-const LIST: &str = "packages.sha512";
 
 /// The SHA-512 in hex of yarn's zips, by locator and cache key.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -46,7 +44,7 @@ impl Unpinned {
 
     /// Where a workspace's list is kept.
     pub fn path(lock_dir: &Path, workspace: &str) -> PathBuf {
-        lock_dir.join(COMPANION).join(workspace).join(LIST)
+        CompanionPath::packages(workspace).below(lock_dir)
     }
 
     /// One `<SHA-512 in hex> <cache key> <locator>` a line, sorted by locator.

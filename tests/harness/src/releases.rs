@@ -3,7 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use factory::lock::text::{COMPANION, FILE_NAME, REVISION, VERSION};
+use factory::lock::companions::FOLDER_NAME;
+use factory::lock::text::{FILE_NAME, REVISION, VERSION};
 use factory::lock::{
     ArgsFrom, Argument, Input, Integrity, Lock, Node, Plugin, Rhdh, RhdhCli, Role, Sealed, Sha256, Source, Tool, Tools,
     Workspace, Yarn, YarnFrom,
@@ -329,7 +330,7 @@ impl Release {
     /// Writes the lock and what belongs beside it into a folder.
     pub fn write(&self, dir: &Path) -> PathBuf {
         for (path, text) in &self.files {
-            let path = dir.join(COMPANION).join(path);
+            let path = dir.join(FOLDER_NAME).join(path);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, text).unwrap();
         }
