@@ -203,7 +203,18 @@ fn exit_codes_are_those_of_the_program() {
         .chain([exit_code::NETWORK, exit_code::INTERRUPTED]);
     let section = page("README.md").section("Exit codes");
     let listed = markdown::first_cells(&section).into_iter().map(|cell| cell.parse::<u8>().unwrap());
-    assert!(listed.eq(known));
+    assert!(listed.eq(known.clone()));
+    for page in pages(root()) {
+        let text = page.text.replace('\n', " ");
+        for (at, before) in
+            ["exit code ", "exits with ", "fails with "].iter().flat_map(|words| text.match_indices(words))
+        {
+            let rest = text[at + before.len()..].trim_start_matches(['a', ' ']);
+            let digits = &rest[..rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len())];
+            let is_known = digits.is_empty() || known.clone().any(|code| code.to_string() == digits);
+            assert!(is_known, "{}: exit code {digits}", page.name);
+        }
+    }
 }
 
 #[test]
