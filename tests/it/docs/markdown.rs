@@ -8,6 +8,9 @@ use std::path::{Path, PathBuf};
 /// How a block begins that shows what `factory` prints.
 const SAMPLE: &str = "```console\n$ factory ";
 
+/// What stands above a block with parts of a file.
+const PARTS: &str = "<!-- parts of ";
+
 /// A Markdown file.
 pub struct Page {
     /// From the repository's root.
@@ -112,7 +115,24 @@ impl Page {
     }
 
     pub fn has_samples(&self) -> bool {
-        self.text.contains(SAMPLE)
+        self.text.contains(SAMPLE) || self.text.contains(PARTS)
+    }
+
+    /// The page with the blocks that show paragraphs of a file as they are there: `<!-- parts of FILE: FIRST LINE, … -->`.
+    pub fn with_parts(self) -> Self {
+        let mut out = String::new();
+        let mut rest = self.text.as_str();
+        while let Some((before, after)) = rest.split_once(PARTS) {
+            let (what, after) = after.split_once(" -->\n```text\n").unwrap();
+            let (file, parts) = what.split_once(": ").unwrap();
+            let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap();
+            let part = |first: &str| text.split("\n\n").find(|part| part.lines().next() == Some(first)).unwrap();
+            let parts: Vec<&str> = parts.split(", ").map(part).collect();
+            let _ = write!(out, "{before}{PARTS}{what} -->\n```text\n{}\n```", parts.join("\n\n"));
+            rest = &after[after.find("```").unwrap() + 3..];
+        }
+        out += rest;
+        Self { text: out, ..self }
     }
 
     /// The page with the output of each `$ factory …` line of its blocks as `run` gives it, which is told the folder to
