@@ -155,10 +155,8 @@ impl Ui {
     #[track_caller]
     fn line(&self, text: &str) {
         let place = if self.verbose {
-            {
-                let caller = Location::caller();
-                format!(" {DIM}({}:{}){DIM:#}", caller.file(), caller.line())
-            }
+            let caller = Location::caller();
+            format!(" {DIM}({}:{}){DIM:#}", caller.file(), caller.line())
         } else {
             String::new()
         };
@@ -252,9 +250,19 @@ fn clean(text: &str) -> String {
     text.chars().map(|c| if c.is_control() && c != '\n' && c != '\t' { '\u{fffd}' } else { c }).collect()
 }
 
-/// `1 plugin`, `3 plugins`.
+/// `1 plugin`, `3 plugins`. The noun is the last word of `noun`: `1 overlay file`, `2 overlay files`.
 pub fn count(n: usize, noun: &str) -> String {
-    if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }
+    if n == 1 { format!("1 {noun}") } else { format!("{n} {}", plural(noun)) }
+}
+
+/// The plural of a regular noun: `plugins`, `patches`, `entries`.
+pub fn plural(noun: &str) -> String {
+    let sibilant = ["s", "x", "z", "ch", "sh"].iter().any(|ending| noun.ends_with(ending));
+    match noun.strip_suffix('y') {
+        Some(stem) if !stem.ends_with(['a', 'e', 'i', 'o', 'u']) => format!("{stem}ies"),
+        _ if sibilant => format!("{noun}es"),
+        _ => format!("{noun}s"),
+    }
 }
 
 /// The first few of a list, and how many more there are: `a, b and 12 more`.
@@ -285,5 +293,9 @@ mod tests {
         assert_eq!(seconds(Duration::from_secs(123)), "2m03s");
         assert_eq!(count(1, "plugin"), "1 plugin");
         assert_eq!(count(0, "plugin"), "0 plugins");
+        assert_eq!(count(1, "patch"), "1 patch");
+        assert_eq!(count(2, "patch"), "2 patches");
+        assert_eq!(count(2, "cache entry"), "2 cache entries");
+        assert_eq!(count(2, "key"), "2 keys");
     }
 }

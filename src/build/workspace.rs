@@ -179,7 +179,7 @@ async fn prepare(
     let commit = workspace.source.commit.as_deref().map_or("local tree", |commit| &commit[..commit.len().min(12)]);
     step.done(format!(
         "{commit}, {}, {}",
-        crate::ui::count(patches, "patch").replace("patchs", "patches"),
+        crate::ui::count(patches, "patch"),
         crate::ui::count(overlays, "overlay file")
     ));
     seconds.insert("checkout".into(), started.elapsed().as_secs_f64());

@@ -48,11 +48,7 @@ pub(super) fn run(session: &Session<'_>, args: &CacheArgs) -> Result<()> {
                 .map_or(PruneScope::All, |days| PruneScope::OlderThan(Duration::from_secs(u64::from(days) * 86_400)));
             let pruned = store.prune(what)?;
             let busy = if pruned.busy == 0 { String::new() } else { format!(", {} in use kept", pruned.busy) };
-            session.ui.note(format!(
-                "removed {}, {}{busy}",
-                count(pruned.entries, "entry").replace("entrys", "entries"),
-                megabytes(pruned.bytes)
-            ));
+            session.ui.note(format!("removed {}, {}{busy}", count(pruned.entries, "entry"), megabytes(pruned.bytes)));
             Ok(())
         }
     }
