@@ -181,17 +181,6 @@ impl Config {
         Ok(())
     }
 
-    /// Keeps the named workspaces; all of them when no name is given.
-    pub fn select(mut self, names: &[String]) -> Result<Self> {
-        if names.is_empty() {
-            return Ok(self);
-        }
-        self.check_names(names)?;
-        self.workspaces.retain(|workspace| names.contains(&workspace.name));
-        self.broken.retain(|broken| names.contains(&broken.name));
-        Ok(self)
-    }
-
     /// The names of all workspaces, those that cannot be read too, sorted.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         let mut names: Vec<_> = self.workspaces.iter().map(|workspace| workspace.name.as_str()).collect();
