@@ -49,3 +49,30 @@ pub(super) fn variables(ui: &Ui) {
         ui.warn(format!("no option of factory has the variable `{name}`{meant}"));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::config::variables::OPTIONS;
+
+    #[test]
+    fn the_table_of_variables_is_that_of_the_options() {
+        let factory = Cli::command();
+        let mut options = BTreeMap::new();
+        for command in std::iter::once(&factory).chain(factory.get_subcommands()) {
+            for option in command.get_arguments() {
+                let (Some(name), Some(flag)) = (option.get_env(), option.get_long()) else { continue };
+                let default: Vec<_> = option.get_default_values().iter().map(|value| value.to_str().unwrap()).collect();
+                let default = if option.get_action().takes_values() { default.join(",") } else { String::new() };
+                options.insert(name.to_str().unwrap().to_owned(), (format!("--{flag}"), default));
+            }
+        }
+        let listed: BTreeMap<_, _> = OPTIONS
+            .iter()
+            .map(|variable| (variable.name.to_owned(), (variable.used_by.to_owned(), variable.default.to_owned())))
+            .collect();
+        assert_eq!(listed, options);
+    }
+}

@@ -73,7 +73,7 @@ impl Env {
         Ok(self.with_text(&text, path))
     }
 
-    /// Like [`Env::with_file`], of a text.
+    /// Like [`Env::with_file`], of a text. A variable that has no effect there, or looks misspelt, is a warning too.
     pub fn with_text(&self, text: &str, path: &Path) -> (Self, Vec<Warning>) {
         let (bindings, broken) = dotenv::parse(text);
         // A key without `=` is empty for the expansions behind it, and sets nothing in the end.
@@ -88,15 +88,16 @@ impl Env {
             values.insert(key, value.map(|value| (value, line)));
         }
         let mut env = self.clone();
+        let mut warnings: Vec<(usize, String)> =
+            broken.into_iter().map(|line| (line, "this line is not `KEY=value` and is skipped".to_owned())).collect();
         for (key, value) in values {
             if let Some((text, line)) = value {
+                warnings.extend(variables::wrong_in_env_file(&key).map(|wrong| (line, wrong)));
                 env.set(key, text, EnvOrigin::File(Place::line(path, line)));
             }
         }
-        let warnings = broken
-            .into_iter()
-            .map(|line| Warning::new(Place::line(path, line), "this line is not `KEY=value` and is skipped"))
-            .collect();
+        warnings.sort();
+        let warnings = warnings.into_iter().map(|(line, what)| Warning::new(Place::line(path, line), what)).collect();
         (env, warnings)
     }
 
@@ -134,15 +135,6 @@ impl Env {
         self.iter()
             .filter(|(_, value)| matches!(value.origin, EnvOrigin::File(_)))
             .map(|(name, value)| (name, value.text.as_str()))
-    }
-
-    /// The values that must appear in no log: those of [`variables::is_secret`]. Values of less than four bytes and
-    /// the words `true` and `false` are left out, since to blank them out would only make a log unreadable.
-    pub fn secrets(&self) -> impl Iterator<Item = &str> {
-        self.iter()
-            .filter(|(name, value)| variables::is_secret(name, &value.text))
-            .map(|(_, value)| value.text.as_str())
-            .filter(|text| text.len() >= 4 && !["true", "false"].contains(text))
     }
 }
 

@@ -9,8 +9,9 @@ use serde::de::DeserializeOwned;
 use tempfile::TempDir;
 
 use super::entry::{Content, PackageFiles};
+use super::limits;
 use super::manifest::{self, Facts, Image};
-use super::name::ImageNames;
+use super::name::{ImageName, ImagePath, Tag};
 use super::program::{self, ProgramOutput};
 use crate::lock::Sha256;
 use crate::{Error, Result};
@@ -20,19 +21,26 @@ const INSTEAD: &str = "leave out `--image-builder buildah`";
 /// Builds the image of one plugin with `buildah from scratch`, `copy`, `config` and `commit`, in a store of its own
 /// and with one time for everything. The layer lands at `layer_file`. Its bytes are buildah's: the digests are others
 /// than [`pack`](super::pack())'s, the files in it are the same.
-pub async fn build(names: ImageNames, entries: &PackageFiles, layer_file: PathBuf, facts: &Facts<'_>) -> Result<Image> {
-    entries.check_limits()?;
+pub async fn build(
+    name: ImageName,
+    tag: Tag,
+    path: &ImagePath,
+    entries: &PackageFiles,
+    layer_file: PathBuf,
+    facts: &Facts<'_>,
+) -> Result<Image> {
+    limits::check(entries)?;
     let folder = layer_file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let folder = folder.canonicalize().map_err(Error::io("read", folder))?;
     let work =
         tempfile::Builder::new().prefix(".factory-").tempdir_in(&folder).map_err(Error::io("create", &folder))?;
     let tree = work.path().join("tree");
-    let (copied, root) = (entries.clone(), tree.join(names.path.as_str()));
+    let (copied, root) = (entries.clone(), tree.join(path.as_str()));
     let copied = tokio::task::spawn_blocking(move || copy(&copied, &root)).await;
     copied.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
 
     let package = entries.read("package.json")?.unwrap_or_default();
-    let annotations = manifest::annotations(&names.path, &package, facts)?;
+    let annotations = manifest::annotations(path, &package, facts)?;
     let buildah = Buildah { work: &work };
     let container = buildah.run(&["from", "scratch"]).await?.line();
     buildah.run(&["copy", "--quiet", &container, "tree", "/"]).await?;
@@ -54,7 +62,7 @@ pub async fn build(names: ImageNames, entries: &PackageFiles, layer_file: PathBu
         "oci:layout:image",
     ];
     buildah.run(&commit).await?;
-    read(&layout, names, layer_file)
+    read(&layout, name, tag, layer_file)
 }
 
 /// The package as files below `root`, with the modes they have in our own archives.
@@ -62,7 +70,7 @@ fn copy(entries: &PackageFiles, root: &Path) -> Result<()> {
     for entry in entries.entries() {
         let file = root.join(&entry.path);
         if let Some(folder) = file.parent() {
-            fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
+            super::landing::folder_at(folder)?;
         }
         match &entry.content {
             Content::Bytes(bytes) => fs::write(&file, bytes),
@@ -138,7 +146,7 @@ struct BuildahBlob {
 }
 
 /// The one image of buildah's layout; its layer is moved to `layer_file`.
-fn read(layout: &Path, names: ImageNames, layer_file: PathBuf) -> Result<Image> {
+fn read(layout: &Path, name: ImageName, tag: Tag, layer_file: PathBuf) -> Result<Image> {
     let blob = |digest: Sha256| layout.join("blobs/sha256").join(digest.hex());
     let index: BuildahIndex = parse(&bytes(&layout.join("index.json"))?)?;
     let [BuildahBlob { digest, .. }] = index.manifests[..] else { return Err(odd()) };
@@ -152,8 +160,8 @@ fn read(layout: &Path, names: ImageNames, layer_file: PathBuf) -> Result<Image> 
         File::open(&compressed).and_then(|file| file.sync_all()).and_then(|()| fs::rename(&compressed, &layer_file));
     moved.map_err(Error::io("write", &layer_file))?;
     Ok(Image {
-        name: names.name,
-        tag: names.tag,
+        name,
+        tag,
         digest: Sha256::of(&manifest),
         manifest,
         config_digest: written.config.digest,
@@ -174,5 +182,5 @@ fn parse<T: DeserializeOwned>(json: &[u8]) -> Result<T> {
 }
 
 fn odd() -> Error {
-    Error::build("buildah wrote an image of an unknown kind", INSTEAD)
+    limits::refused("buildah wrote an image of an unknown kind".to_owned(), INSTEAD)
 }

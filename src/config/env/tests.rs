@@ -113,6 +113,26 @@ fn a_file_wins_over_the_process_and_the_process_over_the_defaults() {
 }
 
 #[test]
+fn a_variable_without_effect_in_a_file_is_a_warning() {
+    let text = "FACTORY_JOBS=4\nREGISTRY_PASSWROD=x\nHELPER_TOKEN=x\nHTTPS_PROXY=http://p\n=\nNPM_CONFIG_REGISTRY=http://r\n\
+                FACTORY_NEW=1\nREGISTRY_USER=\n";
+    let (env, warnings) = process(&[]).with_text(text, Path::new("config/.env"));
+    assert_eq!(env.get("FACTORY_JOBS"), Some("4"));
+    let warnings: Vec<_> = warnings.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        warnings,
+        [
+            "config/.env:1: `FACTORY_JOBS` has no effect in a `.env` file: it is read from the environment alone",
+            "config/.env:2: factory does not read `REGISTRY_PASSWROD`; did you mean `REGISTRY_PASSWORD`?",
+            "config/.env:5: this line is not `KEY=value` and is skipped",
+            "config/.env:6: `NPM_CONFIG_REGISTRY` has no effect in a `.env` file: it is read from the environment alone",
+            "config/.env:7: `FACTORY_NEW` has no effect in a `.env` file: it is read from the environment alone",
+            "config/.env:8: factory does not read `REGISTRY_USER`; did you mean `REGISTRY_USERNAME`?",
+        ]
+    );
+}
+
+#[test]
 fn a_missing_file_changes_nothing_and_a_broken_one_is_an_error() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join(".env");

@@ -72,9 +72,7 @@ fn option(arg: &Arg) -> Option<OptionOf> {
 
 /// The names of all variables that `factory` reads.
 pub fn variables() -> Vec<String> {
-    let tables = [variables::WORKSPACE, variables::AMBIENT].concat();
-    let own = options().into_iter().map(|option| option.variable).filter(|name| !name.is_empty());
-    own.chain(tables.iter().map(|variable| variable.name.to_owned())).collect()
+    variables::all().map(|variable| variable.name.to_owned()).collect()
 }
 
 /// The page.
@@ -99,13 +97,16 @@ pub fn text() -> String {
             text.push_str(&row(option, heading == "Global options"));
         }
     }
-    text.push_str(
-        "\n## Variables\n\nBesides those of options. These can also be set in `.env` files, for each workspace:\n\n\
-         | variable | default | |\n|---|---|---|\n",
+    let head = "| variable | default | read by | |\n|---|---|---|---|\n";
+    let _ = write!(
+        text,
+        "\n## Variables\n\nBesides those of options. These can also be set in `.env` files, for each workspace:\n\n{head}"
     );
-    variable_rows(&mut text, variables::WORKSPACE);
-    text.push_str("\nThese are read from the environment alone:\n\n| variable | default | |\n|---|---|---|\n");
-    variable_rows(&mut text, variables::AMBIENT);
+    variable_rows(&mut text, variables::WORKSPACE.iter());
+    let _ = write!(text, "\nThese are read from the environment; a push reads them from `.env` files too:\n\n{head}");
+    variable_rows(&mut text, variables::AMBIENT.iter().filter(|variable| variable.env_file));
+    let _ = write!(text, "\nThese, and those of options, are read from the environment alone:\n\n{head}");
+    variable_rows(&mut text, variables::AMBIENT.iter().filter(|variable| !variable.env_file));
     text
 }
 
@@ -128,14 +129,11 @@ fn row(option: &OptionOf, global: bool) -> String {
     format!("| {} |\n", cells.join(" | ").replace(" |  |", " | |").replace(" |  |", " | |"))
 }
 
-fn variable_rows(text: &mut String, table: &[variables::Variable]) {
-    for variable in table {
+fn variable_rows<'a>(text: &mut String, variables: impl Iterator<Item = &'a variables::Variable>) {
+    for variable in variables {
         let default = if variable.default.is_empty() { String::new() } else { format!("`{}`", variable.default) };
-        let _ = writeln!(
-            text,
-            "{}",
-            format!("| `{}` | {default} | {} |", variable.name, variable.about).replace("|  |", "| |")
-        );
+        let cells = [format!("`{}`", variable.name), default, variable.used_by.to_owned(), variable.about.to_owned()];
+        let _ = writeln!(text, "| {} |", cells.join(" | ").replace(" |  |", " | |"));
     }
 }
 
