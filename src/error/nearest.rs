@@ -6,10 +6,11 @@ const SUGGESTIONS: usize = 3;
 /// Up to three of `others`, the nearest first. `origin/` before the name is what people copy from a clone.
 pub fn nearest<'a>(name: &str, others: impl Iterator<Item = &'a str>) -> Vec<String> {
     let name = name.strip_prefix("origin/").unwrap_or(name);
-    let mut near: Vec<(usize, &str)> = others.map(|other| (distance(name, other), other)).collect();
+    let mut near: Vec<(usize, usize, &str)> =
+        others.map(|other| (distance(name, other), letters_apart(name, other), other)).collect();
     near.sort_unstable();
     near.dedup();
-    near.into_iter().take(SUGGESTIONS).map(|(_, name)| name.to_owned()).collect()
+    near.into_iter().take(SUGGESTIONS).map(|(.., name)| name.to_owned()).collect()
 }
 
 /// The one of `others` that `name` was probably meant to be: no more than a third of its letters differ.
@@ -44,6 +45,12 @@ mod tests {
         assert_eq!(distance("1.9", "release-1.9"), 1);
         assert_eq!(distance("kitten", "sitting"), 3);
         assert_eq!(distance("", "abc"), 3);
+    }
+
+    #[test]
+    fn of_names_that_contain_each_other_the_likest_is_first() {
+        let plugins = ["plugins/todo", "plugins/todo-backend", "plugins/quay", "plugins/todo"].into_iter();
+        assert_eq!(nearest("plugins/todo-backnd", plugins), ["plugins/todo-backend", "plugins/todo", "plugins/quay"]);
     }
 
     #[test]

@@ -8,6 +8,7 @@ use super::discover::{self, DiscoveredPlugin};
 use super::host::HostLock;
 use super::source::{Files, at};
 use crate::config::{self, plugins_list};
+use crate::error::nearest::nearest;
 use crate::error::{Error, Place, Result};
 use crate::lock::arguments::words;
 use crate::lock::{ArgsFrom, Argument, Plugin, Sha256, Source, Workspace, Yarn};
@@ -205,14 +206,14 @@ fn listed(
             }
             let place = Place::line(&config.list_path, entry.line);
             let Some(bytes) = manifests.get(&entry.path) else {
-                let near = nearest(&entry.path, found);
+                let near = nearest(&entry.path, found.iter().map(|found| found.path.as_str()));
                 return Err(Error::config(
                     place,
                     format!("plugin `{}` is not in the workspace at {}", entry.path, source_label(config, commit)),
                     if near.is_empty() {
                         "the workspace has no package that can be exported".to_owned()
                     } else {
-                        format!("the workspace has {near}")
+                        format!("the workspace has `{}`", near.join("`, `"))
                     },
                 ));
             };
@@ -235,17 +236,6 @@ fn check_json(bytes: &[u8], place: &Place) -> Result<()> {
         let place = Place::at(&place.path, e.line(), e.column());
         Error::config(place, format!("is not JSON: {e}"), "mend it in the repository, or with a patch")
     })
-}
-
-/// The folders most like `wanted`, quoted.
-fn nearest(wanted: &str, found: &[DiscoveredPlugin]) -> String {
-    let mut near: Vec<&str> = found.iter().map(|found| found.path.as_str()).collect();
-    near.sort_by(|a, b| likeness(wanted, b).total_cmp(&likeness(wanted, a)).then_with(|| a.cmp(b)));
-    near.iter().take(5).map(|path| format!("`{path}`")).collect::<Vec<_>>().join(", ")
-}
-
-fn likeness(a: &str, b: &str) -> f32 {
-    similar::TextDiff::from_chars(a, b).ratio()
 }
 
 fn backstage_version(bytes: &[u8]) -> Option<String> {
