@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 const FORBIDDEN: [(&str, &[&str]); 3] =
     [("build", &["config", "resolve"]), ("image", &["config", "resolve"]), ("lock", &["config", "resolve"])];
 
-#[test]
+#[harness::test]
 fn build_image_and_lock_know_nothing_of_config_and_resolve() {
     let mut seen = 0;
     let mut wrong = Vec::new();
@@ -37,7 +37,19 @@ fn names(line: &str, module: &str) -> bool {
     after("crate::") || (line.starts_with("use crate::{") && (after("{") || after(", ")))
 }
 
-#[test]
+/// The attribute of libtest means nothing to the runner of these two binaries, and a third binary would have another.
+#[harness::test]
+fn every_test_is_registered() {
+    let tests = harness::project().join("tests");
+    let names = harness::program::names(&tests);
+    assert_eq!(names, ["data", "harness", "it", "real"], "a new file of tests belongs into one of the two binaries");
+    for file in ["it", "real"].into_iter().flat_map(|folder| files_below(&tests.join(folder))) {
+        let text = fs::read_to_string(&file).unwrap();
+        assert!(!text.lines().any(|line| line.trim() == "#[test]"), "{}: write #[harness::test]", file.display());
+    }
+}
+
+#[harness::test]
 fn forbidden_names_are_found_in_every_form() {
     assert!(names("use crate::config::Config;", "config"));
     assert!(names("use crate::{config, error::Error};", "config"));
@@ -47,9 +59,16 @@ fn forbidden_names_are_found_in_every_form() {
 
 /// `src/<module>.rs` and all below `src/<module>/`.
 fn files_of(module: &str) -> Vec<PathBuf> {
-    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let mut files = vec![src.join(format!("{module}.rs"))];
-    let mut folders = vec![src.join(module)];
+    let src = harness::project().join("src");
+    let mut files = files_below(&src.join(module));
+    files.push(src.join(format!("{module}.rs")));
+    files
+}
+
+/// Every `.rs` file below a folder.
+fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    let mut folders = vec![folder.to_path_buf()];
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use factory::resolve::build_args::{ComputedArgs, DiagnosticKind, RegistryManifests, Severity, compute};
 use factory::resolve::graph::{DependencyGraph, Manifests};
@@ -65,7 +65,7 @@ fn wanted(vector: &Vector) -> &str {
     }
 }
 
-#[test]
+#[harness::test]
 fn computes_the_arguments_of_every_vector() {
     let vectors = vectors();
     assert_eq!(vectors.len(), 22);
@@ -75,7 +75,7 @@ fn computes_the_arguments_of_every_vector() {
     }
 }
 
-#[test]
+#[harness::test]
 fn reports_what_the_vectors_run_into() {
     let mut found = BTreeMap::new();
     for vector in vectors() {
@@ -123,7 +123,7 @@ fn reports_what_the_vectors_run_into() {
     assert_eq!(found, expected);
 }
 
-#[test]
+#[harness::test]
 fn every_argument_has_its_reason() {
     let mut reasons = BTreeMap::new();
     for vector in vectors() {
@@ -188,7 +188,7 @@ fn as_v1(lock: &str) -> String {
     text
 }
 
-#[test]
+#[harness::test]
 fn computes_the_same_from_a_v1_lock() {
     let mut count = 0;
     for mut vector in vectors() {
@@ -220,20 +220,9 @@ fn computes_the_same_from_a_v1_lock() {
     assert_eq!(count, 21);
 }
 
-/// A folder of data that only some machines have: `$name`, or a neighbour of the repository.
-fn folder(name: &str, neighbour: &str) -> Option<PathBuf> {
-    let neighbour = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(neighbour);
-    let folder = std::env::var_os(name).map_or(neighbour, PathBuf::from);
-    if !folder.is_dir() {
-        eprintln!("skipped: no folder `{}` (set {name})", folder.display());
-        return None;
-    }
-    Some(folder)
-}
-
-#[test]
+#[harness::test]
 fn reads_the_locks_of_rhdh_releases() {
-    let Some(data) = folder("FACTORY_SHARED_DATA", "shared/data") else { return };
+    let data = harness::needs_folder("FACTORY_SHARED_DATA", "shared/data");
     for (file, names, sqlite) in [
         ("rhdh-1.8.7.yarn.lock", 2_883, "12.2.0"),
         ("rhdh-1.9.8.yarn.lock", 2_903, "12.2.0"),
@@ -263,10 +252,10 @@ fn manifests(root: &Path, folder: &str, out: &mut BTreeMap<String, Vec<u8>>) {
 }
 
 /// Needs a checkout of github.com/awslabs/backstage-plugins-for-aws at 3a5efbf.
-#[test]
+#[harness::test(ignored)]
 fn reproduces_the_known_line_of_a_public_repository() {
-    let Some(data) = folder("FACTORY_SHARED_DATA", "shared/data") else { return };
-    let Some(root) = folder("FACTORY_AWS_CHECKOUT", "backstage-plugins-for-aws") else { return };
+    let data = harness::needs_folder("FACTORY_SHARED_DATA", "shared/data");
+    let root = harness::needs_folder("FACTORY_AWS_CHECKOUT", "backstage-plugins-for-aws");
     let path = data.join("host/rhdh-f81f3f06.yarn.lock");
     let host = HostLock::parse(&std::fs::read(&path).unwrap(), &path, "the host lockfile").unwrap();
     let text = std::fs::read(root.join("yarn.lock")).unwrap();

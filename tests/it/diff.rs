@@ -2,7 +2,7 @@
 
 use harness::releases;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use factory::audit::companions::Companions;
 use factory::audit::{self, Release};
@@ -44,7 +44,7 @@ impl Fixture {
 
 const HOSTS: [&str; 4] = ["--old-host", "old-host.lock", "--new-host", "new-host.lock"];
 
-#[test]
+#[harness::test]
 fn every_format_is_its_golden_file() {
     let fixture = Fixture::new();
     for (format, file) in
@@ -55,7 +55,7 @@ fn every_format_is_its_golden_file() {
     }
 }
 
-#[test]
+#[harness::test]
 fn workspaces_that_only_moved_share_one_line() {
     let fixture = Fixture::new();
     for (dir, digit) in [("old", "1"), ("new", "2")] {
@@ -83,7 +83,7 @@ fn workspaces_that_only_moved_share_one_line() {
     }
 }
 
-#[test]
+#[harness::test]
 fn the_human_form_fits_80_columns() {
     let fixture = Fixture::new();
     for line in fixture.stdout(&HOSTS).lines() {
@@ -92,7 +92,7 @@ fn the_human_form_fits_80_columns() {
     }
 }
 
-#[test]
+#[harness::test]
 fn the_json_is_as_its_schema_says() {
     let schema = serde_json::to_string_pretty(&factory::audit::json::schema()).unwrap() + "\n";
     golden("schema/factory.diff.schema.json", &schema);
@@ -105,7 +105,7 @@ fn the_json_is_as_its_schema_says() {
     assert!(!validator.is_valid(&serde_json::json!({ "version": 1 })), "the schema says something");
 }
 
-#[test]
+#[harness::test]
 fn equal_locks_have_no_changes() {
     let fixture = Fixture::new();
     let output = factory(fixture.path()).args(["diff", "old/factory.lock", "old/factory.lock", "--exit-code"]).assert();
@@ -113,7 +113,7 @@ fn equal_locks_have_no_changes() {
     assert!(text.contains("no changes"), "{text}");
 }
 
-#[test]
+#[harness::test]
 fn exit_codes_follow_what_was_asked() {
     let fixture = Fixture::new();
     fixture.diff(&[]).code(0);
@@ -127,7 +127,7 @@ fn exit_codes_follow_what_was_asked() {
     factory(fixture.path()).args(["diff", "old/factory.lock"]).assert().code(3);
 }
 
-#[test]
+#[harness::test]
 fn one_workspace_is_shown_whole() {
     let fixture = Fixture::new();
     let text = fixture.stdout(&["-w", "github"]);
@@ -140,7 +140,7 @@ fn one_workspace_is_shown_whole() {
     assert!(stderr.contains("there is no workspace `nothing` in either release"), "{stderr}");
 }
 
-#[test]
+#[harness::test]
 fn a_wrong_host_lockfile_is_refused() {
     let fixture = Fixture::new();
     let args = ["--old-host", "new-host.lock", "--new-host", "old-host.lock"];
@@ -149,7 +149,7 @@ fn a_wrong_host_lockfile_is_refused() {
     fixture.diff(&HOSTS[..2]).code(2);
 }
 
-#[test]
+#[harness::test]
 fn host_lockfiles_come_from_the_cache_when_they_are_there() {
     let fixture = Fixture::new();
     let rhdh = Repository::init(&fixture.path().join("rhdh"));
@@ -175,7 +175,7 @@ fn host_lockfiles_come_from_the_cache_when_they_are_there() {
     );
 }
 
-#[test]
+#[harness::test]
 fn the_default_is_the_lock_against_head() {
     let fixture = Fixture::new();
     let repository = Repository::init(&fixture.path().join("repo"));
@@ -198,7 +198,7 @@ fn the_default_is_the_lock_against_head() {
     assert_eq!(elsewhere["changes"], default["changes"]);
 }
 
-#[test]
+#[harness::test]
 fn a_revision_or_path_that_is_not_there_is_named() {
     let fixture = Fixture::new();
     let repository = Repository::init(&fixture.path().join("repo"));
@@ -227,7 +227,7 @@ fn a_revision_or_path_that_is_not_there_is_named() {
     assert!(said.contains("is not in a git repository"), "{said}");
 }
 
-#[test]
+#[harness::test]
 fn a_lock_from_stdin_has_no_closures() {
     let fixture = Fixture::new();
     let output = factory(fixture.path())
@@ -246,7 +246,7 @@ fn kinds(diff: &Value) -> Vec<String> {
     diff["changes"].as_array().unwrap().iter().map(|change| change["kind"].as_str().unwrap().to_owned()).collect()
 }
 
-#[test]
+#[harness::test]
 fn a_closure_that_is_not_the_pinned_one_is_not_believed() {
     let fixture = Fixture::new();
     let closure = fixture.path().join("new/factory.lock.d/todo/plugins/todo-backend/yarn.lock");
@@ -256,7 +256,7 @@ fn a_closure_that_is_not_the_pinned_one_is_not_believed() {
     assert!(text.contains("does not match the digest in the lock, so its packages are not compared"), "{text}");
 }
 
-#[test]
+#[harness::test]
 fn text_from_outside_is_only_text() {
     let fixture = Fixture::new();
     let mut hostile = release(true);
@@ -291,7 +291,7 @@ fn text_from_outside_is_only_text() {
 
 proptest::proptest! {
     #![proptest_config(proptest::prelude::ProptestConfig::with_cases(48))]
-    #[test]
+    #[harness::test]
     fn no_text_breaks_a_renderer(text in "\\PC{0,40}|[`<>&\"'\\[\\]()|@#~ \\n\u{1b}\u{202e}]{1,30}|[a-f0-9]{38,42}") {
         let mut locks = [release(false).lock, release(true).lock];
         for (n, lock) in locks.iter_mut().enumerate() {
@@ -325,7 +325,7 @@ proptest::proptest! {
     }
 }
 
-#[test]
+#[harness::test]
 fn markdown_stays_within_what_github_takes() {
     let fixture = Fixture::new();
     let mut large = release(true);
@@ -363,7 +363,7 @@ fn export_overlays(repository: &Repository, node: &str, reference: &str, plugins
     repository.write("workspaces/todo/patches/1.patch", node);
 }
 
-#[test]
+#[harness::test]
 fn branches_of_configurations_are_compared() {
     let root = tempfile::tempdir().unwrap();
     let repository = Repository::init(&root.path().join("overlays"));
@@ -421,7 +421,7 @@ fn branches_of_configurations_are_compared() {
     assert!(stderr.contains("one is a lock, the other a configuration"), "{stderr}");
 }
 
-#[test]
+#[harness::test]
 fn links_in_a_revision_lead_nowhere_else() {
     let root = tempfile::tempdir().unwrap();
     let repository = Repository::init(&root.path().join("overlays"));
@@ -441,20 +441,9 @@ fn links_in_a_revision_lead_nowhere_else() {
     assert_eq!(inputs, ["patches/2.patch"]);
 }
 
-/// The folder of real data that is not part of the project; none where it is absent.
-fn shared() -> Option<PathBuf> {
-    let given = std::env::var_os("FACTORY_SHARED_DATA").map(PathBuf::from);
-    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data");
-    let found = given.into_iter().chain([beside]).find(|path| path.join("overlays/release-1.9").is_dir());
-    if found.is_none() {
-        eprintln!("skipped: the shared data is not here");
-    }
-    found
-}
-
-#[test]
+#[harness::test]
 fn the_numbers_of_1_9_against_1_10_are_these() {
-    let Some(shared) = shared() else { return };
+    let shared = harness::needs_folder("FACTORY_SHARED_DATA", "shared/data");
     let output = factory(&shared.join("overlays"))
         .args(["diff", "release-1.9", "release-1.10", "--format", "json"])
         .args(["--old-host", "../host/rhdh-1.9.8.yarn.lock", "--new-host", "../host/rhdh-1.10.yarn.lock"])
@@ -505,7 +494,7 @@ fn the_numbers_of_1_9_against_1_10_are_these() {
     );
 }
 
-#[test]
+#[harness::test]
 fn a_repository_on_this_machine_is_looked_into_with_git() {
     let fixture = Fixture::new();
     for (dir, is_new) in [("old", false), ("new", true)] {

@@ -46,7 +46,7 @@ fn source() -> String {
     pieces.iter().enumerate().map(|(n, piece)| if n == 0 { piece } else { piece.trim_start() }).collect()
 }
 
-#[test]
+#[harness::test]
 fn the_readme_is_short_and_so_is_contributing() {
     assert!(page("README.md").text.lines().count() <= 250);
     assert!(page("CONTRIBUTING.md").text.lines().count() <= 60);
@@ -57,7 +57,7 @@ fn the_readme_is_short_and_so_is_contributing() {
     }
 }
 
-#[test]
+#[harness::test]
 fn links_lead_somewhere() {
     for page in pages(root()) {
         for link in page.links().into_iter().filter(|link| !link.contains("://")) {
@@ -70,7 +70,7 @@ fn links_lead_somewhere() {
     }
 }
 
-#[test]
+#[harness::test]
 fn named_files_of_the_repository_exist() {
     let tops = ["src/", "tests/", "schema/", "examples/", "docs/", "benches/", ".github/", ".ci/"];
     // Those of the examples name files of their own.
@@ -91,7 +91,7 @@ fn named_files_of_the_repository_exist() {
     }
 }
 
-#[test]
+#[harness::test]
 fn every_command_line_parses() {
     let mut seen = 0;
     for page in pages(root()) {
@@ -117,7 +117,7 @@ fn every_command_line_parses() {
     assert!(seen > 60, "only {seen} command lines were found");
 }
 
-#[test]
+#[harness::test]
 fn every_option_that_is_named_exists() {
     let options = reference::options();
     let known: BTreeSet<String> = options.iter().map(|option| format!("--{}", option.long)).collect();
@@ -155,7 +155,7 @@ fn every_option_that_is_named_exists() {
     }
 }
 
-#[test]
+#[harness::test]
 fn every_variable_that_is_named_exists() {
     let mut known: BTreeSet<String> = reference::variables().into_iter().collect();
     let others = [
@@ -180,12 +180,12 @@ fn every_variable_that_is_named_exists() {
     }
 }
 
-#[test]
+#[harness::test]
 fn the_reference_is_that_of_the_command_line() {
     golden("docs/reference.md", &reference::text());
 }
 
-#[test]
+#[harness::test]
 fn the_readme_lists_every_command() {
     let readme = page("README.md");
     let listed: BTreeSet<&str> =
@@ -195,7 +195,7 @@ fn the_readme_lists_every_command() {
     assert_eq!(listed, known);
 }
 
-#[test]
+#[harness::test]
 fn exit_codes_are_those_of_the_program() {
     use factory::error::exit_code;
     let known = [exit_code::OK, exit_code::FAILED, exit_code::USAGE, exit_code::LOCK, exit_code::NOT_REPRODUCIBLE]
@@ -217,7 +217,7 @@ fn exit_codes_are_those_of_the_program() {
     }
 }
 
-#[test]
+#[harness::test]
 fn samples_are_what_factory_prints() {
     for page in pages(root()).into_iter().filter(Page::has_samples) {
         let page = page.with_parts();
@@ -237,7 +237,7 @@ fn samples_are_what_factory_prints() {
     }
 }
 
-#[test]
+#[harness::test]
 fn every_field_of_the_lock_is_described() {
     let schema: Value =
         serde_json::from_str(&fs::read_to_string(root().join("schema/factory.lock.schema.json")).unwrap()).unwrap();
@@ -252,7 +252,7 @@ fn every_field_of_the_lock_is_described() {
     assert_eq!(listed.len(), fields.len(), "a field is listed twice");
 }
 
-#[test]
+#[harness::test]
 fn pieces_of_locks_are_those_of_the_example() {
     let example = fs::read_to_string(root().join("factory.lock.example")).unwrap();
     for block in page("docs/lock.md").blocks("toml") {
@@ -260,7 +260,7 @@ fn pieces_of_locks_are_those_of_the_example() {
     }
 }
 
-#[test]
+#[harness::test]
 fn messages_that_are_explained_are_those_of_the_program() {
     let source = source();
     let page = page("docs/troubleshooting.md");
@@ -272,7 +272,7 @@ fn messages_that_are_explained_are_those_of_the_program() {
     assert_eq!(unknown, [""; 0], "no message has these words any more");
 }
 
-#[test]
+#[harness::test]
 fn verdicts_and_files_are_those_of_the_code() {
     let source = source();
     let verdicts = markdown::first_cells(&page("docs/reproducible.md").section("Verify"));
@@ -303,7 +303,7 @@ fn verdicts_and_files_are_those_of_the_code() {
     }
 }
 
-#[test]
+#[harness::test]
 fn versions_and_archives_are_those_of_cargo_toml() {
     let manifest: toml::Table = fs::read_to_string(root().join("Cargo.toml")).unwrap().parse().unwrap();
     let package = &manifest["package"];
@@ -325,7 +325,7 @@ fn versions_and_archives_are_those_of_cargo_toml() {
     }
 }
 
-#[test]
+#[harness::test]
 fn there_are_as_many_examples_as_the_readme_says() {
     let examples: Vec<PathBuf> =
         fs::read_dir(root().join("examples")).unwrap().map(|entry| entry.unwrap().path()).collect();

@@ -37,7 +37,7 @@ fn resolvable() -> Test {
     test
 }
 
-#[test]
+#[harness::test]
 fn a_missing_configuration() {
     const NO_SOURCE: &str = "\
 error: config/source.json: does not exist, and there is no local code to build
@@ -53,7 +53,7 @@ hint: write a source.json, give `--source-repo`, or put the code in `--repo-path
     );
 }
 
-#[test]
+#[harness::test]
 fn a_misspelt_command_or_variable_is_not_taken_for_something_else() {
     let mut test = workspace();
     test.run(&["reslove"]).fails(
@@ -80,7 +80,7 @@ fn a_misspelt_command_or_variable_is_not_taken_for_something_else() {
     );
 }
 
-#[test]
+#[harness::test]
 fn a_slip_in_listed_arguments_is_named_without_a_host_too() {
     let test = resolvable();
     test.config("plugins-list.yaml", "plugins/todo-backend: --embd-package @x/todo-common --shared-package\n");
@@ -95,7 +95,7 @@ fn a_slip_in_listed_arguments_is_named_without_a_host_too() {
     );
 }
 
-#[test]
+#[harness::test]
 fn a_push_without_an_address_fails_before_anything_is_resolved() {
     let mut test = workspace();
     test.run(&["run", "--push-images"]).fails(
@@ -113,7 +113,7 @@ fn a_push_without_an_address_fails_before_anything_is_resolved() {
     assert!(!test.path("config/factory.lock").exists());
 }
 
-#[test]
+#[harness::test]
 fn a_broken_source_json_is_named_by_line_and_column() {
     let test = Test::new();
     let hint = r#"hint: write `{ "repo": "https://…", "repo-ref": "main", "workspace-path": "workspaces/…" }`"#;
@@ -131,7 +131,7 @@ fn a_broken_source_json_is_named_by_line_and_column() {
     assert!(!test.path("config/factory.lock").exists());
 }
 
-#[test]
+#[harness::test]
 fn an_unknown_ref_names_the_nearest() {
     let test = resolvable();
     test.config("source.json", r#"{"repo": "../repo", "repo-ref": "relase-1.9", "workspace-path": "."}"#);
@@ -146,7 +146,7 @@ hint: the nearest it has: `release-1.9`, `main`",
     assert!(!test.path("config/factory.lock").exists());
 }
 
-#[test]
+#[harness::test]
 fn a_plugin_that_is_not_in_the_workspace() {
     let test = resolvable();
     test.config("plugins-list.yaml", "plugins/todo:\nplugins/todo-backand:\n");
@@ -162,7 +162,7 @@ hint: the workspace has `plugins/todo-backend`, `plugins/todo`"
     assert!(!test.path("config/factory.lock").exists());
 }
 
-#[test]
+#[harness::test]
 fn building_needs_a_lock_that_is_not_stale() {
     let test = resolvable();
     test.run(&["build"]).fails(
@@ -195,7 +195,7 @@ hint: run `factory resolve repo`",
     assert!(!test.path("outputs").exists());
 }
 
-#[test]
+#[harness::test]
 fn a_lock_that_is_too_new_or_broken() {
     let test = resolvable();
     test.run(&["resolve"]).success();
@@ -219,7 +219,7 @@ fn a_lock_that_is_too_new_or_broken() {
     test.run(&["build"]).fails(3, &format!("error: config/factory.lock: is not UTF-8\n\n{hint}"));
 }
 
-#[test]
+#[harness::test]
 fn a_machine_without_npm_or_registry() {
     let mut test = workspace();
     test.env("PATH", "/nonexistent");
@@ -249,7 +249,7 @@ hint: check the network, the proxy (`HTTPS_PROXY`) and the CA (`SSL_CERT_FILE`),
     assert!(!test.path("config/factory.lock").exists());
 }
 
-#[test]
+#[harness::test]
 fn a_tool_whose_bytes_are_not_the_locked_ones() {
     let test = resolvable();
     test.run(&["resolve"]).success();
@@ -282,7 +282,7 @@ error: 0 plugins built, failed: `repo`; see [DIR]/outputs/build-report.json"
     );
 }
 
-#[test]
+#[harness::test]
 fn nothing_is_half_written_on_a_full_disk() {
     let test = resolvable();
     test.run(&["resolve"]).success();
@@ -293,10 +293,11 @@ fn nothing_is_half_written_on_a_full_disk() {
     let script = "mount -t tmpfs -o size=64k tmpfs full && cp -a config/. full
         cat /dev/zero >full/fill 2>/dev/null
         \"$@\"; code=$?; ls -A full; cat full/factory.lock; exit $code";
+    harness::needs(&["unshare"]);
     let mut command = Command::new("unshare");
     test.prepare(&mut command);
     command.args(["--mount", "--user", "--map-root-user", "sh", "-c", script, "sh"]).env("PATH", "/usr/bin:/bin");
-    command.args([env!("CARGO_BIN_EXE_factory"), "resolve", "--config-dir", "full"]);
+    command.args([harness::program(), "resolve", "--config-dir", "full"]);
     let outcome = test.outcome(command.output().unwrap());
     assert_eq!(
         outcome.stderr,
@@ -313,7 +314,7 @@ hint: free space on the file system of `full/factory.lock`, or move the cache wi
     assert_eq!(outcome.code, Some(1));
 }
 
-#[test]
+#[harness::test]
 fn a_bare_command_line_is_run_and_options_stand_behind_their_command() {
     let test = resolvable();
     test.run(&["resolve"]).success();
@@ -331,16 +332,17 @@ error: 0 plugins built, failed: `repo`; see [DIR]/outputs/build-report.json",
         .fails(2, "error: `--offline` stands before `build`\n\nhint: write `factory build --offline`");
 }
 
-#[test]
+#[harness::test]
 fn a_pipe_gets_plain_lines_and_a_terminal_colour_unless_refused() {
     let mut test = resolvable();
     let piped = test.run(&["resolve"]).success();
     assert!(!piped.stderr.contains(['\u{1b}', '\r']), "{:?}", piped.stderr);
     test.env("TERM", "xterm-256color").env("SHELL", "/bin/sh");
     let terminal = |test: &Test| {
+        harness::needs(&["script"]);
         let mut command = Command::new("/usr/bin/script");
         test.prepare(&mut command);
-        let inner = format!("{} build --lock-file none", env!("CARGO_BIN_EXE_factory"));
+        let inner = format!("{} build --lock-file none", harness::program());
         test.outcome(command.args(["--quiet", "--return", "--command", &inner, "/dev/null"]).output().unwrap())
             .exits(3)
             .stdout
@@ -357,7 +359,7 @@ fn a_pipe_gets_plain_lines_and_a_terminal_colour_unless_refused() {
     );
 }
 
-#[test]
+#[harness::test]
 fn documents_that_cannot_be_attached_are_refused_first() {
     let mut test = resolvable();
     let no_push = "error: `--attach` attaches documents to images in a registry, and no images are pushed\n\n\

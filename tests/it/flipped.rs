@@ -169,7 +169,7 @@ fn copy(from: &Path, to: &Path) {
     assert!(Command::new("cp").arg("-a").args([from, to]).status().unwrap().success());
 }
 
-#[test]
+#[harness::test]
 fn in_the_tools() {
     let filled = Filled::new();
     let node = filled.tool("node-linux-");
@@ -202,7 +202,7 @@ fn in_the_tools() {
     assert_eq!(filled.problem(&OFFLINE), nothing_wrong());
 }
 
-#[test]
+#[harness::test]
 fn in_the_packages() {
     let filled = Filled::new();
     let native = filled.unpinned().join(zip("native", "npm:1.0.0"));
@@ -230,7 +230,7 @@ fn in_the_packages() {
     assert_eq!(filled.problem(&OFFLINE), nothing_wrong());
 }
 
-#[test]
+#[harness::test]
 fn in_the_packages_that_no_lockfile_has_a_checksum_of() {
     const FROZEN: [&str; 3] = ["build", "--offline", "--frozen"];
     let filled = Filled::new();
@@ -278,7 +278,7 @@ fn in_the_packages_that_no_lockfile_has_a_checksum_of() {
     assert_eq!(filled.read().workspace[0].sealed, None, "the packages are others");
 }
 
-#[test]
+#[harness::test]
 fn in_the_lock_and_beside_it() {
     let filled = Filled::new();
     let lock = fs::read_to_string(filled.lock()).unwrap();
@@ -355,7 +355,7 @@ fn in_the_lock_and_beside_it() {
     assert_eq!(filled.problem(&OFFLINE), nothing_wrong());
 }
 
-#[test]
+#[harness::test]
 fn in_the_source() {
     let filled = Filled::new();
     let git = filled.path("cache/git");
@@ -470,7 +470,7 @@ fn options(dir: &Path) -> BuildOptions {
     }
 }
 
-#[test]
+#[harness::test]
 fn in_the_seal() {
     let lock = fs::read_to_string("tests/data/lock/version-1.lock").unwrap();
     let workspace = &Lock::from_text(&lock, Path::new("factory.lock")).unwrap().workspace[1];

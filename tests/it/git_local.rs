@@ -51,7 +51,7 @@ impl Fixture {
     }
 }
 
-#[test]
+#[harness::test]
 fn every_kind_of_ref_of_a_clone_a_bare_repository_and_a_linked_work_tree() {
     let fixture = Fixture::new();
     let repository = Repository::init(&fixture.path("clone"));
@@ -94,7 +94,7 @@ fn every_kind_of_ref_of_a_clone_a_bare_repository_and_a_linked_work_tree() {
     assert_eq!(fs::read_dir(fixture.path("cache/git")).unwrap().count(), 0, "local sources are not copied");
 }
 
-#[test]
+#[harness::test]
 fn an_empty_and_a_detached_repository() {
     let fixture = Fixture::new();
     let repository = Repository::init(&fixture.path("r"));
@@ -107,7 +107,7 @@ fn an_empty_and_a_detached_repository() {
     assert_eq!((resolution.commit, resolution.name.as_deref()), (first, Some("HEAD")));
 }
 
-#[test]
+#[harness::test]
 fn a_shallow_clone_as_ci_makes_it_is_a_source() {
     let fixture = Fixture::new();
     let repository = Repository::init(&fixture.path("r"));
@@ -121,7 +121,7 @@ fn a_shallow_clone_as_ci_makes_it_is_a_source() {
     checkout(&tree, ".", &fixture.path("out"), &GO).unwrap();
 }
 
-#[test]
+#[harness::test]
 fn reading_without_a_checkout() {
     let fixture = Fixture::new();
     let repository = Repository::init(&fixture.path("r"));
@@ -174,7 +174,7 @@ fn mode(path: &Path) -> u32 {
     fs::symlink_metadata(path).unwrap().permissions().mode() & 0o7777
 }
 
-#[test]
+#[harness::test]
 fn a_checkout_has_the_committed_bytes_and_fixed_modes() {
     let fixture = Fixture::new();
     let repository = Repository::init(&fixture.path("r"));
@@ -215,7 +215,7 @@ fn a_checkout_has_the_committed_bytes_and_fixed_modes() {
     assert_eq!(fs::read(out.join("x.bin")).unwrap(), b"bytes", "a folder in use is left alone");
 }
 
-#[test]
+#[harness::test]
 fn hostile_trees_are_refused_by_name_and_leave_nothing() {
     let fixture = Fixture::new();
     let repository = Repository::init(&fixture.path("r"));
@@ -246,7 +246,7 @@ fn hostile_trees_are_refused_by_name_and_leave_nothing() {
     assert!(!Path::new("/tmp/evil-smudge").exists());
 }
 
-#[test]
+#[harness::test]
 fn garbage_depth_and_bombs_are_errors() {
     let fixture = Fixture::new();
     let repository = Repository::init(&fixture.path("r"));
@@ -282,7 +282,7 @@ fn garbage_depth_and_bombs_are_errors() {
     assert_eq!(said(&commit), format!("commit `{commit}` of `r` has too many files"));
 }
 
-#[test]
+#[harness::test]
 fn a_repository_of_another_hash_is_an_error() {
     let fixture = Fixture::new();
     let dir = fixture.path("sha256");
@@ -293,7 +293,7 @@ fn a_repository_of_another_hash_is_an_error() {
     assert!(error.starts_with("cannot open the repository `sha256`: "), "{error}");
 }
 
-#[test]
+#[harness::test]
 fn submodules_are_left_out_with_a_warning() {
     let fixture = Fixture::new();
     let repository = Repository::init(&fixture.path("r"));
@@ -306,7 +306,7 @@ fn submodules_are_left_out_with_a_warning() {
     assert_eq!(fs::read_dir(fixture.path("out/vendor/sub")).unwrap().count(), 0);
 }
 
-#[test]
+#[harness::test]
 fn an_interrupted_checkout_leaves_an_empty_folder() {
     let fixture = Fixture::new();
     let repository = Repository::init(&fixture.path("r"));
@@ -320,7 +320,7 @@ fn an_interrupted_checkout_leaves_an_empty_folder() {
     assert_eq!(fs::read_dir(&out).unwrap().count(), 0);
 }
 
-#[test]
+#[harness::test]
 fn damaged_objects_are_noticed() {
     let fixture = Fixture::new();
     let repository = Repository::init(&fixture.path("r"));
@@ -337,7 +337,7 @@ fn damaged_objects_are_noticed() {
     assert!(error.to_string().contains(&right), "{error}");
 }
 
-#[test]
+#[harness::test]
 fn many_workspaces_in_few_repositories_and_one_that_is_gone() {
     let fixture = Fixture::new();
     let repository = Repository::init(&fixture.path("a"));
@@ -362,7 +362,7 @@ fn many_workspaces_in_few_repositories_and_one_that_is_gone() {
     assert_ne!(commit, other);
 }
 
-#[test]
+#[harness::test]
 fn uncommitted_changes_are_told() {
     let fixture = Fixture::new();
     let repository = Repository::init(&fixture.path("r"));
@@ -386,13 +386,9 @@ fn uncommitted_changes_are_told() {
 }
 
 /// Containers see a mounted clone as somebody else's: `git` refuses such a repository, factory does not need to.
-#[test]
+#[harness::test]
 fn a_clone_that_belongs_to_somebody_else() {
-    if !nix::unistd::Uid::effective().is_root() {
-        #[allow(clippy::print_stderr, reason = "told to whoever reads the log")]
-        let () = eprintln!("skipped: only root can give files away");
-        return;
-    }
+    harness::needs_root();
     let fixture = Fixture::new();
     let repository = Repository::init(&fixture.path("r"));
     let commit = repository.write("a", "1").commit("first");

@@ -52,7 +52,6 @@ impl Fixture {
     /// Resolves and fetches in a child process with an environment of its own.
     fn child(&self, url: &str, requested: &str) -> Child {
         let mut command = Command::new(std::env::current_exe().unwrap());
-        command.args(["--exact", "child", "--ignored", "--nocapture", "--test-threads=1"]);
         command.env_clear().env("PATH", std::env::var_os("PATH").unwrap()).env("HOME", self.path("home"));
         command.env("CHILD_URL", url).env("CHILD_REF", requested).env("CHILD_CACHE", self.path("cache"));
         Child(command)
@@ -86,29 +85,26 @@ impl Child {
     }
 }
 
-/// Not a test: the other process of those that need one.
-#[test]
-#[ignore = "run by the other tests"]
-fn child() {
-    let Ok(url) = std::env::var("CHILD_URL") else { return };
+/// The other process of those tests that need one: its environment says what it does.
+#[allow(clippy::print_stdout, reason = "read by the parent")]
+pub fn child(url: &str) {
     tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(std::io::stderr).init();
     let network = Network { git_program: std::env::var_os("CHILD_PROGRAM").is_some(), ..quick() };
     let run = || -> factory::Result<String> {
         let store = Store::open(std::env::var_os("CHILD_CACHE").unwrap())?;
-        let url = SourceUrl::parse(&url, Path::new("/"))?;
+        let url = SourceUrl::parse(url, Path::new("/"))?;
         let requested = std::env::var("CHILD_REF").unwrap();
         let commit = refs::resolve(&store, &url, &requested, &network, &GO)?.commit;
         let tree = store.repository(&url, &GO)?.fetch(&commit, &network, &GO)?;
         Ok(format!("{commit} {}", String::from_utf8(tree.read("a")?.unwrap()).unwrap()))
     };
-    #[allow(clippy::print_stdout, reason = "read by the parent")]
     match run() {
         Ok(found) => println!("@@{found}"),
         Err(error) => println!("@@{} {error} | {}", error.exit_code(), error.hint().unwrap_or_default()),
     }
 }
 
-#[test]
+#[harness::test]
 fn one_commit_over_http_without_its_history_and_then_from_the_cache() {
     let fixture = Fixture::new();
     let server = fixture.serve(Behaviour::default());
@@ -169,7 +165,7 @@ fn basic(user: &str, password: &str) -> String {
     format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}")))
 }
 
-#[test]
+#[harness::test]
 fn credentials_of_the_url_and_of_an_extra_header_over_http() {
     let fixture = Fixture::new();
     let guarded = || Behaviour { authorization: Some(basic("me", "s3cret")), ..Behaviour::default() };
@@ -196,7 +192,7 @@ fn credentials_of_the_url_and_of_an_extra_header_over_http() {
     assert_eq!(with_header.run(), expected);
 }
 
-#[test]
+#[harness::test]
 fn the_git_program_knows_netrc() {
     let fixture = Fixture::new();
     let server = fixture.serve(Behaviour { authorization: Some(basic("me", "s3cret")), ..Behaviour::default() });
@@ -233,6 +229,7 @@ fn the_git_program_knows_netrc() {
 /// A self-signed certificate for 127.0.0.1, made by the `openssl` program.
 fn certificate(dir: &Path) -> (std::sync::Arc<rustls::ServerConfig>, PathBuf) {
     use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
+    harness::needs(&["openssl"]);
     let (key, pem) = (dir.join("key.pem"), dir.join("cert.pem"));
     let made = Command::new("openssl")
         .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "30"])
@@ -260,7 +257,7 @@ fn script(path: &Path, text: &str) {
     fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
 }
 
-#[test]
+#[harness::test]
 fn https_with_a_private_authority_a_credential_helper_and_askpass() {
     let fixture = Fixture::new();
     let (tls, pem) = certificate(fixture.root.path());
@@ -299,7 +296,7 @@ fn https_with_a_private_authority_a_credential_helper_and_askpass() {
     assert_eq!(fs::read_to_string(&log).unwrap(), "get\nstore\nget\nstore\n");
 }
 
-#[test]
+#[harness::test]
 fn ssh_through_the_ssh_program() {
     let fixture = Fixture::new();
     let ssh = fixture.path("fake-ssh");
@@ -339,7 +336,7 @@ fn ssh_through_the_ssh_program() {
     assert!(unreachable.contains("Connection refused"), "{unreachable}");
 }
 
-#[test]
+#[harness::test]
 fn ssh_asks_nothing_on_the_terminal() {
     let fixture = Fixture::new();
     fs::create_dir(fixture.path("bin")).unwrap();
@@ -361,7 +358,7 @@ fn ssh_asks_nothing_on_the_terminal() {
     }
 }
 
-#[test]
+#[harness::test]
 fn a_server_of_the_first_protocol() {
     let fixture = Fixture::new();
     let server = fixture.serve(Behaviour { old: true, ..Behaviour::default() });
@@ -385,7 +382,7 @@ fn a_server_of_the_first_protocol() {
     );
 }
 
-#[test]
+#[harness::test]
 fn a_proxy_and_insteadof() {
     let fixture = Fixture::new();
     let server = fixture.serve(Behaviour::default());
@@ -397,7 +394,7 @@ fn a_proxy_and_insteadof() {
     assert_eq!(fixture.child("https://other.invalid/r", "main").run(), expected);
 }
 
-#[test]
+#[harness::test]
 fn what_may_go_away_is_tried_again_and_what_stays_is_not() {
     let fixture = Fixture::new();
     let outcome = |faults: Vec<Option<Fault>>, requested: &str| {
@@ -443,7 +440,7 @@ fn what_may_go_away_is_tried_again_and_what_stays_is_not() {
     assert!(error.to_string().to_lowercase().contains("connection refused"), "{error}");
 }
 
-#[test]
+#[harness::test]
 fn a_silent_server_ends_by_interruption_or_when_the_time_is_up() {
     let fixture = Fixture::new();
     let server = fixture.serve(Behaviour { faults: vec![Some(Fault::Silence); 2], ..Behaviour::default() });
@@ -464,7 +461,7 @@ fn a_silent_server_ends_by_interruption_or_when_the_time_is_up() {
     assert_eq!(refs::resolve(&store, &url, "main", &quick(), &GO).unwrap().commit, fixture.second);
 }
 
-#[test]
+#[harness::test]
 fn two_processes_fetch_once() {
     let fixture = Fixture::new();
     let server = fixture.serve(Behaviour::default());
@@ -484,7 +481,7 @@ fn two_processes_fetch_once() {
     assert_eq!(server.log(), once, "one of them asked, the others waited");
 }
 
-#[test]
+#[harness::test]
 fn a_killed_fetch_leaves_nothing_that_is_trusted() {
     let fixture = Fixture::new();
     let server = fixture.serve(Behaviour { faults: vec![None, None, Some(Fault::Silence)], ..Behaviour::default() });
@@ -504,7 +501,7 @@ fn a_killed_fetch_leaves_nothing_that_is_trusted() {
     assert_eq!(fs::read_dir(fixture.path("cache/tmp")).unwrap().count(), 0);
 }
 
-#[test]
+#[harness::test]
 fn an_unreachable_repository_fails_its_own_workspaces_only() {
     let fixture = Fixture::new();
     let server = fixture.serve(Behaviour::default());

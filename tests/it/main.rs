@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::format_push_string, clippy::print_stderr, reason = "tests")]
 
+use std::process::ExitCode;
+
 mod architecture;
 mod build_args;
 mod diff;
@@ -15,3 +17,11 @@ mod resolve;
 mod sbom;
 mod schema;
 mod status;
+
+fn main() -> ExitCode {
+    if let Ok(url) = std::env::var("CHILD_URL") {
+        git_remote::child(&url);
+        return ExitCode::SUCCESS;
+    }
+    harness::run(harness::Built { program: env!("CARGO_BIN_EXE_factory"), tmp: env!("CARGO_TARGET_TMPDIR") })
+}

@@ -2,7 +2,6 @@
 //! rhdh-cli are in `real_original.rs`.
 
 use std::fs;
-use std::path::{Path, PathBuf};
 
 use harness::place::{Place, Said};
 
@@ -36,7 +35,7 @@ fn complaint(place: &Place, said: &Said) -> String {
     format!("{}exit {}", place.plain(&said.stderr), said.code)
 }
 
-#[test]
+#[harness::test]
 fn row_01_the_originals_command_line_works_without_a_command() {
     let place = single();
     let said = place.factory(&["--workspace-path", "workspaces/other", "--no-write-plugins-list", "--dry-run"]);
@@ -45,7 +44,7 @@ fn row_01_the_originals_command_line_works_without_a_command() {
     assert_eq!(said.stdout, place.factory(&["run", "--dry-run", "--workspace-path", "workspaces/other"]).stdout);
 }
 
-#[test]
+#[harness::test]
 fn row_01_every_option_has_its_variable() {
     let place = single();
     let help = place.factory(&["run", "--help"]).stdout;
@@ -78,7 +77,7 @@ fn row_01_every_option_has_its_variable() {
     assert!(said.stdout.starts_with("y: "), "{}", said.stdout);
 }
 
-#[test]
+#[harness::test]
 fn row_01_variables_that_are_empty_or_words_are_understood() {
     let place = single();
     let plain = place.factory(&["--dry-run"]).stdout;
@@ -96,13 +95,13 @@ fn row_01_variables_that_are_empty_or_words_are_understood() {
     }
 }
 
-#[test]
+#[harness::test]
 fn row_01_no_value_of_a_variable_is_in_the_help() {
     let said = single().factory_with(&["--help"], &[("FACTORY_SOURCE_REPO", "https://u:s3cret@example.com/x")]);
     assert!(said.stdout.contains("FACTORY_SOURCE_REPO") && !said.stdout.contains("s3cret"), "{}", said.stdout);
 }
 
-#[test]
+#[harness::test]
 fn row_01_source_repo_wins_over_source_json() {
     let place = single();
     let args = ["--dry-run", "--source-repo", "https://example.com/x.git", "--workspace-path", "."];
@@ -121,7 +120,7 @@ fn row_01_source_repo_wins_over_source_json() {
     assert!(said.stdout.contains("x.git at v2, ."), "{}", said.stdout);
 }
 
-#[test]
+#[harness::test]
 fn row_01_options_that_need_another_are_refused() {
     let place = single();
     insta::assert_snapshot!(complaint(&place, &place.factory(&["--source-ref", "v1"])), @r"
@@ -151,7 +150,7 @@ fn row_01_options_that_need_another_are_refused() {
     ");
 }
 
-#[test]
+#[harness::test]
 fn row_01_the_version_says_what_is_used_by_default() {
     let place = single();
     for flag in ["--version", "-v", "-V"] {
@@ -163,7 +162,7 @@ fn row_01_the_version_says_what_is_used_by_default() {
     }
 }
 
-#[test]
+#[harness::test]
 fn row_01_the_log_level_and_verbose_do_what_they_say() {
     let place = single();
     place.write("config/.env", "REGISTRY_PASSWORD=s3cret\nREGISTRY_URL='quay.io'\n");
@@ -181,7 +180,7 @@ fn row_01_the_log_level_and_verbose_do_what_they_say() {
     assert!(verbose.contains("(src/cli/dry_run.rs:"), "{verbose}");
 }
 
-#[test]
+#[harness::test]
 fn row_02_fields_of_the_original_and_of_rhdhs_export_repository() {
     let place = Place::new();
     let cases = [
@@ -208,7 +207,7 @@ fn row_02_fields_of_the_original_and_of_rhdhs_export_repository() {
     }
 }
 
-#[test]
+#[harness::test]
 fn row_03_lists_are_read_as_they_stand_in_rhdhs_repository() {
     let place = single();
     place.write(
@@ -224,19 +223,9 @@ fn row_03_lists_are_read_as_they_stand_in_rhdhs_repository() {
     ");
 }
 
-/// The folder of data that is not in the repository; none where it is absent.
-fn shared_data() -> Option<PathBuf> {
-    let given = std::env::var_os("FACTORY_SHARED_DATA").map(PathBuf::from);
-    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data");
-    given.into_iter().chain([beside]).find(|dir| dir.join("overlays").is_dir())
-}
-
-#[test]
+#[harness::test]
 fn row_03_a_dry_run_lists_the_three_branches_of_rhdhs_export_repository() {
-    let Some(data) = shared_data() else {
-        eprintln!("skipped: there is no folder with the export repository's configuration");
-        return;
-    };
+    let data = harness::needs_folder("FACTORY_SHARED_DATA", "shared/data");
     for branch in ["main", "release-1.10", "release-1.9"] {
         let workspaces = data.join("overlays").join(branch).join("workspaces");
         let place = Place::new();
@@ -276,7 +265,7 @@ fn row_03_a_dry_run_lists_the_three_branches_of_rhdhs_export_repository() {
     }
 }
 
-#[test]
+#[harness::test]
 fn row_09_tag_prefixes_follow_rhdhs_rule_or_the_option() {
     let place = several();
     place.write("config/versions.json", r#"{"backstage":"1.49.4","node":"24.14.0","cli":"1.10.8"}"#);
@@ -296,7 +285,7 @@ fn row_09_tag_prefixes_follow_rhdhs_rule_or_the_option() {
     assert_eq!(tags(&["--tag-prefix", ""]), [""; 3]);
 }
 
-#[test]
+#[harness::test]
 fn row_10_what_a_push_lacks_is_named_with_its_fix_and_no_value_is_shown() {
     let place = single();
     let lines = |variables: &[(&str, &str)]| {
@@ -321,7 +310,7 @@ fn row_10_what_a_push_lacks_is_named_with_its_fix_and_no_value_is_shown() {
     insta::assert_snapshot!(lines(&[("REGISTRY_AUTH_FILE", "auth.json")]), @"ok    image registry: credentials in the file of REGISTRY_AUTH_FILE from environment");
 }
 
-#[test]
+#[harness::test]
 fn row_11_sub_folders_with_a_source_json_are_workspaces() {
     let place = several();
     place.write("config/notes/readme.txt", "").write("config/plugins-list.yaml", LIST).write("config/.env", "");
@@ -343,7 +332,7 @@ fn row_11_sub_folders_with_a_source_json_are_workspaces() {
     ");
 }
 
-#[test]
+#[harness::test]
 fn row_11_options_of_one_workspace_are_refused_with_the_reason() {
     let place = several();
     for (args, what) in [
@@ -362,7 +351,7 @@ fn row_11_options_of_one_workspace_are_refused_with_the_reason() {
     }
 }
 
-#[test]
+#[harness::test]
 fn row_11_a_broken_workspace_does_not_hide_the_others() {
     let place = several();
     place.write("config/b/source.json", "{");
@@ -382,7 +371,7 @@ fn row_11_a_broken_workspace_does_not_hide_the_others() {
     "#);
 }
 
-#[test]
+#[harness::test]
 fn row_11_environments_are_layered_and_apart() {
     let place = several();
     let versions = |variables: &[(&str, &str)]| {
@@ -407,7 +396,7 @@ fn row_11_environments_are_layered_and_apart() {
     ");
 }
 
-#[test]
+#[harness::test]
 fn row_12_a_repo_path_that_is_not_empty_is_not_emptied_unasked() {
     let place = single();
     place.write("source/mine.txt", "work of a week");
@@ -421,7 +410,7 @@ fn row_12_a_repo_path_that_is_not_empty_is_not_emptied_unasked() {
     assert_eq!(place.read("source/mine.txt"), "work of a week");
 }
 
-#[test]
+#[harness::test]
 fn row_12_clean_never_empties_what_holds_the_configuration_or_the_outputs() {
     let place = single();
     for (folder, what) in [(".", "the configuration"), ("config", "the configuration"), ("out", "the output folder")] {
@@ -433,7 +422,7 @@ fn row_12_clean_never_empties_what_holds_the_configuration_or_the_outputs() {
     }
 }
 
-#[test]
+#[harness::test]
 fn row_12_clean_is_ignored_with_use_local() {
     let place = single();
     place.write("source/mine.txt", "work of a week");
@@ -441,7 +430,7 @@ fn row_12_clean_is_ignored_with_use_local() {
     assert_eq!(place.read("source/mine.txt"), "work of a week");
 }
 
-#[test]
+#[harness::test]
 fn row_13_code_in_repo_path_is_used_as_it_is_without_a_source_json() {
     let place = Place::new();
     place.write("code/w/package.json", "{}").write("config/plugins-list.yaml", LIST);
@@ -470,9 +459,9 @@ fn row_13_code_in_repo_path_is_used_as_it_is_without_a_source_json() {
     ");
 }
 
-#[test]
+#[harness::test]
 fn row_14_each_example_can_be_read() {
-    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
+    let examples = harness::project().join("examples");
     let expected = [
         ("aws-ecs", 2),
         ("backstage-devtools", 2),
@@ -497,9 +486,9 @@ fn row_14_each_example_can_be_read() {
     }
 }
 
-#[test]
+#[harness::test]
 fn row_15_the_container_image_has_the_originals_mounts_and_asks_for_no_rights() {
-    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("Containerfile")).unwrap();
+    let text = fs::read_to_string(harness::project().join("Containerfile")).unwrap();
     let steps: Vec<_> = text.lines().filter(|line| !line.trim_start().starts_with('#')).collect();
     assert!(steps.contains(&r#"ENTRYPOINT ["factory"]"#), "{text}");
     for mount in ["/config", "/outputs"] {

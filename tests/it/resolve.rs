@@ -61,7 +61,7 @@ impl Setup {
     }
 
     fn run(&self, args: &[&str]) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_factory"))
+        Command::new(harness::program())
             .args(args)
             .arg("--config-dir")
             .arg(self.config())
@@ -94,7 +94,7 @@ fn block<'t>(lock: &'t str, name: &str) -> &'t str {
     lock.split("[[workspace]]").find(|block| block.contains(&format!("name = \"{name}\"\ndir"))).unwrap().trim_end()
 }
 
-#[test]
+#[harness::test]
 fn resolving_twice_gives_the_same_bytes() {
     let setup = Setup::new();
     setup.workspace("alpha", "");
@@ -109,7 +109,7 @@ fn resolving_twice_gives_the_same_bytes() {
     assert!(!first.contains("127.0.0.1"), "no registry: {first}");
 }
 
-#[test]
+#[harness::test]
 fn naming_a_workspace_moves_only_that_one() {
     let setup = Setup::new();
     setup.workspace("alpha", "main");
@@ -124,7 +124,7 @@ fn naming_a_workspace_moves_only_that_one() {
     assert!(block(&second, "beta").contains(&second_commit), "{second}");
 }
 
-#[test]
+#[harness::test]
 fn keep_adds_what_is_missing_and_moves_nothing() {
     let setup = Setup::new();
     setup.workspace("alpha", "main");
@@ -146,7 +146,7 @@ fn keep_adds_what_is_missing_and_moves_nothing() {
     assert_eq!(commit(&third), commit(&first));
 }
 
-#[test]
+#[harness::test]
 fn check_writes_nothing_and_exits_with_3_when_the_lock_would_change() {
     let setup = Setup::new();
     setup.workspace("alpha", "main");
@@ -162,7 +162,7 @@ fn check_writes_nothing_and_exits_with_3_when_the_lock_would_change() {
     assert_eq!(setup.lock(), first);
 }
 
-#[test]
+#[harness::test]
 fn dry_run_prints_the_change_on_stdout_and_writes_nothing() {
     let setup = Setup::new();
     setup.workspace("alpha", "main");
@@ -176,7 +176,7 @@ fn dry_run_prints_the_change_on_stdout_and_writes_nothing() {
     assert_eq!(setup.lock(), first);
 }
 
-#[test]
+#[harness::test]
 fn a_stale_lock_is_not_built_and_each_reason_names_its_file_or_field() {
     let setup = Setup::new();
     setup.workspace("alpha", "main");
@@ -210,7 +210,7 @@ fn a_stale_lock_is_not_built_and_each_reason_names_its_file_or_field() {
     );
 }
 
-#[test]
+#[harness::test]
 fn one_bad_workspace_does_not_stop_the_others() {
     let setup = Setup::new();
     setup.workspace("alpha", "main");
@@ -222,7 +222,7 @@ fn one_bad_workspace_does_not_stop_the_others() {
     assert!(setup.lock().contains("name = \"alpha\""));
 }
 
-#[test]
+#[harness::test]
 fn a_workspace_that_cannot_be_read_is_reported_and_keeps_its_block() {
     let setup = Setup::new();
     setup.workspace("alpha", "main");
@@ -236,7 +236,7 @@ fn a_workspace_that_cannot_be_read_is_reported_and_keeps_its_block() {
     assert_eq!(setup.lock(), first);
 }
 
-#[test]
+#[harness::test]
 fn two_branches_that_add_workspaces_merge_without_conflict() {
     let setup = Setup::new();
     let config = Repository::init(&setup.config());
@@ -298,7 +298,7 @@ fn computed(setup: &Setup) {
     setup.source.commit("gamma");
 }
 
-#[test]
+#[harness::test]
 fn arguments_are_computed_with_their_reasons_and_the_list_is_written() {
     let setup = Setup::new();
     computed(&setup);
@@ -325,7 +325,7 @@ fn arguments_are_computed_with_their_reasons_and_the_list_is_written() {
     assert_eq!(setup.lock(), lock);
 }
 
-#[test]
+#[harness::test]
 fn listed_arguments_stay_and_are_checked_when_a_host_is_at_hand() {
     let setup = Setup::new();
     computed(&setup);
@@ -348,7 +348,7 @@ fn listed_arguments_stay_and_are_checked_when_a_host_is_at_hand() {
     assert!(said(&output).contains("+plugins/back: --embed-package"), "{}", said(&output));
 }
 
-#[test]
+#[harness::test]
 fn the_registry_is_asked_for_five_documents_whatever_the_number_of_workspaces() {
     let setup = Setup::new();
     setup.workspace("alpha", "main");

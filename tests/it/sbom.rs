@@ -60,7 +60,7 @@ fn collect(dir: &Path, files: &mut Vec<std::path::PathBuf>) {
 
 fn cyclonedx_schema(check: impl FnOnce(&jsonschema::Validator)) {
     let read = |name: &str| -> Value {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/schemas").join(name);
+        let path = harness::project().join("tests/data/schemas").join(name);
         serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
     };
     let mut registry = jsonschema::Registry::new();
@@ -74,7 +74,7 @@ fn cyclonedx_schema(check: impl FnOnce(&jsonschema::Validator)) {
     check(&validator);
 }
 
-#[test]
+#[harness::test]
 fn cyclonedx_is_valid() {
     let fixture = Fixture::new();
     let documents = fixture.documents("cyclonedx", ".cdx.json");
@@ -110,7 +110,7 @@ fn references_hold(document: &Value) {
     }
 }
 
-#[test]
+#[harness::test]
 fn the_packages_are_those_of_the_closure() {
     let fixture = Fixture::new();
     fixture.documents("cyclonedx", ".cdx.json");
@@ -140,7 +140,7 @@ fn the_packages_are_those_of_the_closure() {
     assert_eq!(packages, fixture.closure());
 }
 
-#[test]
+#[harness::test]
 fn a_frontend_says_that_its_packages_are_not_known() {
     let document = Fixture::new().json(&["todo"]);
     let unknown =
@@ -148,7 +148,7 @@ fn a_frontend_says_that_its_packages_are_not_known() {
     assert_eq!(unknown["dependencies"], serde_json::json!(["plugin:todo/plugins/todo"]));
 }
 
-#[test]
+#[harness::test]
 fn a_v1_closure_gives_its_checksums() {
     let fixture = Fixture::new();
     let mut release = release(true);
@@ -176,7 +176,7 @@ fn a_v1_closure_gives_its_checksums() {
     assert_eq!(depends("plugin:todo/plugins/todo-backend"), serde_json::json!(["pkg:npm/a@1.2.3"]));
 }
 
-#[test]
+#[harness::test]
 fn equal_releases_give_equal_bytes() {
     for format in ["cyclonedx", "spdx", "provenance"] {
         let bytes = || Fixture::new().sbom(&["--format", format]).success().get_output().stdout.clone();
@@ -188,7 +188,7 @@ fn equal_releases_give_equal_bytes() {
     }
 }
 
-#[test]
+#[harness::test]
 fn identifiers_differ_where_the_content_does() {
     let fixture = Fixture::new();
     let mut seen = BTreeSet::new();
@@ -198,7 +198,7 @@ fn identifiers_differ_where_the_content_does() {
 }
 
 /// The rules of SPDX 2.3 that its validators hold documents to.
-#[test]
+#[harness::test]
 fn spdx_is_valid() {
     let fixture = Fixture::new();
     let documents = fixture.documents("spdx", ".spdx.json");
@@ -229,7 +229,7 @@ fn spdx_is_valid() {
     }
 }
 
-#[test]
+#[harness::test]
 fn provenance_names_every_pin() {
     let fixture = Fixture::new();
     let statement = fixture.json(&["todo", "--format", "provenance", "--builder-id", "https://ci.example/rhdh"]);
@@ -273,7 +273,7 @@ fn provenance_names_every_pin() {
     }
 }
 
-#[test]
+#[harness::test]
 fn what_is_wrong_is_said() {
     let fixture = Fixture::new();
     let stderr =

@@ -3,7 +3,7 @@
 //! After a change of the types: `FACTORY_UPDATE_SCHEMAS=1 cargo test --test it schema`.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use factory::build::report::Report;
 use factory::lock::Lock;
@@ -12,7 +12,7 @@ use schemars::generate::SchemaSettings;
 use serde_json::Value;
 
 fn file(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
+    harness::project().join(name)
 }
 
 /// Draft 7: what editors' TOML and YAML plugins understand.
@@ -43,13 +43,13 @@ fn example() -> (PathBuf, String) {
     (path, text)
 }
 
-#[test]
+#[harness::test]
 fn schemas_are_those_of_the_types() {
     is_current("schema/factory.lock.schema.json", &generated::<Lock>("factory.lock"));
     is_current("schema/build-report.schema.json", &generated::<Report>("build-report.json"));
 }
 
-#[test]
+#[harness::test]
 fn the_example_lock_is_canonical_and_fits_its_schema() {
     let (path, text) = example();
     let (schema, lock) = text.split_once('\n').unwrap();
@@ -60,7 +60,7 @@ fn the_example_lock_is_canonical_and_fits_its_schema() {
     assert_eq!(errors("schema/factory.lock.schema.json", &toml::from_str(&text).unwrap()), [""; 0]);
 }
 
-#[test]
+#[harness::test]
 fn the_schema_refuses_what_the_reader_refuses() {
     let (path, text) = example();
     for (from, to) in [

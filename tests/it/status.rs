@@ -124,7 +124,7 @@ fn built(status: &Value) -> Vec<String> {
     plugins.map(|plugin| plugin["built"].as_str().unwrap().to_owned()).collect()
 }
 
-#[test]
+#[harness::test]
 fn a_fresh_lock_is_pinned_and_not_built() {
     let fixture = Fixture::new();
     let text = fixture.text().replace(&fixture.lock.identity().to_string(), "sha256:<identity>");
@@ -147,7 +147,7 @@ fn a_fresh_lock_is_pinned_and_not_built() {
     ");
 }
 
-#[test]
+#[harness::test]
 fn what_is_stale_is_named_with_its_reason() {
     let fixture = Fixture::new();
     fixture.write("config/todo/patches/1-fix.patch", "another fix");
@@ -167,7 +167,7 @@ fn what_is_stale_is_named_with_its_reason() {
     assert_eq!(status["workspaces"][2]["stale"].as_array().unwrap().len(), 1);
 }
 
-#[test]
+#[harness::test]
 fn what_is_built_is_told_from_what_was_built_otherwise() {
     let fixture = Fixture::new();
     assert_eq!(built(&fixture.json()), ["no", "no", "no"]);
@@ -184,7 +184,7 @@ fn what_is_built_is_told_from_what_was_built_otherwise() {
     assert_eq!(built(&fixture.json()), ["no", "outdated", "failed"]);
 }
 
-#[test]
+#[harness::test]
 fn a_report_leads_nowhere_else() {
     let fixture = Fixture::new();
     let mut report = fixture.report();
@@ -193,7 +193,7 @@ fn a_report_leads_nowhere_else() {
     assert_eq!(built(&fixture.json()), ["no", "gone", "failed"]);
 }
 
-#[test]
+#[harness::test]
 fn what_cannot_be_read_does_not_hide_the_rest() {
     let fixture = Fixture::new();
     fixture.write("outputs/build-report.json", "{");
@@ -211,7 +211,7 @@ fn what_cannot_be_read_does_not_hide_the_rest() {
     assert!(status["notes"].to_string().contains("it is not known what is stale"), "{status}");
 }
 
-#[test]
+#[harness::test]
 fn without_a_lock_the_next_step_is_said() {
     let fixture = Fixture::new();
     fs::remove_file(fixture.root.path().join("config/factory.lock")).unwrap();
@@ -220,7 +220,7 @@ fn without_a_lock_the_next_step_is_said() {
     assert!(stderr.contains("there is no lock") && stderr.contains("run `factory resolve`"), "{stderr}");
 }
 
-#[test]
+#[harness::test]
 fn the_identity_does_not_change_when_plugins_and_packages_are_sealed() {
     let fixture = Fixture::new();
     let before = fixture.json()["identity"].clone();

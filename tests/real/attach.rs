@@ -54,6 +54,7 @@ impl Fixture {
     }
 
     fn on(server: Server) -> Self {
+        harness::needs(&["skopeo"]);
         let dir = tempfile::tempdir().unwrap();
         let made = make(dir.path(), "@x/plugin-todo", "1.2.3", Compression::Gzip);
         Self { server, dir, made }
@@ -110,8 +111,8 @@ fn writes(proxy: &Proxy) -> usize {
     ["PUT blob", "PUT manifest", "POST upload"].iter().map(|kind| proxy.count(kind)).sum()
 }
 
-#[test]
-fn real_documents_come_back_byte_for_byte_and_are_listed() {
+#[harness::test]
+fn documents_come_back_byte_for_byte_and_are_listed() {
     let fixture = Fixture::pushed();
     let attached = fixture.attach(&fixture.server.address).unwrap();
     let kinds: Vec<_> = attached.iter().map(|attached| (attached.artifact_type, attached.already_there)).collect();
@@ -165,8 +166,8 @@ fn real_documents_come_back_byte_for_byte_and_are_listed() {
     assert_eq!(fixture.raw(&format!(":{}", fixture.tag())), index);
 }
 
-#[test]
-fn real_attaching_again_changes_nothing() {
+#[harness::test]
+fn attaching_again_changes_nothing() {
     let fixture = Fixture::pushed();
     let proxy = Proxy::before(&fixture.server.address);
     let first = fixture.attach(&proxy.address).unwrap();
@@ -180,8 +181,8 @@ fn real_attaching_again_changes_nothing() {
     assert_eq!(fixture.server.tag(REPOSITORY, &fixture.tag()), list);
 }
 
-#[test]
-fn real_what_others_attached_stays() {
+#[harness::test]
+fn what_others_attached_stays() {
     let fixture = Fixture::pushed();
     let foreign = Attachment { media_type: "application/x-signature", ..documents().remove(0) };
     let registry = insecure(&fixture.server.address);
@@ -198,8 +199,8 @@ fn real_what_others_attached_stays() {
     assert_eq!(now["annotations"], list["annotations"]);
 }
 
-#[test]
-fn real_a_list_that_was_written_over_is_written_again() {
+#[harness::test]
+fn a_list_that_was_written_over_is_written_again() {
     let fixture = Fixture::pushed();
     let (tag, lost) = (fixture.tag(), AtomicBool::new(false));
     let proxy = Proxy::guarded(
@@ -213,8 +214,8 @@ fn real_a_list_that_was_written_over_is_written_again() {
     assert_eq!(fixture.listed(), digests(&attached));
 }
 
-#[test]
-fn real_documents_that_were_pushed_and_never_listed_are_listed() {
+#[harness::test]
+fn documents_that_were_pushed_and_never_listed_are_listed() {
     let fixture = Fixture::pushed();
     let tag = fixture.tag();
     let torn = Proxy::guarded(
@@ -257,8 +258,8 @@ fn listing(fixture: &Fixture, listed: &Arc<Mutex<Vec<String>>>) -> Proxy {
     proxy
 }
 
-#[test]
-fn real_a_registry_that_lists_referrers_gets_no_list_from_us() {
+#[harness::test]
+fn a_registry_that_lists_referrers_gets_no_list_from_us() {
     let fixture = Fixture::pushed();
     let listed = Arc::default();
     let proxy = listing(&fixture, &listed);
@@ -272,8 +273,8 @@ fn real_a_registry_that_lists_referrers_gets_no_list_from_us() {
     assert!(proxy.requests().iter().all(|request| !request.path.ends_with(&fixture.tag())));
 }
 
-#[test]
-fn real_bad_days_pass() {
+#[harness::test]
+fn bad_days_pass() {
     for (kind, times, fault) in [
         ("GET manifest", 3, Fault::Drop),
         ("POST upload", 2, status(503)),
@@ -290,8 +291,8 @@ fn real_bad_days_pass() {
     }
 }
 
-#[test]
-fn real_lies_are_not_reported_as_attached() {
+#[harness::test]
+fn lies_are_not_reported_as_attached() {
     // Success, and nothing is stored: of a document, of the list.
     let fixture = Fixture::pushed();
     let proxy = Proxy::before(&fixture.server.address);
@@ -324,8 +325,8 @@ fn real_lies_are_not_reported_as_attached() {
     assert_eq!(tries.load(Ordering::SeqCst), 5);
 }
 
-#[test]
-fn real_a_tag_that_is_no_list_is_left_alone() {
+#[harness::test]
+fn a_tag_that_is_no_list_is_left_alone() {
     let fixture = Fixture::pushed();
     let manifest = String::from_utf8(fixture.made.image.manifest.clone()).unwrap();
     fixture.put(&fixture.tag(), "application/vnd.oci.image.manifest.v1+json", &manifest);
@@ -343,8 +344,8 @@ fn real_a_tag_that_is_no_list_is_left_alone() {
     assert_eq!(fixture.server.tag(REPOSITORY, &fixture.tag()).unwrap(), digest);
 }
 
-#[test]
-fn real_the_login_is_used_and_in_no_message() {
+#[harness::test]
+fn the_login_is_used_and_in_no_message() {
     let fixture = Fixture::on(Server::with_password());
     let proxy = Proxy::before(&fixture.server.address);
     let login = |password: &str| {

@@ -41,9 +41,9 @@ impl Example {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let repository = Repository::init(&dir.path().join("clone"));
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let root = harness::project();
         let listed =
-            Command::new("git").args(["ls-files", "-z", "examples/greeting"]).current_dir(root).output().unwrap();
+            Command::new("git").args(["ls-files", "-z", "examples/greeting"]).current_dir(&root).output().unwrap();
         let listed = String::from_utf8(listed.stdout).unwrap();
         assert!(listed.contains("source.json"), "the example is not committed");
         for file in listed.split_terminator('\0').filter(|file| root.join(file).is_file()) {
@@ -62,7 +62,7 @@ impl Example {
     }
 
     fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_factory"));
+        let mut command = Command::new(harness::program());
         command.args(args).arg("--config-dir").arg(self.config()).arg("--cache-dir").arg(cache("real_main"));
         // A password in the environment: build scripts must not see it.
         command.current_dir(self.dir.path()).env("REGISTRY_PASSWORD", "s3cret-of-the-test").stdin(Stdio::null());
@@ -111,8 +111,10 @@ fn published(output: &Path) -> BTreeMap<String, Vec<u8>> {
     files
 }
 
-#[test]
-fn real_example_from_a_clone_to_plugins_that_load() {
+#[harness::test]
+fn example_from_a_clone_to_plugins_that_load() {
+    harness::needs(&["git", "skopeo"]);
+    harness::needs_npm_registry();
     let _alone = alone();
     let example = Example::new();
     let (first, second) = (example.path("first"), example.path("second"));
@@ -217,7 +219,7 @@ fn backend_loads(example: &Example, output: &Path) {
     fs::create_dir(&unpacked).unwrap();
     let tgz = output.join(format!("{BACKEND}-dynamic-0.1.0.tgz"));
     run(Command::new("tar").args(["-xzf", text(&tgz), "-C", text(&unpacked)]));
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/real/load_backend.cjs");
+    let script = harness::project().join("tests/real/load_backend.cjs");
     let said = run(Command::new(cache("real_main").join("tools").join(node).join("bin/node"))
         .arg(script)
         .args([unpacked.join("package"), peers])
@@ -269,8 +271,10 @@ fn no_secret_is_anywhere(output: &Path) {
     }
 }
 
-#[test]
-fn real_interrupt_ends_all_children_and_leaves_no_output() {
+#[harness::test]
+fn interrupt_ends_all_children_and_leaves_no_output() {
+    harness::needs(&["git"]);
+    harness::needs_npm_registry();
     let _alone = alone();
     let example = Example::new();
     reuse_tree(&example.config());
@@ -284,7 +288,8 @@ fn real_interrupt_ends_all_children_and_leaves_no_output() {
     while of_cache().is_empty() {
         assert!(child.try_wait().unwrap().is_none(), "no child of the build was seen");
     }
-    run(Command::new("kill").args(["-INT", &child.id().to_string()]));
+    let pid = nix::unistd::Pid::from_raw(child.id().try_into().unwrap());
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT).unwrap();
     stderr.read_to_string(&mut said).unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(130), "{said}");
     assert!(said.ends_with("error: interrupted\n"), "{said}");
@@ -308,8 +313,10 @@ fn of_cache() -> Vec<String> {
 
 /// One build of the example per push: what is asked before it, what is in the registry after it, and that nothing of
 /// the login is anywhere.
-#[test]
-fn real_images_are_pushed_after_asking_and_named_by_digest() {
+#[harness::test]
+fn images_are_pushed_after_asking_and_named_by_digest() {
+    harness::needs(&["git", "docker-registry", "buildah"]);
+    harness::needs_npm_registry();
     let _alone = alone();
     let example = Example::new();
     reuse_tree(&example.config());

@@ -13,8 +13,8 @@ fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
-#[test]
-fn real_skopeo_reads_every_image_of_a_layout() {
+#[harness::test]
+fn skopeo_reads_every_image_of_a_layout() {
     let dir = tempfile::tempdir().unwrap();
     let layout = Layout::open(&dir.path().join("oci")).unwrap();
     let made = [
@@ -46,8 +46,9 @@ fn real_skopeo_reads_every_image_of_a_layout() {
     }
 }
 
-#[test]
-fn real_umoci_unpacks_the_tree_of_the_tgz() {
+#[harness::test]
+fn umoci_unpacks_the_tree_of_the_tgz() {
+    harness::needs(&["skopeo", "umoci"]);
     let dir = tempfile::tempdir().unwrap();
     let layout = Layout::open(&dir.path().join("oci")).unwrap();
     let made = make(dir.path(), "@x/plugin-todo", "1.2.3", Compression::Gzip);
@@ -75,8 +76,9 @@ fn real_umoci_unpacks_the_tree_of_the_tgz() {
     }
 }
 
-#[test]
-fn real_tar_readers_of_the_installers_agree_on_every_entry() {
+#[harness::test]
+fn tar_readers_of_the_installers_agree_on_every_entry() {
+    harness::needs(&["node", "npm", "python3"]);
     let dir = tempfile::tempdir().unwrap();
     let made = make(dir.path(), "@x/plugin-todo", "1.2.3", Compression::Gzip);
     let python = "
@@ -109,8 +111,8 @@ tar.list({ file: process.argv[1], sync: true, onReadEntry: e =>
     }
 }
 
-#[test]
-fn real_npm_installs_the_tgz_by_its_integrity() {
+#[harness::test]
+fn npm_installs_the_tgz_by_its_integrity() {
     let dir = tempfile::tempdir().unwrap();
     let made = make(dir.path(), "@x/plugin-todo", "1.2.3", Compression::Gzip);
     let report = run("npm", &["pack", "--json", "--dry-run", "--offline", &format!("file:{}", text(&made.tgz))]);

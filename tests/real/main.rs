@@ -10,3 +10,7 @@ mod programs;
 mod push;
 mod reproducible;
 mod sbom;
+
+fn main() -> std::process::ExitCode {
+    harness::run(harness::Built { program: env!("CARGO_BIN_EXE_factory"), tmp: env!("CARGO_TARGET_TMPDIR") })
+}

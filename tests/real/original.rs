@@ -15,7 +15,7 @@ use harness::repository::Repository;
 
 /// Runs `factory` with this machine's settings of the network, and `variables`.
 fn factory(place: &Place, args: &[&str], variables: &[(&str, &str)]) -> Said {
-    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_factory"));
+    let mut command = std::process::Command::new(harness::program());
     command.current_dir(place.dir.path()).stdin(std::process::Stdio::null());
     for (name, _) in std::env::vars_os() {
         let name = name.to_string_lossy().into_owned();
@@ -47,8 +47,10 @@ fn packed(tgz: &Path, name: &str) -> String {
 
 /// Three workspaces of two repositories; `b`'s lockfile does not fit its package.json. What is built of the others is
 /// what it would be without `b`, and each sees its own environment only.
-#[test]
-fn real_row_11_a_failing_workspace_of_three_does_not_stop_the_others_and_environments_are_apart() {
+#[harness::test]
+fn row_11_a_failing_workspace_of_three_does_not_stop_the_others_and_environments_are_apart() {
+    harness::needs(&["git"]);
+    harness::needs_npm_registry();
     let place = Place::new();
     let one = Repository::init(&place.path("one"));
     workspace::write(&one, "a");
@@ -101,8 +103,10 @@ fn real_row_11_a_failing_workspace_of_three_does_not_stop_the_others_and_environ
 }
 
 /// A patch, an overlay with a dot-file, `app-config.dynamic.yaml`, `backstage.json`, a copy of the patched source.
-#[test]
-fn real_row_06_07_08_patches_overlays_and_outputs_and_row_12_the_source_to_look_at() {
+#[harness::test]
+fn row_06_07_08_patches_overlays_and_outputs_and_row_12_the_source_to_look_at() {
+    harness::needs(&["git", "patch"]);
+    harness::needs_npm_registry();
     let place = Place::new();
     let one = Repository::init(&place.path("one"));
     workspace::write(&one, "a");
@@ -141,8 +145,10 @@ fn real_row_06_07_08_patches_overlays_and_outputs_and_row_12_the_source_to_look_
     assert!(one.git(&["status", "--porcelain"]).is_empty(), "the repository itself is only read");
 }
 
-#[test]
-fn real_row_06_12_13_a_local_tree_is_built_as_a_copy_and_never_changed() {
+#[harness::test]
+fn row_06_12_13_a_local_tree_is_built_as_a_copy_and_never_changed() {
+    harness::needs(&["git"]);
+    harness::needs_npm_registry();
     let place = Place::new();
     let local = Repository::init(&place.path("local"));
     workspace::write(&local, "a");
@@ -171,8 +177,10 @@ fn real_row_06_12_13_a_local_tree_is_built_as_a_copy_and_never_changed() {
     }
 }
 
-#[test]
-fn real_row_07_the_log_of_a_native_build_that_fails_is_shown() {
+#[harness::test]
+fn row_07_the_log_of_a_native_build_that_fails_is_shown() {
+    harness::needs(&["git"]);
+    harness::needs_npm_registry();
     let place = Place::new();
     let one = Repository::init(&place.path("one"));
     workspace::write(&one, "a");
@@ -189,8 +197,10 @@ fn real_row_07_the_log_of_a_native_build_that_fails_is_shown() {
     assert!(said.stderr.contains("g++ says no"), "{}", said.stderr);
 }
 
-#[test]
-fn real_row_04_05_a_missing_list_is_written_with_computed_arguments() {
+#[harness::test]
+fn row_04_05_a_missing_list_is_written_with_computed_arguments() {
+    harness::needs(&["git"]);
+    harness::needs_npm_registry();
     let place = Place::new();
     let one = Repository::init(&place.path("one"));
     workspace::write(&one, "a");
@@ -217,8 +227,10 @@ fn real_row_04_05_a_missing_list_is_written_with_computed_arguments() {
 }
 
 /// What a push needs is asked for before anything is built, in the order of the original.
-#[test]
-fn real_row_10_a_push_without_a_registry_is_refused_before_the_build() {
+#[harness::test]
+fn row_10_a_push_without_a_registry_is_refused_before_the_build() {
+    harness::needs(&["git"]);
+    harness::needs_npm_registry();
     let place = Place::new();
     let one = Repository::init(&place.path("one"));
     workspace::write(&one, "a");

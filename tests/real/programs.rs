@@ -28,8 +28,9 @@ fn by(pusher: Pusher) -> PushOptions {
     PushOptions { pusher, ..PushOptions::default() }
 }
 
-#[test]
-fn real_skopeo_pushes_the_very_bytes() {
+#[harness::test]
+fn skopeo_pushes_the_very_bytes() {
+    harness::needs(&["skopeo", "docker-registry"]);
     let (server, dir) = (Server::with_password(), tempfile::tempdir().unwrap());
     let made = make(dir.path(), "@x/plugin-todo", "1.2.3", Compression::Gzip);
     let registry = with_login(&server.address);
@@ -51,8 +52,9 @@ fn real_skopeo_pushes_the_very_bytes() {
     assert_eq!(moved.digest, other.digest);
 }
 
-#[test]
-fn real_buildah_pushes_the_same_contents() {
+#[harness::test]
+fn buildah_pushes_the_same_contents() {
+    harness::needs(&["buildah", "skopeo", "docker-registry"]);
     let (server, dir) = (Server::with_password(), tempfile::tempdir().unwrap());
     let made = make(dir.path(), "@x/plugin-todo", "1.2.3", Compression::Gzip);
     let registry = with_login(&server.address);
@@ -77,8 +79,9 @@ fn real_buildah_pushes_the_same_contents() {
     assert_eq!((again.digest, again.already_there), (pushed.digest, true));
 }
 
-#[test]
-fn real_programs_that_fail_are_quoted_without_secrets() {
+#[harness::test]
+fn programs_that_fail_are_quoted_without_secrets() {
+    harness::needs(&["buildah", "skopeo", "docker-registry"]);
     let (server, dir) = (Server::with_password(), tempfile::tempdir().unwrap());
     let made = make(dir.path(), "@x/plugin-todo", "1.2.3", Compression::Gzip);
     for (pusher, name) in [(Pusher::Skopeo, "skopeo"), (Pusher::Buildah, "buildah")] {
@@ -101,8 +104,9 @@ fn real_programs_that_fail_are_quoted_without_secrets() {
 }
 
 /// While a push hangs, its processes' arguments and environments are read, as `ps e` does.
-#[test]
-fn real_no_secret_is_in_arguments_or_environments() {
+#[harness::test]
+fn no_secret_is_in_arguments_or_environments() {
+    harness::needs(&["buildah", "skopeo", "docker-registry"]);
     let (server, dir) = (Server::open(), tempfile::tempdir().unwrap());
     let made = make(dir.path(), "@x/plugin-todo", "1.2.3", Compression::Gzip);
     for (pusher, name) in [(Pusher::Skopeo, "skopeo"), (Pusher::Buildah, "buildah")] {
@@ -142,8 +146,9 @@ fn children(name: &str) -> Vec<String> {
     out
 }
 
-#[test]
-fn real_buildah_builds_the_same_files() {
+#[harness::test]
+fn buildah_builds_the_same_files() {
+    harness::needs(&["buildah", "skopeo", "umoci"]);
     let dir = tempfile::tempdir().unwrap();
     let made = make(dir.path(), "@x/plugin-todo", "1.2.3", Compression::Gzip);
     let root = dir.path().join("package-2");

@@ -39,8 +39,9 @@ fn check(registry: &OciRegistry, made: &Made) -> Result<()> {
     block_on(registry.check_access(std::slice::from_ref(&made.image.name), &options()))
 }
 
-#[test]
-fn real_a_pushed_image_is_pulled_byte_for_byte() {
+#[harness::test]
+fn a_pushed_image_is_pulled_byte_for_byte() {
+    harness::needs(&["docker-registry", "skopeo", "umoci"]);
     let (server, dir) = (Server::open(), tempfile::tempdir().unwrap());
     let made = plugin(&dir);
     let registry = insecure(&server.address);
@@ -72,8 +73,8 @@ fn real_a_pushed_image_is_pulled_byte_for_byte() {
     assert!(installed == tree(&tgz.join("package")), "the trees differ");
 }
 
-#[test]
-fn real_the_same_image_is_pushed_once_and_another_does_not_take_its_tag() {
+#[harness::test]
+fn the_same_image_is_pushed_once_and_another_does_not_take_its_tag() {
     let (server, dir) = (Server::open(), tempfile::tempdir().unwrap());
     let made = plugin(&dir);
     let proxy = Proxy::before(&server.address);
@@ -108,14 +109,14 @@ fn real_the_same_image_is_pushed_once_and_another_does_not_take_its_tag() {
     assert_eq!(proxy.count("PUT blob"), 2);
 }
 
-#[test]
-fn real_several_images_go_at_once_and_one_that_fails_stops_none() {
+#[harness::test]
+fn several_images_go_at_once_and_one_that_fails_stops_none() {
     let (server, dir) = (Server::open(), tempfile::tempdir().unwrap());
     let names = ["@x/plugin-a", "@x/plugin-b", "@x/plugin-c", "@x/plugin-d"];
     let mut images: Vec<_> =
         names.iter().map(|name| make(dir.path(), name, "1.0.0", Compression::Gzip).image).collect();
     let gone = dir.path().join("gone");
-    images[1].layer_file = gone.clone();
+    images[1].layer_file.clone_from(&gone);
     // Another layer than its neighbours', or it would not be opened at all.
     images[1].layer = factory::lock::Sha256::of("gone");
     let results = block_on(insecure(&server.address).push_all(&images, &options(), 3));
@@ -133,8 +134,8 @@ fn real_several_images_go_at_once_and_one_that_fails_stops_none() {
     assert_eq!(server.tag("team/x-plugin-b", "1.0.0"), None);
 }
 
-#[test]
-fn real_a_password_is_taken_from_everywhere_it_may_stand() {
+#[harness::test]
+fn a_password_is_taken_from_everywhere_it_may_stand() {
     let (server, dir) = (Server::with_password(), tempfile::tempdir().unwrap());
     let made = plugin(&dir);
     let base = [("REGISTRY_INSECURE", "true")];
@@ -164,8 +165,8 @@ fn real_a_password_is_taken_from_everywhere_it_may_stand() {
     assert!(error.hint().unwrap().starts_with(&hint), "{error:?}");
 }
 
-#[test]
-fn real_a_wrong_password_fails_before_anything_is_built() {
+#[harness::test]
+fn a_wrong_password_fails_before_anything_is_built() {
     let (server, dir) = (Server::with_password(), tempfile::tempdir().unwrap());
     let made = plugin(&dir);
     let more = [("REGISTRY_INSECURE", "true"), ("REGISTRY_USERNAME", USER), ("REGISTRY_PASSWORD", "planted-wrong")];
@@ -179,8 +180,9 @@ fn real_a_wrong_password_fails_before_anything_is_built() {
     }
 }
 
-#[test]
-fn real_a_ca_of_ones_own_is_trusted_when_it_is_named() {
+#[harness::test]
+fn a_ca_of_ones_own_is_trusted_when_it_is_named() {
+    harness::needs(&["docker-registry", "openssl"]);
     let (server, dir) = (Server::with_tls(), tempfile::tempdir().unwrap());
     let made = plugin(&dir);
     let error = check(&at(&server.address, &[]), &made).unwrap_err();
@@ -206,8 +208,8 @@ fn real_a_ca_of_ones_own_is_trusted_when_it_is_named() {
     assert!(error.to_string().starts_with(&format!("cannot read `{none}`: ")), "{error}");
 }
 
-#[test]
-fn real_a_proxy_is_gone_through_unless_the_host_is_excepted() {
+#[harness::test]
+fn a_proxy_is_gone_through_unless_the_host_is_excepted() {
     let (server, dir) = (Server::open(), tempfile::tempdir().unwrap());
     let made = plugin(&dir);
     let proxy = Proxy::before(&server.address);
@@ -225,8 +227,8 @@ fn real_a_proxy_is_gone_through_unless_the_host_is_excepted() {
     assert_eq!(proxy.requests().len(), through.len());
 }
 
-#[test]
-fn real_plain_http_needs_to_be_allowed_and_a_dead_host_is_named() {
+#[harness::test]
+fn plain_http_needs_to_be_allowed_and_a_dead_host_is_named() {
     let (server, dir) = (Server::open(), tempfile::tempdir().unwrap());
     let made = plugin(&dir);
     let error = check(&at(&server.address, &[]), &made).unwrap_err();
@@ -239,8 +241,8 @@ fn real_plain_http_needs_to_be_allowed_and_a_dead_host_is_named() {
     assert!(network(&error).contains("no connection: "), "{error}");
 }
 
-#[test]
-fn real_bad_days_pass_and_what_was_sent_is_not_sent_again() {
+#[harness::test]
+fn bad_days_pass_and_what_was_sent_is_not_sent_again() {
     for (kind, times, fault) in [
         ("POST upload", 2, status(503)),
         ("POST upload", 3, header(429, "Retry-After", "0")),
@@ -267,8 +269,8 @@ fn real_bad_days_pass_and_what_was_sent_is_not_sent_again() {
     }
 }
 
-#[test]
-fn real_a_push_that_broke_off_goes_on_where_it_was() {
+#[harness::test]
+fn a_push_that_broke_off_goes_on_where_it_was() {
     let (server, dir) = (Server::open(), tempfile::tempdir().unwrap());
     let made = plugin(&dir);
     let proxy = Proxy::before(&server.address);
@@ -285,8 +287,8 @@ fn real_a_push_that_broke_off_goes_on_where_it_was() {
     assert_eq!((pushed.bytes_uploaded, proxy.count("PUT blob")), (made.image.manifest.len() as u64, 2));
 }
 
-#[test]
-fn real_a_registry_that_asks_for_too_long_a_pause_is_given_up() {
+#[harness::test]
+fn a_registry_that_asks_for_too_long_a_pause_is_given_up() {
     let (server, dir) = (Server::open(), tempfile::tempdir().unwrap());
     let made = plugin(&dir);
     let proxy = Proxy::before(&server.address);
@@ -303,8 +305,8 @@ fn real_a_registry_that_asks_for_too_long_a_pause_is_given_up() {
     assert_eq!((proxy.count("POST upload"), proxy.left()), (1, 0));
 }
 
-#[test]
-fn real_a_connection_that_stands_still_is_left() {
+#[harness::test]
+fn a_connection_that_stands_still_is_left() {
     for kind in ["PUT blob", "PUT manifest", "GET manifest"] {
         let (server, dir) = (Server::open(), tempfile::tempdir().unwrap());
         let made = plugin(&dir);
@@ -318,8 +320,8 @@ fn real_a_connection_that_stands_still_is_left() {
     }
 }
 
-#[test]
-fn real_lies_are_not_reported_as_pushed() {
+#[harness::test]
+fn lies_are_not_reported_as_pushed() {
     let dir = tempfile::tempdir().unwrap();
     let made = plugin(&dir);
     let ours = made.image.digest.to_string();
@@ -396,8 +398,8 @@ fn token_proxy(server: &Server, seconds: u64) -> Proxy {
     )
 }
 
-#[test]
-fn real_a_token_is_fetched_used_and_renewed() {
+#[harness::test]
+fn a_token_is_fetched_used_and_renewed() {
     let (server, dir) = (Server::open(), tempfile::tempdir().unwrap());
     let made = plugin(&dir);
     let login = [("REGISTRY_INSECURE", "true"), ("REGISTRY_USERNAME", USER), ("REGISTRY_PASSWORD", PASSWORD)];
@@ -423,8 +425,8 @@ fn real_a_token_is_fetched_used_and_renewed() {
     assert!(error.hint().unwrap().starts_with("the login is from `REGISTRY_USERNAME` and `REGISTRY_PASSWORD`"));
 }
 
-#[test]
-fn real_no_secret_is_in_any_log() {
+#[harness::test]
+fn no_secret_is_in_any_log() {
     let (server, dir) = (Server::open(), tempfile::tempdir().unwrap());
     let made = plugin(&dir);
     let proxy = token_proxy(&server, 300);

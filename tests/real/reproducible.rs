@@ -10,7 +10,6 @@ use std::process::{Child, Command, Output, Stdio};
 use flate2::read::GzDecoder;
 use harness::cache::{cache, keep_tree, reuse_tree};
 
-const FACTORY: &str = env!("CARGO_BIN_EXE_factory");
 /// A repository with the example in it, as a user has it.
 struct Place {
     repository: PathBuf,
@@ -19,7 +18,7 @@ struct Place {
 
 /// Builds share the cache and the machine: one test at a time, whether in threads or processes.
 fn alone() -> fs::File {
-    let file = fs::File::create(Path::new(env!("CARGO_TARGET_TMPDIR")).join("real_reproducible.lock")).unwrap();
+    let file = fs::File::create(harness::tmp().join("real_reproducible.lock")).unwrap();
     file.lock().unwrap();
     file
 }
@@ -32,8 +31,8 @@ fn sh(dir: &Path, program: &str, args: &[&str]) {
 /// Copies the example and commits it, always as the same commit. `change` edits it first.
 fn repository(at: &Path, change: impl FnOnce(&Path)) -> PathBuf {
     fs::create_dir_all(at.join("examples")).unwrap();
-    let project = Path::new(env!("CARGO_MANIFEST_DIR"));
-    sh(project, "cp", &["-a", "examples/greeting", at.join("examples").to_str().unwrap()]);
+    let project = harness::project();
+    sh(&project, "cp", &["-a", "examples/greeting", at.join("examples").to_str().unwrap()]);
     let example = at.join("examples/greeting");
     let _ = fs::remove_file(example.join("factory.lock"));
     let _ = fs::remove_dir_all(example.join("factory.lock.d"));
@@ -64,7 +63,7 @@ impl Place {
     }
 
     fn factory(&self, command: &str, args: &[&str]) -> Command {
-        let mut factory = Command::new(FACTORY);
+        let mut factory = Command::new(harness::program());
         factory.arg(command).args(args).arg("--config-dir").arg(self.example()).arg("--cache-dir").arg(&self.cache);
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("FACTORY_")) {
             factory.env_remove(name);
@@ -141,18 +140,18 @@ echo > "$fake/go"
 wait $!
 "#;
 
-#[test]
-fn real_everything_changed_and_still_equal() {
+#[harness::test]
+fn everything_changed_and_still_equal() {
+    harness::needs(&["git"]);
+    harness::needs_npm_registry();
     let _alone = alone();
+    harness::needs_root();
+    harness::needs(&["faketime", "unshare"]);
     let faketime = ["x86_64", "aarch64"]
         .map(|arch| PathBuf::from(format!("/usr/lib/{arch}-linux-gnu/faketime/libfaketime.so.1")))
         .into_iter()
-        .find(|path| path.exists());
-    let is_root = nix::unistd::Uid::effective().is_root();
-    let (Some(faketime), true) = (faketime, is_root) else {
-        eprintln!("skipped: needs root and Debian's faketime");
-        return;
-    };
+        .find(|path| path.exists())
+        .expect("Debian's package has the library");
     let dir = tempfile::tempdir().unwrap();
     let one = Place::new(dir.path(), |_| {});
     let first = dir.path().join("out");
@@ -172,7 +171,7 @@ fn real_everything_changed_and_still_equal() {
     fs::create_dir_all(fake.join("etc")).unwrap();
     fs::create_dir(&second).unwrap();
     let program = elsewhere.path().join("factory");
-    fs::copy(FACTORY, &program).unwrap();
+    fs::copy(harness::program(), &program).unwrap();
     sh(elsewhere.path(), "chown", &["-R", "65534:65534", "."]);
 
     let load = Load::new();
@@ -236,8 +235,10 @@ fn unpacked(output: &Path, name: &str) -> String {
     panic!("no `{name}` in the archive");
 }
 
-#[test]
-fn real_a_planted_time_is_named_and_no_secret_is_seen() {
+#[harness::test]
+fn a_planted_time_is_named_and_no_secret_is_seen() {
+    harness::needs(&["git"]);
+    harness::needs_npm_registry();
     let _alone = alone();
     let dir = tempfile::tempdir().unwrap();
     // A grandchild that leaves its session and process group, and would outlive all that is not a namespace.
@@ -298,8 +299,10 @@ require('child_process').spawn('sleep', ['86399.125'], { detached: true, stdio: 
     );
 }
 
-#[test]
-fn real_an_embedded_package_that_builds_otherwise_is_named() {
+#[harness::test]
+fn an_embedded_package_that_builds_otherwise_is_named() {
+    harness::needs(&["git"]);
+    harness::needs_npm_registry();
     let _alone = alone();
     let dir = tempfile::tempdir().unwrap();
     let script = "require('fs').writeFileSync('dist/stamp.txt', String(process.hrtime.bigint()));\n";
@@ -338,8 +341,10 @@ fn find(folder: &Path, end: &str) -> PathBuf {
     PathBuf::from(text.lines().min().unwrap_or_else(|| panic!("no `{end}` in `{}`", folder.display())))
 }
 
-#[test]
-fn real_a_flipped_bit_is_named_and_never_built_from() {
+#[harness::test]
+fn a_flipped_bit_is_named_and_never_built_from() {
+    harness::needs(&["git"]);
+    harness::needs_npm_registry();
     let _alone = alone();
     let dir = tempfile::tempdir().unwrap();
     let place = Place::new(dir.path(), |example| plant(example, "greeting-backend", ""));

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 fn folder() -> PathBuf {
-    let below_target = || assert_cmd::cargo::cargo_bin("factory").parent().unwrap().with_file_name("tmp");
+    let below_target = || crate::tmp();
     std::env::var_os("FACTORY_TEST_CACHE").map_or_else(below_target, PathBuf::from)
 }
 

@@ -78,6 +78,7 @@ impl Server {
     }
 
     fn start(dir: TempDir, auth: &str, tls: &str) -> Self {
+        crate::needs(&["docker-registry"]);
         let config = dir.path().join("config.yml");
         let root = dir.path().join("data");
         let text = format!(
@@ -136,6 +137,7 @@ pub fn variables(address: &str, more: &[(&str, &str)]) -> BTreeMap<String, Strin
 }
 
 fn certificates(dir: &Path) {
+    crate::needs(&["openssl"]);
     let openssl = |args: &[&str]| {
         let output = Command::new("openssl").args(args).current_dir(dir).output().expect("`openssl` can be run");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

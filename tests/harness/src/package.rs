@@ -83,6 +83,7 @@ pub fn run(program: &str, args: &[&str]) -> String {
 }
 
 pub fn output(program: &str, args: &[&str]) -> Output {
+    crate::needs(&[program]);
     Command::new(program).args(args).output().unwrap_or_else(|error| panic!("`{program}` cannot be run: {error}"))
 }
 

@@ -59,7 +59,7 @@ impl Place {
 
 /// The program with nothing of the machine's environment but `PATH`.
 pub fn factory(dir: &Path) -> Command {
-    let mut command = Command::new(assert_cmd::cargo::cargo_bin("factory"));
+    let mut command = Command::new(crate::program());
     command.current_dir(dir).env_clear().env("HOME", dir).stdin(Stdio::null());
     if let Some(path) = std::env::var_os("PATH") {
         command.env("PATH", path);

@@ -38,7 +38,7 @@ impl Test {
 
     /// `factory` with these arguments, its folder, cache and environment set.
     pub fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(assert_cmd::cargo::cargo_bin("factory"));
+        let mut command = Command::new(crate::program());
         self.prepare(&mut command);
         command.args(args);
         command

@@ -344,7 +344,7 @@ impl Release {
 /// Compares with a golden file; `FACTORY_GOLDEN=write` writes it instead, as `FACTORY_UPDATE_SCHEMAS=1` does a schema.
 #[track_caller]
 pub fn golden(name: &str, text: &str) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(name);
+    let path = crate::project().join(name);
     let is_schema = name.starts_with("schema/") && std::env::var_os("FACTORY_UPDATE_SCHEMAS").is_some();
     if is_schema || std::env::var_os("FACTORY_GOLDEN").is_some_and(|wanted| wanted == "write") {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -356,7 +356,7 @@ pub fn golden(name: &str, text: &str) {
 
 /// `factory`, cut off from the machine's settings.
 pub fn factory(dir: &Path) -> assert_cmd::Command {
-    let mut command = assert_cmd::Command::cargo_bin("factory").unwrap();
+    let mut command = assert_cmd::Command::new(crate::program());
     for (name, _) in std::env::vars_os() {
         let name = name.to_string_lossy().into_owned();
         if ["FACTORY_", "GIT_", "RHDH_", "NODE_", "NPM_", "CLICOLOR"].iter().any(|prefix| name.starts_with(prefix)) {

@@ -11,6 +11,7 @@ pub struct Repository {
 
 /// `git` as if nobody had configured it, at a fixed time.
 pub fn git(dir: &Path) -> Command {
+    crate::needs(&["git"]);
     let mut git = Command::new("git");
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("GIT_") {
