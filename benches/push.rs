@@ -9,7 +9,9 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use factory::image::{Compression, Facts, Image, ImageName, ImagePath, Layout, OciRegistry, Packed, PushOptions, Tag};
+use factory::image::{
+    Compression, Facts, Image, ImageName, ImageNames, ImagePath, Layout, OciRegistry, Packed, PushOptions, Tag,
+};
 use factory::lock::{Integrity, Sha256};
 use harness::docker_registry::{Server, variables};
 
@@ -71,7 +73,7 @@ fn image(dir: &Path) -> Image {
     let facts = Facts { source: None, revision: None, version: "1.0.0", epoch: 1, inputs: None };
     let (name, tag) = (ImageName::of_package("bench").unwrap(), Tag::of_version("", "1.0.0").unwrap());
     let path = ImagePath::of_package("bench-dynamic").unwrap();
-    Image::assemble(name, tag, &path, b"{}", &packed, layer_file, &facts).unwrap()
+    Image::assemble(ImageNames { path, name, tag }, b"{}", &packed, layer_file, &facts).unwrap()
 }
 
 /// The most memory this process has had, in bytes.

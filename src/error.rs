@@ -216,6 +216,11 @@ impl Error {
         Self::Config { place, what: what.into(), hint: hint.into() }
     }
 
+    /// A failed step of a build that printed nothing worth showing.
+    pub fn build(what: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::Build { what: what.into(), tail: Vec::new(), hint: hint.into() }
+    }
+
     /// A network error.
     pub fn network(what: impl Into<String>, hint: impl Into<String>) -> Self {
         Self::Network { what: what.into(), hint: hint.into() }

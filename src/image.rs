@@ -19,13 +19,12 @@ pub mod pack;
 pub mod push;
 pub mod tarball;
 
-mod landing;
 mod program;
 
 pub use entry::{Content, PackageFile, PackageFiles};
 pub use layout::Layout;
 pub use limits::{LargeFile, PlannedImage};
 pub use manifest::{Facts, Image};
-pub use name::{ImageName, ImagePath, Tag};
+pub use name::{ImageName, ImageNames, ImagePath, Tag};
 pub use pack::{Compression, Packed, Packing, pack};
 pub use push::{Attached, Attachment, Login, OciRegistry, PushOptions, Pushed, Pusher, Retries};

@@ -29,7 +29,7 @@ mod prune;
 mod scratch;
 mod stat_cache;
 
-pub use atomic::{atomic_copy, atomic_dir, atomic_file};
+pub use atomic::{AtomicFile, atomic_copy, atomic_file};
 pub use entry::{CacheEntry, CheckedEntry, entry_lock_name};
 pub use lock::{LockGuard, Share};
 pub use prune::{PruneScope, Pruned, Size};

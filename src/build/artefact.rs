@@ -11,7 +11,7 @@ use super::seal::FileList;
 use super::tree::read_input;
 use super::{Shared, finished, plugins_yaml};
 use crate::error::{Error, Result};
-use crate::image::{self, Facts, Image, ImageName, ImagePath, Layout, Packed, Packing, Tag};
+use crate::image::{self, Facts, Image, ImageName, ImageNames, ImagePath, Layout, Packed, Packing, Tag};
 use crate::lock::inputs;
 use crate::lock::{Plugin, Sealed, Sha256, Workspace};
 use crate::store::{atomic_copy, atomic_file};
@@ -99,9 +99,12 @@ impl OutputPaths {
         self.folder.join(&self.file_name)
     }
 
+    fn names(&self) -> ImageNames {
+        ImageNames { path: self.image_path.clone(), name: self.name.clone(), tag: self.tag.clone() }
+    }
+
     fn image(&self, record: &PackageRecord, layer_file: PathBuf, facts: &Facts<'_>) -> Result<Image> {
-        let (name, tag) = (self.name.clone(), self.tag.clone());
-        Image::assemble(name, tag, &self.image_path, record.package_json.as_bytes(), &record.packed, layer_file, facts)
+        Image::assemble(self.names(), record.package_json.as_bytes(), &record.packed, layer_file, facts)
     }
 }
 
@@ -148,8 +151,7 @@ pub fn write(
     let facts = facts(workspace, plugin, inputs);
     let image = if options.buildah {
         let layer = scratch.path().join("buildah-layer");
-        let (name, tag) = (target.name.clone(), target.tag.clone());
-        let build = image::buildah::build(name, tag, &target.image_path, &exported.entries, layer, &facts);
+        let build = image::buildah::build(target.names(), &exported.entries, layer, &facts);
         tokio::runtime::Handle::current().block_on(build)?
     } else {
         target.image(&record, layer_file, &facts)?

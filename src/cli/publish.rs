@@ -12,7 +12,7 @@ use crate::config::{Config, WorkspaceConfig};
 use crate::error::{Error, Result};
 use crate::image::limits::{PlannedImage, check_distinct};
 use crate::image::push::{OciRegistry, PushOptions, Pushed, Pusher, image_refs};
-use crate::image::{Compression, Image, ImageName, ImagePath, Tag};
+use crate::image::{Compression, Image, ImageName, ImageNames, ImagePath, Tag};
 use crate::lock::Lock;
 use crate::store::atomic_file;
 use crate::ui::count;
@@ -150,9 +150,11 @@ pub async fn prepare(
         for plugin in &workspace.plugin {
             let image = PlannedImage {
                 plugin: format!("{} {}", workspace.name, plugin.path),
-                path: ImagePath::of_package(&format!("{}-dynamic", plugin.name))?,
-                name: ImageName::of_package(&plugin.name)?,
-                tag: Tag::of_version(prefix, &plugin.version)?,
+                names: ImageNames {
+                    path: ImagePath::of_package(&format!("{}-dynamic", plugin.name))?,
+                    name: ImageName::of_package(&plugin.name)?,
+                    tag: Tag::of_version(prefix, &plugin.version)?,
+                },
             };
             planned.entry(workspace.name.clone()).or_default().push(image);
         }
@@ -170,7 +172,7 @@ pub async fn prepare(
             session.ui.warn(format!("{name}: {warning}"));
         }
         let step = session.ui.step(name, format!("ask {} for leave to push", registry.host()));
-        let images: Vec<ImageName> = planned[name].iter().map(|image| image.name.clone()).collect();
+        let images: Vec<ImageName> = planned[name].iter().map(|image| image.names.name.clone()).collect();
         tokio::select! {
             asked = registry.check_access(&images, &options) => asked?,
             () = session.interrupt.wait() => return Err(Error::Interrupted),

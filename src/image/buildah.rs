@@ -9,9 +9,8 @@ use serde::de::DeserializeOwned;
 use tempfile::TempDir;
 
 use super::entry::{Content, PackageFiles};
-use super::limits;
 use super::manifest::{self, Facts, Image};
-use super::name::{ImageName, ImagePath, Tag};
+use super::name::ImageNames;
 use super::program::{self, ProgramOutput};
 use crate::lock::Sha256;
 use crate::{Error, Result};
@@ -21,26 +20,19 @@ const INSTEAD: &str = "leave out `--image-builder buildah`";
 /// Builds the image of one plugin with `buildah from scratch`, `copy`, `config` and `commit`, in a store of its own
 /// and with one time for everything. The layer lands at `layer_file`. Its bytes are buildah's: the digests are others
 /// than [`pack`](super::pack())'s, the files in it are the same.
-pub async fn build(
-    name: ImageName,
-    tag: Tag,
-    path: &ImagePath,
-    entries: &PackageFiles,
-    layer_file: PathBuf,
-    facts: &Facts<'_>,
-) -> Result<Image> {
-    limits::check(entries)?;
+pub async fn build(names: ImageNames, entries: &PackageFiles, layer_file: PathBuf, facts: &Facts<'_>) -> Result<Image> {
+    entries.check_limits()?;
     let folder = layer_file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let folder = folder.canonicalize().map_err(Error::io("read", folder))?;
     let work =
         tempfile::Builder::new().prefix(".factory-").tempdir_in(&folder).map_err(Error::io("create", &folder))?;
     let tree = work.path().join("tree");
-    let (copied, root) = (entries.clone(), tree.join(path.as_str()));
+    let (copied, root) = (entries.clone(), tree.join(names.path.as_str()));
     let copied = tokio::task::spawn_blocking(move || copy(&copied, &root)).await;
     copied.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
 
     let package = entries.read("package.json")?.unwrap_or_default();
-    let annotations = manifest::annotations(path, &package, facts)?;
+    let annotations = manifest::annotations(&names.path, &package, facts)?;
     let buildah = Buildah { work: &work };
     let container = buildah.run(&["from", "scratch"]).await?.line();
     buildah.run(&["copy", "--quiet", &container, "tree", "/"]).await?;
@@ -62,7 +54,7 @@ pub async fn build(
         "oci:layout:image",
     ];
     buildah.run(&commit).await?;
-    read(&layout, name, tag, layer_file)
+    read(&layout, names, layer_file)
 }
 
 /// The package as files below `root`, with the modes they have in our own archives.
@@ -70,7 +62,7 @@ fn copy(entries: &PackageFiles, root: &Path) -> Result<()> {
     for entry in entries.entries() {
         let file = root.join(&entry.path);
         if let Some(folder) = file.parent() {
-            super::landing::folder_at(folder)?;
+            fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
         }
         match &entry.content {
             Content::Bytes(bytes) => fs::write(&file, bytes),
@@ -146,7 +138,7 @@ struct BuildahBlob {
 }
 
 /// The one image of buildah's layout; its layer is moved to `layer_file`.
-fn read(layout: &Path, name: ImageName, tag: Tag, layer_file: PathBuf) -> Result<Image> {
+fn read(layout: &Path, names: ImageNames, layer_file: PathBuf) -> Result<Image> {
     let blob = |digest: Sha256| layout.join("blobs/sha256").join(digest.hex());
     let index: BuildahIndex = parse(&bytes(&layout.join("index.json"))?)?;
     let [BuildahBlob { digest, .. }] = index.manifests[..] else { return Err(odd()) };
@@ -160,8 +152,8 @@ fn read(layout: &Path, name: ImageName, tag: Tag, layer_file: PathBuf) -> Result
         File::open(&compressed).and_then(|file| file.sync_all()).and_then(|()| fs::rename(&compressed, &layer_file));
     moved.map_err(Error::io("write", &layer_file))?;
     Ok(Image {
-        name,
-        tag,
+        name: names.name,
+        tag: names.tag,
         digest: Sha256::of(&manifest),
         manifest,
         config_digest: written.config.digest,
@@ -182,5 +174,5 @@ fn parse<T: DeserializeOwned>(json: &[u8]) -> Result<T> {
 }
 
 fn odd() -> Error {
-    limits::refused("buildah wrote an image of an unknown kind".to_owned(), INSTEAD)
+    Error::build("buildah wrote an image of an unknown kind", INSTEAD)
 }

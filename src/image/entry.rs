@@ -6,7 +6,7 @@ use std::fs;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use super::limits::{self, MAX_FILE};
+use super::limits::{self, LargeFile, MAX_FILE};
 use super::mf_types;
 use crate::{Error, Result};
 
@@ -91,6 +91,11 @@ impl PackageFiles {
         &self.0
     }
 
+    /// Refuses a package no RHDH can install; returns the files that RHDH 1.9 and older refuse.
+    pub fn check_limits(&self) -> Result<Vec<LargeFile>> {
+        limits::check(self.0.iter().map(|file| (file.path.as_str(), file.content.len())))
+    }
+
     /// The bytes of one entry, if the package has it.
     pub fn read(&self, path: &str) -> Result<Option<Cow<'_, [u8]>>> {
         let Ok(index) = self.0.binary_search_by(|entry| entry.path.as_bytes().cmp(path.as_bytes())) else {
@@ -158,7 +163,7 @@ fn content(path: &str, (on_disk, len): (PathBuf, u64)) -> Result<Content> {
 }
 
 fn refused(path: &str, what: &str) -> Error {
-    limits::refused(
+    Error::build(
         format!("`{}` {what}", path.escape_debug()),
         "RHDH's installers take regular files with plain relative paths only: leave it out of the package's `files`",
     )

@@ -9,36 +9,14 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use serde::{Deserialize, Serialize};
 use sha2::Digest as _;
 
-use super::landing::{self, Landing};
 use super::manifest::{Image, MANIFEST_TYPE};
-use super::name::{ImageName, Tag};
 use crate::lock::Sha256;
+use crate::store::AtomicFile;
 use crate::{Error, Result};
 
 const INDEX_TYPE: &str = "application/vnd.oci.image.index.v1+json";
 const LAYOUT_FILE: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;
 const REF_NAME: &str = "org.opencontainers.image.ref.name";
-
-/// What an image is called in a layout: `<name>:<tag>`, and `--` where two or more of `.`, `_` and `-` meet.
-///
-/// skopeo takes a name only in the grammar of the image spec's annotations, which knows single separators and `--`
-/// (tags like `bs_1.45.3__1.2.3` are common, and `a__b` is a good name in a registry).
-pub fn reference(name: &ImageName, tag: &Tag) -> String {
-    let separator = |c: char| matches!(c, '.' | '_' | '-');
-    let plain = |text: &str| {
-        let mut out = String::new();
-        let mut rest = text.trim_matches(separator);
-        while let Some(at) = rest.find(separator) {
-            let after = rest[at..].trim_start_matches(separator);
-            let met = &rest[at..rest.len() - after.len()];
-            out.push_str(&rest[..at]);
-            out.push_str(if met.len() == 1 { met } else { "--" });
-            rest = after;
-        }
-        out + rest
-    };
-    format!("{}:{}", plain(name.as_str()), plain(tag.as_str()))
-}
 
 /// Readers and writers of an index take turns: in this process by this, between processes by a lock on the folder.
 static TURN: Mutex<()> = Mutex::new(());
@@ -49,19 +27,11 @@ pub struct Layout {
     folder: PathBuf,
 }
 
-/// An image of a layout.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Listed {
-    /// Its [`reference()`].
-    pub reference: String,
-    /// The manifest's digest.
-    pub digest: Sha256,
-}
-
 impl Layout {
     /// Opens the layout in `folder`, and makes it where there is none; images that are in it stay.
     pub fn open(folder: &Path) -> Result<Self> {
-        landing::folder_at(&folder.join("blobs/sha256"))?;
+        let blobs = folder.join("blobs/sha256");
+        fs::create_dir_all(&blobs).map_err(Error::io("create", &blobs))?;
         let layout = Self { folder: folder.to_owned() };
         let turn = layout.turn()?;
         let index = layout.read_index()?;
@@ -71,13 +41,13 @@ impl Layout {
         // Last: what has this file is a layout.
         let version = folder.join("oci-layout");
         if !version.exists() {
-            landing::write(&version, LAYOUT_FILE)?;
+            AtomicFile::replace(&version, LAYOUT_FILE)?;
         }
         drop(turn);
         Ok(layout)
     }
 
-    /// Adds an image under its [`reference()`], in place of what had that name. The layer is copied, and held to its
+    /// Adds an image under its [`Image::reference`], in place of what had that name. The layer is copied, and held to its
     /// digest; blobs that are there already are left alone, those that nothing names any more are removed.
     pub fn add(&self, image: &Image) -> Result<()> {
         let _turn = self.turn()?;
@@ -99,13 +69,6 @@ impl Layout {
         if before.is_some() { self.sweep(&index) } else { Ok(()) }
     }
 
-    /// The images, sorted by reference.
-    pub fn images(&self) -> Result<Vec<Listed>> {
-        let _turn = self.turn()?;
-        let index = self.read_index()?;
-        Ok(index.into_iter().map(|(reference, found)| Listed { reference, digest: found.digest }).collect())
-    }
-
     /// The file of a blob.
     pub fn blob(&self, digest: Sha256) -> PathBuf {
         self.folder.join("blobs/sha256").join(digest.hex())
@@ -118,7 +81,7 @@ impl Layout {
 
     fn put(&self, digest: Sha256, bytes: &[u8]) -> Result<()> {
         let blob = self.blob(digest);
-        if holds(&blob, digest) { Ok(()) } else { landing::write(&blob, bytes) }
+        if holds(&blob, digest) { Ok(()) } else { AtomicFile::replace(&blob, bytes) }
     }
 
     /// Removes the blobs that no image names.
@@ -149,7 +112,7 @@ impl Layout {
             return Ok(());
         }
         let mut from = File::open(&image.layer_file).map_err(Error::io("read", &image.layer_file))?;
-        let mut landing = Landing::new(&blob)?;
+        let mut copy = AtomicFile::new(&blob)?;
         let mut hasher = sha2::Sha256::new();
         let mut buffer = vec![0; 256 * 1024];
         loop {
@@ -157,7 +120,7 @@ impl Layout {
                 Ok(0) => break,
                 Ok(got) => {
                     hasher.update(&buffer[..got]);
-                    landing.write_all(&buffer[..got]).map_err(Error::io("write", &blob))?;
+                    copy.write_all(&buffer[..got]).map_err(Error::io("write", &blob))?;
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(Error::io("read", &image.layer_file)(error)),
@@ -172,7 +135,7 @@ impl Layout {
                 hint: "something changed the file after it was packed: build the plugin again".to_owned(),
             });
         }
-        landing.land()
+        copy.commit()
     }
 
     fn index_file(&self) -> PathBuf {
@@ -187,7 +150,7 @@ impl Layout {
             Err(error) => return Err(Error::io("read", &file)(error)),
         };
         let foreign = |what: String| {
-            super::limits::refused(
+            Error::build(
                 format!("`{}` is not an index that factory wrote: {what}", file.display()),
                 "give another output directory, or remove this one",
             )
@@ -207,7 +170,7 @@ impl Layout {
             manifests: images.values().cloned().collect(),
         };
         let bytes = serde_json::to_vec(&index).expect("structs and maps of text and numbers");
-        landing::write(&self.index_file(), &bytes)
+        AtomicFile::replace(&self.index_file(), &bytes)
     }
 
     fn turn(&self) -> Result<Turn> {

@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::name::{ImageName, ImagePath, Tag};
+use super::name::{ImageName, ImageNames, ImagePath, Tag, layout_reference};
 use super::pack::Packed;
 use crate::lock::Sha256;
 use crate::{Error, Result};
@@ -86,15 +86,14 @@ impl Image {
     /// The image of one plugin. `package_json` are the bytes of the *exported* `package.json`, `layer_file` is what
     /// [`pack`](super::pack()) wrote.
     pub fn assemble(
-        name: ImageName,
-        tag: Tag,
-        path: &ImagePath,
+        names: ImageNames,
         package_json: &[u8],
         packed: &Packed,
         layer_file: PathBuf,
         facts: &Facts<'_>,
     ) -> Result<Self> {
-        let annotations = annotations(path, package_json, facts)?;
+        let ImageNames { path, name, tag } = names;
+        let annotations = annotations(&path, package_json, facts)?;
         let created = created(facts.epoch)?;
         let config = json(&ImageConfig {
             created: &created,
@@ -121,9 +120,9 @@ impl Image {
         Ok(Self { name, tag, manifest, digest, config, config_digest, layer_file, layer, layer_len, diff_id })
     }
 
-    /// What the image is called in an OCI layout: [`layout::reference`](super::layout::reference).
+    /// What the image is called in an OCI layout: [`layout_reference`].
     pub fn reference(&self) -> String {
-        super::layout::reference(&self.name, &self.tag)
+        layout_reference(&self.name, &self.tag)
     }
 }
 
@@ -161,7 +160,7 @@ fn parse_package(bytes: &[u8]) -> Result<Map<String, Value>> {
     // npm accepts a byte order mark here, and so do we.
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     serde_json::from_slice(bytes).map_err(|error| {
-        super::limits::refused(
+        Error::build(
             format!("the exported `package.json` cannot be read: {error}"),
             "it must be a JSON object: look at what the export wrote",
         )

@@ -103,6 +103,17 @@ impl Tag {
     }
 }
 
+/// What a plugin's image is called, and the folder RHDH installs it into.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ImageNames {
+    /// The folder.
+    pub path: ImagePath,
+    /// The image's name.
+    pub name: ImageName,
+    /// The image's tag.
+    pub tag: Tag,
+}
+
 macro_rules! shown {
     ($($type:ty),*) => {$(
         impl fmt::Display for $type {
@@ -114,6 +125,27 @@ macro_rules! shown {
 }
 
 shown!(ImagePath, ImageName, Tag);
+
+/// What an image is called in an OCI layout: `<name>:<tag>`, and `--` where two or more of `.`, `_` and `-` meet.
+///
+/// skopeo takes a name only in the grammar of the image spec's annotations, which knows single separators and `--`
+/// (tags like `bs_1.45.3__1.2.3` are common, and `a__b` is a good name in a registry).
+pub fn layout_reference(name: &ImageName, tag: &Tag) -> String {
+    let separator = |c: char| matches!(c, '.' | '_' | '-');
+    let plain = |text: &str| {
+        let mut out = String::new();
+        let mut rest = text.trim_matches(separator);
+        while let Some(at) = rest.find(separator) {
+            let after = rest[at..].trim_start_matches(separator);
+            let met = &rest[at..rest.len() - after.len()];
+            out.push_str(&rest[..at]);
+            out.push_str(if met.len() == 1 { met } else { "--" });
+            rest = after;
+        }
+        out + rest
+    };
+    format!("{}:{}", plain(name.as_str()), plain(tag.as_str()))
+}
 
 fn flatten(package: &str) -> String {
     package.chars().filter(|c| *c != '@').map(|c| if c == '/' { '-' } else { c }).collect()
@@ -207,5 +239,18 @@ mod tests {
             assert_eq!(error.exit_code(), 2);
         }
         assert!(Tag::of_version("", &"1".repeat(129)).is_err());
+    }
+
+    #[test]
+    fn references_are_what_skopeo_takes() {
+        for (name, prefix, expected) in [
+            ("@x/plugin-todo", "", "x-plugin-todo:1.2.3"),
+            ("a__b", "bs_1.45.3__", "a--b:bs_1.45.3--1.2.3"),
+            ("a---b.c", "x._-", "a--b.c:x--1.2.3"),
+            ("a_b", "_", "a_b:1.2.3"),
+        ] {
+            let tag = Tag::of_version(prefix, "1.2.3").unwrap();
+            assert_eq!(layout_reference(&ImageName::of_package(name).unwrap(), &tag), expected);
+        }
     }
 }

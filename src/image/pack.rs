@@ -13,11 +13,11 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256 as Sha256Hasher, Sha512};
 
 use super::entry::{Content, PackageFile, PackageFiles, folders};
-use super::landing::Landing;
-use super::limits::{self, LargeFile};
+use super::limits::LargeFile;
 use super::name::ImagePath;
 use super::tarball::{Archive, END};
 use crate::lock::{Integrity, Sha256};
+use crate::store::AtomicFile;
 use crate::{Error, Result};
 
 /// zlib's default. Another level, or another version of zlib-rs, gives other bytes for the same content.
@@ -94,13 +94,13 @@ pub struct Packed {
 }
 
 /// Writes `package/…` into `tgz` and `<path>/…` into `layer`, reading each file once; both get their names only
-/// when both are whole. Fails on packages no RHDH can install ([`limits::check`]), on a file that changed since it
+/// when both are whole. Fails on packages no RHDH can install ([`PackageFiles::check_limits`]), on a file that changed since it
 /// was selected, and on what the file system refuses.
 pub fn pack(entries: &PackageFiles, packing: &Packing<'_>, tgz: &Path, layer: &Path) -> Result<Packed> {
-    let large = limits::check(entries)?;
+    let large = entries.check_limits()?;
     let tgz_archive = Archive::new("package", packing.epoch)?;
     let layer_archive = Archive::new(packing.path.as_str(), packing.epoch)?;
-    let (tgz_out, layer_out) = (Landing::new(tgz)?, Landing::new(layer)?);
+    let (tgz_out, layer_out) = (AtomicFile::new(tgz)?, AtomicFile::new(layer)?);
 
     let (tgz_out, layer_out) = thread::scope(|scope| {
         let (to_tgz, tgz_pieces) = sync_channel(LAG);
@@ -130,10 +130,10 @@ pub fn pack(entries: &PackageFiles, packing: &Packing<'_>, tgz: &Path, layer: &P
         files: entries.entries().len(),
         large,
     };
-    tgz_out.landing.sync()?;
-    layer_out.output.landing.sync()?;
-    tgz_out.landing.land()?;
-    layer_out.output.landing.land()?;
+    tgz_out.file.sync()?;
+    layer_out.output.file.sync()?;
+    tgz_out.file.commit()?;
+    layer_out.output.file.commit()?;
     Ok(packed)
 }
 
@@ -151,45 +151,43 @@ enum Piece {
 /// Reads every entry once and sends it to both writers; stops early when one of them is gone.
 fn feed(entries: &[PackageFile], tgz: &SyncSender<Piece>, layer: &SyncSender<Piece>) -> Result<()> {
     let send = |piece: Piece| tgz.send(piece.clone()).is_ok() && layer.send(piece).is_ok();
-    let mut buffer = vec![0; CHUNK];
     for (index, entry) in entries.iter().enumerate() {
-        if !send(Piece::Begin(index)) {
+        let is_read = send(Piece::Begin(index))
+            && match &entry.content {
+                Content::Bytes(bytes) => bytes.chunks(CHUNK).all(|chunk| send(Piece::Data(chunk.into()))),
+                Content::File(path, len) => feed_file(entry, path, *len, &send)?,
+            };
+        if !is_read {
             return Ok(());
-        }
-        match &entry.content {
-            Content::Bytes(bytes) => {
-                for chunk in bytes.chunks(CHUNK) {
-                    if !send(Piece::Data(chunk.into())) {
-                        return Ok(());
-                    }
-                }
-            }
-            Content::File(path, len) => {
-                let mut file = File::open(path).map_err(Error::io("read", path))?;
-                let mut left = *len;
-                loop {
-                    // One byte more than is left: a file that grew is noticed.
-                    let want = usize::try_from(left + 1).map_or(CHUNK, |left| left.min(CHUNK));
-                    let got = read_some(&mut file, &mut buffer[..want]).map_err(Error::io("read", path))?;
-                    if got == 0 && left == 0 {
-                        break;
-                    }
-                    if got == 0 || got as u64 > left {
-                        return Err(limits::refused(
-                            format!("`{}` changed while it was packed", entry.path),
-                            "something still writes to the package: let it finish, then build again",
-                        ));
-                    }
-                    left -= got as u64;
-                    if !send(Piece::Data(buffer[..got].into())) {
-                        return Ok(());
-                    }
-                }
-            }
         }
     }
     send(Piece::End);
     Ok(())
+}
+
+/// Sends a file of `len` bytes; false when `send` fails.
+fn feed_file(entry: &PackageFile, path: &Path, len: u64, send: &impl Fn(Piece) -> bool) -> Result<bool> {
+    let mut file = File::open(path).map_err(Error::io("read", path))?;
+    let mut buffer = vec![0; CHUNK.min(usize::try_from(len + 1).unwrap_or(CHUNK))];
+    let mut left = len;
+    loop {
+        // One byte more than is left: a file that grew is noticed.
+        let want = usize::try_from(left + 1).map_or(CHUNK, |left| left.min(CHUNK));
+        let got = read_some(&mut file, &mut buffer[..want]).map_err(Error::io("read", path))?;
+        if got == 0 && left == 0 {
+            return Ok(true);
+        }
+        if got == 0 || got as u64 > left {
+            return Err(Error::build(
+                format!("`{}` changed while it was packed", entry.path),
+                "something still writes to the package: let it finish, then build again",
+            ));
+        }
+        left -= got as u64;
+        if !send(Piece::Data(buffer[..got].into())) {
+            return Ok(false);
+        }
+    }
 }
 
 fn read_some(file: &mut File, buffer: &mut [u8]) -> io::Result<usize> {
@@ -203,7 +201,7 @@ fn read_some(file: &mut File, buffer: &mut [u8]) -> io::Result<usize> {
 
 /// A finished archive that has yet to get its name.
 struct ArchiveOutput<const N: usize> {
-    landing: Landing,
+    file: AtomicFile,
     digest: [u8; N],
     len: u64,
 }
@@ -217,9 +215,9 @@ fn write_tgz(
     entries: &[PackageFile],
     archive: &Archive,
     pieces: &Receiver<Piece>,
-    landing: Landing,
+    file: AtomicFile,
 ) -> io::Result<ArchiveOutput<64>> {
-    let mut out = gzip(Hashing::<Sha512, _>::new(BufWriter::with_capacity(CHUNK, landing)));
+    let mut out = gzip(Hashing::<Sha512, _>::new(BufWriter::with_capacity(CHUNK, file)));
     write_tar(entries, archive, pieces, &mut out, false)?;
     out.finish()?.finish()
 }
@@ -228,10 +226,10 @@ fn write_layer(
     entries: &[PackageFile],
     archive: &Archive,
     pieces: &Receiver<Piece>,
-    landing: Landing,
+    file: AtomicFile,
     compression: Compression,
 ) -> io::Result<LayerOutput> {
-    let blob = Hashing::<Sha256Hasher, _>::new(BufWriter::with_capacity(CHUNK, landing));
+    let blob = Hashing::<Sha256Hasher, _>::new(BufWriter::with_capacity(CHUNK, file));
     let (blob, diff_id) = match compression {
         Compression::Gzip => {
             let mut tar = Hashing::<Sha256Hasher, _>::new(gzip(blob));
@@ -317,13 +315,13 @@ impl<D: Digest, W: Write> Write for Hashing<D, W> {
     }
 }
 
-impl<D: Digest> Hashing<D, BufWriter<Landing>> {
+impl<D: Digest> Hashing<D, BufWriter<AtomicFile>> {
     fn finish<const N: usize>(self) -> io::Result<ArchiveOutput<N>>
     where
         [u8; N]: From<sha2::digest::Output<D>>,
     {
-        let landing = self.inner.into_inner().map_err(io::IntoInnerError::into_error)?;
-        Ok(ArchiveOutput { landing, digest: self.hasher.finalize().into(), len: self.len })
+        let file = self.inner.into_inner().map_err(io::IntoInnerError::into_error)?;
+        Ok(ArchiveOutput { file, digest: self.hasher.finalize().into(), len: self.len })
     }
 }
 

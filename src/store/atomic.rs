@@ -1,4 +1,4 @@
-//! Files and folders that appear whole or not at all: temporary name beside the target, fsync, rename.
+//! Files and folders that appear whole or not at all: a temporary name in the same folder, fsync, rename.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -6,61 +6,93 @@ use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use tempfile::NamedTempFile;
+
 use crate::{Error, Result};
 
+/// A file without its name: it is written beside the target and gets the name when it is whole. Dropped, it is gone.
+#[derive(Debug)]
+pub struct AtomicFile {
+    file: NamedTempFile,
+    target: PathBuf,
+}
+
+impl AtomicFile {
+    /// A new file, mode 0644 under the umask, that will replace what is at `target`, a symlink too. The folder must exist.
+    pub fn new(target: &Path) -> Result<Self> {
+        Self::with_mode(target, 0o644).map_err(Error::io("create", target))
+    }
+
+    /// Writes `bytes` to disk and gives the file its name.
+    pub fn replace(target: &Path, bytes: &[u8]) -> Result<()> {
+        let mut file = Self::new(target)?;
+        file.write_all(bytes).map_err(Error::io("write", target))?;
+        file.commit()
+    }
+
+    /// Flushes the content to disk, after which little can go wrong in [`AtomicFile::commit`].
+    pub fn sync(&self) -> Result<()> {
+        self.file.as_file().sync_all().map_err(Error::io("write", &self.target))
+    }
+
+    /// Flushes the content to disk and gives the file its name.
+    pub fn commit(self) -> Result<()> {
+        let target = self.target.clone();
+        self.persist().map_err(Error::io("write", &target))
+    }
+
+    fn with_mode(target: &Path, mode: u32) -> io::Result<Self> {
+        let file = tempfile::Builder::new()
+            .prefix(&temporary_prefix(target))
+            .suffix(".tmp")
+            .permissions(fs::Permissions::from_mode(mode))
+            .tempfile_in(parent(target))
+            .map_err(without_path)?;
+        Ok(Self { file, target: target.to_owned() })
+    }
+
+    fn persist(self) -> io::Result<()> {
+        self.file.as_file().sync_all()?;
+        self.file.persist(&self.target).map_err(|error| error.error)?;
+        sync_dir(parent(&self.target))
+    }
+}
+
+impl Write for AtomicFile {
+    // Not through the temporary file's own `Write`: its errors name the temporary file.
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.as_file_mut().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.as_file_mut().flush()
+    }
+}
+
 /// Writes `bytes` to `path`, replacing what is there. A reader, or a run after a crash, sees the old bytes or the new
-/// ones. Its folder is made first where it is missing. The mode is 0666 under the umask; a symlink at `path` is followed, so that it stays one.
+/// ones. Missing folders are created. The mode is 0666 under the umask; a symlink at `path` is followed.
 pub fn atomic_file(path: &Path, bytes: &[u8]) -> Result<()> {
-    atomic(path, |file| file.write_all(bytes))
+    write_through_links(path, |file| file.write_all(bytes))
 }
 
 /// Copies a file to `path`, as [`atomic_file`] writes one.
 pub fn atomic_copy(from: &Path, path: &Path) -> Result<()> {
     let mut source = File::open(from).map_err(Error::io("read", from))?;
-    atomic(path, |file| io::copy(&mut source, file).map(drop))
+    write_through_links(path, |file| io::copy(&mut source, file).map(drop))
 }
 
-/// A file at `path` with what `write_all` writes into it.
-fn atomic(path: &Path, write_all: impl FnOnce(&mut File) -> io::Result<()>) -> Result<()> {
-    let target = match fs::symlink_metadata(path) {
-        Ok(found) if found.is_symlink() => fs::canonicalize(path).map_err(Error::io("write", path))?,
-        _ => path.to_path_buf(),
-    };
+fn write_through_links(path: &Path, write_all: impl FnOnce(&mut AtomicFile) -> io::Result<()>) -> Result<()> {
     let write = || -> io::Result<()> {
-        let parent = parent(&target);
-        fs::create_dir_all(parent)?;
-        let mut file = tempfile::Builder::new()
-            .prefix(&temporary_prefix(&target))
-            .suffix(".tmp")
-            .permissions(fs::Permissions::from_mode(0o666))
-            .tempfile_in(parent)?;
-        // Not through the temporary file's wrapper: its errors name a path that is nobody's.
-        write_all(file.as_file_mut())?;
-        file.as_file().sync_all()?;
-        file.persist(&target).map_err(|error| error.error)?;
-        sync_dir(parent)
+        let target = match fs::symlink_metadata(path) {
+            Ok(found) if found.is_symlink() => fs::canonicalize(path)?,
+            _ => path.to_path_buf(),
+        };
+        fs::create_dir_all(parent(&target))?;
+        let mut file = AtomicFile::with_mode(&target, 0o666)?;
+        write_all(&mut file)?;
+        file.persist()
     };
     write().map_err(Error::io("write", path))
-}
-
-/// Lets `fill` fill an empty folder beside `path`, then renames it to `path`. Returns false, and discards the new
-/// folder, when another was faster: the callers' contents are equal.
-pub fn atomic_dir(path: &Path, fill: impl FnOnce(&Path) -> Result<()>) -> Result<bool> {
-    let parent = parent(path);
-    let folder = tempfile::Builder::new()
-        .prefix(&temporary_prefix(path))
-        .suffix(".tmp")
-        .permissions(fs::Permissions::from_mode(0o777))
-        .tempdir_in(parent)
-        .map_err(Error::io("create", path))?;
-    fill(folder.path())?;
-    flush(folder.path())?;
-    let placed = rename_dir(folder.path(), path)?;
-    if placed {
-        // It lies elsewhere now: nothing is left to remove.
-        let _ = folder.keep();
-    }
-    Ok(placed)
 }
 
 /// Renames the folder `from` to `to`; false when `to` is there already.
@@ -108,8 +140,19 @@ pub(super) fn flush(dir: &Path) -> Result<()> {
     flush().map_err(Error::io("write", dir))
 }
 
+/// Makes a rename in `dir` durable, where the file system and the folder's mode allow it.
 fn sync_dir(dir: &Path) -> io::Result<()> {
-    File::open(dir)?.sync_all()
+    use io::ErrorKind::{InvalidInput, PermissionDenied, Unsupported};
+    match File::open(dir).and_then(|dir| dir.sync_all()) {
+        Err(error) if matches!(error.kind(), InvalidInput | PermissionDenied | Unsupported) => Ok(()),
+        result => result,
+    }
+}
+
+/// tempfile's errors name the temporary file, which nobody knows.
+fn without_path(error: io::Error) -> io::Error {
+    let cause = error.get_ref().and_then(|error| error.source()?.downcast_ref::<io::Error>());
+    cause.and_then(io::Error::raw_os_error).map_or(error, io::Error::from_raw_os_error)
 }
 
 fn parent(path: &Path) -> &Path {
@@ -170,20 +213,30 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_appears_whole_or_not_at_all() {
+    fn a_file_gets_its_name_when_it_is_whole_and_a_dropped_one_is_gone() {
         let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("out");
-        let failed = atomic_dir(&path, |tmp| {
-            fs::write(tmp.join("half"), "").unwrap();
-            Err(Error::Interrupted)
-        });
-        assert!(matches!(failed, Err(Error::Interrupted)));
-        assert_eq!(names(dir.path()), [""; 0]);
+        let target = dir.path().join("blob");
+        fs::write(dir.path().join("real"), "old").unwrap();
+        symlink("real", &target).unwrap();
+        let mut file = AtomicFile::new(&target).unwrap();
+        file.write_all(b"half").unwrap();
+        drop(file);
+        assert_eq!(names(dir.path()), ["blob", "real"]);
+        let mut file = AtomicFile::new(&target).unwrap();
+        file.write_all(b"new").unwrap();
+        assert_eq!(fs::read(&target).unwrap(), b"old");
+        file.commit().unwrap();
+        // The link is replaced, not what it leads to.
+        assert!(!target.is_symlink());
+        assert_eq!(
+            (fs::read(&target).unwrap(), fs::read(dir.path().join("real")).unwrap()),
+            (b"new".to_vec(), b"old".to_vec())
+        );
+        assert_eq!(fs::metadata(&target).unwrap().permissions().mode() & 0o7133, 0);
+        assert_eq!(names(dir.path()), ["blob", "real"]);
 
-        assert!(atomic_dir(&path, |tmp| fs::write(tmp.join("a"), "1").map_err(Error::io("write", tmp))).unwrap());
-        let second = atomic_dir(&path, |tmp| fs::write(tmp.join("b"), "2").map_err(Error::io("write", tmp)));
-        assert!(!second.unwrap(), "the first one stays");
-        assert_eq!(names(&path), ["a"]);
-        assert_eq!(names(dir.path()), ["out"]);
+        let nowhere = dir.path().join("none/blob");
+        let error = AtomicFile::new(&nowhere).unwrap_err().to_string();
+        assert_eq!(error, format!("cannot create `{}`: No such file or directory (os error 2)", nowhere.display()));
     }
 }

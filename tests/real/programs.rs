@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use factory::image::{Compression, Facts, Layout, OciRegistry, PackageFiles, PushOptions, Pusher, buildah};
+use factory::image::{Compression, Facts, ImageNames, Layout, OciRegistry, PackageFiles, PushOptions, Pusher, buildah};
 use harness::docker_registry::{PAIR, PASSWORD, Server, USER, block_on, variables};
 use harness::package::{EPOCH, make, run, tree, write_package};
 use harness::proxy::{Fault, Proxy};
@@ -46,7 +46,7 @@ fn skopeo_pushes_the_very_bytes() {
     other.manifest = String::from_utf8(other.manifest).unwrap().replace("3fadf6b0", "4fadf6b0").into_bytes();
     other.digest = factory::lock::Sha256::of(&other.manifest);
     let error = block_on(registry.push(&other, &by(Pusher::Skopeo))).unwrap_err();
-    assert!(error.to_string().contains("names another image already: "), "{error}");
+    assert!(error.to_string().contains("already names another image: "), "{error}");
     assert_eq!(error.exit_code(), 1);
     let moved = block_on(registry.push(&other, &PushOptions { overwrite: true, ..by(Pusher::Skopeo) })).unwrap();
     assert_eq!(moved.digest, other.digest);
@@ -162,8 +162,8 @@ fn buildah_builds_the_same_files() {
         inputs: Some(factory::lock::Sha256::of("inputs")),
     };
     let build = |layer: &str| {
-        let (name, tag) = (made.image.name.clone(), made.image.tag.clone());
-        block_on(buildah::build(name, tag, &made.path, &entries, dir.path().join(layer), &facts)).unwrap()
+        let names = ImageNames { path: made.path.clone(), name: made.image.name.clone(), tag: made.image.tag.clone() };
+        block_on(buildah::build(names, &entries, dir.path().join(layer), &facts)).unwrap()
     };
     let (image, again) = (build("layer-1"), build("layer-2"));
     assert_eq!((image.digest, image.diff_id), (again.digest, again.diff_id), "one time for everything");

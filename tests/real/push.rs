@@ -95,7 +95,7 @@ fn the_same_image_is_pushed_once_and_another_does_not_take_its_tag() {
     assert_eq!(
         error.to_string(),
         format!(
-            "`{}/{REPOSITORY}:1.2.3` names another image already: {}, and this build made {}",
+            "`{}/{REPOSITORY}:1.2.3` already names another image: {}, and this build made {}",
             proxy.address, made.image.digest, other.image.digest
         )
     );

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::*;
-use crate::image::{Compression, Facts, ImageName, ImagePath, Packed, Tag};
+use crate::image::{Compression, Facts, ImageName, ImageNames, ImagePath, Packed, Tag};
 use crate::lock::Integrity;
 
 fn image(dir: &Path, name: &str, content: &str) -> Image {
@@ -22,8 +22,8 @@ fn image(dir: &Path, name: &str, content: &str) -> Image {
     };
     let facts = Facts { source: None, revision: None, version: "1.0.0", epoch: 1, inputs: None };
     let path = ImagePath::of_package(name).unwrap();
-    let name = ImageName::of_package(name).unwrap();
-    Image::assemble(name, Tag::of_version("", "1.0.0").unwrap(), &path, b"{}", &packed, layer_file, &facts).unwrap()
+    let (name, tag) = (ImageName::of_package(name).unwrap(), Tag::of_version("", "1.0.0").unwrap());
+    Image::assemble(ImageNames { path, name, tag }, b"{}", &packed, layer_file, &facts).unwrap()
 }
 
 fn fresh() -> (TempDir, Layout) {
@@ -38,6 +38,13 @@ fn blobs(layout: &Layout) -> Vec<String> {
         fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
     names
+}
+
+fn listed(layout: &Layout) -> Vec<(String, Sha256)> {
+    let index: Value = serde_json::from_slice(&fs::read(layout.folder().join("index.json")).unwrap()).unwrap();
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let images = index["manifests"].as_array().unwrap().iter();
+    images.map(|image| (text(&image["annotations"][REF_NAME]), text(&image["digest"]).parse().unwrap())).collect()
 }
 
 #[test]
@@ -91,8 +98,7 @@ fn adding_again_changes_nothing_and_another_image_of_the_name_replaces_it() {
 
     let layout = Layout::open(layout.folder()).unwrap();
     layout.add(&new).unwrap();
-    let listed: Vec<_> = layout.images().unwrap().into_iter().map(|image| (image.reference, image.digest)).collect();
-    assert_eq!(listed, [("a:1.0.0".to_owned(), new.digest), ("b:1.0.0".to_owned(), kept.digest)]);
+    assert_eq!(listed(&layout), [("a:1.0.0".to_owned(), new.digest), ("b:1.0.0".to_owned(), kept.digest)]);
     assert!(!layout.blob(old.layer).exists() && !layout.blob(old.digest).exists());
     for digest in [kept.layer, kept.config_digest, kept.digest, new.layer, new.config_digest, new.digest] {
         assert!(layout.blob(digest).exists());
@@ -113,7 +119,7 @@ fn a_damaged_blob_is_written_anew_and_a_damaged_layer_is_refused() {
     fs::write(&image.layer_file, "other").unwrap();
     let error = layout.add(&image).unwrap_err();
     assert!(error.to_string().contains("does not match its checksum: expected sha256:"), "{error}");
-    assert_eq!((blobs(&layout), layout.images().unwrap()), (Vec::new(), Vec::new()));
+    assert_eq!((blobs(&layout), listed(&layout)), (Vec::new(), Vec::new()));
 }
 
 #[test]
@@ -126,11 +132,7 @@ fn images_are_added_from_many_threads() {
             scope.spawn(move || layout.add(image).unwrap());
         }
     });
-    let listed = layout.images().unwrap();
-    assert_eq!(
-        listed,
-        images.iter().map(|image| Listed { reference: image.reference(), digest: image.digest }).collect::<Vec<_>>()
-    );
+    assert_eq!(listed(&layout), images.iter().map(|image| (image.reference(), image.digest)).collect::<Vec<_>>());
 }
 
 #[test]
@@ -145,18 +147,5 @@ fn the_index_of_somebody_else_is_not_overwritten() {
         assert!(error.to_string().contains("index.json` is not an index that factory wrote: "), "{error}");
         assert_eq!(fs::read_to_string(dir.path().join("index.json")).unwrap(), index);
         assert!(!dir.path().join("oci-layout").exists());
-    }
-}
-
-#[test]
-fn references_are_what_skopeo_takes() {
-    for (name, prefix, expected) in [
-        ("@x/plugin-todo", "", "x-plugin-todo:1.2.3"),
-        ("a__b", "bs_1.45.3__", "a--b:bs_1.45.3--1.2.3"),
-        ("a---b.c", "x._-", "a--b.c:x--1.2.3"),
-        ("a_b", "_", "a_b:1.2.3"),
-    ] {
-        let tag = Tag::of_version(prefix, "1.2.3").unwrap();
-        assert_eq!(reference(&ImageName::of_package(name).unwrap(), &tag), expected);
     }
 }

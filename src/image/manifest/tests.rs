@@ -42,15 +42,12 @@ fn facts() -> Facts<'static> {
 }
 
 fn assemble(package: &str, packed: &Packed, facts: &Facts<'_>) -> Result<Image> {
-    Image::assemble(
-        ImageName::of_package("@x/todo").unwrap(),
-        Tag::of_version("", "1.2.3").unwrap(),
-        &ImagePath::of_package("@x/todo-dynamic").unwrap(),
-        package.as_bytes(),
-        packed,
-        PathBuf::from("layer"),
-        facts,
-    )
+    let names = ImageNames {
+        path: ImagePath::of_package("@x/todo-dynamic").unwrap(),
+        name: ImageName::of_package("@x/todo").unwrap(),
+        tag: Tag::of_version("", "1.2.3").unwrap(),
+    };
+    Image::assemble(names, package.as_bytes(), packed, PathBuf::from("layer"), facts)
 }
 
 fn image() -> Image {

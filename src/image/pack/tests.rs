@@ -255,7 +255,7 @@ fn a_reader_that_stopped_does_not_make_a_whole_archive() {
 #[test]
 fn what_the_installers_refuse_is_not_packed() {
     let dir = tempfile::tempdir().unwrap();
-    let content = Content::File(PathBuf::from("unread"), limits::MAX_FILE + 1);
+    let content = Content::File(PathBuf::from("unread"), crate::image::limits::MAX_FILE + 1);
     let large = PackageFile { path: "a.wasm".to_owned(), executable: false, content };
     let entries = PackageFiles::new(vec![bytes("package.json", false, b"{}"), large]).unwrap();
     let error = fails(&entries, &dir.path().join("tgz"), &dir.path().join("layer"));

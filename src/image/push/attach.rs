@@ -7,12 +7,13 @@ use std::fmt::Display;
 
 use tracing::info;
 
+use super::error::PushError;
+use super::options::PushOptions;
+use super::pushed::{Attached, not_stored};
 use super::referrer::{self, Attachment, EMPTY, INDEX_TYPE, Referrer};
 use super::registry::OciRegistry;
 use super::transfer::{ANY_MANIFEST, BlobSource, Push};
-use super::{Attached, PushOptions};
 use crate::image::manifest::{Image, MANIFEST_TYPE};
-use crate::image::push::error::PushError;
 use crate::lock::Sha256;
 use crate::{Error, Result};
 
@@ -95,7 +96,7 @@ impl Attach<'_> {
         match found.await {
             Ok(found) if found == referrer.manifest => Ok(()),
             Err(error) if error.status != Some(404) => Err(self.failed(&error)),
-            _ => Err(super::not_stored(&format!("{}@{}", self.repository, referrer.digest), "it is not there")),
+            _ => Err(not_stored(&format!("{}@{}", self.repository, referrer.digest), "it is not there")),
         }
     }
 
@@ -118,7 +119,7 @@ impl Attach<'_> {
     async fn list(&self, referrers: &[Referrer<'_>]) -> Result<()> {
         let tag = referrer::fallback_tag(self.push.image.digest);
         let reference = format!("{}:{tag}", self.repository);
-        for _ in 0..=self.push.options.retries.tries {
+        for _ in 0..=self.push.options.retries.attempts {
             // Whatever it names: a registry says 404 of what it may not answer with.
             let known = self.found(&tag, ANY_MANIFEST).await?;
             let merged = referrer::merged(known.as_deref(), referrers).map_err(|why| {
@@ -132,7 +133,7 @@ impl Attach<'_> {
                 Some(index) => self.put(&tag, INDEX_TYPE, &index, "the list of referrers").await?,
             };
         }
-        Err(super::not_stored(&reference, "it does not list what was attached"))
+        Err(not_stored(&reference, "it does not list what was attached"))
     }
 
     /// A manifest by tag or digest, if there is one; who may not look finds none.

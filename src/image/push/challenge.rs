@@ -9,16 +9,22 @@ use serde::Deserialize;
 use url::Url;
 use url::form_urlencoded::Serializer;
 
-use super::credentials::CredentialKind;
+use super::credential::CredentialKind;
+use super::error::PushError;
 use super::secret::Secret;
-use crate::image::push::error::PushError;
 
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Challenge {
     /// A token of this server.
-    Bearer { realm: String, service: Option<String> },
+    Bearer(TokenServer),
     /// User and password.
     Basic,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct TokenServer {
+    realm: String,
+    service: Option<String>,
 }
 
 /// The best of the challenges: a token before a password.
@@ -30,7 +36,7 @@ pub(super) fn of(headers: &HeaderMap) -> Option<Challenge> {
         if scheme.eq_ignore_ascii_case("bearer")
             && let Some(realm) = parameter(rest, "realm")
         {
-            return Some(Challenge::Bearer { realm, service: parameter(rest, "service") });
+            return Some(Challenge::Bearer(TokenServer { realm, service: parameter(rest, "service") }));
         }
         if scheme.eq_ignore_ascii_case("basic") {
             best = Some(Challenge::Basic);
@@ -70,40 +76,43 @@ fn unquote(quoted: &str) -> Option<(String, &str)> {
     None
 }
 
-/// The request for a token: a GET with the password, or a POST with the refresh token.
-/// A login is not sent in the clear on behalf of a registry that is itself spoken to over TLS.
-pub(super) fn token_request(
-    http: &Client,
-    base: &str,
-    realm: &str,
-    service: Option<&str>,
-    scope: &str,
-    login: &CredentialKind,
-) -> Result<RequestBuilder, PushError> {
-    let url = Url::parse(realm).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
-    let Some(mut url) = url else {
-        return Err(PushError::permanent("its token server has no address"));
-    };
-    if *login != CredentialKind::None && base.starts_with("https:") && url.scheme() == "http" {
-        return Err(PushError::permanent(format!("its token server `{realm}` wants the login in the clear")));
+impl TokenServer {
+    /// The request for a token: a GET with the password, or a POST with the refresh token. `base` is the registry's
+    /// address: where that is https, the login is not sent over plain http.
+    pub(super) fn request(
+        &self,
+        http: &Client,
+        base: &str,
+        scope: &str,
+        login: &CredentialKind,
+    ) -> Result<RequestBuilder, PushError> {
+        let url = Url::parse(&self.realm).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+        let Some(mut url) = url else {
+            return Err(PushError::permanent("the URL of its token server is not valid"));
+        };
+        if *login != CredentialKind::None && base.starts_with("https:") && url.scheme() == "http" {
+            let what = format!("its token server `{}` asks for the login over plain http", self.realm);
+            return Err(PushError::permanent(what));
+        }
+        let service = self.service.as_deref();
+        if let CredentialKind::Identity(token) = login {
+            let mut form = Serializer::new(String::new());
+            form.append_pair("grant_type", "refresh_token").append_pair("client_id", "factory");
+            form.append_pair("service", service.unwrap_or_default()).append_pair("scope", scope);
+            form.append_pair("refresh_token", token.reveal());
+            let post = http.post(url).header(CONTENT_TYPE, "application/x-www-form-urlencoded");
+            return Ok(post.body(form.finish()));
+        }
+        if let Some(service) = service {
+            url.query_pairs_mut().append_pair("service", service);
+        }
+        url.query_pairs_mut().append_pair("scope", scope);
+        let get = http.get(url);
+        Ok(match login {
+            CredentialKind::Password { username, password } => get.basic_auth(username, Some(password.reveal())),
+            _ => get,
+        })
     }
-    if let CredentialKind::Identity(token) = login {
-        let mut form = Serializer::new(String::new());
-        form.append_pair("grant_type", "refresh_token").append_pair("client_id", "factory");
-        form.append_pair("service", service.unwrap_or_default()).append_pair("scope", scope);
-        form.append_pair("refresh_token", token.reveal());
-        let post = http.post(url).header(CONTENT_TYPE, "application/x-www-form-urlencoded");
-        return Ok(post.body(form.finish()));
-    }
-    if let Some(service) = service {
-        url.query_pairs_mut().append_pair("service", service);
-    }
-    url.query_pairs_mut().append_pair("scope", scope);
-    let get = http.get(url);
-    Ok(match login {
-        CredentialKind::Password { username, password } => get.basic_auth(username, Some(password.reveal())),
-        _ => get,
-    })
 }
 
 /// The token and how long it lives, if that is told.
@@ -144,7 +153,7 @@ mod tests {
     }
 
     fn bearer(realm: &str, service: Option<&str>) -> Challenge {
-        Challenge::Bearer { realm: realm.to_owned(), service: service.map(str::to_owned) }
+        Challenge::Bearer(TokenServer { realm: realm.to_owned(), service: service.map(str::to_owned) })
     }
 
     #[test]
@@ -162,7 +171,8 @@ mod tests {
     }
 
     fn request(base: &str, realm: &str, login: &CredentialKind) -> Result<reqwest::Request, PushError> {
-        let built = token_request(&Client::new(), base, realm, Some("a b"), "repository:x/y:pull,push", login);
+        let server = TokenServer { realm: realm.to_owned(), service: Some("a b".to_owned()) };
+        let built = server.request(&Client::new(), base, "repository:x/y:pull,push", login);
         built.map(|request| request.build().unwrap())
     }
 
@@ -186,10 +196,13 @@ mod tests {
     fn a_login_is_not_sent_in_the_clear_or_to_nowhere() {
         let password = CredentialKind::Password { username: "u".to_owned(), password: Secret::new("p") };
         let error = request("https://r", "http://t/auth", &password).unwrap_err();
-        assert_eq!(error.what, "its token server `http://t/auth` wants the login in the clear");
+        assert_eq!(error.what, "its token server `http://t/auth` asks for the login over plain http");
         assert!(request("http://r", "http://t/auth", &password).is_ok());
         for realm in ["file:///etc/passwd", "nowhere", ""] {
-            assert_eq!(request("https://r", realm, &password).unwrap_err().what, "its token server has no address");
+            assert_eq!(
+                request("https://r", realm, &password).unwrap_err().what,
+                "the URL of its token server is not valid"
+            );
         }
     }
 }

@@ -11,14 +11,16 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tracing::info;
 
+use super::auth_file;
+use super::credential::{Credential, CredentialKind, basic_auth};
+use super::options::{PushOptions, Pusher};
+use super::pushed::{Pushed, not_stored, tag_taken};
+use super::registry::OciRegistry;
+use super::secret::Redaction;
 use crate::image::layout::Layout;
 use crate::image::manifest::Image;
 use crate::image::name::ImageName;
 use crate::image::program::{self, ProgramOutput};
-use crate::image::push::credentials::{self, Credential, CredentialKind};
-use crate::image::push::registry::OciRegistry;
-use crate::image::push::secret::Redaction;
-use crate::image::push::{PushOptions, Pushed, Pusher};
 use crate::lock::Sha256;
 use crate::{Error, Result};
 
@@ -47,7 +49,7 @@ pub(super) async fn push(registry: &OciRegistry, image: &Image, options: &PushOp
         && !found.same
         && !options.overwrite
     {
-        return Err(crate::image::push::taken(&reference, found.digest, image.digest));
+        return Err(tag_taken(&reference, found.digest, image.digest));
     }
     let already_there = found.as_ref().is_some_and(|found| found.same);
     let digest = match found {
@@ -58,9 +60,9 @@ pub(super) async fn push(registry: &OciRegistry, image: &Image, options: &PushOp
                 Some(found) if found.same => found.digest,
                 Some(found) => {
                     let other = format!("the tag names {} instead of {}", found.digest, image.digest);
-                    return Err(crate::image::push::not_stored(&reference, &other));
+                    return Err(not_stored(&reference, &other));
                 }
-                None => return Err(crate::image::push::not_stored(&reference, "there is nothing under that tag")),
+                None => return Err(not_stored(&reference, "there is nothing under that tag")),
             }
         }
     };
@@ -97,20 +99,12 @@ struct ExternalPusher<'a> {
 impl<'a> ExternalPusher<'a> {
     async fn new(registry: &'a OciRegistry, name: &ImageName, pusher: Pusher) -> Result<Self> {
         let repository = registry.repository(name);
-        let credential = credentials::find(registry, &repository).await?;
+        let credential = auth_file::find(registry, &repository).await?;
         let program = if pusher == Pusher::Buildah { "buildah" } else { "skopeo" };
         let folder = tempfile::tempdir().map_err(Error::io("create", &std::env::temp_dir()))?;
         let file = folder.path().join("auth.json");
         write_login(&file, registry.host(), program, &credential)?;
-        let mut redaction = Redaction::default();
-        match &credential.kind {
-            CredentialKind::Password { username, password } => {
-                redaction.add(password.reveal());
-                redaction.add(&credentials::pair(username, password));
-            }
-            CredentialKind::Identity(token) | CredentialKind::Bearer(token) => redaction.add(token.reveal()),
-            CredentialKind::None => {}
-        }
+        let redaction = credential.kind.redaction();
         Ok(Self { registry, program, folder, login: file.display().to_string(), redaction })
     }
 
@@ -204,7 +198,7 @@ impl<'a> ExternalPusher<'a> {
 fn write_login(file: &Path, host: &str, program: &str, credential: &Credential) -> Result<()> {
     let entry = match &credential.kind {
         CredentialKind::None => Value::Null,
-        CredentialKind::Password { username, password } => json!({ "auth": credentials::pair(username, password) }),
+        CredentialKind::Password { username, password } => json!({ "auth": basic_auth(username, password) }),
         // They read a refresh token only beside a pair, whatever it holds.
         CredentialKind::Identity(token) => json!({ "auth": "dG9rZW46dG9rZW4=", "identitytoken": token.reveal() }),
         CredentialKind::Bearer(_) => {

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
 
-use super::credentials::CredentialKind;
+use super::credential::CredentialKind;
 use super::registry::Variables;
 use super::secret::Secret;
 use crate::{Error, Result};

@@ -1,4 +1,4 @@
-//! One repository of a registry, spoken to with the right scheme, certificates and token.
+//! One repository of a registry: requests with the right scheme and token, repeated where that may help.
 //!
 //! oci-client moves the blobs and manifests. What it cannot do is done here: it swallows failures of the token server
 //! (the request then goes out without a token, and a busy server looks like a wrong password), knows no refresh
@@ -6,42 +6,38 @@
 
 use std::fmt::Display;
 use std::future::Future;
-use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use backon::{ExponentialBuilder, Retryable as _};
-use oci_client::client::{Certificate, CertificateEncoding, ClientConfig, ClientProtocol};
 use oci_client::secrets::RegistryAuth;
-use oci_client::token_cache::RegistryTokenType;
-use oci_client::{Client, Reference, RegistryOperation};
+use oci_client::{Client, Reference};
 use reqwest::header::{ACCEPT, CONTENT_TYPE, LOCATION};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use tracing::{debug, warn};
 
-use super::Retries;
 use super::challenge::{self, Challenge};
-use super::credentials::{self, Credential, CredentialKind};
-use super::registry::{OciRegistry, Variables};
+use super::credential::{Credential, CredentialKind};
+use super::error::{self, PushError};
+use super::options::Retries;
+use super::registry::OciRegistry;
 use super::secret::Redaction;
+use super::{auth_file, http_client};
 use crate::image::name::ImageName;
-use crate::image::push::error::PushError;
 use crate::lock::Sha256;
 use crate::{Error, Result};
 
-const USER_AGENT: &str = concat!("factory/", env!("CARGO_PKG_VERSION"));
 const DIGEST: &str = "docker-content-digest";
 /// A registry that lists referrers says so (distribution spec 1.1, "Pushing Manifests with Subject").
 const SUBJECT: &str = "oci-subject";
 /// What registries accept of a manifest at least, and in practice at most (distribution spec, "Pushing Manifests").
 const MAX_MANIFEST: usize = 4 * 1024 * 1024;
-const CONNECT: Duration = Duration::from_secs(20);
 /// How long we wait for a sign of TLS where plain HTTP will do.
 const PROBE: Duration = Duration::from_secs(10);
 /// How long a token whose life is not told is good for (distribution's token specification).
 const TOKEN_LIFE: Duration = Duration::from_secs(60);
 
-/// A repository of a registry, and our leave to use it.
+/// A repository of a registry, and a token for it.
 pub(super) struct RegistrySession<'a> {
     registry: &'a OciRegistry,
     repository: String,
@@ -54,7 +50,7 @@ pub(super) struct RegistrySession<'a> {
     redaction: Mutex<Redaction>,
 }
 
-/// What the registry has given us for now.
+/// A client with a token that is valid for now.
 #[derive(Clone)]
 struct Grant {
     client: Client,
@@ -63,20 +59,12 @@ struct Grant {
 }
 
 impl<'a> RegistrySession<'a> {
-    /// Finds the login and how to reach the registry; nobody is asked for a token yet.
+    /// Finds the login and how to reach the registry; no token is requested yet.
     pub(super) async fn open(registry: &'a OciRegistry, name: &ImageName, retries: &'a Retries) -> Result<Self> {
         let repository = registry.repository(name);
-        let credential = credentials::find(registry, &repository).await?;
-        let mut redaction = Redaction::default();
-        match &credential.kind {
-            CredentialKind::None => {}
-            CredentialKind::Password { username, password } => {
-                redaction.add(password.reveal());
-                redaction.add(&super::credentials::pair(username, password));
-            }
-            CredentialKind::Identity(token) | CredentialKind::Bearer(token) => redaction.add(token.reveal()),
-        }
-        let http = http(registry)?;
+        let credential = auth_file::find(registry, &repository).await?;
+        let redaction = credential.kind.redaction();
+        let http = http_client::http(registry)?;
         // Any tag will do: oci-client is asked for the host of the API, which for Docker Hub is another.
         let reference = Reference::with_tag(registry.host().to_owned(), repository.clone(), "latest".to_owned());
         let host = reference.resolve_registry().to_owned();
@@ -97,7 +85,7 @@ impl<'a> RegistrySession<'a> {
         Ok(session)
     }
 
-    /// Begins an upload and cancels it: shows whether we may push.
+    /// Starts an upload and cancels it, to see whether we may push.
     pub(super) async fn check(&self) -> Result<()> {
         let begun = self.with_retries("the check of the login", || async {
             let granted = self.granted().await?;
@@ -113,7 +101,7 @@ impl<'a> RegistrySession<'a> {
         let location = response.headers().get(LOCATION).and_then(|location| location.to_str().ok());
         let upload = location.and_then(|location| response.url().join(location).ok());
         if let Some(upload) = upload.filter(|upload| upload.origin() == response.url().origin()) {
-            // Registries clear away what is not finished; this only spares them the wait.
+            // Registries remove unfinished uploads by themselves, later.
             let _ = self.ask(authorised(self.http.delete(upload), &granted.auth)).await;
         }
         Ok(())
@@ -176,7 +164,7 @@ impl<'a> RegistrySession<'a> {
         Ok(self.granted().await?.client)
     }
 
-    /// Does something again while it may help, with growing pauses, or those the registry asks for.
+    /// Repeats `work` while an error is retryable, with growing pauses, or those the registry asks for.
     pub(super) async fn with_retries<T, F, Fut>(&self, doing: &str, mut work: F) -> Result<T, PushError>
     where
         F: FnMut() -> Fut,
@@ -185,7 +173,7 @@ impl<'a> RegistrySession<'a> {
         let backoff = ExponentialBuilder::default()
             .with_min_delay(self.retries.first_pause)
             .with_max_delay(self.retries.longest_pause.min(Duration::from_secs(30)))
-            .with_max_times(self.retries.tries.saturating_sub(1))
+            .with_max_times(self.retries.attempts.saturating_sub(1))
             .with_jitter();
         let once = || {
             let work = work();
@@ -218,9 +206,9 @@ impl<'a> RegistrySession<'a> {
     }
 
     /// `verb` and `what` make the beginning of the sentence: ``cannot push `host/a:1` ``.
-    pub(super) fn error(&self, verb: &str, what: &str, error: &PushError) -> Error {
+    pub(super) fn error(&self, verb: &str, what: &str, failed: &PushError) -> Error {
         let source = &self.credential.source;
-        let hint = match (error.hint, error.status, &self.credential.kind) {
+        let hint = match (failed.hint, failed.status, &self.credential.kind) {
             (Some(hint), ..) => hint.to_owned(),
             (None, Some(401 | 403), CredentialKind::None) => format!(
                 "there is no login for `{}/{}` in {source}: set `REGISTRY_USERNAME` and `REGISTRY_PASSWORD`, or \
@@ -236,17 +224,17 @@ impl<'a> RegistrySession<'a> {
             (None, Some(404), _) => "check `REGISTRY_NAMESPACE`: some registries want the namespace or the repository \
                                      created first"
                 .to_owned(),
-            (None, ..) if error.retryable => "the registry may be busy: try again later".to_owned(),
-            (None, ..) => crate::image::push::error::OTHER_PUSHER.to_owned(),
+            (None, ..) if failed.retryable => "the registry may be busy: try again later".to_owned(),
+            (None, ..) => error::OTHER_PUSHER.to_owned(),
         };
-        Error::network(self.redact(&format!("{verb} `{what}`: {}", error.what)), hint)
+        Error::network(self.redact(&format!("{verb} `{what}`: {}", failed.what)), hint)
     }
 
     pub(super) fn redact(&self, text: &str) -> String {
         self.redaction.lock().unwrap_or_else(PoisonError::into_inner).apply(text)
     }
 
-    /// How long a connection may stand still.
+    /// How long a connection may make no progress.
     pub(super) fn stall(&self) -> Duration {
         self.retries.stall
     }
@@ -260,7 +248,7 @@ impl<'a> RegistrySession<'a> {
         }
         let (auth, life) = self.authorise().await?;
         let new = Grant {
-            client: self.oci_client(&auth).await?,
+            client: http_client::oci_client(self.registry, &self.repository, &self.base, &auth).await?,
             auth,
             // A quarter is left for the request that is about to be made.
             until: life.map(|life| Instant::now() + life * 3 / 4),
@@ -269,7 +257,7 @@ impl<'a> RegistrySession<'a> {
         Ok(new)
     }
 
-    /// Asks what the registry wants to see, and gets it.
+    /// Asks which authentication the registry wants, and gets a token where it wants one.
     async fn authorise(&self) -> Result<(RegistryAuth, Option<Duration>), PushError> {
         let basic = || match &self.credential.kind {
             CredentialKind::Password { username, password } => {
@@ -282,16 +270,9 @@ impl<'a> RegistrySession<'a> {
         }
         let response = self.ask(self.request(Method::GET, "/v2/")).await?;
         match (response.status(), challenge::of(response.headers())) {
-            (StatusCode::UNAUTHORIZED, Some(Challenge::Bearer { realm, service })) => {
+            (StatusCode::UNAUTHORIZED, Some(Challenge::Bearer(server))) => {
                 let scope = format!("repository:{}:pull,push", self.repository);
-                let request = challenge::token_request(
-                    &self.http,
-                    &self.base,
-                    &realm,
-                    service.as_deref(),
-                    &scope,
-                    &self.credential.kind,
-                )?;
+                let request = server.request(&self.http, &self.base, &scope, &self.credential.kind)?;
                 let response = self.ask(request).await?;
                 if !response.status().is_success() {
                     let error = refused(response).await;
@@ -308,41 +289,6 @@ impl<'a> RegistrySession<'a> {
         }
     }
 
-    async fn oci_client(&self, auth: &RegistryAuth) -> Result<Client, PushError> {
-        let variables = self.registry.variables();
-        let certificate = |data| Certificate { encoding: CertificateEncoding::Pem, data };
-        let config = ClientConfig {
-            protocol: if self.base.starts_with("https:") { ClientProtocol::Https } else { ClientProtocol::Http },
-            accept_invalid_certificates: self.registry.insecure(),
-            use_monolithic_push: true,
-            extra_root_certificates: certificates(self.registry)
-                .map_err(|error| PushError::permanent(error.to_string()))?
-                .into_iter()
-                .map(certificate)
-                .collect(),
-            connect_timeout: Some(CONNECT),
-            user_agent: USER_AGENT,
-            https_proxy: proxy(variables, "HTTPS_PROXY"),
-            http_proxy: proxy(variables, "HTTP_PROXY"),
-            no_proxy: proxy(variables, "NO_PROXY"),
-            ..ClientConfig::default()
-        };
-        let client = Client::try_from(config)?;
-        let reference =
-            Reference::with_tag(self.registry.host().to_owned(), self.repository.clone(), "latest".to_owned());
-        if *auth != RegistryAuth::Anonymous {
-            client.store_auth_if_needed(reference.resolve_registry(), auth).await;
-        }
-        if let RegistryAuth::Basic(username, password) = auth {
-            // Or it asks `/v2/` whether to send them, and sends nothing when that question fails.
-            for operation in [RegistryOperation::Pull, RegistryOperation::Push] {
-                let token = RegistryTokenType::Basic(username.clone(), password.clone());
-                client.tokens.insert(&reference, operation, token).await;
-            }
-        }
-        Ok(client)
-    }
-
     /// Only asked where plain HTTP is allowed.
     async fn speaks_tls(&self) -> bool {
         let answer = self.request(Method::GET, "/v2/").send();
@@ -357,7 +303,7 @@ impl<'a> RegistrySession<'a> {
         self.in_time(request.send()).await
     }
 
-    /// The end of a request, or of our patience.
+    /// The result of a request, or an error when there is none in time.
     pub(super) async fn in_time<T, E>(&self, request: impl Future<Output = Result<T, E>>) -> Result<T, PushError>
     where
         PushError: From<E>,
@@ -369,12 +315,12 @@ impl<'a> RegistrySession<'a> {
     /// What `Retry-After` says now, if anything: the answer that told us to wait is gone.
     async fn retry_after(&self) -> Option<Duration> {
         let response = self.ask(self.request(Method::GET, "/v2/")).await.ok()?;
-        crate::image::push::error::retry_after(response.headers())
+        error::retry_after(response.headers())
     }
 }
 
 pub(super) fn stalled(stall: Duration) -> PushError {
-    PushError::transient(format!("it stood still for {} seconds", stall.as_secs()))
+    PushError::transient(format!("no progress for {} seconds", stall.as_secs()))
 }
 
 async fn refused(response: Response) -> PushError {
@@ -389,48 +335,4 @@ fn authorised(request: RequestBuilder, auth: &RegistryAuth) -> RequestBuilder {
         RegistryAuth::Basic(username, password) => request.basic_auth(username, Some(password)),
         RegistryAuth::Bearer(token) => request.bearer_auth(token),
     }
-}
-
-fn http(registry: &OciRegistry) -> Result<reqwest::Client> {
-    let broken = |error: reqwest::Error| {
-        Error::usage(
-            format!("the settings for `{}` do not work: {}", registry.host(), PushError::from(error).what),
-            "check `SSL_CERT_FILE` and the proxy variables",
-        )
-    };
-    let mut builder = reqwest::Client::builder()
-        .user_agent(USER_AGENT)
-        .connect_timeout(CONNECT)
-        .tls_danger_accept_invalid_certs(registry.insecure());
-    for pem in certificates(registry)? {
-        builder = builder.tls_certs_merge([reqwest::Certificate::from_pem(&pem).map_err(broken)?]);
-    }
-    let variables = registry.variables();
-    let except = proxy(variables, "NO_PROXY").and_then(|hosts| reqwest::NoProxy::from_string(&hosts));
-    if let Some(address) = proxy(variables, "HTTPS_PROXY") {
-        builder = builder.proxy(reqwest::Proxy::https(address).map_err(broken)?.no_proxy(except.clone()));
-    }
-    if let Some(address) = proxy(variables, "HTTP_PROXY") {
-        builder = builder.proxy(reqwest::Proxy::http(address).map_err(broken)?.no_proxy(except));
-    }
-    builder.build().map_err(broken)
-}
-
-/// A proxy variable in either case; the lower one wins, as in curl.
-fn proxy(variables: &Variables, name: &str) -> Option<String> {
-    variables.get(&name.to_ascii_lowercase()).or_else(|| variables.get(name)).map(str::to_owned)
-}
-
-/// The CAs to trust besides the system's: `SSL_CERT_FILE`, and podman's and docker's folders for this registry.
-fn certificates(registry: &OciRegistry) -> Result<Vec<Vec<u8>>> {
-    let variables = registry.variables();
-    let mut files: Vec<PathBuf> = variables.get("SSL_CERT_FILE").map(PathBuf::from).into_iter().collect();
-    let user = variables.get("HOME").map(|home| Path::new(home).join(".config/containers/certs.d"));
-    let system = ["/etc/containers/certs.d", "/etc/docker/certs.d"].map(PathBuf::from);
-    for folder in user.into_iter().chain(system) {
-        let Ok(entries) = std::fs::read_dir(folder.join(registry.host())) else { continue };
-        let found = entries.filter_map(|entry| Some(entry.ok()?.path()));
-        files.extend(found.filter(|file| file.extension().is_some_and(|extension| extension == "crt")));
-    }
-    files.iter().map(|file| std::fs::read(file).map_err(Error::io("read", file))).collect()
 }

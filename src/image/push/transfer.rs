@@ -14,11 +14,12 @@ use tokio::io::AsyncRead;
 use tokio_util::io::ReaderStream;
 use tracing::{debug, info};
 
+use super::error::PushError;
+use super::options::PushOptions;
+use super::pushed::{Pushed, not_stored, tag_taken};
 use super::registry::OciRegistry;
 use super::session::{RegistrySession, stalled};
-use super::{PushOptions, Pushed};
 use crate::image::manifest::{Image, MANIFEST_TYPE};
-use crate::image::push::error::PushError;
 use crate::lock::Sha256;
 use crate::{Error, Result};
 
@@ -106,7 +107,7 @@ impl<'a> Push<'a> {
         match found {
             Tagged::Manifest(bytes) if *bytes == self.image.manifest => Ok(true),
             Tagged::Manifest(bytes) if !self.options.overwrite => {
-                Err(super::taken(&self.reference, Sha256::of(bytes), self.image.digest))
+                Err(tag_taken(&self.reference, Sha256::of(bytes), self.image.digest))
             }
             _ => Ok(false),
         }
@@ -152,13 +153,10 @@ impl<'a> Push<'a> {
     async fn upload(&self, digest: Sha256, blob: &BlobSource<'_>) -> Result<(), PushError> {
         let client = self.session.client().await?;
         let sent = Arc::new(AtomicU64::new(0));
-        let (count, progress) = (Arc::clone(&sent), self.options.progress.clone());
+        let count = Arc::clone(&sent);
         let stream = ReaderStream::with_capacity(blob.open().await?, CHUNK)
             .inspect_ok(move |bytes| {
                 count.fetch_add(bytes.len() as u64, Ordering::Relaxed);
-                if let Some(progress) = &progress {
-                    progress.fetch_add(bytes.len() as u64, Ordering::Relaxed);
-                }
             })
             .map_err(OciDistributionError::from);
         let digest = digest.to_string();
@@ -200,13 +198,13 @@ impl<'a> Push<'a> {
         });
         let found = match found.await {
             Err(error) if error.status == Some(404) => {
-                return Err(super::not_stored(&self.reference, "there is nothing under that tag"));
+                return Err(not_stored(&self.reference, "there is nothing under that tag"));
             }
             found => found.map_err(|error| self.failed(&error))?,
         };
         if found != self.image.manifest {
             let other = format!("the tag names {} instead of {}", Sha256::of(&found), self.image.digest);
-            return Err(super::not_stored(&self.reference, &other));
+            return Err(not_stored(&self.reference, &other));
         }
         for (what, digest) in [("config", self.image.config_digest), ("layer", self.image.layer)] {
             let there = self.session.with_retries("looking for the blobs", || async {
@@ -214,7 +212,7 @@ impl<'a> Push<'a> {
                 self.session.in_time(client.blob_exists(&self.oci, &digest.to_string())).await
             });
             if !there.await.map_err(|error| self.failed(&error))? {
-                return Err(super::not_stored(&self.reference, &format!("it does not have the {what} {digest}")));
+                return Err(not_stored(&self.reference, &format!("it does not have the {what} {digest}")));
             }
         }
         Ok(())

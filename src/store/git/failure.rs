@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::SourceUrl;
+use super::url::SourceUrl;
 use crate::{Error, Result};
 
 /// One failed attempt.

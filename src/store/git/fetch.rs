@@ -12,8 +12,10 @@ use std::time::{Duration, Instant};
 use gix::ObjectId;
 
 use super::failure::{GitFailure, with_retries};
-use super::repository::{parse_id, ref_name};
-use super::{Advertised, RefScope, Repository, Tree, program, remote};
+use super::remote::{Advertised, RefScope};
+use super::repository::{Repository, parse_id, ref_name};
+use super::tree::Tree;
+use super::{program, remote};
 use crate::store::atomic_file;
 use crate::{Error, Result};
 

@@ -10,10 +10,9 @@ use gix::ObjectId;
 use gix::bstr::ByteSlice;
 
 use super::failure::GitFailure;
-use super::remote::basic_header;
-use super::repository::create_bare;
+use super::remote::{Advertised, RefScope, basic_header};
+use super::repository::{Repository, create_bare};
 use super::url::SourceLocation;
-use super::{Advertised, RefScope, Repository};
 
 /// Variables by which a hook, or another git, would lead ours to another repository.
 const REDIRECTING: [&str; 11] = [

@@ -15,8 +15,8 @@ use gix::remote::fetch::{Shallow, Status, Tags};
 use gix::remote::{Connection, Direction, ref_map};
 use gix::url::Scheme;
 
-use super::url::{Account, SourceLocation};
-use super::{Repository, SourceUrl};
+use super::repository::Repository;
+use super::url::{Account, SourceLocation, SourceUrl};
 
 /// One ref of a repository.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -7,8 +7,8 @@ use std::sync::atomic::AtomicBool;
 
 use gix::ObjectId;
 
-use super::url::SourceLocation;
-use super::{SourceUrl, Tree};
+use super::tree::Tree;
+use super::url::{SourceLocation, SourceUrl};
 use crate::store::entry::{entry_lock_name, touch};
 use crate::store::lock::{self, LockGuard, Share};
 use crate::store::{CacheKind, Store, atomic_file, file_name, short_hash};
@@ -78,7 +78,7 @@ impl Repository {
             Ok(None) => return Ok(None),
             Err(error) => return Err(super::failure::damaged(&self.url, &error)),
         }
-        Tree::open(self, repo, id).map(Some)
+        Tree::open(self.url.clone(), repo, id, self.in_use.clone()).map(Some)
     }
 
     pub(super) fn is_remote(&self) -> bool {

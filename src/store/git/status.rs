@@ -3,7 +3,7 @@
 use gix::bstr::BString;
 use gix::status::UntrackedFiles;
 
-use super::Repository;
+use super::repository::Repository;
 
 /// Enough names for any message.
 const MOST: usize = 1000;

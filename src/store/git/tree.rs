@@ -9,7 +9,7 @@ use gix::bstr::{BStr, BString, ByteSlice};
 use gix::objs::tree::EntryKind as GixKind;
 
 use super::failure::damaged;
-use super::{Repository, SourceUrl};
+use super::url::SourceUrl;
 use crate::store::lock::LockGuard;
 use crate::{Error, Result};
 
@@ -89,7 +89,13 @@ pub struct Tree {
 }
 
 impl Tree {
-    pub(super) fn open(repository: &Repository, mut repo: gix::Repository, commit: ObjectId) -> Result<Self> {
+    /// `in_use` keeps a repository of the cache from being pruned.
+    pub(super) fn open(
+        url: SourceUrl,
+        mut repo: gix::Repository,
+        commit: ObjectId,
+        in_use: Option<Arc<LockGuard>>,
+    ) -> Result<Self> {
         repo.object_cache_size_if_unset(4 << 20);
         let (root, epoch) = {
             let read = || -> gix::Result<(ObjectId, i64)> {
@@ -98,10 +104,10 @@ impl Tree {
                 let time = commit.time()?;
                 Ok((commit.tree_id()?.detach(), time.seconds))
             };
-            let (root, seconds) = read().map_err(|error| damaged(&repository.url, &error))?;
+            let (root, seconds) = read().map_err(|error| damaged(&url, &error))?;
             (root, u64::try_from(seconds).unwrap_or(0))
         };
-        Ok(Self { url: repository.url.clone(), repo, commit, root, epoch, _in_use: repository.in_use.clone() })
+        Ok(Self { url, repo, commit, root, epoch, _in_use: in_use })
     }
 
     /// The commit, 40 hexadecimal digits.

@@ -19,7 +19,7 @@ const HTPASSWD: &str = "planted-user:$2b$04$abcdefghijklmnopqrstuuZeexdCfRDU/Z8S
 /// Impatient, so that a test that must fail does so soon.
 pub fn options() -> PushOptions {
     let retries = Retries {
-        tries: 4,
+        attempts: 4,
         first_pause: std::time::Duration::from_millis(1),
         longest_pause: std::time::Duration::from_secs(300),
         stall: std::time::Duration::from_secs(20),

@@ -5,7 +5,9 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use factory::image::{Compression, Facts, Image, ImageName, ImagePath, PackageFiles, Packed, Packing, Tag, pack};
+use factory::image::{
+    Compression, Facts, Image, ImageName, ImageNames, ImagePath, PackageFiles, Packed, Packing, Tag, pack,
+};
 use factory::lock::Sha256;
 
 pub const EPOCH: u64 = 1_763_000_000;
@@ -62,16 +64,13 @@ pub fn make(dir: &Path, name: &str, version: &str, compression: Compression) -> 
         epoch: EPOCH,
         inputs: Some(Sha256::of("inputs")),
     };
-    let image = Image::assemble(
-        ImageName::of_package(name).unwrap(),
-        Tag::of_version("", version).unwrap(),
-        &path,
-        &entries.read("package.json").unwrap().unwrap(),
-        &packed,
-        layer,
-        &facts,
-    )
-    .unwrap();
+    let names = ImageNames {
+        path: path.clone(),
+        name: ImageName::of_package(name).unwrap(),
+        tag: Tag::of_version("", version).unwrap(),
+    };
+    let package_json = entries.read("package.json").unwrap().unwrap();
+    let image = Image::assemble(names, &package_json, &packed, layer, &facts).unwrap();
     Made { image, packed, path, tgz }
 }
 

@@ -1,4 +1,4 @@
-//! Who we are to a registry: the lookup of podman, buildah and skopeo (containers-auth.json(5)), and of docker.
+//! Finds the credential for a registry as podman, buildah and skopeo do (containers-auth.json(5)), and docker.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,33 +9,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::Deserialize;
 
+use super::credential::{Credential, CredentialKind};
 use super::helper;
 use super::registry::{Login, OciRegistry, Variables};
 use super::secret::Secret;
 use crate::error::Place;
 use crate::{Error, Result};
-
-/// What to show to a registry, and where it was found.
-#[derive(Clone, Debug)]
-pub(super) struct Credential {
-    pub(super) kind: CredentialKind,
-    /// For messages: a file, a helper, two variables.
-    pub(super) source: String,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum CredentialKind {
-    /// Nothing was found.
-    None,
-    Password {
-        username: String,
-        password: Secret,
-    },
-    /// A refresh token: exchanged for an access token at the token server.
-    Identity(Secret),
-    /// Sent as it is.
-    Bearer(Secret),
-}
 
 /// An `auth.json` or docker `config.json`; what else stands there is not ours.
 #[derive(Default, Deserialize)]
@@ -96,11 +75,6 @@ pub(super) async fn find(registry: &OciRegistry, repository: &str) -> Result<Cre
             Ok(Credential { kind: CredentialKind::None, source: "this machine's login".to_owned() })
         }
     }
-}
-
-/// `user:password` in base64, as it is sent and stored.
-pub(super) fn pair(username: &str, password: &Secret) -> String {
-    BASE64.encode(format!("{username}:{}", password.reveal()))
 }
 
 /// The files of `podman login` and `docker login`, in the order podman reads them.
