@@ -33,7 +33,7 @@ pub use atomic::{AtomicFile, atomic_copy, atomic_file};
 pub use entry::{CacheEntry, CheckedEntry, entry_lock_name};
 pub use lock::{LockGuard, Share};
 pub use prune::{PruneScope, Pruned, Size};
-pub use scratch::Scratch;
+pub use scratch::{Scratch, remove_tree};
 pub use stat_cache::Reading;
 
 /// The signature that the cache directory tagging specification asks for.

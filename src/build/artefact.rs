@@ -5,15 +5,18 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use yaml_serde::Value;
 
+use super::build_info;
+use super::context::PluginTarget;
 use super::export::Exported;
+use super::file_list::FileList;
+use super::plugins_yaml;
 use super::report::Output;
-use super::seal::FileList;
-use super::tree::read_input;
-use super::{Shared, finished, plugins_yaml};
+use super::tree::{self, read_input};
 use crate::error::{Error, Result};
-use crate::image::{self, Facts, Image, ImageName, ImageNames, ImagePath, Layout, Packed, Packing, Tag};
+use crate::image::{self, Facts, Image, ImageName, ImageNames, ImagePath, Layout, PackageFiles, Packed, Packing, Tag};
 use crate::lock::inputs;
-use crate::lock::{Plugin, Sealed, Sha256, Workspace};
+use crate::lock::{Sealed, Sha256};
+use crate::sandbox::root::Isolation;
 use crate::store::{atomic_copy, atomic_file};
 
 /// The folder of the OCI layout in the output directory of a workspace.
@@ -34,7 +37,7 @@ pub struct Artefact {
     /// Its files.
     pub files: FileList,
     /// Whether it was taken from the cache.
-    pub kept: bool,
+    pub reused: bool,
 }
 
 /// What is known of a packed plugin besides its two archives.
@@ -59,9 +62,12 @@ pub struct PackageRecord {
     pub config: Option<String>,
 }
 
-/// Where the outputs of a workspace go: the output directory, or its sub-folder when there are several workspaces.
-pub fn folder(output: &Path, workspace: &Workspace) -> PathBuf {
-    if workspace.dir == "." { output.to_path_buf() } else { output.join(&workspace.name) }
+impl Artefact {
+    /// The image's name and tag with the start of its digest, for people: `todo:1.0.0 sha256:0123456789ab`.
+    pub(super) fn label(&self) -> String {
+        let digest = self.output.digest.to_string();
+        format!("{} {}", self.output.image, &digest[..digest.len().min("sha256:".len() + 12)])
+    }
 }
 
 /// Where the files of a plugin go, and what its image is called.
@@ -75,7 +81,8 @@ struct OutputPaths {
 }
 
 impl OutputPaths {
-    fn new(shared: &Shared, workspace: &Workspace, plugin: &Plugin, name: &str, version: &str) -> Result<Self> {
+    fn new(target: PluginTarget<'_>, name: &str, version: &str) -> Result<Self> {
+        let PluginTarget { shared, workspace, plugin } = target;
         let options = &shared.options;
         let file_name = format!("{}-{version}.tgz", name.trim_start_matches('@').replace('/', "-"));
         if file_name.contains(['/', '\0']) {
@@ -87,7 +94,7 @@ impl OutputPaths {
             shared.ui.warn(format!("{} {}: {change}", workspace.name, plugin.path));
         }
         Ok(Self {
-            folder: folder(&options.output_dir, workspace),
+            folder: options.output_folder(workspace),
             file_name,
             image_path: ImagePath::of_package(name)?,
             name: ImageName::of_package(&plugin.name)?,
@@ -99,6 +106,11 @@ impl OutputPaths {
         self.folder.join(&self.file_name)
     }
 
+    /// The file beside the `.tgz` that is named as it is, and this.
+    fn beside(&self, extension: &str) -> PathBuf {
+        self.folder.join(format!("{}.{extension}", self.file_name))
+    }
+
     fn names(&self) -> ImageNames {
         ImageNames { path: self.image_path.clone(), name: self.name.clone(), tag: self.tag.clone() }
     }
@@ -108,153 +120,145 @@ impl OutputPaths {
     }
 }
 
-/// What the image says of where it comes from.
-fn facts<'a>(workspace: &'a Workspace, plugin: &'a Plugin, inputs: Sha256) -> Facts<'a> {
-    let source = &workspace.source;
-    let public = source.repo.contains("://") && !source.repo.starts_with("file:");
-    Facts {
-        source: Some(source.repo.as_str()).filter(|_| public),
-        revision: source.commit.as_deref(),
-        version: &plugin.version,
-        epoch: source.epoch,
-        inputs: Some(inputs),
+impl<'a> PluginTarget<'a> {
+    /// The digest of everything that the plugin is built from.
+    pub(super) fn inputs(self, closure: Option<Sha256>) -> Sha256 {
+        inputs::digest(&self.shared.lock, self.workspace, self.plugin, closure)
+    }
+
+    /// What the image says of where it comes from.
+    fn facts(self, inputs: Sha256) -> Facts<'a> {
+        let source = &self.workspace.source;
+        let public = source.repo.contains("://") && !source.repo.starts_with("file:");
+        Facts {
+            source: Some(source.repo.as_str()).filter(|_| public),
+            revision: source.commit.as_deref(),
+            version: &self.plugin.version,
+            epoch: source.epoch,
+            inputs: Some(inputs),
+        }
     }
 }
 
-/// Writes everything that is made of an exported plugin.
-pub fn write(
-    shared: &Shared,
-    workspace: &Workspace,
-    plugin: &Plugin,
+impl PackageRecord {
+    fn closure_digest(&self) -> Option<Sha256> {
+        self.closure.as_ref().map(Sha256::of)
+    }
+}
+
+/// Packs an exported plugin, and writes everything that is made of it.
+pub(super) fn pack(
+    target: PluginTarget<'_>,
     tree: &Path,
     exported: &Exported,
+    entries: &PackageFiles,
 ) -> Result<Artefact> {
+    let PluginTarget { shared, workspace, plugin } = target;
     let options = &shared.options;
-    let target = OutputPaths::new(shared, workspace, plugin, &exported.name, &exported.version)?;
+    let paths = OutputPaths::new(target, &exported.name, &exported.version)?;
     let scratch = shared.store.scratch()?;
     let layer_file = scratch.path().join("layer");
-    let packing = Packing { path: &target.image_path, epoch: workspace.source.epoch, compression: options.compression };
-    let packed = image::pack(&exported.entries, &packing, &target.tgz(), &layer_file)?;
+    let packing = Packing { path: &paths.image_path, epoch: workspace.source.epoch, compression: options.compression };
+    let packed = image::pack(entries, &packing, &paths.tgz(), &layer_file)?;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let own = plugins_yaml::own_config(&tree.join(super::tree::join(&plugin.path, "")));
+    let own = plugins_yaml::own_config(&tree.join(tree::join(&plugin.path, "")));
     let record = PackageRecord {
         name: exported.name.clone(),
         version: exported.version.clone(),
         package_json: text(&exported.package_json),
         packed,
         closure: exported.closure.as_deref().map(text),
-        files: FileList::of(&exported.entries)?.to_text(),
-        timed: super::verdict::timed(&exported.entries)?,
+        files: FileList::of(entries)?.to_text(),
+        timed: build_info::find(entries)?,
         config: own.and_then(|value| yaml_serde::to_string(&value).ok()),
     };
-    let inputs = inputs::digest(&shared.lock, workspace, plugin, record.closure.as_ref().map(Sha256::of));
-    let facts = facts(workspace, plugin, inputs);
+    let facts = target.facts(target.inputs(record.closure_digest()));
     let image = if options.buildah {
         let layer = scratch.path().join("buildah-layer");
-        let build = image::buildah::build(target.names(), &exported.entries, layer, &facts);
+        let build = image::buildah::build(paths.names(), entries, layer, &facts);
         tokio::runtime::Handle::current().block_on(build)?
     } else {
-        target.image(&record, layer_file, &facts)?
+        paths.image(&record, layer_file, &facts)?
     };
-    let root = (options.isolation == crate::sandbox::root::Isolation::None).then(|| tree.display().to_string());
-    let mut artefact = finish(shared, workspace, plugin, &target, record, image)?;
+    let root = (options.isolation == Isolation::None).then(|| tree.display().to_string());
+    let mut artefact = finish(target, &paths, record, image)?;
     artefact.sealed.root = root;
     Ok(artefact)
 }
 
-/// Lays down what the cache has of a sealed plugin in the folder `entry`; none when it is not what is sealed.
-pub fn take(
-    shared: &Shared,
-    workspace: &Workspace,
-    plugin: &Plugin,
-    entry: &Path,
+/// Writes the files of a sealed plugin from what the cache has of it; none when that is not what is sealed.
+pub(super) fn reuse(
+    target: PluginTarget<'_>,
     record: &PackageRecord,
+    archive: &Path,
+    layer: &Path,
 ) -> Result<Option<Artefact>> {
-    let Some(sealed) = &plugin.sealed else { return Ok(None) };
-    let target = OutputPaths::new(shared, workspace, plugin, &record.name, &record.version)?;
-    let inputs = inputs::digest(&shared.lock, workspace, plugin, sealed.closure);
-    let image = target.image(record, entry.join(finished::LAYER), &facts(workspace, plugin, inputs))?;
+    let Some(sealed) = &target.plugin.sealed else { return Ok(None) };
+    let paths = OutputPaths::new(target, &record.name, &record.version)?;
+    let image = paths.image(record, layer.to_path_buf(), &target.facts(target.inputs(sealed.closure)))?;
     let is_sealed = record.packed.tgz == sealed.tgz
         && image.digest == sealed.image
         && image.diff_id == sealed.layer
-        && record.closure.as_ref().map(Sha256::of) == sealed.closure;
+        && record.closure_digest() == sealed.closure;
     if !is_sealed {
         return Ok(None);
     }
-    atomic_copy(&entry.join(finished::ARCHIVE), &target.tgz())?;
-    let mut artefact = finish(shared, workspace, plugin, &target, record.clone(), image)?;
+    atomic_copy(archive, &paths.tgz())?;
+    let mut artefact = finish(target, &paths, record.clone(), image)?;
     artefact.sealed = sealed.clone();
-    artefact.kept = true;
+    artefact.reused = true;
     Ok(Some(artefact))
 }
 
 /// Writes what lies beside the `.tgz`, and puts the image into the layout.
-fn finish(
-    shared: &Shared,
-    workspace: &Workspace,
-    plugin: &Plugin,
-    target: &OutputPaths,
-    record: PackageRecord,
-    mut image: Image,
-) -> Result<Artefact> {
-    let OutputPaths { folder, file_name, .. } = target;
+fn finish(target: PluginTarget<'_>, paths: &OutputPaths, record: PackageRecord, mut image: Image) -> Result<Artefact> {
+    let PluginTarget { shared, workspace, plugin } = target;
     let packed = &record.packed;
     for large in &packed.large {
         shared.ui.warn(format!("{} {}: {}", workspace.name, plugin.path, large.warning()));
     }
-    atomic_file(&folder.join(format!("{file_name}.integrity")), format!("{}\n", packed.tgz).as_bytes())?;
-    let layout = Layout::open(&folder.join(LAYOUT))?;
+    atomic_file(&paths.beside("integrity"), format!("{}\n", packed.tgz).as_bytes())?;
+    let layout = Layout::open(&paths.folder.join(LAYOUT))?;
     layout.add(&image)?;
     image.layer_file = layout.blob(image.layer);
-    let closure = record.closure.as_ref().map(Sha256::of);
+    let closure = record.closure_digest();
     Ok(Artefact {
         output: Output {
-            tgz: relative(&shared.options.output_dir, &target.tgz()),
+            tgz: shared.options.relative(&paths.tgz()),
             integrity: packed.tgz,
             tgz_bytes: packed.tgz_len,
             image: image.reference(),
-            image_path: target.image_path.to_string(),
+            image_path: paths.image_path.to_string(),
             digest: image.digest,
             layer: image.layer,
             diff_id: image.diff_id,
             files: packed.files,
             closure,
-            inputs: inputs::digest(&shared.lock, workspace, plugin, closure),
+            inputs: target.inputs(closure),
             pushed: None,
             attached: Vec::new(),
         },
         sealed: Sealed { closure, tgz: packed.tgz, image: image.digest, layer: image.diff_id, root: None },
         image,
-        config: plugin_config(shared, workspace, plugin, &record, folder, file_name)?,
+        config: plugin_config(target, paths, &record)?,
         files: FileList::from_text(&record.files),
         record,
-        kept: false,
+        reused: false,
     })
 }
 
 /// The plugin's configuration: `app-config.dynamic.yaml` of the user, which is also copied beside the `.tgz`, else the
 /// plugin's own.
-fn plugin_config(
-    shared: &Shared,
-    workspace: &Workspace,
-    plugin: &Plugin,
-    record: &PackageRecord,
-    folder: &Path,
-    file_name: &str,
-) -> Result<Option<Value>> {
-    let wanted = super::tree::join(&plugin.path, "app-config.dynamic.yaml");
+fn plugin_config(target: PluginTarget<'_>, paths: &OutputPaths, record: &PackageRecord) -> Result<Option<Value>> {
+    let PluginTarget { shared, workspace, plugin } = target;
+    let wanted = tree::join(&plugin.path, "app-config.dynamic.yaml");
     let Some(input) = workspace.input.iter().find(|input| Path::new(&input.path) == wanted) else {
         return Ok(record.config.as_deref().and_then(|text| yaml_serde::from_str(text).ok()));
     };
     let bytes = read_input(&shared.options.config_dir.join(&workspace.dir), input)?;
-    atomic_file(&folder.join(format!("{file_name}.app-config.dynamic.yaml")), &bytes)?;
+    atomic_file(&paths.beside("app-config.dynamic.yaml"), &bytes)?;
     let value = yaml_serde::from_slice::<Value>(&bytes).ok().filter(Value::is_mapping);
     // The file may hold only the plugin's part, or wrap it as RHDH's own examples do.
     let inner = value.as_ref().and_then(|value| value.get("plugins")?.get(0)?.get("pluginConfig")).cloned();
     Ok(inner.or(value))
-}
-
-/// `path` from the output directory, with `/`.
-pub fn relative(output: &Path, path: &Path) -> String {
-    path.strip_prefix(output).unwrap_or(path).to_string_lossy().into_owned()
 }

@@ -9,14 +9,14 @@ use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
-use std::thread;
+use std::sync::atomic::AtomicBool;
 
 use gix::bstr::{BStr, BString, ByteSlice};
 use gix::validate::path::component;
 
+use crate::parallel::{Workers, cores};
 use crate::store::git::{EntryKind, Tree, TreeNode};
+use crate::store::remove_tree;
 use crate::ui::some_names;
 use crate::{Error, Result};
 
@@ -49,7 +49,7 @@ pub fn checkout(tree: &Tree, sub_path: &str, dest: &Path, interrupt: &AtomicBool
     if written.is_err() {
         for entry in fs::read_dir(dest).into_iter().flatten().flatten() {
             let path = entry.path();
-            let _ = if path.is_dir() && !path.is_symlink() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+            let _ = if path.is_dir() && !path.is_symlink() { remove_tree(&path) } else { fs::remove_file(path) };
         }
     }
     written
@@ -112,46 +112,21 @@ fn write_files(
 ) -> Result<Vec<String>> {
     let files: Vec<&TreeNode> =
         nodes.iter().filter(|node| matches!(node.kind, EntryKind::File | EntryKind::Executable)).collect();
-    let (next, bytes) = (AtomicUsize::new(0), AtomicU64::new(0));
-    let pointers = Mutex::new(Vec::new());
-    let failed: Mutex<Option<Error>> = Mutex::new(None);
-    let stop = AtomicBool::new(false);
     let objects = tree.objects();
-    let work = || -> Result<()> {
-        let reader = objects.reader();
-        while let Some(node) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
-            if interrupt.load(Ordering::Relaxed) {
-                return Err(Error::Interrupted);
-            }
-            if stop.load(Ordering::Relaxed) {
-                return Ok(());
-            }
+    let workers = Workers::new(cores(MOST_THREADS).min(files.len() / 64 + 1), interrupt);
+    let written = workers.try_map_with(
+        files,
+        || objects.reader(),
+        |reader, node| {
             let blob = reader.blob(node.id)?;
             write_file(&on_disk(dest, node), &blob, node.kind.mode())?;
-            bytes.fetch_add(blob.len() as u64, Ordering::Relaxed);
-            if blob.len() <= LARGEST_POINTER && blob.starts_with(POINTER) {
-                pointers.lock().unwrap_or_else(PoisonError::into_inner).push(node.path.to_string());
-            }
-        }
-        Ok(())
-    };
-    let threads = thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS).min(files.len() / 64 + 1);
-    thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|| {
-                if let Err(error) = work() {
-                    stop.store(true, Ordering::Relaxed);
-                    failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
-                }
-            });
-        }
-    });
-    if let Some(error) = failed.into_inner().unwrap_or_else(PoisonError::into_inner) {
-        return Err(error);
-    }
-    checked_out.files = files.len();
-    checked_out.bytes = bytes.into_inner();
-    let mut pointers = pointers.into_inner().unwrap_or_else(PoisonError::into_inner);
+            let is_pointer = blob.len() <= LARGEST_POINTER && blob.starts_with(POINTER);
+            Ok((blob.len() as u64, is_pointer.then(|| node.path.to_string())))
+        },
+    )?;
+    checked_out.files = written.len();
+    checked_out.bytes = written.iter().map(|(bytes, _)| bytes).sum();
+    let mut pointers: Vec<String> = written.into_iter().filter_map(|(_, pointer)| pointer).collect();
     pointers.sort_unstable();
     Ok(pointers)
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use super::packages::split_locator;
+use super::packages::berry::split_locator;
 use crate::ui::some_names;
 
 /// Yarn's code of "The lockfile would have been modified by this install".

@@ -6,44 +6,40 @@
 use std::fs;
 use std::path::Path;
 
-use super::{Shared, verdict};
-use crate::build::artefact::{self, Artefact, PackageRecord};
+use super::artefact::{self, Artefact, PackageRecord};
+use super::context::{PluginTarget, Shared};
+use super::verdict;
 use crate::error::{Error, Result};
-use crate::image::Compression;
-use crate::lock::inputs;
-use crate::lock::{Plugin, Sha256, Workspace};
+use crate::lock::Workspace;
 use crate::store::{CacheKind, CheckedEntry, Reading};
 
 /// The `.tgz` in the entry's folder.
-pub const ARCHIVE: &str = "package.tgz";
+const ARCHIVE: &str = "package.tgz";
 /// The compressed layer.
-pub const LAYER: &str = "layer";
+const LAYER: &str = "layer";
 /// [`PackageRecord`] as JSON.
 const RECORD: &str = "made.json";
 
 /// Whether builds of this workspace are of the kind that a seal is about: our own images of pinned sources.
 fn is_sealable(shared: &Shared, workspace: &Workspace) -> bool {
     let options = &shared.options;
-    !workspace.source.local && !options.verify_mode && !options.buildah && options.compression == Compression::Gzip
-}
-
-fn key(shared: &Shared, workspace: &Workspace, plugin: &Plugin, closure: Option<Sha256>) -> String {
-    inputs::digest(&shared.lock, workspace, plugin, closure).hex()
+    !workspace.source.local && !options.verify_mode && options.makes_sealed_images()
 }
 
 /// The plugins of a workspace that need not be built, in the order of the lock; their files are written to the output.
-pub fn all(shared: &Shared, workspace: &Workspace) -> Result<Vec<Option<Artefact>>> {
+pub(super) fn all(shared: &Shared, workspace: &Workspace) -> Result<Vec<Option<Artefact>>> {
     let options = &shared.options;
     // A copy of the patched source is asked for: it has to be made.
     let wanted = options.reuse_cache && options.source_copy.is_none() && is_sealable(shared, workspace);
-    let one = |plugin| if wanted { find(shared, workspace, plugin) } else { Ok(None) };
+    let one = |plugin| if wanted { find(PluginTarget { shared, workspace, plugin }) } else { Ok(None) };
     workspace.plugin.iter().map(one).collect()
 }
 
-fn find(shared: &Shared, workspace: &Workspace, plugin: &Plugin) -> Result<Option<Artefact>> {
+fn find(target: PluginTarget<'_>) -> Result<Option<Artefact>> {
+    let PluginTarget { shared, workspace, plugin } = target;
     let Some(sealed) = &plugin.sealed else { return Ok(None) };
     let flag = shared.interrupt.flag();
-    let key = key(shared, workspace, plugin, sealed.closure);
+    let key = target.inputs(sealed.closure).hex();
     let entry = match shared.store.sound_entry(CacheKind::Builds, &key, Reading::All, flag)? {
         CheckedEntry::Sound(entry) => entry,
         CheckedEntry::Missing => return Ok(None),
@@ -55,7 +51,7 @@ fn find(shared: &Shared, workspace: &Workspace, plugin: &Plugin) -> Result<Optio
     let facts = entry.path().join(RECORD);
     let bytes = fs::read(&facts).map_err(Error::io("read", &facts))?;
     let found = match serde_json::from_slice::<PackageRecord>(&bytes) {
-        Ok(record) => artefact::take(shared, workspace, plugin, entry.path(), &record)?,
+        Ok(record) => artefact::reuse(target, &record, &entry.path().join(ARCHIVE), &entry.path().join(LAYER))?,
         // Another version of factory kept other facts.
         Err(_) => None,
     };
@@ -74,11 +70,12 @@ fn find(shared: &Shared, workspace: &Workspace, plugin: &Plugin) -> Result<Optio
 ///
 /// # Panics
 /// Never: what was made has a JSON form.
-pub fn keep(shared: &Shared, workspace: &Workspace, plugin: &Plugin, artefact: &Artefact) {
+pub(super) fn keep(target: PluginTarget<'_>, artefact: &Artefact) {
+    let PluginTarget { shared, workspace, plugin } = target;
     if !is_sealable(shared, workspace) {
         return;
     }
-    let key = key(shared, workspace, plugin, artefact.sealed.closure);
+    let key = target.inputs(artefact.sealed.closure).hex();
     let text = serde_json::to_vec(&artefact.record).expect("what was made is plain data");
     let flag = shared.interrupt.flag();
     let copy = |from: &Path, to: &Path| fs::copy(from, to).map(drop).map_err(Error::io("write", to));
@@ -109,12 +106,12 @@ mod tests {
     use std::sync::Arc;
     use std::time::Duration;
 
-    use super::super::BuildOptions;
+    use super::super::context::BuildOptions;
     use super::super::export::Exported;
     use super::*;
-    use crate::image::{Content, PackageFile, PackageFiles};
+    use crate::image::{Compression, Content, PackageFile, PackageFiles};
     use crate::lock::companions::CompanionPath;
-    use crate::lock::{Argument, Lock};
+    use crate::lock::{Argument, Lock, Sha256};
     use crate::sandbox::root::Isolation;
     use crate::store::Store;
     use crate::ui::Ui;
@@ -168,6 +165,11 @@ mod tests {
         }
     }
 
+    fn target(shared: &Shared) -> PluginTarget<'_> {
+        let workspace = &shared.lock.workspace[0];
+        PluginTarget { shared, workspace, plugin: &workspace.plugin[PLUGIN] }
+    }
+
     fn built(shared: &Shared, closure: &str) -> Artefact {
         let entry = |path: &str, text: &str| PackageFile {
             path: path.to_owned(),
@@ -175,16 +177,16 @@ mod tests {
             content: Content::Bytes(text.as_bytes().to_vec()),
         };
         let package_json = r#"{"name":"@x/a-dynamic","version":"1.0.0"}"#;
+        let entries = vec![entry("package.json", package_json), entry("dist/index.cjs.js", "x")];
         let exported = Exported {
-            entries: PackageFiles::new(vec![entry("package.json", package_json), entry("dist/index.cjs.js", "x")])
-                .unwrap(),
+            folder: PathBuf::new(),
             package_json: package_json.into(),
             name: "@x/a-dynamic".into(),
             version: "1.0.0".into(),
             closure: Some(closure.into()),
         };
-        let workspace = &shared.lock.workspace[0];
-        artefact::write(shared, workspace, &workspace.plugin[PLUGIN], &shared.options.output_dir, &exported).unwrap()
+        let entries = PackageFiles::new(entries).unwrap();
+        artefact::pack(target(shared), &shared.options.output_dir, &exported, &entries).unwrap()
     }
 
     /// The list of the plugin's files, beside the lock.
@@ -227,7 +229,7 @@ mod tests {
         let first = shared(dir.path(), lock(), "first");
         assert!(taken(&first).is_none());
         let made = built(&first, "closure");
-        keep(&first, &first.lock.workspace[0], &first.lock.workspace[0].plugin[PLUGIN], &made);
+        keep(target(&first), &made);
         assert!(taken(&first).is_none(), "it is not sealed");
         keep_list(&first, &made);
 
@@ -235,7 +237,7 @@ mod tests {
         sealed.workspace[0].plugin[PLUGIN].sealed = Some(made.sealed.clone());
         let second = shared(dir.path(), sealed.clone(), "second");
         let again = taken(&second).unwrap();
-        assert!(again.kept);
+        assert!(again.reused);
         assert_eq!((&again.output, &again.sealed, &again.files), (&made.output, &made.sealed, &made.files));
         assert_eq!(files(&second), files(&first));
         assert_eq!(files(&second).len(), 7, "archive, integrity, index, layout, three blobs");
@@ -275,7 +277,7 @@ mod tests {
         let first = shared(dir.path(), lock(), "first");
         let made = built(&first, "closure");
         keep_list(&first, &made);
-        let keep_it = || keep(&first, &first.lock.workspace[0], &first.lock.workspace[0].plugin[PLUGIN], &made);
+        let keep_it = || keep(target(&first), &made);
         let kept =
             || fs::read_dir(first.store.kind_dir(CacheKind::Builds)).unwrap().map(|it| it.unwrap().path()).next();
         let mut sealed = lock();
@@ -312,7 +314,7 @@ mod tests {
         assert!(taken(&shared(dir.path(), sealed, "right")).is_some());
         let mut another = built(&first, "closure");
         another.record.timed = Some("x".into());
-        keep(&first, &first.lock.workspace[0], &first.lock.workspace[0].plugin[PLUGIN], &another);
+        keep(target(&first), &another);
         assert_eq!(fs::read(entry.join(RECORD)).unwrap(), serde_json::to_vec(&another.record).unwrap());
     }
 }

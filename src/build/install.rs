@@ -1,196 +1,166 @@
 //! The packages of a workspace installed, and its types made: the steps before its plugins.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::path::Path;
+use std::time::Instant;
 
-use super::Shared;
-use super::export::sealed_closure;
-use super::packages::classic::of_classic_lock;
+use super::context::WorkspaceBuild;
+use super::native_log;
+use super::packages::lockfile::LockfilePackages;
 use super::packages::unpinned::Unpinned;
-use super::packages::{self, CopiedIn, LockedPackage, PackageCache};
+use super::packages::{PackageCache, is_berry};
 use super::report::InstallScripts;
-use super::workspace::Prepared;
+use super::seal::sealed_closure;
+use super::workdir::Workdir;
 use crate::error::{Error, Result};
-use crate::lock::{Plugin, Workspace};
+use crate::lock::Plugin;
 use crate::sandbox::child::{Log, Run, run};
 use crate::ui::some;
 
-/// True for yarn 2 and later.
-pub fn is_berry(workspace: &Workspace) -> bool {
-    !workspace.source.yarn.version.starts_with("1.") && !workspace.source.yarn.version.starts_with("0.")
-}
-
-/// The packages of a plugin's sealed closure; none before it is sealed.
-pub fn closure(shared: &Shared, workspace: &Workspace, plugin: &Plugin) -> Result<Option<Vec<LockedPackage>>> {
-    let bytes = sealed_closure(&shared.options.lock_dir, &workspace.name, plugin)?;
-    Ok(bytes.map(|bytes| packages::of_lock(&String::from_utf8_lossy(&bytes))))
-}
-
-/// What a lockfile names.
-pub(super) enum LockfilePackages {
-    /// Zips of yarn 2 and later.
-    Berry(Vec<LockedPackage>),
-    /// Tarballs of classic yarn, by their SHA-512.
-    Classic(BTreeSet<String>),
-}
-
-impl LockfilePackages {
-    /// Reads a lockfile of the workspace's yarn.
-    pub(super) fn of(workspace: &Workspace, lockfile: &[u8]) -> Self {
-        let text = String::from_utf8_lossy(lockfile);
-        if is_berry(workspace) { Self::Berry(packages::of_lock(&text)) } else { Self::Classic(of_classic_lock(&text)) }
-    }
-
-    /// What of it is in the build's cache without a checksum in the lockfile.
-    pub(super) fn unpinned(&self, packages: &PackageCache<'_>) -> Result<Unpinned> {
-        match self {
-            Self::Berry(wanted) => packages.unpinned(wanted),
-            // Of the mirror only tarballs with a checksum are shared.
-            Self::Classic(_) => Ok(Unpinned::default()),
-        }
-    }
-
-    /// Takes what yarn fetched of it back into the shared cache.
-    pub(super) fn take_back(&self, packages: &PackageCache<'_>) -> Result<usize> {
-        match self {
-            Self::Berry(wanted) => packages.take_back(wanted),
-            Self::Classic(wanted) => packages.take_back_classic(wanted),
-        }
-    }
-}
-
-/// Fills the build's own cache from the shared one: what the workspace's lockfile and the sealed closures name.
-/// Returns what the lockfile names. Without a network, all of it must be there, as far as we can tell.
-pub(super) fn gather(
-    shared: &Shared,
-    workspace: &Workspace,
-    tree: &std::path::Path,
-    packages: &PackageCache<'_>,
-) -> Result<LockfilePackages> {
-    let lockfile = tree.join("yarn.lock");
-    let own = LockfilePackages::of(workspace, &fs::read(&lockfile).map_err(Error::io("read", &lockfile))?);
-    let mut closures = Vec::new();
-    for plugin in &workspace.plugin {
-        let bytes = sealed_closure(&shared.options.lock_dir, &workspace.name, plugin)?;
-        closures.extend(bytes.map(|bytes| LockfilePackages::of(workspace, &bytes)));
-    }
-    let copied = match &own {
-        LockfilePackages::Berry(wanted) => {
-            let mut all = wanted.clone();
-            for closure in closures {
-                if let LockfilePackages::Berry(closure) = closure {
-                    all.extend(closure);
-                }
-            }
-            packages.copy_in(&all)?
-        }
-        LockfilePackages::Classic(wanted) => {
-            let mut all = wanted.clone();
-            for closure in closures {
-                if let LockfilePackages::Classic(closure) = closure {
-                    all.extend(closure);
-                }
-            }
-            CopiedIn { damaged: packages.copy_in_classic(&all)?, ..CopiedIn::default() }
-        }
-    };
-    if !shared.options.offline {
-        for damage in &copied.damaged {
-            shared.ui.warn(format!("{}: {damage} in the cache was damaged and is fetched again", workspace.name));
-        }
-        return Ok(own);
-    }
-    let name = &workspace.name;
-    let what = match (copied.damaged.as_slice(), copied.missing.as_slice()) {
-        ([], []) => return Ok(own),
-        ([], missing) => format!("packages of workspace `{name}` are not in the cache: {}", some(missing.iter())),
-        (damaged, _) => {
-            format!(
-                "packages of workspace `{name}` in the cache were damaged and are removed: {}",
-                some(damaged.iter())
-            )
-        }
-    };
-    Err(Error::network(
-        format!("{what}; `--offline` allows no network"),
-        format!("run `factory fetch {name}` with a network first"),
-    ))
-}
-
-/// `yarn install`. `build` is false when nothing will be built: then no install script needs to run.
-pub(super) async fn install(
-    shared: &Shared,
-    workspace: &Workspace,
-    prepared: &Prepared,
-    log: &Log,
-    build: bool,
-    seconds: &mut BTreeMap<String, f64>,
-) -> Result<InstallScripts> {
-    let mut args = vec!["install"];
-    match is_berry(workspace) {
-        true if build => args.push("--immutable"),
-        true => args.extend(["--immutable", "--mode=skip-build"]),
-        false => {
-            args.extend(["--frozen-lockfile", "--non-interactive"]);
-            if shared.options.offline {
-                args.push("--offline");
-            }
-            if !build || !shared.options.install_scripts {
-                args.push("--ignore-scripts");
-            }
-        }
-    }
-    let hint = "the workspace's `yarn.lock` must fit its `package.json` files after patches and overlays";
-    let network = !shared.options.offline;
-    let said = step(shared, workspace, prepared, log, ("yarn install", &args), network, hint, seconds).await?;
-    Ok(InstallScripts::of_yarn(&said))
-}
-
-/// `yarn tsc`: compiling needs no network, so it has none.
-pub(super) async fn types(
-    shared: &Shared,
-    workspace: &Workspace,
-    prepared: &Prepared,
-    log: &Log,
-    seconds: &mut BTreeMap<String, f64>,
-) -> Result<()> {
-    let hint = "mend the types with a patch or overlay";
-    step(shared, workspace, prepared, log, ("yarn tsc", &["tsc"]), false, hint, seconds).await.map(drop)
-}
-
-#[allow(clippy::too_many_arguments)]
-async fn step(
-    shared: &Shared,
-    workspace: &Workspace,
-    prepared: &Prepared,
-    log: &Log,
-    (what, args): (&str, &[&str]),
+/// A run of yarn in the workspace.
+struct YarnStep<'a> {
+    what: &'static str,
+    args: &'a [&'a str],
     network: bool,
-    hint: &str,
-    seconds: &mut BTreeMap<String, f64>,
-) -> Result<String> {
-    let _slot = shared.slots.acquire().await.map_err(|_| Error::Interrupted)?;
-    let step = shared.ui.step(&workspace.name, what);
-    let mut all = vec![prepared.programs.yarn.to_string_lossy().into_owned()];
-    all.extend(args.iter().map(|arg| (*arg).to_owned()));
-    let said = run(Run {
-        program: &prepared.programs.node,
-        args: &all,
-        cwd: &prepared.tree,
-        env: &prepared.env,
-        root: &prepared.root,
-        network,
-        log,
-        timeout: shared.options.timeout,
-        interrupt: &shared.interrupt,
-    })
-    .await
-    .map_err(|failure| {
-        let error = failure.into_error(&format!("`{what}` failed for workspace `{}`", workspace.name), log, hint);
-        let Error::Build { what, mut tail, hint } = error else { return error };
-        tail.extend(super::native_log::collect(&prepared.work.join("tmp"), log));
-        Error::Build { what, tail, hint }
-    })?;
-    seconds.insert(what.to_owned(), step.done("").as_secs_f64());
-    Ok(said)
+    hint: &'static str,
+}
+
+impl WorkspaceBuild<'_> {
+    /// Fills the build's own cache from the shared one: what the workspace's lockfile and the sealed closures name.
+    /// Returns what the lockfile names. Without a network, all of it must be there, as far as we can tell.
+    pub(super) fn fill_cache(&self, tree: &Path, packages: &PackageCache<'_>) -> Result<LockfilePackages> {
+        let started = Instant::now();
+        let (shared, name) = (self.shared, &self.workspace.name);
+        let lockfile = tree.join("yarn.lock");
+        let own = LockfilePackages::of(self.workspace, &fs::read(&lockfile).map_err(Error::io("read", &lockfile))?);
+        let mut all = own.clone();
+        for plugin in &self.workspace.plugin {
+            if let Some(closure) = self.sealed_packages(plugin)? {
+                all.extend(closure);
+            }
+        }
+        let copied = tokio::task::block_in_place(|| all.copy_in(packages))?;
+        self.timings.record_since("packages", started);
+        if !shared.options.offline {
+            for damage in &copied.damaged {
+                shared.ui.warn(format!("{name}: {damage} in the cache was damaged and is fetched again"));
+            }
+            return Ok(own);
+        }
+        let what = match (copied.damaged.as_slice(), copied.missing.as_slice()) {
+            ([], []) => return Ok(own),
+            ([], missing) => format!("packages of workspace `{name}` are not in the cache: {}", some(missing.iter())),
+            (damaged, _) => {
+                let damaged = some(damaged.iter());
+                format!("packages of workspace `{name}` in the cache were damaged and are removed: {damaged}")
+            }
+        };
+        Err(Error::network(
+            format!("{what}; `--offline` allows no network"),
+            format!("run `factory fetch {name}` with a network first"),
+        ))
+    }
+
+    /// The packages of a plugin's sealed closure; none before it is sealed.
+    fn sealed_packages(&self, plugin: &Plugin) -> Result<Option<LockfilePackages>> {
+        let bytes = sealed_closure(&self.shared.options.lock_dir, &self.workspace.name, plugin)?;
+        Ok(bytes.map(|bytes| LockfilePackages::of(self.workspace, &bytes)))
+    }
+
+    /// A backend's export asks the registry for its dependencies until they are sealed and in the cache. A frontend's
+    /// bundle is made of what is installed already.
+    pub(super) fn needs_network(&self, plugin: &Plugin, packages: &PackageCache<'_>) -> Result<bool> {
+        if !plugin.role.is_backend() {
+            return Ok(false);
+        }
+        match self.sealed_packages(plugin)? {
+            Some(LockfilePackages::Berry(closure)) => Ok(packages.missing(&closure)? > 0),
+            _ => Ok(true),
+        }
+    }
+
+    /// Whether a backend must be exported to get its dependencies into the cache.
+    pub(super) fn lacks_closures(&self, packages: &PackageCache<'_>) -> Result<bool> {
+        for plugin in &self.workspace.plugin {
+            if self.needs_network(plugin, packages)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Those of `listed` that have no checksum in their lockfile, after a check that they are what the lock has sealed.
+    pub(super) fn check_packages(
+        &self,
+        listed: &LockfilePackages,
+        sealed: &Unpinned,
+        packages: &PackageCache<'_>,
+    ) -> Result<Unpinned> {
+        let options = &self.shared.options;
+        let used = listed.unpinned(packages)?;
+        sealed.check_sealed(&used, &self.workspace.name, &options.lock_dir, options.must_be_sealed())?;
+        Ok(used)
+    }
+
+    /// `yarn install`. `exports` is false when nothing will be exported: then no install script needs to run.
+    pub(super) async fn install(&self, workdir: &Workdir, log: &Log, exports: bool) -> Result<InstallScripts> {
+        let options = &self.shared.options;
+        let mut args = vec!["install"];
+        match is_berry(self.workspace) {
+            true if exports => args.push("--immutable"),
+            true => args.extend(["--immutable", "--mode=skip-build"]),
+            false => {
+                args.extend(["--frozen-lockfile", "--non-interactive"]);
+                if options.offline {
+                    args.push("--offline");
+                }
+                if !exports || !options.install_scripts {
+                    args.push("--ignore-scripts");
+                }
+            }
+        }
+        let step = YarnStep {
+            what: "yarn install",
+            args: &args,
+            network: !options.offline,
+            hint: "the workspace's `yarn.lock` must fit its `package.json` files after patches and overlays",
+        };
+        self.yarn(step, workdir, log).await.map(|stdout| InstallScripts::of_yarn(&stdout))
+    }
+
+    /// `yarn tsc`: compiling needs no network, so it has none.
+    pub(super) async fn compile_types(&self, workdir: &Workdir, log: &Log) -> Result<()> {
+        let hint = "fix the types with a patch or overlay";
+        let step = YarnStep { what: "yarn tsc", args: &["tsc"], network: false, hint };
+        self.yarn(step, workdir, log).await.map(drop)
+    }
+
+    async fn yarn(&self, yarn: YarnStep<'_>, workdir: &Workdir, log: &Log) -> Result<String> {
+        let YarnStep { what, args, network, hint } = yarn;
+        let _slot = self.shared.slot().await?;
+        let step = self.step(what);
+        let mut all = vec![workdir.programs.yarn.to_string_lossy().into_owned()];
+        all.extend(args.iter().map(|arg| (*arg).to_owned()));
+        let stdout = run(Run {
+            program: &workdir.programs.node,
+            args: &all,
+            cwd: &workdir.tree,
+            env: &workdir.env,
+            root: &workdir.root,
+            network,
+            log,
+            timeout: self.shared.options.timeout,
+            interrupt: &self.shared.interrupt,
+        })
+        .await
+        .map_err(|failure| {
+            let what = format!("`{what}` failed for workspace `{}`", self.workspace.name);
+            let error = failure.into_error(&what, log, hint);
+            let Error::Build { what, mut tail, hint } = error else { return error };
+            tail.extend(native_log::collect(&workdir.folders.tmp, log));
+            Error::Build { what, tail, hint }
+        })?;
+        self.timings.record(what, step.done(""));
+        Ok(stdout)
+    }
 }

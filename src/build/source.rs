@@ -3,12 +3,13 @@
 use std::fs;
 use std::path::Path;
 
-use super::Shared;
 use super::checkout::{CheckedOut, checkout};
+use super::context::Shared;
 use crate::error::{Error, Place, Result};
 use crate::lock::text::FILE_NAME;
 use crate::lock::{Sha256, Workspace};
 use crate::store::git::SourceUrl;
+use crate::ui::some_names;
 
 /// Folders of a local tree that are not copied: what installs and builds made there is made again.
 const NOT_COPIED: [&str; 4] = [".git", "node_modules", "dist-dynamic", "dist-types"];
@@ -48,6 +49,23 @@ pub fn lay(shared: &Shared, workspace: &Workspace, to: &Path) -> Result<()> {
     check_yarn_lock(shared, workspace, commit, to)
 }
 
+/// Warns of what is changed in a local repository since the locked commit: a build does not see it.
+pub fn warn_of_uncommitted(shared: &Shared, workspace: &Workspace) {
+    let Some(commit) = &workspace.source.commit else { return };
+    let Ok(url) = SourceUrl::parse(&workspace.source.repo, &shared.options.config_dir.join(&workspace.dir)) else {
+        return;
+    };
+    if url.local_path().is_none() {
+        return;
+    }
+    let Ok(repository) = shared.store.repository(&url, shared.interrupt.flag()) else { return };
+    let changed = repository.uncommitted(commit, &workspace.source.path);
+    if !changed.is_empty() {
+        let names = some_names(changed.iter());
+        shared.ui.warn(format!("{}: uncommitted changes in `{url}` are not built: {names}", workspace.name));
+    }
+}
+
 /// Checks a commit out of the cache, where it is fetched to first when there is a network.
 fn lay_commit(shared: &Shared, url: &SourceUrl, commit: &str, to: &Path) -> Result<CheckedOut> {
     let options = &shared.options;
@@ -84,7 +102,7 @@ fn check_yarn_lock(shared: &Shared, workspace: &Workspace, commit: &str, source:
 }
 
 /// Leaves a copy of a workspace's patched source where the user asked for it; factory never reads it again.
-pub fn leave(shared: &Shared, workspace: &Workspace, source: &Path) -> Result<()> {
+pub fn leave_copy(shared: &Shared, workspace: &Workspace, source: &Path) -> Result<()> {
     let Some(to) = shared.options.source_copy.as_ref().filter(|_| !workspace.source.local) else { return Ok(()) };
     let to = if workspace.dir == "." { to.clone() } else { to.join(&workspace.name) };
     fs::create_dir_all(&to).map_err(Error::io("create", &to))?;

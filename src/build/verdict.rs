@@ -4,10 +4,9 @@ use std::fmt;
 use std::path::Path;
 
 use super::artefact::Artefact;
-use super::seal::{Difference, DifferenceClass, FileList};
-use super::{BuildOptions, seal};
+use super::context::BuildOptions;
+use super::file_list::{self, Difference, DifferenceClass, FileList};
 use crate::error::{Error, Place, Result};
-use crate::image::PackageFiles;
 use crate::lock::companions::CompanionPath;
 use crate::lock::text::FILE_NAME;
 use crate::lock::{Plugin, Sealed, Workspace};
@@ -88,7 +87,7 @@ pub fn compare(
     let (tgz, layer) = (sealed.tgz == made.sealed.tgz, sealed.layer == made.sealed.layer);
     let closure = sealed.closure == made.sealed.closure;
     // The seal is of our own gzip image; one that was asked for otherwise has other digests by design.
-    let other = options.buildah || options.compression != crate::image::Compression::Gzip;
+    let other = !options.makes_sealed_images();
     if tgz && (other || sealed.image == made.sealed.image) && closure {
         if !other && !layer {
             return Err(Error::Lock {
@@ -111,7 +110,7 @@ pub fn compare(
     if layer && closure {
         return Ok(if tgz { Verdict::Description } else { Verdict::Compression });
     }
-    let own = made.record.closure.as_deref().map(seal::embedded).unwrap_or_default();
+    let own = made.record.closure.as_deref().map(file_list::embedded).unwrap_or_default();
     Ok(list
         .map_or(Verdict::Unlisted, |text| Verdict::Differs(FileList::from_text(&text).difference(&made.files, &own))))
 }
@@ -129,14 +128,15 @@ fn broken_list(path: &Path, is_there: bool) -> Error {
     }
 }
 
-/// Holds what was made to what the lock has sealed.
+/// Fails when what was made is not what the lock has sealed.
 pub fn check_sealed(options: &BuildOptions, workspace: &Workspace, plugin: &Plugin, made: &Artefact) -> Result<()> {
     let Some(sealed) = &plugin.sealed else { return Ok(()) };
     let verdict = compare(options, workspace, plugin, sealed, made)?;
     if verdict == Verdict::Reproduced {
         return Ok(());
     }
-    let hint = hint(options, workspace, plugin, sealed, made, &verdict);
+    let closure = CompanionPath::closure(&workspace.name, &plugin.path).below(&options.lock_dir);
+    let hint = hint(&closure, sealed, made, &verdict);
     Err(Error::NotReproducible {
         what: format!(
             "plugin `{}` of workspace `{}` is not what the lock has sealed: {verdict}",
@@ -146,14 +146,8 @@ pub fn check_sealed(options: &BuildOptions, workspace: &Workspace, plugin: &Plug
     })
 }
 
-fn hint(
-    options: &BuildOptions,
-    workspace: &Workspace,
-    plugin: &Plugin,
-    sealed: &Sealed,
-    made: &Artefact,
-    verdict: &Verdict,
-) -> String {
+/// `closure` is the file in which the sealed closure is.
+fn hint(closure: &Path, sealed: &Sealed, made: &Artefact, verdict: &Verdict) -> String {
     let mut hint = match verdict {
         Verdict::Description => {
             return "image names, tags and annotations come from the lock, `--tag-prefix` and factory's version".into();
@@ -163,10 +157,11 @@ fn hint(
             "a package of the workspace that the plugin embeds builds otherwise each time: look there for times and paths"
                 .to_owned()
         }
-        Verdict::Differs(Difference { class: DifferenceClass::Dependency, .. }) if sealed.closure != made.sealed.closure => format!(
-            "compare the closure with `{}`",
-            CompanionPath::closure(&workspace.name, &plugin.path).below(&options.lock_dir).display()
-        ),
+        Verdict::Differs(Difference { class: DifferenceClass::Dependency, .. })
+            if sealed.closure != made.sealed.closure =>
+        {
+            format!("compare the closure with `{}`", closure.display())
+        }
         _ => format!("compare `{}` with the sealed archive ({})", made.output.tgz, sealed.tgz),
     };
     if sealed.root != made.sealed.root {
@@ -183,47 +178,4 @@ fn hint(
         );
     }
     hint
-}
-
-/// The first bundle that carries the time of its build: Backstage's bundler puts an object of `cliVersion`,
-/// `timestamp` (milliseconds) and others where code says `process.env.BUILD_INFO`.
-pub fn timed(entries: &PackageFiles) -> Result<Option<String>> {
-    for entry in entries.entries() {
-        let is_script = Path::new(&entry.path).extension().is_some_and(|e| e == "js");
-        if !is_script || entry.path.starts_with("node_modules/") {
-            continue;
-        }
-        if entries.read(&entry.path)?.is_some_and(|bytes| has_build_info(&bytes)) {
-            return Ok(Some(entry.path.clone()));
-        }
-    }
-    Ok(None)
-}
-
-fn has_build_info(script: &[u8]) -> bool {
-    let find =
-        |from: usize, what: &[u8]| script[from..].windows(what.len()).position(|w| w == what).map(|at| at + from);
-    let Some(start) = find(0, b"cliVersion") else { return false };
-    // Minifiers drop the quotes of keys.
-    find(start, b"timestamp").is_some_and(|at| {
-        let rest = &script[at + b"timestamp".len()..];
-        let digits =
-            rest.iter().skip_while(|b| matches!(b, b'"' | b'\'' | b':' | b' ')).take_while(|b| b.is_ascii_digit());
-        // Minifiers also write 1763000000000 as 1763e9.
-        digits.count() >= 3 && at - start < 400
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_bundle_with_the_time_of_its_build_is_known() {
-        let written = br#"const a={"cliVersion":"0.34.1","gitVersion":"unknown","packageVersion":"1.0.0","timestamp":1763000000123,"commit":"x"};"#;
-        assert!(has_build_info(written));
-        assert!(has_build_info(b"a={cliVersion:\"0.34.1\",gitVersion:\"u\",timestamp:1763e9}"));
-        assert!(!has_build_info(b"a={cliVersion:x};b.timestamp=Date.now()"));
-        assert!(!has_build_info(b"a={timestamp:1763000000123}"));
-    }
 }

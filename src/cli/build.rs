@@ -19,7 +19,6 @@ use crate::build::report::{self, Report};
 use crate::build::{self, BuildOptions, BuiltWorkspace, Shared, plugins_yaml};
 use crate::config::{Config, TagPrefix, WorkspaceConfig};
 use crate::error::{Error, Place, Result, exit_code};
-use crate::image::Compression;
 use crate::lock::companions::CompanionPath;
 use crate::lock::{Lock, SealedPackages, Sha256};
 use crate::npm::registry::NpmRegistry;
@@ -314,7 +313,7 @@ fn seal_lock(shared: &Shared, built: &[BuiltWorkspace], lock_file: &Path) -> Res
     for workspace in &mut lock.workspace {
         let Some(built) = built.iter().find(|built| built.name == workspace.name) else { continue };
         // A local tree is no pin, and buildah's digests are buildah's.
-        if workspace.source.local || shared.options.buildah || shared.options.compression != Compression::Gzip {
+        if workspace.source.local || !shared.options.makes_sealed_images() {
             continue;
         }
         for (plugin, result) in workspace.plugin.iter_mut().zip(&built.plugins) {

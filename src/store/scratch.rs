@@ -110,8 +110,9 @@ pub(super) fn sweep(tmp: &Path) {
     }
 }
 
-/// `remove_dir_all` that also gets rid of folders without write permission, which builds and Go modules leave.
-pub(super) fn remove_tree(dir: &Path) -> std::io::Result<()> {
+/// Removes a folder and all in it, if it is there; also folders without write permission, which builds and Go modules
+/// leave.
+pub fn remove_tree(dir: &Path) -> std::io::Result<()> {
     match fs::remove_dir_all(dir) {
         Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
             make_writable(dir);

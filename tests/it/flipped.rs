@@ -11,8 +11,8 @@ use std::sync::atomic::AtomicBool;
 use factory::Error;
 use factory::build::artefact::{Artefact, PackageRecord};
 use factory::build::checkout::checkout;
+use factory::build::file_list::FileList;
 use factory::build::report::Output;
-use factory::build::seal::FileList;
 use factory::build::{BuildOptions, verdict};
 use factory::image::{Compression, PackageFiles};
 use factory::lock::companions::CompanionPath;
@@ -444,7 +444,7 @@ fn made(dir: &Path) -> Artefact {
         timed: None,
         config: None,
     };
-    Artefact { output, image, config: None, sealed, record, files, kept: false }
+    Artefact { output, image, config: None, sealed, record, files, reused: false }
 }
 
 fn options(dir: &Path) -> BuildOptions {

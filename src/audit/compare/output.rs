@@ -4,7 +4,7 @@ use super::super::change::{ChangeKind, FirstDifference, InputClass, Mark, Output
 use super::super::moves::PluginIndex;
 use super::super::release::Release;
 use super::comparison::Comparison;
-use crate::build::seal::{self, FileList};
+use crate::build::file_list::{self, FileList};
 use crate::error::Result;
 use crate::lock::companions::CompanionPath;
 use crate::lock::{self, Lock, Sealed, Sha256, Tool, Tools, inputs};
@@ -64,7 +64,7 @@ impl Comparison<'_> {
         };
         let (Some(before), Some(now)) = (read(self.old, old)?, read(self.new, new)?) else { return Ok(None) };
         let closure = self.new.companions.read(&CompanionPath::closure(&new.workspace.name, &new.plugin.path))?;
-        let own = closure.map(|bytes| seal::embedded(&String::from_utf8_lossy(&bytes))).unwrap_or_default();
+        let own = closure.map(|bytes| file_list::embedded(&String::from_utf8_lossy(&bytes))).unwrap_or_default();
         let difference = before.difference(&now, &own);
         Ok(Some(FirstDifference {
             file: difference.file.clone(),

@@ -88,8 +88,12 @@ fn files(folder: &Path) -> Result<Vec<(String, std::path::PathBuf)>> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::AtomicBool;
+
     use super::*;
     use crate::store::Store;
+
+    static GO: AtomicBool = AtomicBool::new(false);
 
     #[test]
     fn tarballs_come_and_go_by_the_locks_integrity_only() {
@@ -103,7 +107,7 @@ mod tests {
         assert_eq!(wanted.len(), 1);
 
         let own = dir.path().join("a");
-        let packages = PackageCache::new(&store, &own, "https://a").unwrap();
+        let packages = PackageCache::new(&store, &own, "https://a", &GO).unwrap();
         assert!(packages.copy_in_classic(&wanted).unwrap().is_empty());
         fs::write(own.join("mirror/a-1.0.0.tgz"), "poison").unwrap();
         assert_eq!(packages.take_back_classic(&wanted).unwrap(), 0);
@@ -111,7 +115,7 @@ mod tests {
         assert_eq!(packages.take_back_classic(&wanted).unwrap(), 1);
 
         let own = dir.path().join("b");
-        let packages = PackageCache::new(&store, &own, "https://a").unwrap();
+        let packages = PackageCache::new(&store, &own, "https://a", &GO).unwrap();
         assert!(packages.copy_in_classic(&wanted).unwrap().is_empty());
         assert_eq!(fs::read(own.join("mirror/a-1.0.0.tgz")).unwrap(), b"good");
 
@@ -119,7 +123,7 @@ mod tests {
             fs::read_dir(store.kind_dir(CacheKind::Yarn).join(MIRROR)).unwrap().next().unwrap().unwrap().path();
         fs::write(&shared, "gooe").unwrap();
         let own = dir.path().join("c");
-        let packages = PackageCache::new(&store, &own, "https://a").unwrap();
+        let packages = PackageCache::new(&store, &own, "https://a", &GO).unwrap();
         assert_eq!(packages.copy_in_classic(&wanted).unwrap(), [format!("`{}`", shared.display())]);
         assert!(!own.join("mirror/a-1.0.0.tgz").exists() && !shared.exists());
     }

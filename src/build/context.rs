@@ -1,0 +1,178 @@
+//! What the steps of a build share: the options of the run ([`BuildOptions`], [`Shared`]), and of one workspace
+//! ([`WorkspaceBuild`]).
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+use super::packages::PackageCache;
+use crate::error::{Error, Result};
+use crate::image::Compression;
+use crate::interrupt::Interrupt;
+use crate::lock::{Lock, Plugin, Workspace};
+use crate::npm::registry::NpmRegistry;
+use crate::sandbox::root::Isolation;
+use crate::store::Store;
+use crate::store::git::Network;
+use crate::ui::{Step, Ui};
+
+/// How a build is done; nothing here changes what comes out.
+#[derive(Clone, Debug)]
+#[allow(missing_docs, clippy::struct_excessive_bools)] // each is a flag of the command line
+pub struct BuildOptions {
+    /// The configuration directory: patches and overlays lie in it.
+    pub config_dir: PathBuf,
+    /// The folder of the lock: its companion folder lies in it.
+    pub lock_dir: PathBuf,
+    pub output_dir: PathBuf,
+    /// Steps of third-party code at once.
+    pub jobs: usize,
+    pub isolation: Isolation,
+    pub offline: bool,
+    /// Only fill the cache with what a build without network needs.
+    pub fetch_only: bool,
+    /// Take what is sealed from the finished builds in the cache, instead of building it again.
+    pub reuse_cache: bool,
+    /// Fail where the lock is not sealed, and read every byte of what is in the cache.
+    pub frozen: bool,
+    /// `factory verify`: the caller compares what was built; a difference from the seal is not an error here.
+    pub verify_mode: bool,
+    pub network: Network,
+    /// The local tree of workspaces that are not pinned.
+    pub local: Option<PathBuf>,
+    /// Where a copy of each workspace's patched source is left for people to look at.
+    pub source_copy: Option<PathBuf>,
+    /// How long one step may take.
+    pub timeout: Duration,
+    /// Run the install scripts of packages.
+    pub install_scripts: bool,
+    /// Prefixes of image tags, by workspace; none where there is no entry.
+    pub tag_prefixes: BTreeMap<String, String>,
+    /// Let buildah make the images.
+    pub buildah: bool,
+    /// The compression of image layers.
+    pub compression: Compression,
+}
+
+impl BuildOptions {
+    /// Whether all that is built must be sealed. `fetch` and `verify` go on with less: the one builds nothing, the other
+    /// reports what it cannot compare.
+    pub fn must_be_sealed(&self) -> bool {
+        self.frozen && !self.fetch_only && !self.verify_mode
+    }
+
+    /// Whether seals are about the images of this build: they are about factory's own gzip images.
+    pub fn makes_sealed_images(&self) -> bool {
+        !self.buildah && self.compression == Compression::Gzip
+    }
+
+    /// Where the outputs of a workspace go: the output directory, or its sub-folder when there are several workspaces.
+    pub fn output_folder(&self, workspace: &Workspace) -> PathBuf {
+        if workspace.dir == "." { self.output_dir.clone() } else { self.output_dir.join(&workspace.name) }
+    }
+
+    /// `path` from the output directory, with `/`.
+    pub(super) fn relative(&self, path: &Path) -> String {
+        path.strip_prefix(&self.output_dir).unwrap_or(path).to_string_lossy().into_owned()
+    }
+}
+
+/// What all workspaces of a build share.
+#[allow(missing_docs)]
+pub struct Shared {
+    pub options: BuildOptions,
+    pub lock: Lock,
+    pub store: Store,
+    /// Where packages come from; none when offline.
+    pub registry: Option<NpmRegistry>,
+    /// The registry's address as npm and yarn are told it, offline too: build scripts see it. Empty when none is known.
+    pub registry_address: String,
+    pub ui: Arc<Ui>,
+    pub interrupt: Interrupt,
+    /// Bounds the steps that run at once.
+    pub slots: Semaphore,
+}
+
+impl Shared {
+    /// Waits until another step of third-party code may run.
+    pub(super) async fn slot(&self) -> Result<SemaphorePermit<'_>> {
+        self.slots.acquire().await.map_err(|_| Error::Interrupted)
+    }
+}
+
+/// Seconds per phase, as the report has them; phases may end in any order.
+#[derive(Debug, Default)]
+pub(super) struct Timings(Mutex<BTreeMap<String, f64>>);
+
+impl Timings {
+    pub(super) fn record(&self, phase: &str, elapsed: Duration) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(phase.to_owned(), elapsed.as_secs_f64());
+    }
+
+    /// The time since `started`.
+    pub(super) fn record_since(&self, phase: &str, started: Instant) {
+        self.record(phase, started.elapsed());
+    }
+
+    pub(super) fn to_report(&self) -> BTreeMap<String, f64> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// The build of one workspace. Its steps are methods, in the files in which the steps are.
+pub(super) struct WorkspaceBuild<'a> {
+    pub(super) shared: &'a Shared,
+    pub(super) workspace: &'a Workspace,
+    /// Of the steps before the plugins.
+    pub(super) timings: Timings,
+    logs: PathBuf,
+}
+
+impl<'a> WorkspaceBuild<'a> {
+    pub(super) fn new(shared: &'a Shared, workspace: &'a Workspace) -> Self {
+        let logs = shared.options.output_folder(workspace).join("logs");
+        Self { shared, workspace, timings: Timings::default(), logs }
+    }
+
+    /// The plugin of this workspace, with what its files are made for.
+    pub(super) fn target(&self, plugin: &'a Plugin) -> PluginTarget<'a> {
+        PluginTarget { shared: self.shared, workspace: self.workspace, plugin }
+    }
+
+    /// The log of the steps before the plugins.
+    pub(super) fn log_path(&self) -> PathBuf {
+        self.logs.join("workspace.log")
+    }
+
+    pub(super) fn plugin_log_path(&self, plugin: &Plugin) -> PathBuf {
+        let name = if plugin.path == "." { "root".to_owned() } else { plugin.path.replace('/', "-") };
+        self.logs.join(format!("{name}.log"))
+    }
+
+    pub(super) fn step(&self, what: &str) -> Step<'_> {
+        self.shared.ui.step(&self.workspace.name, what)
+    }
+
+    /// The packages of this workspace, in the yarn cache of its own.
+    pub(super) fn packages(&self, own: &Path) -> Result<PackageCache<'a>> {
+        PackageCache::new(&self.shared.store, own, &self.workspace.source.repo, self.shared.interrupt.flag())
+    }
+}
+
+/// A plugin, and for which build its files are made.
+#[derive(Clone, Copy)]
+pub(super) struct PluginTarget<'a> {
+    pub(super) shared: &'a Shared,
+    pub(super) workspace: &'a Workspace,
+    pub(super) plugin: &'a Plugin,
+}
+
+impl fmt::Display for PluginTarget<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "plugin `{}` of workspace `{}`", self.plugin.path, self.workspace.name)
+    }
+}

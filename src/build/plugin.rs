@@ -1,0 +1,108 @@
+//! One plugin: its export, the selection of its files, its archive and image, and the check against its seal.
+
+use std::fs;
+use std::time::Instant;
+
+use super::artefact::{self, Artefact};
+use super::context::{PluginTarget, Timings, WorkspaceBuild};
+use super::export::{Export, Exported};
+use super::packages::lockfile::LockfilePackages;
+use super::prepare::Prepared;
+use super::{finished, verdict};
+use crate::error::{Error, Result};
+use crate::image::PackageFiles;
+use crate::lock::Plugin;
+use crate::sandbox::child::Log;
+use crate::ui::{Step, count};
+
+/// The build of one plugin.
+pub(super) struct PluginBuild<'a> {
+    build: &'a WorkspaceBuild<'a>,
+    prepared: &'a Prepared,
+    target: PluginTarget<'a>,
+    /// Its place in the lock, by which its temporary folder is named.
+    index: usize,
+    pub(super) timings: Timings,
+}
+
+impl<'a> PluginBuild<'a> {
+    pub(super) fn new(build: &'a WorkspaceBuild<'a>, prepared: &'a Prepared, index: usize, plugin: &'a Plugin) -> Self {
+        Self { build, prepared, target: build.target(plugin), index, timings: Timings::default() }
+    }
+
+    pub(super) async fn run(&self) -> Result<Artefact> {
+        let _slot = self.build.shared.slot().await?;
+        let (exported, entries) = self.export_and_select().await?;
+        // A step that examines or changes the files of the package belongs here.
+        let artefact = self.pack(&exported, &entries)?;
+        if !self.build.shared.options.verify_mode {
+            verdict::check_sealed(&self.build.shared.options, self.target.workspace, self.target.plugin, &artefact)?;
+            tokio::task::block_in_place(|| finished::keep(self.target, &artefact));
+        }
+        Ok(artefact)
+    }
+
+    /// Exports the plugin for the dependencies alone that its closure names: they are in the cache then.
+    pub(super) async fn fetch(&self) -> Result<()> {
+        let _slot = self.build.shared.slot().await?;
+        let export = self.export()?;
+        let step = self.step("export");
+        let exported = export.run().await?;
+        step.done("");
+        self.share_closure(&exported)
+    }
+
+    async fn export_and_select(&self) -> Result<(Exported, PackageFiles)> {
+        let export = self.export()?;
+        let (started, step) = (Instant::now(), self.step("export"));
+        let exported = export.run().await?;
+        let entries = export.select(&exported).await?;
+        step.done(count(entries.entries().len(), "file"));
+        self.timings.record_since("export", started);
+        self.share_closure(&exported)?;
+        Ok((exported, entries))
+    }
+
+    /// The export, in folders of its own.
+    fn export(&self) -> Result<Export<'a>> {
+        let shared = self.build.shared;
+        shared.interrupt.check()?;
+        let workdir = &self.prepared.workdir;
+        let log = Log::create(self.build.plugin_log_path(self.target.plugin))?;
+        let work = &workdir.folders.work;
+        let (tmp, mount) = (work.join(format!("tmp-{}", self.index)), work.join(format!("root-{}", self.index)));
+        for folder in [&tmp, &mount] {
+            fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
+        }
+        let root = workdir.root.with_tmp(&workdir.folders.tmp, &tmp, mount);
+        let env = workdir.env.clone().with("TMPDIR", root.inside(&tmp));
+        let packages = self.build.packages(&workdir.folders.yarn)?;
+        let network = !shared.options.offline && self.build.needs_network(self.target.plugin, &packages)?;
+        Ok(Export { target: self.target, workdir, root, env, network, log })
+    }
+
+    /// Checks the dependencies that the closure names, and shares those that yarn fetched with other builds.
+    fn share_closure(&self, exported: &Exported) -> Result<()> {
+        let Some(closure) = &exported.closure else { return Ok(()) };
+        let sealed = &self.prepared.sealed;
+        let packages = self.build.packages(&self.prepared.workdir.folders.yarn)?.with_sealed(sealed.clone());
+        let listed = LockfilePackages::of(self.target.workspace, closure);
+        tokio::task::block_in_place(|| {
+            listed.take_back(&packages)?;
+            self.build.check_packages(&listed, sealed, &packages).map(drop)
+        })
+    }
+
+    fn pack(&self, exported: &Exported, entries: &PackageFiles) -> Result<Artefact> {
+        let (started, step) = (Instant::now(), self.step("pack"));
+        let tree = &self.prepared.workdir.tree;
+        let artefact = tokio::task::block_in_place(|| artefact::pack(self.target, tree, exported, entries))?;
+        step.done(artefact.label());
+        self.timings.record_since("pack", started);
+        Ok(artefact)
+    }
+
+    fn step(&self, what: &str) -> Step<'_> {
+        self.build.shared.ui.step(format!("{} {}", self.target.workspace.name, self.target.plugin.path), what)
+    }
+}

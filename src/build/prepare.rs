@@ -1,0 +1,94 @@
+//! A workspace made ready for its exports: tools, sources, packages, install, type declarations.
+
+use std::time::Instant;
+
+use super::context::WorkspaceBuild;
+use super::packages::unpinned::Unpinned;
+use super::report::InstallScripts;
+use super::source;
+use super::tree::Overlays;
+use super::workdir::{Folders, Toolset, Workdir};
+use crate::error::Result;
+use crate::sandbox::child::Log;
+use crate::store::Reading;
+use crate::tools::provide::Provider;
+use crate::ui::count;
+
+/// A workspace that is ready for its exports.
+pub(super) struct Prepared {
+    pub(super) workdir: Workdir,
+    pub(super) install_scripts: InstallScripts,
+    /// What the lock has sealed of packages without a checksum.
+    pub(super) sealed: Unpinned,
+    /// Those that the workspace itself uses.
+    pub(super) used: Unpinned,
+}
+
+impl WorkspaceBuild<'_> {
+    pub(super) async fn prepare(&self) -> Result<Prepared> {
+        let log = Log::create(self.log_path())?;
+        let tools = self.provide_tools().await?;
+        let folders = self.clear_folders().await?;
+        self.lay_sources(&folders, &log).await?;
+        let sealed = Unpinned::sealed(&self.shared.options.lock_dir, self.workspace)?;
+        let packages = self.packages(&folders.yarn)?.with_sealed(sealed.clone());
+        let listed = self.fill_cache(&folders.tree(self.workspace), &packages)?;
+        let workdir = Workdir::new(self, folders, tools)?;
+        // Nothing is exported when only the cache is to be filled and it has all that the sealed closures name.
+        let exports = !self.shared.options.fetch_only || self.lacks_closures(&packages)?;
+        let install_scripts = self.install(&workdir, &log, exports).await?;
+        tokio::task::block_in_place(|| listed.take_back(&packages))?;
+        let used = tokio::task::block_in_place(|| self.check_packages(&listed, &sealed, &packages))?;
+        if exports {
+            self.compile_types(&workdir, &log).await?;
+        }
+        Ok(Prepared { workdir, install_scripts, sealed, used })
+    }
+
+    async fn provide_tools(&self) -> Result<Toolset> {
+        let started = Instant::now();
+        let (shared, source) = (self.shared, &self.workspace.source);
+        let options = &shared.options;
+        let provider = Provider {
+            store: &shared.store,
+            registry: shared.registry.as_ref(),
+            // Times do not tell of a bit that the disk lost: where every byte counts, every byte is read.
+            reading: if options.frozen { Reading::All } else { Reading::Changed },
+            isolation: options.isolation,
+            ui: &shared.ui,
+            interrupt: &shared.interrupt,
+        };
+        let tools = shared.lock.tools_of(self.workspace);
+        let tools = Toolset {
+            node: provider.node(tools).await?,
+            npm: provider.npm(tools).await?,
+            yarn: provider.yarn(&source.yarn).await?,
+            cli: provider.cli(tools, &options.lock_dir).await?,
+        };
+        self.timings.record_since("tools", started);
+        Ok(tools)
+    }
+
+    /// The pinned sources, patched, with the overlays.
+    async fn lay_sources(&self, folders: &Folders, log: &Log) -> Result<()> {
+        let started = Instant::now();
+        let (shared, workspace) = (self.shared, self.workspace);
+        let step = self.step("check out");
+        tokio::task::block_in_place(|| source::lay(shared, workspace, &folders.source))?;
+        let overlays = Overlays {
+            workspace,
+            config: &shared.options.config_dir.join(&workspace.dir),
+            tree: &folders.tree(workspace),
+            log,
+            interrupt: &shared.interrupt,
+        };
+        let applied = overlays.apply().await;
+        // Also after a patch that failed: that is when people want to look at it.
+        tokio::task::block_in_place(|| source::leave_copy(shared, workspace, &folders.source))?;
+        let (patches, overlays) = applied?;
+        let commit = workspace.source.commit.as_deref().map_or("local tree", |commit| &commit[..commit.len().min(12)]);
+        step.done(format!("{commit}, {}, {}", count(patches, "patch"), count(overlays, "overlay file")));
+        self.timings.record_since("checkout", started);
+        Ok(())
+    }
+}

@@ -1,0 +1,216 @@
+//! The folders of a workspace's build below the cache's `work/`, and what the children of the build see of them: the
+//! same paths, programs and environment on every machine.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::{Path, PathBuf};
+
+use super::context::{Shared, WorkspaceBuild};
+use super::packages::classic::MIRROR;
+use super::packages::is_berry;
+use crate::error::{Error, Result};
+use crate::lock::Workspace;
+use crate::sandbox::env::ChildEnv;
+use crate::sandbox::root::Root;
+use crate::store::{CacheEntry, CacheKind, LockGuard, entry_lock_name, remove_tree};
+use crate::tools::provide::{CLI_PACKAGE, npm_settings};
+
+/// Yarn's settings in every folder from the workspace up (yarn's "Configuration").
+const YARNRC: &str = ".yarnrc.yml";
+
+/// The pinned programs in the cache, kept from being pruned.
+pub(super) struct Toolset {
+    pub(super) node: CacheEntry,
+    pub(super) npm: CacheEntry,
+    /// None where the workspace has committed its yarn.
+    pub(super) yarn: Option<CacheEntry>,
+    pub(super) cli: CacheEntry,
+}
+
+/// The pinned programs as the build's children see them; each but node itself is run with node.
+#[derive(Clone, Debug)]
+pub(super) struct Programs {
+    pub(super) node: PathBuf,
+    pub(super) npm: PathBuf,
+    pub(super) yarn: PathBuf,
+    pub(super) cli: PathBuf,
+}
+
+/// The folders of one build, empty at first.
+pub(super) struct Folders {
+    /// The folder of all of them; other processes wait for it.
+    pub(super) work: PathBuf,
+    pub(super) source: PathBuf,
+    home: PathBuf,
+    bin: PathBuf,
+    pub(super) tmp: PathBuf,
+    /// The mount point of the build root.
+    root: PathBuf,
+    /// yarn's and npm's caches of this build alone: what third-party code writes there, nobody else reads.
+    pub(super) yarn: PathBuf,
+    npm: PathBuf,
+    _lock: LockGuard,
+}
+
+/// A checked-out workspace with all that its children need.
+pub(super) struct Workdir {
+    pub(super) folders: Folders,
+    /// The workspace's folder in the checkout.
+    pub(super) tree: PathBuf,
+    pub(super) root: Root,
+    pub(super) env: ChildEnv,
+    pub(super) programs: Programs,
+    _tools: Toolset,
+}
+
+impl WorkspaceBuild<'_> {
+    /// Waits for other processes that build this workspace, and makes its folders anew.
+    pub(super) async fn clear_folders(&self) -> Result<Folders> {
+        let lock = self.wait_for_folders().await?;
+        let work = self.shared.store.kind_dir(CacheKind::Work).join(&self.workspace.name);
+        if work.exists() {
+            // Hundreds of thousands of files: on a slow disk this takes minutes.
+            let step = self.step("remove the last build's tree");
+            tokio::task::block_in_place(|| remove_tree(&work)).map_err(Error::io("remove", &work))?;
+            step.done("");
+        }
+        let folder = |name: &str| -> Result<PathBuf> {
+            let folder = work.join(name);
+            fs::create_dir_all(&folder).map_err(Error::io("create", &folder))?;
+            Ok(folder)
+        };
+        Ok(Folders {
+            source: folder("source")?,
+            home: folder("home")?,
+            bin: folder("bin")?,
+            tmp: folder("tmp")?,
+            root: folder("root")?,
+            yarn: folder("yarn")?,
+            npm: folder("npm")?,
+            work,
+            _lock: lock,
+        })
+    }
+
+    async fn wait_for_folders(&self) -> Result<LockGuard> {
+        // `factory cache prune` leaves alone what is locked so.
+        let lock = entry_lock_name(CacheKind::Work, &self.workspace.name);
+        let (store, interrupt) = (self.shared.store.clone(), self.shared.interrupt.clone());
+        if let Some(free) = store.try_lock(&lock)? {
+            return Ok(free);
+        }
+        let step = self.step("wait for another factory that builds it");
+        let taken = tokio::task::spawn_blocking(move || store.lock(&lock, interrupt.flag()));
+        let guard = taken.await.map_err(|_| Error::Interrupted)??;
+        step.done("");
+        Ok(guard)
+    }
+}
+
+impl Folders {
+    /// The workspace's folder in the checkout.
+    pub(super) fn tree(&self, workspace: &Workspace) -> PathBuf {
+        let path = &workspace.source.path;
+        if path == "." { self.source.clone() } else { self.source.join(path) }
+    }
+
+    /// What children see, outer folders first.
+    fn root(&self, shared: &Shared, tools: &Toolset) -> Result<Root> {
+        let mut root = Root::new(shared.options.isolation, self.root.clone());
+        root.show(&self.source, "source", true)
+            .show(&self.home, "home", true)
+            .show(&self.tmp, "tmp", true)
+            .show(&self.yarn, "yarn", true)
+            .show(&self.npm, "npm", true)
+            .show(&self.write_yarnrc(shared.options.offline)?, YARNRC, false)
+            .show(&self.bin, "tools/bin", false)
+            .show(tools.node.path(), "tools/node", false)
+            .show(tools.npm.path(), "tools/npm", false)
+            .show(tools.cli.path(), "tools/rhdh-cli", false);
+        if let Some(yarn) = &tools.yarn {
+            root.show(yarn.path(), "tools/yarn", false);
+        }
+        Ok(root)
+    }
+
+    /// Writes yarn's settings that depend on how factory was called, above the sources, where yarn looks for them after
+    /// the workspace's own. Not in a variable: a script that writes down its environment would make something else
+    /// offline.
+    fn write_yarnrc(&self, offline: bool) -> Result<PathBuf> {
+        let path = self.work.join(YARNRC);
+        fs::write(&path, format!("enableNetwork: {}\n", !offline)).map_err(Error::io("write", &path))?;
+        Ok(path)
+    }
+
+    /// yarn as children see it: the registry's, or a copy of the one that the workspace has committed.
+    fn yarn_program(&self, workspace: &Workspace, root: &Root, tools: &Toolset) -> Result<PathBuf> {
+        match (&tools.yarn, &workspace.source.yarn.path) {
+            (Some(folder), _) => Ok(root.inside(&folder.path().join("bin/yarn.js"))),
+            (None, Some(path)) => {
+                let (from, to) = (self.source.join(path), self.bin.join("yarn.cjs"));
+                fs::copy(&from, &to).map_err(Error::io("copy", &from))?;
+                fs::set_permissions(&to, fs::Permissions::from_mode(0o755)).map_err(Error::io("write", &to))?;
+                Ok(root.inside(&to))
+            }
+            (None, None) => Err(Error::usage("the lock names no yarn", "run `factory resolve`")),
+        }
+    }
+
+    /// Finds the programs, and links those that scripts call by name into the folder that `PATH` begins with.
+    fn programs(&self, workspace: &Workspace, root: &Root, tools: &Toolset) -> Result<Programs> {
+        let cli = tools.cli.path().join("node_modules").join(CLI_PACKAGE).join("bin/rhdh-cli");
+        let programs = Programs {
+            node: root.inside(&tools.node.path().join("bin/node")),
+            npm: root.inside(&tools.npm.path().join("bin/npm-cli.js")),
+            yarn: self.yarn_program(workspace, root, tools)?,
+            cli: root.inside(&cli),
+        };
+        // A frontend's types come from `npx tsc`: without npx the CLI leaves them out and says nothing.
+        let npx = root.inside(&tools.npm.path().join("bin/npx-cli.js"));
+        let by_name = [("node", &programs.node), ("npm", &programs.npm), ("npx", &npx), ("yarn", &programs.yarn)];
+        for (name, target) in by_name {
+            let link = self.bin.join(name);
+            symlink(target, &link).map_err(Error::io("create", &link))?;
+        }
+        Ok(programs)
+    }
+
+    fn env(&self, shared: &Shared, workspace: &Workspace, root: &Root, node: &Path) -> ChildEnv {
+        let mut env = ChildEnv::base(workspace.source.epoch);
+        let yarn = root.inside(&self.yarn);
+        env.set("PATH", format!("{}:/usr/bin:/bin", root.inside(&self.bin).display()))
+            .set("HOME", root.inside(&self.home))
+            .set("TMPDIR", root.inside(&self.tmp))
+            .set("YARN_GLOBAL_FOLDER", &yarn)
+            .set("YARN_ENABLE_TELEMETRY", "0")
+            .set("YARN_ENABLE_PROGRESS_BARS", "0")
+            .set("YARN_ENABLE_GLOBAL_CACHE", "1");
+        if !is_berry(workspace) {
+            env.set("YARN_CACHE_FOLDER", yarn.join("classic")).set("YARN_YARN_OFFLINE_MIRROR", yarn.join(MIRROR));
+        }
+        if node.join("include/node").is_dir() {
+            // Else node-gyp downloads the headers from a place that nothing pins.
+            env.set("npm_config_nodedir", root.inside(node));
+        }
+        let registry = &shared.registry_address;
+        npm_settings(&mut env, &root.inside(&self.npm), registry);
+        if !registry.is_empty() {
+            env.set("YARN_NPM_REGISTRY_SERVER", registry).set("YARN_REGISTRY", registry);
+        }
+        if !shared.options.install_scripts {
+            env.set("YARN_ENABLE_SCRIPTS", "0").set("npm_config_ignore_scripts", "true");
+        }
+        env
+    }
+}
+
+impl Workdir {
+    /// Completes the folders of a build, whose sources are in place, with what children need.
+    pub(super) fn new(build: &WorkspaceBuild<'_>, folders: Folders, tools: Toolset) -> Result<Self> {
+        let WorkspaceBuild { shared, workspace, .. } = build;
+        let root = folders.root(shared, &tools)?;
+        let programs = folders.programs(workspace, &root, &tools)?;
+        let env = folders.env(shared, workspace, &root, tools.node.path());
+        Ok(Self { tree: folders.tree(workspace), folders, root, env, programs, _tools: tools })
+    }
+}
