@@ -1,10 +1,12 @@
 //! What the user wrote, read and validated. Nothing is changed here, and nobody is asked over the network.
 //!
-//! [`Config::read`] is the entry: [`workspaces`] finds the workspaces of a configuration directory and puts together,
-//! for each, [`source_json`] (where its code comes from), [`plugins_list`] (what is built of it), [`inputs`] (the files
-//! that change it) and [`env`](mod@env) (its variables). [`versions`] is what RHDH's export repository pins for a release.
+//! [`Config::read`] is the entry. In the order of the data: [`options`] and [`env`](mod@env) (checked against
+//! [`variables`]) say where to look; [`workspaces`] finds the workspaces of a configuration directory and puts together,
+//! for each, [`source_json`] (where its code comes from), [`plugins_list`] (what is built of it) and [`inputs`] (the
+//! files that change it). [`versions`] is what RHDH's export repository pins for a release, [`tag_prefix`] the rule for
+//! its image tags. All files are read through [`text`], all paths through [`path`](mod@path); what is suspicious and no
+//! error is a [`warning`].
 
-use std::fmt;
 use std::path::{Path, PathBuf};
 
 use crate::error::Place;
@@ -14,6 +16,7 @@ use crate::{Error, Result};
 
 pub mod env;
 pub mod inputs;
+pub mod options;
 pub mod path;
 pub mod plugins_list;
 pub mod source_json;
@@ -21,33 +24,17 @@ pub mod tag_prefix;
 pub mod text;
 pub mod variables;
 pub mod versions;
+pub mod warning;
 pub mod workspaces;
 
 pub use env::Env;
+pub use options::ConfigOptions;
 pub use plugins_list::PluginsList;
 pub use source_json::Repo;
 pub use tag_prefix::TagPrefix;
 pub use versions::Versions;
+pub use warning::Warning;
 pub use workspaces::{Broken, SourceConfig, WorkspaceConfig};
-
-/// What the command line says about the configuration.
-#[derive(Clone, Debug)]
-pub struct ConfigOptions {
-    /// `--config-dir`.
-    pub config_dir: PathBuf,
-    /// `--repo-path`: where local code lies.
-    pub repo_path: Option<PathBuf>,
-    /// `--workspace-path`.
-    pub workspace_path: Option<String>,
-    /// `--source-repo`.
-    pub source_repo: Option<Repo>,
-    /// `--source-ref`.
-    pub source_ref: Option<String>,
-    /// `--use-local`.
-    pub use_local: bool,
-    /// The environment below the `.env` files: [`Env::of_process`].
-    pub env: Env,
-}
 
 /// A configuration directory, read.
 #[derive(Debug)]
@@ -77,44 +64,8 @@ pub enum Mode {
     Multi,
 }
 
-/// Something that is no error, at a place.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Warning {
-    /// Where.
-    pub place: Place,
-    /// What.
-    pub what: String,
-}
-
-impl Warning {
-    fn new(place: Place, what: impl Into<String>) -> Self {
-        Self { place, what: what.into() }
-    }
-}
-
-impl fmt::Display for Warning {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.place, self.what)
-    }
-}
-
-/// Entries of a multi-workspace root that are no workspaces and still at home there.
-const AT_HOME: &[&str] = &[FILE_NAME, FOLDER_NAME, versions::FILE_NAME, "README.md", "LICENSE"];
-
-impl ConfigOptions {
-    /// The options of a configuration directory when nothing else is said.
-    pub fn new(config_dir: impl Into<PathBuf>) -> Self {
-        Self {
-            config_dir: config_dir.into(),
-            repo_path: None,
-            workspace_path: None,
-            source_repo: None,
-            source_ref: None,
-            use_local: false,
-            env: Env::of_process(),
-        }
-    }
-}
+/// Entries of a multi-workspace directory that are not workspaces and belong there.
+const KNOWN_AT_ROOT: &[&str] = &[FILE_NAME, FOLDER_NAME, versions::FILE_NAME, "README.md", "LICENSE"];
 
 impl Config {
     /// Reads a configuration directory.
@@ -214,7 +165,7 @@ fn strays(dir: &Path, names: &[String]) -> Result<Option<Warning>> {
     for entry in std::fs::read_dir(dir).map_err(Error::io("read", dir))? {
         let entry = entry.map_err(Error::io("read", dir))?;
         let name = entry.file_name().to_string_lossy().escape_debug().to_string();
-        if name.starts_with('.') || AT_HOME.contains(&name.as_str()) || names.contains(&name) {
+        if name.starts_with('.') || KNOWN_AT_ROOT.contains(&name.as_str()) || names.contains(&name) {
             continue;
         }
         strays.push(if entry.path().is_dir() { format!("`{name}/` (no source.json)") } else { format!("`{name}`") });

@@ -9,7 +9,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 
-use super::{Warning, text, variables};
+use super::warning::Warning;
+use super::{text, variables};
 use crate::Result;
 use crate::error::Place;
 

@@ -13,7 +13,8 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::plugins_list::PluginsList;
-use super::{Warning, path, text};
+use super::warning::Warning;
+use super::{path, text};
 use crate::error::Place;
 use crate::lock::{Input, Sha256};
 use crate::{Error, Result};

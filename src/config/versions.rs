@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::{Warning, text};
+use super::text;
+use super::warning::Warning;
 use crate::Result;
 use crate::error::Place;
 use crate::tools::provide::CLI_PACKAGE;

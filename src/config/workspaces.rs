@@ -4,9 +4,11 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use super::env::{self, Env};
+use super::options::ConfigOptions;
 use super::plugins_list::{self, PluginsList};
 use super::source_json::{self, Repo, SourceJson};
-use super::{ConfigOptions, Warning, inputs, path};
+use super::warning::Warning;
+use super::{inputs, path};
 use crate::error::Place;
 use crate::lock::Input;
 use crate::{Error, Result};
@@ -118,11 +120,28 @@ pub(super) fn of_sub_folder(options: &ConfigOptions, name: &str, root_env: &Env)
         backstage_version: json.backstage_version,
         local,
     };
-    finish(options, name.to_owned(), name.to_owned(), source, env, warnings)
+    let found = FoundWorkspace { name: name.to_owned(), dir: name.to_owned(), source, env, warnings };
+    found.read(options)
 }
 
 /// Reads the one workspace of a configuration directory.
 pub(super) fn single(options: &ConfigOptions, env: Env, mut warnings: Vec<Warning>) -> Result<WorkspaceConfig> {
+    let source = single_source(options, &mut warnings)?;
+    let name = match source.workspace_path.rsplit('/').next() {
+        Some(last) if last != "." => Some(last.to_owned()),
+        _ => match (&source.repo, &source.local) {
+            (Some(repo), _) => repo.name().map(str::to_owned),
+            (None, Some(tree)) => folder_name(tree),
+            (None, None) => None,
+        },
+    };
+    // A name becomes a folder's: of a repository like `https://host/a\b` it cannot.
+    let name = name.filter(|name| path::inside(name).as_ref() == Ok(name)).unwrap_or_else(|| "workspace".to_owned());
+    FoundWorkspace { name, dir: ".".to_owned(), source, env, warnings }.read(options)
+}
+
+/// Where the code of the one workspace comes from: `--source-repo`, else `source.json`, else the local code.
+fn single_source(options: &ConfigOptions, warnings: &mut Vec<Warning>) -> Result<SourceConfig> {
     let file = options.config_dir.join(source_json::FILE_NAME);
     let wanted = options.workspace_path.as_deref().filter(|path| !path.is_empty());
     let wanted = wanted.map(path::inside).transpose().map_err(|what| {
@@ -130,7 +149,7 @@ pub(super) fn single(options: &ConfigOptions, env: Env, mut warnings: Vec<Warnin
     })?;
     let local = || options.repo_path.clone().filter(|path| has_entries(path));
 
-    let source = if let Some(repo) = options.source_repo.clone().filter(|_| !options.use_local) {
+    if let Some(repo) = options.source_repo.clone().filter(|_| !options.use_local) {
         // The original ignores the whole file then, its workspace-path too.
         if file.exists() {
             warnings.push(Warning::new(Place::file(&file), "is ignored, because `--source-repo` is given"));
@@ -144,20 +163,20 @@ pub(super) fn single(options: &ConfigOptions, env: Env, mut warnings: Vec<Warnin
                 "give the workspace's path from the repository's root, `.` when the repository is the workspace",
             )
         })?;
-        SourceConfig { repo: Some(repo), requested, workspace_path, backstage_version: None, local: None }
+        Ok(SourceConfig { repo: Some(repo), requested, workspace_path, backstage_version: None, local: None })
     } else if let Some(json) = SourceJson::read(&file)? {
         warnings.extend(unknown_fields(&file, &json));
         let name = folder_name(&options.config_dir);
         let from_file = name.as_deref().and_then(|name| json.effective_path(name));
         let workspace_path = wanted.or(from_file).ok_or_else(|| no_workspace_path(&file))?;
         let local = if options.use_local { Some(local().ok_or_else(|| no_local_tree(options))?) } else { None };
-        SourceConfig {
+        Ok(SourceConfig {
             repo: Some(json.repo),
             requested: json.requested,
             workspace_path,
             backstage_version: json.backstage_version,
             local,
-        }
+        })
     } else if let Some(tree) = local() {
         if !options.use_local {
             warnings.push(Warning::new(
@@ -166,57 +185,50 @@ pub(super) fn single(options: &ConfigOptions, env: Env, mut warnings: Vec<Warnin
             ));
         }
         let workspace_path = wanted.ok_or_else(|| no_workspace_path(&file))?;
-        SourceConfig {
+        Ok(SourceConfig {
             repo: None,
             requested: String::new(),
             workspace_path,
             backstage_version: None,
             local: Some(tree),
-        }
+        })
     } else if options.use_local {
-        return Err(no_local_tree(options));
+        Err(no_local_tree(options))
     } else {
-        return Err(no_source(options, &file));
-    };
-
-    let name = match source.workspace_path.rsplit('/').next() {
-        Some(last) if last != "." => Some(last.to_owned()),
-        _ => match (&source.repo, &source.local) {
-            (Some(repo), _) => repo.name().map(str::to_owned),
-            (None, Some(tree)) => folder_name(tree),
-            (None, None) => None,
-        },
-    };
-    // A name becomes a folder's: of a repository like `https://host/a\b` it cannot.
-    let name = name.filter(|name| path::inside(name).as_ref() == Ok(name)).unwrap_or_else(|| "workspace".to_owned());
-    finish(options, name, ".".to_owned(), source, env, warnings)
+        Err(no_source(options, &file))
+    }
 }
 
-fn finish(
-    options: &ConfigOptions,
+/// A workspace of which the source is known, and its files are not read yet.
+struct FoundWorkspace {
     name: String,
     dir: String,
     source: SourceConfig,
     env: Env,
-    mut warnings: Vec<Warning>,
-) -> Result<WorkspaceConfig> {
-    let config_dir = if dir == "." { options.config_dir.clone() } else { options.config_dir.join(&dir) };
-    let list_path = config_dir.join(plugins_list::FILE_NAME);
-    let list = PluginsList::read(&list_path)?;
-    let inputs = inputs::read(&options.config_dir, &config_dir, list.as_ref())?;
-    warnings.extend(inputs.warnings);
-    Ok(WorkspaceConfig {
-        name,
-        dir,
-        config_dir,
-        source,
-        list,
-        list_path,
-        inputs: inputs.files,
-        supported_versions: inputs.supported_versions,
-        env,
-        warnings,
-    })
+    warnings: Vec<Warning>,
+}
+
+impl FoundWorkspace {
+    fn read(self, options: &ConfigOptions) -> Result<WorkspaceConfig> {
+        let Self { name, dir, source, env, mut warnings } = self;
+        let config_dir = if dir == "." { options.config_dir.clone() } else { options.config_dir.join(&dir) };
+        let list_path = config_dir.join(plugins_list::FILE_NAME);
+        let list = PluginsList::read(&list_path)?;
+        let inputs = inputs::read(&options.config_dir, &config_dir, list.as_ref())?;
+        warnings.extend(inputs.warnings);
+        Ok(WorkspaceConfig {
+            name,
+            dir,
+            config_dir,
+            source,
+            list,
+            list_path,
+            inputs: inputs.files,
+            supported_versions: inputs.supported_versions,
+            env,
+            warnings,
+        })
+    }
 }
 
 fn unknown_fields(file: &Path, json: &SourceJson) -> Vec<Warning> {

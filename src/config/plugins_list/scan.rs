@@ -28,79 +28,101 @@ const QUOTE: &str = "put the text in quotes";
 
 /// Finds the entries of a map, refusing what is not one flat block map.
 pub(super) fn spans(text: &str) -> Result<Vec<EntrySpan>, ScanError> {
-    let mut spans: Vec<EntrySpan> = Vec::new();
-    let mut base = None;
-    let mut document = false;
-    let mut empty_map = false;
+    let mut scan = Scan { text, spans: Vec::new(), base: None, document: false, empty_map: false };
     let mut start = 0;
     for (index, raw) in text.split_inclusive('\n').enumerate() {
-        let wrong = |column: usize, what: &str, hint| {
-            Err(ScanError { line: index + 1, column: column + 1, what: what.to_owned(), hint })
-        };
         let line = raw.strip_suffix('\n').map_or(raw, |line| line.strip_suffix('\r').unwrap_or(line));
-        let from = start;
+        scan.line(index + 1, start, line).map_err(|(at, what, hint)| {
+            let column = 1 + line[..at].chars().count();
+            ScanError { line: index + 1, column, what, hint }
+        })?;
         start += raw.len();
-        if let Some(at) = line.chars().position(|c| matches!(c, '\r' | '\u{85}' | '\u{2028}' | '\u{2029}')) {
-            return wrong(at, "a line break inside a line", "end lines with a line feed");
-        }
-        if let Some(at) =
-            line.chars().position(|c| c != '\t' && (c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}')))
-        {
-            return wrong(at, "a control character", "remove it");
-        }
+    }
+    Ok(scan.spans)
+}
+
+/// What is known of the lines so far.
+struct Scan<'a> {
+    text: &'a str,
+    spans: Vec<EntrySpan>,
+    /// The indentation of every entry, from the first one.
+    base: Option<usize>,
+    /// A `---` was met.
+    document: bool,
+    /// A `{}` was met: the map has no entries.
+    empty_map: bool,
+}
+
+impl Scan<'_> {
+    /// Takes the line that begins at byte `from` of the text.
+    fn line(&mut self, number: usize, from: usize, line: &str) -> Result<(), Refused> {
+        refuse_characters(line)?;
         let content = line.trim_start_matches(' ');
         let indent = line.len() - content.len();
-        if content.trim().is_empty() {
-            continue;
+        if content.trim().is_empty() || self.continues(from, line, indent) || content.starts_with('#') {
+            return Ok(());
         }
-        let last = spans.last_mut();
-        let deeper = base.is_some_and(|base| indent > base);
-        if let (true, Some(last)) = (deeper, last) {
-            // A comment below a value that is complete is no part of it.
-            if !content.starts_with('#') || !last.is_closed(text) {
-                last.entry.end = from + line.len();
-                last.value.end = last.entry.end;
-                last.comment = last.entry.end..last.entry.end;
-            }
-            continue;
-        }
-        if content.starts_with('#') {
-            continue;
-        }
+        let refused = |at, what: &str, hint| Err((at, what.to_owned(), hint));
         if content.starts_with('\t') {
-            return wrong(indent, "a tab before the path", "start the line with the path");
+            return refused(indent, "a tab before the path", "start the line with the path");
         }
         if indent == 0 {
             match line.trim_end() {
-                "---" if !document && spans.is_empty() => {
-                    document = true;
-                    continue;
+                "---" if !self.document && self.spans.is_empty() => {
+                    self.document = true;
+                    return Ok(());
                 }
-                "---" | "..." => return wrong(0, "more than one YAML document", "keep one list in the file"),
-                "{}" if spans.is_empty() && !empty_map => {
-                    empty_map = true;
-                    continue;
+                "---" | "..." => return refused(0, "more than one YAML document", "keep one list in the file"),
+                "{}" if self.spans.is_empty() && !self.empty_map => {
+                    self.empty_map = true;
+                    return Ok(());
                 }
                 _ => {}
             }
         }
-        if empty_map {
-            return wrong(indent, "an entry after `{}`", "remove the `{}`");
+        if self.empty_map {
+            return refused(indent, "an entry after `{}`", "remove the `{}`");
         }
-        if *base.get_or_insert(indent) != indent {
-            return wrong(indent, "indented less than the first entry", "start every path in the same column");
+        if *self.base.get_or_insert(indent) != indent {
+            return refused(indent, "indented less than the first entry", "start every path in the same column");
         }
-        match entry(line, indent) {
-            Ok((colon, comment)) => spans.push(EntrySpan {
-                line: index + 1,
-                entry: from..from + line.len(),
-                value: from + colon + 1..from + comment,
-                comment: from + comment..from + line.len(),
-            }),
-            Err((column, what, hint)) => return wrong(line[..column].chars().count(), &what, hint),
-        }
+        let colon = colon(line, indent)?;
+        let comment = comment(line, colon)?;
+        self.spans.push(EntrySpan {
+            line: number,
+            entry: from..from + line.len(),
+            value: from + colon + 1..from + comment,
+            comment: from + comment..from + line.len(),
+        });
+        Ok(())
     }
-    Ok(spans)
+
+    /// True for a line that belongs to the value of the last entry, or is a comment below it.
+    fn continues(&mut self, from: usize, line: &str, indent: usize) -> bool {
+        let deeper = self.base.is_some_and(|base| indent > base);
+        let Some(last) = self.spans.last_mut().filter(|_| deeper) else { return false };
+        // A comment below a value that is complete is no part of it.
+        if !line[indent..].starts_with('#') || !last.is_closed(self.text) {
+            last.entry.end = from + line.len();
+            last.value.end = last.entry.end;
+            last.comment = last.entry.end..last.entry.end;
+        }
+        true
+    }
+}
+
+/// Where in the line (in bytes), what, and the next step.
+type Refused = (usize, String, &'static str);
+
+fn refuse_characters(line: &str) -> Result<(), Refused> {
+    if let Some(at) = line.find(['\r', '\u{85}', '\u{2028}', '\u{2029}']) {
+        return Err((at, "a line break inside a line".to_owned(), "end lines with a line feed"));
+    }
+    let control = |c: char| c != '\t' && (c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}'));
+    match line.find(control) {
+        Some(at) => Err((at, "a control character".to_owned(), "remove it")),
+        None => Ok(()),
+    }
 }
 
 impl EntrySpan {
@@ -115,10 +137,8 @@ impl EntrySpan {
     }
 }
 
-type Refused = (usize, String, &'static str);
-
-/// The byte offsets of the colon and of the comment (with the blanks before it; else of the line's end).
-fn entry(line: &str, indent: usize) -> Result<(usize, usize), Refused> {
+/// The byte offset of the colon behind the path.
+fn colon(line: &str, indent: usize) -> Result<usize, Refused> {
     let content = &line[indent..];
     let first = content.chars().next().unwrap_or_default();
     let colon = match first {
@@ -149,7 +169,11 @@ fn entry(line: &str, indent: usize) -> Result<(usize, usize), Refused> {
     };
     let missing =
         || (indent, "no `: ` behind the path".to_owned(), "write `path/to/plugin:`, with or without arguments");
-    let colon = indent + colon.ok_or_else(missing)?;
+    Ok(indent + colon.ok_or_else(missing)?)
+}
+
+/// The byte offset of the comment behind the value, with the blanks before it; else that of the line's end.
+fn comment(line: &str, colon: usize) -> Result<usize, Refused> {
     let rest = &line[colon + 1..];
     let value = rest.trim_start_matches([' ', '\t']);
     let at = line.len() - value.len();
@@ -176,7 +200,7 @@ fn entry(line: &str, indent: usize) -> Result<(usize, usize), Refused> {
         _ => comment(0),
     };
     let before_comment = line[..at + end].trim_end_matches([' ', '\t']).len();
-    Ok((colon, if end < value.len() { before_comment.max(colon + 1) } else { line.len() }))
+    Ok(if end < value.len() { before_comment.max(colon + 1) } else { line.len() })
 }
 
 /// True where a colon ends a key.
