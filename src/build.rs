@@ -6,7 +6,8 @@
 //! finished    what is sealed and still in the cache is not built again
 //! prepare     source (checkout) -> tree (patches, overlays) -> install (packages, native_log), in a workdir
 //! plugin      export (drift) -> select (masked) -> artefact (file_list, build_info) -> verdict against the seal
-//! report      build-report.json; plugins_yaml: dynamic-plugins.yaml
+//! new_seals   what was built for the first time, into the lock and beside it; seal holds later builds to it
+//! results     report (build-report.json), plugins_yaml (dynamic-plugins.yaml)
 //! ```
 
 pub mod artefact;
@@ -20,11 +21,13 @@ mod finished;
 mod install;
 mod masked;
 mod native_log;
+pub mod new_seals;
 pub mod packages;
 mod plugin;
 pub mod plugins_yaml;
 mod prepare;
 pub mod report;
+pub mod results;
 pub mod seal;
 mod select;
 mod source;

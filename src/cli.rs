@@ -7,9 +7,13 @@ mod diff;
 mod doctor;
 mod dry_run;
 mod fetch;
+mod lock_file;
 mod misspelt;
+mod outcome;
 mod paths;
+mod pins;
 mod publish;
+mod replay;
 mod repo_path;
 mod resolve;
 mod run;
@@ -17,6 +21,7 @@ mod sbom;
 mod session;
 mod source;
 mod status;
+mod steps;
 mod summary;
 mod verify;
 mod version;
@@ -56,54 +61,54 @@ struct Cli {
     run: RunArgs,
     #[command(flatten)]
     global: GlobalArgs,
-    /// Print factory's version and what is used when nothing else is asked for
+    /// Print factory's version and the default versions of its tools
     #[arg(short = 'v', long, short_alias = 'V', action = ArgAction::Version, help_heading = None::<&str>)]
     version: Option<bool>,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Pin what the configuration asks for: commits, tools, build arguments → factory.lock
+    /// Pin what the configuration asks for (commits, tools, build arguments) in factory.lock
     Resolve(ResolveArgs),
-    /// Replay factory.lock: build the plugins, their archives and images
+    /// Build the plugins, archives and images that factory.lock pins
     Build(BuildArgs),
-    /// Fill the cache with all that `factory build --offline` needs
+    /// Download everything that `factory build --offline` needs
     Fetch(FetchArgs),
-    /// Build again from scratch and compare with what the lock has sealed
+    /// Rebuild from scratch and compare with what the lock has sealed
     Verify(VerifyArgs),
-    /// Resolve what is not locked yet, then build: the original's one command
+    /// Resolve what is not locked yet, then build
     Run(RunArgs),
     /// Check what builds need: tools, namespaces, disk, repositories, registries, credentials
     Doctor(DoctorArgs),
-    /// Weigh or lighten the cache
+    /// Show the size of the cache, or remove unused entries
     Cache(CacheArgs),
-    /// Print the completions of a shell
+    /// Print shell completions
     Completions {
-        /// The shell
+        /// Name of the shell
         shell: clap_complete::Shell,
     },
-    /// What changed between two releases, and why
+    /// Show what changed between two releases, and why
     Diff(DiffArgs),
-    /// What is pinned, what is stale and why, what is sealed and built
+    /// Show what is pinned, what is stale and why, what is sealed and built
     Status(StatusArgs),
-    /// What is in a release: bills of materials and provenance
+    /// Write bills of materials and provenance of a release
     Sbom(SbomArgs),
 }
 
 /// Options of every command.
 #[derive(Clone, Debug, Args)]
 pub struct GlobalArgs {
-    /// Folder of source.json, plugins-list.yaml, patches and overlays, or of one such folder per workspace
+    /// Configuration directory: source.json, plugins-list.yaml, patches and overlays, or one folder of them per workspace
     /// [default: /config where it exists, else ./config]
     #[arg(long, global = true, env = "FACTORY_CONFIG_DIR", value_name = "DIR", help_heading = "Global options")]
     pub config_dir: Option<std::path::PathBuf>,
-    /// The lock [default: factory.lock in the configuration directory]
+    /// Lock file [default: factory.lock in the configuration directory]
     #[arg(long, global = true, env = "FACTORY_LOCK_FILE", value_name = "FILE", help_heading = "Global options")]
     pub lock_file: Option<std::path::PathBuf>,
-    /// The cache [default: the user's cache folder]
+    /// Cache directory [default: factory in the user's cache directory]
     #[arg(long, global = true, env = "FACTORY_CACHE_DIR", value_name = "DIR", help_heading = "Global options")]
     pub cache_dir: Option<std::path::PathBuf>,
-    /// How much is said on stderr
+    /// Log level of stderr
     #[arg(
         long,
         global = true,
@@ -114,7 +119,7 @@ pub struct GlobalArgs {
         help_heading = "Global options"
     )]
     pub log_level: LogLevel,
-    /// Name the file and line of factory's source that each message comes from
+    /// Print the file and line of factory's source with each message
     #[arg(long, global = true, env = "FACTORY_VERBOSE", help_heading = "Global options")]
     pub verbose: bool,
 }

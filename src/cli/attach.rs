@@ -6,15 +6,14 @@ use clap::Args;
 use futures_util::StreamExt as _;
 use futures_util::stream;
 
-use super::publish::{BuilderChoice, PublishArgs, PusherChoice};
 use super::session::Session;
 use crate::audit::companions::Companions;
 use crate::audit::sbom::{self, DocumentFormat};
 use crate::build::BuiltWorkspace;
 use crate::build::report::AttachedDocument;
 use crate::error::{Error, Result};
+use crate::image::Image;
 use crate::image::push::{Attached, Attachment, OciRegistry, PushOptions};
-use crate::image::{Compression, Image};
 use crate::lock::{self, Lock};
 use crate::ui::count;
 
@@ -27,13 +26,13 @@ pub struct AttachArgs {
     /// Attach these documents to the pushed images, as OCI referrers
     #[arg(long, env = "FACTORY_ATTACH", value_enum, value_delimiter = ',', value_name = "FORMAT,…")]
     pub attach: Vec<DocumentFormat>,
-    /// Who builds, as a URI: `builder.id` of attached provenance
+    /// URI of the builder: `builder.id` of attached provenance
     #[arg(long, value_name = "URI", default_value = sbom::provenance::LOCAL_BUILDER, env = "FACTORY_BUILDER_ID")]
     pub builder_id: String,
 }
 
 impl AttachArgs {
-    /// Nothing.
+    /// No documents.
     pub fn none() -> Self {
         Self { attach: Vec::new(), builder_id: sbom::provenance::LOCAL_BUILDER.to_owned() }
     }
@@ -48,32 +47,6 @@ impl AttachArgs {
         }
         formats
     }
-}
-
-/// Refuses before anything is done what cannot be attached in the end.
-pub fn check(args: &PublishArgs) -> Result<()> {
-    if args.attach.attach.is_empty() {
-        return Ok(());
-    }
-    if !args.push_images {
-        return Err(Error::usage(
-            "`--attach` attaches documents to images in a registry, and no images are pushed",
-            "add `--push-images`, or write the documents to files: `factory sbom --output DIR`",
-        ));
-    }
-    if args.image_pusher != PusherChoice::Builtin {
-        return Err(Error::usage(
-            "`--attach` does not go with `--image-pusher`: skopeo and buildah attach nothing",
-            "leave out one of the two",
-        ));
-    }
-    if args.image_builder != BuilderChoice::Builtin || args.compression() != Compression::Gzip {
-        return Err(Error::usage(
-            "`--attach` describes what the lock has sealed, and it seals neither buildah's images nor zstd's",
-            "leave out `--image-builder` and `--compression`, or `--attach`",
-        ));
-    }
-    sbom::provenance::check_builder(&args.attach.builder_id)
 }
 
 /// Refuses workspaces that are never sealed.

@@ -19,11 +19,11 @@ pub struct CacheArgs {
 
 #[derive(Clone, Debug, Subcommand)]
 enum CacheCommand {
-    /// Print what the cache weighs, by kind
+    /// Print the size of the cache by kind of entry
     Size,
-    /// Remove what no running factory uses; all of it can be fetched or built again
+    /// Remove entries that no running factory uses; all of them can be downloaded or built again
     Prune {
-        /// Keep what was used in this many days
+        /// Keep entries used within this many days
         #[arg(long, value_name = "DAYS")]
         older_than: Option<u32>,
     },

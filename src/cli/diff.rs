@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
-use super::paths;
 use super::session::Session;
+use super::{lock_file, paths};
 use crate::audit::{self, Diff, Hosts, Release, human, json, side};
-use crate::error::{Error, Place, Result, exit_code};
+use crate::error::{Error, Result, exit_code};
 use crate::lock::text::FILE_NAME;
 use crate::lock::{Rhdh, Sha256};
 use crate::resolve::host::HostLock;
@@ -18,31 +18,31 @@ use crate::ui;
 /// Options of `factory diff`.
 #[derive(Clone, Debug, Args)]
 pub struct DiffArgs {
-    /// The release that was: a lock, a configuration folder, `REV:path`, or `-` [default: the lock in HEAD]
+    /// Old release: a lock, a configuration directory, `REV:path`, or `-` for stdin [default: the lock in HEAD]
     #[arg(value_name = "OLD")]
     pub old: Option<String>,
-    /// The release that is [default: the lock file]
+    /// New release [default: the lock file]
     #[arg(value_name = "NEW")]
     pub new: Option<String>,
-    /// How the changes are written
+    /// Output format
     #[arg(long, value_enum, default_value = "human", value_name = "FORMAT", env = "FACTORY_DIFF_FORMAT")]
     pub format: DiffFormat,
-    /// Only this workspace, with all its packages; may be repeated
+    /// Only this workspace, with all its packages; can be given several times
     #[arg(short, long = "workspace", value_name = "NAME")]
     pub workspaces: Vec<String>,
-    /// Every package that moved, not only the first ones of each plugin
+    /// Show every package that changed, not only the first ones of each plugin
     #[arg(long)]
     pub all: bool,
     /// Exit with 1 when anything changed
     #[arg(long)]
     pub exit_code: bool,
-    /// Fail when there is such a change: 1 for majors, 4 for outputs that are not reproducible
+    /// Fail on these changes: exit with 1 on major ones, with 4 on outputs that are not reproducible
     #[arg(long, value_enum, value_delimiter = ',', value_name = "WHAT", env = "FACTORY_DIFF_FAIL_ON")]
     pub fail_on: Vec<FailOn>,
-    /// The yarn.lock of the RHDH release that was, to compare what plugins share with it [default: from the cache]
+    /// yarn.lock of the old RHDH release, to compare the packages that plugins share with it [default: from the cache]
     #[arg(long, value_name = "FILE", requires = "new_host")]
     pub old_host: Option<PathBuf>,
-    /// The yarn.lock of the RHDH release that is
+    /// yarn.lock of the new RHDH release
     #[arg(long, value_name = "FILE", requires = "old_host")]
     pub new_host: Option<PathBuf>,
 }
@@ -117,11 +117,7 @@ fn sides(session: &Session<'_>, args: &DiffArgs, here: &Path) -> Result<(Release
     let new = || match &args.new {
         Some(new) => side::read(new, here),
         None if lock_file.is_file() => side::at_path(&lock_file.display().to_string(), &here.join(&lock_file)),
-        None => Err(Error::Lock {
-            place: Place::file(&lock_file),
-            what: "there is no lock".into(),
-            hint: "name OLD and NEW, or the lock with `--lock-file`".into(),
-        }),
+        None => Err(lock_file::missing(&lock_file, "name OLD and NEW, or the lock with `--lock-file`")),
     };
     side::both(old, new)
 }

@@ -7,10 +7,9 @@ use std::fmt::Write as _;
 
 use clap::Args;
 
-use super::paths;
-use super::resolve::{read_lock, stale_reasons};
 use super::session::Session;
 use super::source::SourceArgs;
+use super::{lock_file, paths};
 use crate::config::Config;
 use crate::error::{Error, Result, exit_code};
 use crate::ui::{self, count};
@@ -18,7 +17,7 @@ use crate::ui::{self, count};
 /// Options of `factory doctor`.
 #[derive(Clone, Debug, Default, Args)]
 pub struct DoctorArgs {
-    /// Ask no repository and no registry
+    /// Do not contact repositories and registries
     #[arg(long, env = "FACTORY_OFFLINE")]
     pub offline: bool,
     /// What would be built.
@@ -110,10 +109,10 @@ fn configuration(session: &Session<'_>, args: &DoctorArgs) -> (Option<Config>, V
         Check::bad(broken.to_string(), hint)
     }));
     let file = paths::lock_file(session.global);
-    checks.push(match read_lock(&file) {
+    checks.push(match lock_file::read(&file) {
         Err(error) => Check::of_error(&error),
         Ok(None) => Check::doubtful(format!("lock: {} does not exist", file.display()), "run `factory resolve`"),
-        Ok(Some(lock)) => match stale_reasons(&config, &lock, &[]).as_slice() {
+        Ok(Some(lock)) => match lock_file::stale_reasons(&config, &lock, &[]).as_slice() {
             [] => Check::good(format!("lock: {} holds for this configuration", file.display())),
             [first, ..] => Check::doubtful(format!("lock: stale, {first}"), "run `factory resolve`"),
         },

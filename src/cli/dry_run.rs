@@ -2,9 +2,10 @@
 
 use std::fmt::Write as _;
 
-use super::build::BuildFlags;
-use super::resolve::{failures, stale_reasons};
+use super::lock_file::stale_reasons;
+use super::outcome::failures;
 use super::session::Session;
+use super::steps::BuildFlags;
 use crate::config::{Config, WorkspaceConfig};
 use crate::error::{Error, Result};
 use crate::lock::{Argument, Lock, Plugin};
@@ -17,7 +18,7 @@ pub fn list(
     config: Config,
     lock: Option<&Lock>,
     names: &[String],
-    options: &BuildFlags,
+    flags: &BuildFlags,
 ) -> Result<()> {
     let reasons = lock.map(|lock| stale_reasons(&config, lock, names)).unwrap_or_default();
     let mut text = String::new();
@@ -41,7 +42,7 @@ pub fn list(
         line(&mut text, &format!("{}: {} ({pinned})", workspace.name, source(workspace)));
         let requests = ToolRequests::from(crate::resolve::requested::tools(&config, workspace));
         let own = locked.and_then(|locked| locked.source.backstage.as_deref());
-        let prefix = options.prefix(&config, workspace, own);
+        let prefix = flags.prefix(&config, workspace, own);
         let tagged = if prefix.is_empty() { String::new() } else { format!(", images tagged {prefix}<version>") };
         line(&mut text, &format!("  with node {}, rhdh-cli {}{tagged}", requests.node, requests.cli));
         let listed = list_of(workspace, fresh.map(|locked| locked.plugin.as_slice()));

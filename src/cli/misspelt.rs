@@ -1,4 +1,4 @@
-//! Words on the command line and in the environment that nothing answers to.
+//! Misspelt commands and variables.
 
 use clap::CommandFactory as _;
 
@@ -22,8 +22,8 @@ pub(super) fn command(words: &[String], config: Option<&Config>) -> Result<()> {
     match misspelt(word, factory.get_subcommands().map(clap::Command::get_name)) {
         Some(command) => Err(Error::usage(
             match config {
-                Some(config) => format!("`{word}` is no command, and no workspace of `{}`", config.dir.display()),
-                None => format!("`{word}` is no command, and there is no configuration with workspaces"),
+                Some(config) => format!("`{word}` is neither a command nor a workspace of `{}`", config.dir.display()),
+                None => format!("`{word}` is not a command, and there is no configuration with workspaces"),
             },
             format!("did you mean `factory {command}`? See all commands with `factory --help`"),
         )),
@@ -46,7 +46,7 @@ pub(super) fn variables(ui: &Ui) {
     for name in unknown {
         let meant = misspelt(&name, known.iter().map(String::as_str));
         let meant = meant.map(|known| format!("; did you mean `{known}`?")).unwrap_or_default();
-        ui.warn(format!("no option of factory has the variable `{name}`{meant}"));
+        ui.warn(format!("unknown environment variable `{name}`{meant}"));
     }
 }
 

@@ -1,4 +1,4 @@
-//! `--push-images`: what is asked before a build, and done after it.
+//! `--push-images`: what is checked before a build, and pushed after it.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,8 @@ use clap::{ArgAction, Args, ValueEnum};
 
 use super::attach::{self, AttachArgs, Attaching};
 use super::session::Session;
-use crate::build::{BuildOptions, BuiltWorkspace, choose};
+use crate::audit::sbom::provenance;
+use crate::build::{BuiltWorkspace, Shared, choose};
 use crate::config::{Config, WorkspaceConfig};
 use crate::error::{Error, Result};
 use crate::image::limits::{PlannedImage, check_distinct};
@@ -20,7 +21,7 @@ use crate::ui::count;
 /// Images that are pushed at once.
 const AT_ONCE: usize = 4;
 
-/// How images are made and pushed.
+/// How images are built and pushed.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Image options")]
 #[allow(clippy::struct_excessive_bools)] // each is a flag of the command line
@@ -28,29 +29,29 @@ pub struct PublishArgs {
     /// Push the images to `REGISTRY_URL`/`REGISTRY_NAMESPACE`
     #[arg(long, env = "FACTORY_PUSH_IMAGES", overrides_with = "no_push_images")]
     pub push_images: bool,
-    /// Do not push the images, whatever was said before [default]
+    /// Do not push the images [default]
     #[arg(long, overrides_with = "push_images", action = ArgAction::SetTrue)]
     pub no_push_images: bool,
-    /// Move tags that name another image; without it such a push fails, since releases do not change
+    /// Overwrite tags that point to another image; without this such a push fails
     #[arg(long, env = "FACTORY_OVERWRITE_TAGS")]
     pub overwrite_tags: bool,
-    /// Who pushes
+    /// Program that pushes the images
     #[arg(long, env = "FACTORY_IMAGE_PUSHER", value_enum, default_value = "builtin", value_name = "PROGRAM")]
     pub image_pusher: PusherChoice,
-    /// Who makes the images; buildah's have the same files under other digests, which no lock seals
+    /// Program that builds the images; those of buildah have the same files but other digests, which are not sealed
     #[arg(long, env = "FACTORY_IMAGE_BUILDER", value_enum, default_value = "builtin", value_name = "PROGRAM")]
     pub image_builder: BuilderChoice,
-    /// Compression of the images' layers; only RHDH's newest installer reads zstd
+    /// Compression of image layers; only the newest RHDH installers read zstd
     #[arg(long, env = "FACTORY_COMPRESSION", value_enum, default_value = "gzip", value_name = "KIND")]
     pub compression: CompressionChoice,
-    /// Write the digest references of the pushed images to this file, one a line
+    /// Write the references of the pushed images, by digest, to this file, one per line
     #[arg(long, env = "FACTORY_IMAGE_REFS", value_name = "FILE")]
     pub image_refs: Option<PathBuf>,
     #[command(flatten)]
     pub(super) attach: AttachArgs,
 }
 
-/// Who pushes.
+/// Program that pushes the images.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum PusherChoice {
     /// This program
@@ -61,7 +62,7 @@ pub enum PusherChoice {
     Buildah,
 }
 
-/// Who makes the images.
+/// Program that builds the images.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum BuilderChoice {
     /// This program
@@ -94,6 +95,32 @@ impl PublishArgs {
         }
     }
 
+    /// Refuses before anything is done what cannot be attached in the end.
+    pub fn check(&self) -> Result<()> {
+        if self.attach.attach.is_empty() {
+            return Ok(());
+        }
+        if !self.push_images {
+            return Err(Error::usage(
+                "`--attach` attaches documents to images in a registry, and no images are pushed",
+                "add `--push-images`, or write the documents to files: `factory sbom --output DIR`",
+            ));
+        }
+        if self.image_pusher != PusherChoice::Builtin {
+            return Err(Error::usage(
+                "`--attach` cannot be used with `--image-pusher`: skopeo and buildah cannot attach documents",
+                "leave out one of the two",
+            ));
+        }
+        if self.image_builder != BuilderChoice::Builtin || self.compression() != Compression::Gzip {
+            return Err(Error::usage(
+                "`--attach` describes what the lock has sealed, and neither images of buildah nor zstd layers are sealed",
+                "leave out `--image-builder` and `--compression`, or `--attach`",
+            ));
+        }
+        provenance::check_builder(&self.attach.builder_id)
+    }
+
     /// How layers are compressed.
     pub fn compression(&self) -> Compression {
         match self.compression {
@@ -121,7 +148,7 @@ pub struct Publication {
 }
 
 /// The registry of each workspace that is named (all when none is), as far as its variables say: what is missing there
-/// is said before anything is fetched. Nobody is asked.
+/// is reported before anything is fetched. No network.
 pub fn registries(config: &Config, names: &[String], args: &PublishArgs) -> Result<BTreeMap<String, OciRegistry>> {
     let pushed = |name: &String| args.push_images && (names.is_empty() || names.contains(name));
     let registry = |workspace: &WorkspaceConfig| {
@@ -131,34 +158,18 @@ pub fn registries(config: &Config, names: &[String], args: &PublishArgs) -> Resu
     config.workspaces.iter().filter(|workspace| pushed(&workspace.name)).map(registry).collect()
 }
 
-/// Looks at the images that a build will make, and at the registries they are to be pushed to.
+/// Checks the images that a build will make, and that they can be pushed; none when they are not to be pushed.
 pub async fn prepare(
     session: &Session<'_>,
     config: &Config,
-    lock: &Lock,
+    shared: &Shared,
     names: &[String],
     args: &PublishArgs,
-    build: &BuildOptions,
 ) -> Result<Option<Publication>> {
     if let Some(warning) = args.compression().warning() {
         session.ui.warn(warning);
     }
-    let mut planned: BTreeMap<String, Vec<PlannedImage>> = BTreeMap::new();
-    for workspace in choose(lock, names)? {
-        attach::check_workspace(&args.attach, &workspace)?;
-        let prefix = build.tag_prefixes.get(&workspace.name).map_or("", String::as_str);
-        for plugin in &workspace.plugin {
-            let image = PlannedImage {
-                plugin: format!("{} {}", workspace.name, plugin.path),
-                names: ImageNames {
-                    path: ImagePath::of_package(&format!("{}-dynamic", plugin.name))?,
-                    name: ImageName::of_package(&plugin.name)?,
-                    tag: Tag::of_version(prefix, &plugin.version)?,
-                },
-            };
-            planned.entry(workspace.name.clone()).or_default().push(image);
-        }
-    }
+    let planned = planned_images(shared, names, args)?;
     let all: Vec<PlannedImage> = planned.values().flatten().cloned().collect();
     check_distinct(&all)?;
     if !args.push_images {
@@ -171,15 +182,40 @@ pub async fn prepare(
         if let Some(warning) = registry.warning() {
             session.ui.warn(format!("{name}: {warning}"));
         }
-        let step = session.ui.step(name, format!("ask {} for leave to push", registry.host()));
+        let step = session.ui.step(name, format!("check access to {}", registry.host()));
         let images: Vec<ImageName> = planned[name].iter().map(|image| image.names.name.clone()).collect();
         tokio::select! {
-            asked = registry.check_access(&images, &options) => asked?,
+            checked = registry.check_access(&images, &options) => checked?,
             () = session.interrupt.wait() => return Err(Error::Interrupted),
         }
         step.done("");
     }
     Ok(Some(Publication { registries, options, refs: args.image_refs.clone(), attach: args.attach.clone() }))
+}
+
+/// The images of each workspace that is named (all when none is).
+fn planned_images(
+    shared: &Shared,
+    names: &[String],
+    args: &PublishArgs,
+) -> Result<BTreeMap<String, Vec<PlannedImage>>> {
+    let mut planned: BTreeMap<String, Vec<PlannedImage>> = BTreeMap::new();
+    for workspace in choose(&shared.lock, names)? {
+        attach::check_workspace(&args.attach, &workspace)?;
+        let prefix = shared.options.tag_prefixes.get(&workspace.name).map_or("", String::as_str);
+        for plugin in &workspace.plugin {
+            let image = PlannedImage {
+                plugin: format!("{} {}", workspace.name, plugin.path),
+                names: ImageNames {
+                    path: ImagePath::of_package(&format!("{}-dynamic", plugin.name))?,
+                    name: ImageName::of_package(&plugin.name)?,
+                    tag: Tag::of_version(prefix, &plugin.version)?,
+                },
+            };
+            planned.entry(workspace.name.clone()).or_default().push(image);
+        }
+    }
+    Ok(planned)
 }
 
 impl Publication {

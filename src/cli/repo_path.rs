@@ -13,7 +13,7 @@ use crate::config::{Config, Mode};
 use crate::error::{Error, Result};
 use crate::store::git::Network;
 
-/// How a build gets at its sources, and what it leaves of them.
+/// Where the sources of a build come from, and where a copy of them goes.
 pub struct Sources {
     /// How repositories are reached.
     pub network: Network,
@@ -24,8 +24,8 @@ pub struct Sources {
 }
 
 impl Sources {
-    /// Sources of which nothing is left to look at.
-    pub fn unseen(config: &Config, args: &SourceArgs) -> Self {
+    /// Sources of which no copy is left.
+    pub fn without_copy(config: &Config, args: &SourceArgs) -> Self {
         let local = config.workspaces.iter().any(|workspace| workspace.source.local.is_some()) || args.use_local;
         let folder = args.repo_path.clone().unwrap_or_else(|| MOUNT.into());
         Self { network: args.network(), local: local.then_some(folder), source_copy: None }
@@ -35,80 +35,89 @@ impl Sources {
 /// The folder in the container.
 pub const MOUNT: &str = "/source";
 
-/// Finds out, and empties the folder of copies when the user agrees to it.
-pub fn prepare(
-    session: &Session<'_>,
-    config: &Config,
-    names: &[String],
-    args: &SourceArgs,
-    output_dir: &Path,
-    clean: bool,
-) -> Result<Sources> {
-    let folder = args.repo_path.clone().unwrap_or_else(|| MOUNT.into());
-    let unseen = Sources::unseen(config, args);
-    let wanted = args.repo_path.is_some() || folder.is_dir();
-    if unseen.local.is_some() || !wanted || config.workspaces.is_empty() {
-        return Ok(unseen);
+/// `--repo-path` of one run.
+pub struct RepoPath<'a> {
+    /// The run.
+    pub session: &'a Session<'a>,
+    /// The options that name the folder.
+    pub source: &'a SourceArgs,
+    /// Where results go.
+    pub output_dir: &'a Path,
+    /// Empty the folder without asking.
+    pub clean: bool,
+}
+
+impl RepoPath<'_> {
+    /// Finds the sources of the workspaces that are named (all when none is), and empties the folder of copies when the
+    /// user agrees to it.
+    pub fn prepare(&self, config: &Config, names: &[String]) -> Result<Sources> {
+        let folder = self.source.repo_path.clone().unwrap_or_else(|| MOUNT.into());
+        let without_copy = Sources::without_copy(config, self.source);
+        let wanted = self.source.repo_path.is_some() || folder.is_dir();
+        if without_copy.local.is_some() || !wanted || config.workspaces.is_empty() {
+            return Ok(without_copy);
+        }
+        let places = match config.mode {
+            Mode::Multi if !names.is_empty() => names.iter().map(|name| folder.join(name)).collect(),
+            _ => vec![folder.clone()],
+        };
+        for place in places.iter().filter(|place| has_entries(place)) {
+            self.empty(place)?;
+        }
+        Ok(Sources { source_copy: Some(folder), ..without_copy })
     }
-    let places = match config.mode {
-        Mode::Multi if !names.is_empty() => names.iter().map(|name| folder.join(name)).collect(),
-        _ => vec![folder.clone()],
-    };
-    for place in places.iter().filter(|place| has_entries(place)) {
-        make_room(session, place, output_dir, clean)?;
+
+    fn empty(&self, folder: &Path) -> Result<()> {
+        let ui = &self.session.ui;
+        if let Some(what) = protected(self.session.global, folder, self.output_dir)? {
+            return Err(Error::usage(
+                format!("`--repo-path` is `{}`, which contains {what}: it cannot be emptied", folder.display()),
+                "name a folder for the source code alone, or give `--use-local` to build the code that is in it",
+            ));
+        }
+        if !self.clean {
+            self.confirm(folder)?;
+        }
+        ui.note(format!("removing what is in {}", folder.display()));
+        for entry in fs::read_dir(folder).map_err(Error::io("read", folder))? {
+            let entry = entry.map_err(Error::io("read", folder))?;
+            let path = entry.path();
+            // The folder itself stays: it may be a mount. A link is removed, not what it points to.
+            let removed = if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                fs::remove_dir_all(&path)
+            } else {
+                fs::remove_file(&path)
+            };
+            removed.map_err(Error::io("remove", &path))?;
+        }
+        Ok(())
     }
-    Ok(Sources { source_copy: Some(folder), ..unseen })
+
+    fn confirm(&self, folder: &Path) -> Result<()> {
+        let question = format!("`{}` is not empty. Remove everything in it?", folder.display());
+        match self.session.ui.ask(&question) {
+            Some(true) => Ok(()),
+            Some(false) => Err(Error::usage(
+                format!("`{}` is left as it is, so nothing is built", folder.display()),
+                "give another `--repo-path`, or `--use-local` to build the code that is in it",
+            )),
+            None => Err(Error::usage(
+                format!(
+                    "`{}` is not empty, and there is no terminal to confirm that it may be emptied",
+                    folder.display()
+                ),
+                "give `--clean` to empty it, another `--repo-path`, or `--use-local` to build the code that is in it",
+            )),
+        }
+    }
 }
 
 fn has_entries(folder: &Path) -> bool {
     fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some())
 }
 
-fn make_room(session: &Session<'_>, folder: &Path, output_dir: &Path, clean: bool) -> Result<()> {
-    if let Some(what) = held(session.global, folder, output_dir)? {
-        return Err(Error::usage(
-            format!("`--repo-path` is `{}`, which holds {what}: it cannot be emptied", folder.display()),
-            "name a folder for the source code alone, or give `--use-local` to build the code that is in it",
-        ));
-    }
-    if !clean {
-        let question = format!("`{}` is not empty. Remove everything in it?", folder.display());
-        match session.ui.ask(&question) {
-            Some(true) => {}
-            Some(false) => {
-                return Err(Error::usage(
-                    format!("`{}` is left as it is, so nothing is built", folder.display()),
-                    "give another `--repo-path`, or `--use-local` to build the code that is in it",
-                ));
-            }
-            None => {
-                return Err(Error::usage(
-                    format!(
-                        "`{}` is not empty, and there is nobody to ask whether it may be emptied",
-                        folder.display()
-                    ),
-                    "give `--clean` to empty it, another `--repo-path`, or `--use-local` to build the code that is in it",
-                ));
-            }
-        }
-    }
-    session.ui.note(format!("removing what is in {}", folder.display()));
-    for entry in fs::read_dir(folder).map_err(Error::io("read", folder))? {
-        let entry = entry.map_err(Error::io("read", folder))?;
-        let path = entry.path();
-        // The folder itself stays: it may be a mount. A link is removed, not what it points to.
-        let removed = if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            fs::remove_dir_all(&path)
-        } else {
-            fs::remove_file(&path)
-        };
-        removed.map_err(Error::io("remove", &path))?;
-    }
-    Ok(())
-}
-
-/// What of the user's or of factory's own lies in the folder, or is the folder.
-fn held(global: &GlobalArgs, folder: &Path, output_dir: &Path) -> Result<Option<&'static str>> {
+/// What the folder contains, or is, that must not be removed.
+fn protected(global: &GlobalArgs, folder: &Path, output_dir: &Path) -> Result<Option<&'static str>> {
     let folder = folder.canonicalize().map_err(Error::io("open", folder))?;
     let home = std::env::var_os("HOME").map(PathBuf::from).filter(|home| home.is_absolute());
     let here = std::env::current_dir().ok();

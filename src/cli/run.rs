@@ -2,11 +2,13 @@
 
 use clap::Args;
 
-use super::build::{BuildFlags, Job, build_now};
-use super::resolve::{ResolveFlags, broken, failures, read_lock, resolve_now, stale_reasons, write};
+use super::outcome::{broken, failures};
+use super::pins::{self, PinRequest, ResolveFlags};
+use super::replay::Replay;
 use super::session::Session;
 use super::source::SourceArgs;
-use super::{attach, dry_run, misspelt, paths, publish};
+use super::steps::BuildFlags;
+use super::{dry_run, lock_file, misspelt, paths, publish};
 use crate::error::Result;
 use crate::resolve::UpdateMode;
 
@@ -28,37 +30,37 @@ pub struct RunArgs {
 }
 
 pub(super) async fn run(session: &Session<'_>, args: &RunArgs) -> Result<()> {
-    attach::check(&args.build.publish)?;
+    let names = &args.workspaces;
+    args.build.publish.check()?;
     let config = args.source.config(session).or_else(|error| {
-        misspelt::command(&args.workspaces, None)?;
+        misspelt::command(names, None)?;
         Err(error)
     })?;
-    misspelt::command(&args.workspaces, Some(&config))?;
-    config.check_names(&args.workspaces)?;
+    misspelt::command(names, Some(&config))?;
+    config.check_names(names)?;
     let lock_file = paths::lock_file(session.global);
-    let old = read_lock(&lock_file)?;
+    let old = lock_file::read(&lock_file)?;
     if args.dry_run {
-        return dry_run::list(session, config, old.as_ref(), &args.workspaces, &args.build);
+        return dry_run::list(session, config, old.as_ref(), names, &args.build);
     }
-    publish::registries(&config, &args.workspaces, &args.build.publish)?;
-    let sources = args.build.sources(session, &config, &args.workspaces, &args.source)?;
-    let fresh = old.as_ref().is_some_and(|lock| stale_reasons(&config, lock, &args.workspaces).is_empty());
+    publish::registries(&config, names, &args.build.publish)?;
+    let sources = args.build.sources(session, &config, names, &args.source)?;
+    let is_fresh = |lock: &_| lock_file::stale_reasons(&config, lock, names).is_empty();
     let mut failed = Vec::new();
     let lock = match old {
-        Some(lock) if fresh => lock,
+        Some(lock) if is_fresh(&lock) => lock,
         old => {
-            let resolved = resolve_now(
-                session,
-                &config,
-                &args.workspaces,
-                UpdateMode::Missing,
-                old.as_ref(),
-                &args.source,
-                &args.resolve,
-            )
-            .await?;
+            let request = PinRequest {
+                config: &config,
+                names,
+                mode: UpdateMode::Missing,
+                old: old.as_ref(),
+                source: &args.source,
+                flags: &args.resolve,
+            };
+            let resolved = request.run(session).await?;
             if !resolved.lock.workspace.is_empty() {
-                write(session, &lock_file, &resolved, &args.resolve)?;
+                pins::write(session, &lock_file, &resolved, &args.resolve)?;
                 session.ui.note(format!("{} written", lock_file.display()));
             }
             failed = resolved.failed;
@@ -68,17 +70,10 @@ pub(super) async fn run(session: &Session<'_>, args: &RunArgs) -> Result<()> {
     let built = if lock.workspace.is_empty() {
         Ok(())
     } else {
-        let job = Job {
-            config: &config,
-            lock,
-            lock_file: &lock_file,
-            names: &args.workspaces,
-            sources,
-            options: &args.build,
-        };
-        build_now(session, job).await
+        let replay = Replay { config: &config, lock, lock_file: &lock_file, names, sources, flags: &args.build };
+        replay.run(session).await
     };
-    let resolved = usize::from(built.is_err());
-    failed.extend(broken(config, &args.workspaces));
-    failures(session, failed, resolved).and(built)
+    let others = usize::from(built.is_err());
+    failed.extend(broken(config, names));
+    failures(session, failed, others).and(built)
 }

@@ -4,12 +4,11 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::paths;
-use super::resolve::read_lock;
 use super::session::Session;
+use super::{lock_file, paths};
 use crate::audit::companions::Companions;
 use crate::audit::sbom::{self, Bill, DocumentFormat};
-use crate::error::{Error, Place, Result};
+use crate::error::{Error, Result};
 use crate::store::atomic_file;
 use crate::ui::{self, count};
 
@@ -19,24 +18,21 @@ pub struct SbomArgs {
     /// Only these workspaces
     #[arg(value_name = "WORKSPACE")]
     pub workspaces: Vec<String>,
-    /// The kind of document
+    /// Format of the document
     #[arg(long, value_enum, default_value = "cyclonedx", value_name = "FORMAT", env = "FACTORY_SBOM_FORMAT")]
     pub format: DocumentFormat,
-    /// Write the release's document and one per plugin into this folder, instead of the release's to stdout
+    /// Write the document of the release and one per plugin to this directory, instead of the first to stdout
     #[arg(long, value_name = "DIR", env = "FACTORY_SBOM_OUTPUT")]
     pub output: Option<PathBuf>,
-    /// Who builds, as a URI: `builder.id` of the provenance
+    /// URI of the builder: `builder.id` of the provenance
     #[arg(long, value_name = "URI", default_value = sbom::provenance::LOCAL_BUILDER, env = "FACTORY_BUILDER_ID")]
     pub builder_id: String,
 }
 
 pub(super) fn run(session: &Session<'_>, args: &SbomArgs) -> Result<()> {
     let lock_file = paths::lock_file(session.global);
-    let lock = read_lock(&lock_file)?.ok_or_else(|| Error::Lock {
-        place: Place::file(&lock_file),
-        what: "there is no lock".into(),
-        hint: "run `factory resolve` and `factory build` first".into(),
-    })?;
+    let lock = lock_file::read(&lock_file)?
+        .ok_or_else(|| lock_file::missing(&lock_file, "run `factory resolve` and `factory build` first"))?;
     let companions = Companions::Folder(paths::folder_of(&lock_file));
     let bill = sbom::bill(&lock, &companions, &args.workspaces)?;
     for warning in &bill.warnings {

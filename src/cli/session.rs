@@ -1,4 +1,4 @@
-//! What every command shares: the talk, the cache, Ctrl-C, and the runtime they run in.
+//! What every command shares: messages, the cache, Ctrl-C, and the runtime they run in.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,6 +6,8 @@ use std::time::Duration;
 use super::{GlobalArgs, paths};
 use crate::error::{Error, Result};
 use crate::interrupt::Interrupt;
+use crate::sandbox::probe::probe;
+use crate::sandbox::root::{Isolation, IsolationChoice};
 use crate::store::Store;
 use crate::ui::Ui;
 
@@ -13,7 +15,7 @@ use crate::ui::Ui;
 pub struct Session<'a> {
     /// Options of every command.
     pub global: &'a GlobalArgs,
-    /// The talk.
+    /// Messages to the user.
     pub ui: Arc<Ui>,
     /// Ctrl-C.
     pub interrupt: Interrupt,
@@ -23,6 +25,18 @@ impl Session<'_> {
     /// The cache.
     pub fn store(&self) -> Result<Store> {
         Store::open(paths::cache_dir(self.global)?)
+    }
+
+    /// How the machine lets builds be isolated; where it does not, that is warned about.
+    pub async fn isolation(&self, store: &Store, choice: IsolationChoice) -> Result<Isolation> {
+        let (isolation, why) = probe(store, choice).await?;
+        if let Some(why) = why {
+            self.ui.warn(format!(
+                "namespaces are not available on this machine ({why}): builds run at the cache's own paths and see the \
+                 machine's files; their digests hold under these paths only"
+            ));
+        }
+        Ok(isolation)
     }
 }
 

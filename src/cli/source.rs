@@ -1,4 +1,4 @@
-//! Options that say what is built and how repositories are reached.
+//! Options of the sources: what is built, and how repositories are reached.
 
 use std::path::PathBuf;
 
@@ -15,22 +15,22 @@ use crate::store::git::Network;
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Source options")]
 pub struct SourceArgs {
-    /// The workspace's folder from the repository's root; wins over source.json
+    /// Path of the yarn workspace in the repository; overrides source.json
     #[arg(long, env = "FACTORY_WORKSPACE_PATH", value_name = "PATH")]
     pub workspace_path: Option<String>,
-    /// Git repository to build from; source.json is not read then
+    /// Git repository to build from, instead of the one in source.json
     #[arg(long, env = "FACTORY_SOURCE_REPO", value_name = "URL", value_parser = repo)]
     pub source_repo: Option<Repo>,
-    /// Branch, tag or commit of --source-repo [default: its default branch]
+    /// Branch, tag or commit of `--source-repo` [default: its default branch]
     #[arg(long, env = "FACTORY_SOURCE_REF", value_name = "REF")]
     pub source_ref: Option<String>,
-    /// Where local source code lies, for --use-local [default: /source]
+    /// Directory of the local source code for `--use-local`, else of a copy of the patched source [default: /source]
     #[arg(long, env = "FACTORY_REPO_PATH", value_name = "DIR")]
     pub repo_path: Option<PathBuf>,
-    /// Build a copy of the local code in --repo-path; it is never changed, and its lock entry is no pin
+    /// Build a copy of the local code in `--repo-path`, which is never changed; its lock entry does not pin it
     #[arg(long, env = "FACTORY_USE_LOCAL")]
     pub use_local: bool,
-    /// Reach repositories with the `git` program: it knows .netrc and http.proxy
+    /// Use the `git` program to reach repositories: it reads .netrc and http.proxy
     #[arg(long, env = "FACTORY_GIT_PROGRAM")]
     pub git_program: bool,
 }

@@ -4,10 +4,9 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::paths;
-use super::resolve::{read_lock, stale_reasons};
 use super::session::Session;
 use super::source::SourceArgs;
+use super::{lock_file, paths};
 use crate::audit::status;
 use crate::build::report::{self, Report};
 use crate::error::{Error, Place, Result};
@@ -16,10 +15,10 @@ use crate::ui;
 /// Options of `factory status`.
 #[derive(Clone, Debug, Args)]
 pub struct StatusArgs {
-    /// Write JSON
+    /// Print JSON
     #[arg(long)]
     pub json: bool,
-    /// Where results of builds are [default: /outputs where it exists, else ./outputs]
+    /// Output directory of builds [default: /outputs where it exists, else ./outputs]
     #[arg(long, env = "FACTORY_OUTPUT_DIR", value_name = "DIR")]
     pub output_dir: Option<PathBuf>,
     /// The configuration to compare with.
@@ -29,17 +28,15 @@ pub struct StatusArgs {
 
 pub(super) fn run(session: &Session<'_>, args: &StatusArgs) -> Result<()> {
     let lock_file = paths::lock_file(session.global);
-    let lock = read_lock(&lock_file)?.ok_or_else(|| Error::Lock {
-        place: Place::file(&lock_file),
-        what: "there is no lock".into(),
-        hint: "run `factory resolve` to pin what the configuration asks for".into(),
+    let lock = lock_file::read(&lock_file)?.ok_or_else(|| {
+        lock_file::missing(&lock_file, "run `factory resolve` to pin what the configuration asks for")
     })?;
     let mut notes = Vec::new();
     // A lock alone, in a release's archive say, still has a status.
     let reasons = match args.source.config(session) {
         Ok(config) => {
             notes.extend(config.broken.iter().map(|broken| format!("{broken}")));
-            Some(stale_reasons(&config, &lock, &[]))
+            Some(lock_file::stale_reasons(&config, &lock, &[]))
         }
         Err(error) => {
             notes.push(format!("the configuration cannot be read, so it is not known what is stale: {error}"));

@@ -1,17 +1,57 @@
-//! The end of a build of several workspaces: one line each, and the log of what failed.
+//! The end of a build or a fetch: a line for each workspace, and the log of what failed.
 
 use std::fmt::Write as _;
 use std::path::Path;
 
+use super::outcome::code_of;
 use crate::build::BuiltWorkspace;
-use crate::build::report::WorkspaceReport;
+use crate::build::report::{self, WorkspaceReport};
+use crate::error::{Error, Result};
 use crate::ui::{Ui, count};
 
-/// Says how each workspace came out; nothing where there is only one.
-pub fn say(ui: &Ui, built: &[BuiltWorkspace], output_dir: &Path) {
+/// Prints the end of `factory fetch`; an error names the workspaces that failed.
+pub fn fetched(ui: &Ui, built: &[BuiltWorkspace]) -> Result<()> {
+    let good = built.iter().filter(|workspace| workspace.error.is_none()).count();
+    let what = format!("{} ready for `factory build --offline`", count(good, "workspace"));
+    if built.iter().flat_map(BuiltWorkspace::errors).next().is_none() {
+        ui.note(what);
+        return Ok(());
+    }
+    let failed: Vec<_> = built.iter().filter(|w| w.error.is_some()).map(|w| format!("`{}`", w.name)).collect();
+    Err(Error::Failed { what: format!("{what}, failed: {}", failed.join(", ")), code: code(built) })
+}
+
+/// Prints the end of a build; an error names the workspaces and plugins that failed.
+pub fn built(ui: &Ui, built: &[BuiltWorkspace], output_dir: &Path) -> Result<()> {
     if built.len() > 1 {
         ui.note(text(built.iter().map(|workspace| &workspace.report), output_dir));
     }
+    let good = built.iter().flat_map(|workspace| &workspace.plugins).filter(|plugin| plugin.is_ok()).count();
+    let failed: Vec<String> = built.iter().filter_map(failed_parts).collect();
+    if failed.is_empty() {
+        let kept = built.iter().flat_map(|workspace| &workspace.report.plugins).filter(|plugin| plugin.kept).count();
+        let kept = if kept == 0 { String::new() } else { format!(", {kept} of them from the cache") };
+        ui.note(format!("{} built into {}{kept}", count(good, "plugin"), output_dir.display()));
+        return Ok(());
+    }
+    let (good, failed) = (count(good, "plugin"), failed.join(", "));
+    let report = output_dir.join(report::FILE_NAME);
+    Err(Error::Failed { what: format!("{good} built, failed: {failed}; see {}", report.display()), code: code(built) })
+}
+
+/// The name of a workspace in which something failed, with its failed plugins when others did not fail.
+fn failed_parts(workspace: &BuiltWorkspace) -> Option<String> {
+    workspace.errors().next()?;
+    if workspace.error.is_some() {
+        return Some(format!("`{}`", workspace.name));
+    }
+    let plugins = workspace.report.plugins.iter().filter(|plugin| plugin.error.is_some());
+    let paths: Vec<_> = plugins.map(|plugin| plugin.path.as_str()).collect();
+    Some(format!("`{}` ({})", workspace.name, paths.join(", ")))
+}
+
+fn code(built: &[BuiltWorkspace]) -> u8 {
+    code_of(built.iter().flat_map(BuiltWorkspace::errors))
 }
 
 fn text<'r>(reports: impl Iterator<Item = &'r WorkspaceReport>, output_dir: &Path) -> String {

@@ -7,16 +7,16 @@ use clap::Args;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::build::{Job, fresh_lock, share};
-use super::fetch::StepFlags;
-use super::paths;
+use super::outcome::{broken, code_of, failures};
+use super::replay::Replay;
 use super::repo_path::Sources;
-use super::resolve::{broken, code_of, failures};
 use super::session::Session;
 use super::source::SourceArgs;
+use super::steps::StepFlags;
+use super::{lock_file, paths};
 use crate::build::verdict::{self, Verdict};
 use crate::build::{self, BuiltWorkspace, Shared};
-use crate::error::{Error, Place, Result, exit_code};
+use crate::error::{Error, Place, Result};
 use crate::lock::{Lock, Sha256};
 use crate::store::{Store, atomic_file};
 use crate::ui::{self, count};
@@ -27,7 +27,7 @@ pub struct VerifyArgs {
     /// Only these workspaces
     #[arg(value_name = "WORKSPACE")]
     pub workspaces: Vec<String>,
-    /// Write the verdicts as JSON
+    /// Write the verdicts to this file as JSON
     #[arg(long, env = "FACTORY_VERIFY_REPORT", value_name = "FILE")]
     pub report: Option<PathBuf>,
     /// Where sources are.
@@ -79,19 +79,20 @@ pub struct PluginVerdict {
 }
 
 pub(super) async fn run(session: &Session<'_>, args: &VerifyArgs) -> Result<()> {
+    let names = &args.workspaces;
     let lock_file = paths::lock_file(session.global);
-    let (lock, config) = fresh_lock(session, &lock_file, &args.source, &args.workspaces)?;
-    must_be_sealed(&lock, &lock_file, &args.workspaces)?;
+    let (lock, config) = lock_file::read_fresh(session, &lock_file, &args.source, names)?;
+    must_be_sealed(&lock, &lock_file, names)?;
     // A cache of its own, below the usual one for its room: everything is downloaded and built again.
     let around = session.store()?.scratch()?;
     let store = Store::open(around.path().join("cache"))?;
-    let options = args.steps.build_options();
+    let flags = args.steps.build_flags();
     let output_dir = around.path().join("outputs");
-    let sources = Sources::unseen(&config, &args.source);
-    let job = Job { config: &config, lock, lock_file: &lock_file, names: &args.workspaces, sources, options: &options };
-    let shared = share(session, job, store, &output_dir, true).await?;
-    let built = build::build(shared.clone(), &args.workspaces).await?;
-    let verdicts = judge(&shared, &args.workspaces, &built)?;
+    let sources = Sources::without_copy(&config, &args.source);
+    let replay = Replay { config: &config, lock, lock_file: &lock_file, names, sources, flags: &flags };
+    let shared = replay.share(session, store, &output_dir, true).await?;
+    let built = build::build(shared.clone(), names).await?;
+    let verdicts = compare(&shared, names, &built)?;
     for verdict in &verdicts {
         let line = format!("{} {}: {}", verdict.workspace, verdict.path, verdict.message);
         ui::data(format!("{line}\n")).map_err(Error::io("write", "stdout"))?;
@@ -106,7 +107,7 @@ pub(super) async fn run(session: &Session<'_>, args: &VerifyArgs) -> Result<()> 
         let text = serde_json::to_string_pretty(&report).expect("a report is plain data");
         atomic_file(path, format!("{text}\n").as_bytes())?;
     }
-    failures(session, broken(config, &args.workspaces).collect(), 1).and(conclude(&verdicts, &built))
+    failures(session, broken(config, names).collect(), 1).and(conclude(&verdicts, &built))
 }
 
 /// A plugin without a seal has nothing to be compared with.
@@ -123,7 +124,7 @@ fn must_be_sealed(lock: &Lock, lock_file: &std::path::Path, names: &[String]) ->
     Ok(())
 }
 
-fn judge(shared: &Arc<Shared>, names: &[String], built: &[BuiltWorkspace]) -> Result<Vec<PluginVerdict>> {
+fn compare(shared: &Arc<Shared>, names: &[String], built: &[BuiltWorkspace]) -> Result<Vec<PluginVerdict>> {
     let mut verdicts = Vec::new();
     for workspace in build::choose(&shared.lock, names)? {
         let built = built.iter().find(|built| built.name == workspace.name);
@@ -170,7 +171,6 @@ fn conclude(verdicts: &[PluginVerdict], built: &[BuiltWorkspace]) -> Result<()> 
     let good = count(verdicts.len() - bad.len(), "plugin");
     if bad.iter().all(|verdict| verdict.verdict == "failed") {
         let code = code_of(built.iter().flat_map(BuiltWorkspace::errors));
-        let code = if code == exit_code::OK { exit_code::FAILED } else { code };
         return Err(Error::Failed { what: format!("{good} reproduced, {} could not be built", bad.len()), code });
     }
     let first = bad.iter().find(|verdict| verdict.verdict != "failed").unwrap_or(first);

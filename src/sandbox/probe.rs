@@ -25,7 +25,7 @@ pub async fn probe(store: &Store, choice: root::IsolationChoice) -> Result<(Isol
     }
     if choice == root::IsolationChoice::Required {
         return Err(Error::usage(
-            format!("this machine grants no namespaces: {why}"),
+            format!("namespaces are not available on this machine: {why}"),
             "allow user namespaces (sysctl `kernel.unprivileged_userns_clone`, a container's security profile), or use `--isolation auto`",
         ));
     }

@@ -58,13 +58,13 @@ fn a_misspelt_command_or_variable_is_not_taken_for_something_else() {
     let mut test = workspace();
     test.run(&["reslove"]).fails(
         2,
-        "error: `reslove` is no command, and no workspace of `config`\n\n\
+        "error: `reslove` is neither a command nor a workspace of `config`\n\n\
          hint: did you mean `factory resolve`? See all commands with `factory --help`",
     );
     fs::rename(test.path("config"), test.path("elsewhere")).unwrap();
     test.run(&["biuld"]).fails(
         2,
-        "error: `biuld` is no command, and there is no configuration with workspaces\n\n\
+        "error: `biuld` is not a command, and there is no configuration with workspaces\n\n\
          hint: did you mean `factory build`? See all commands with `factory --help`",
     );
     fs::rename(test.path("elsewhere"), test.path("config")).unwrap();
@@ -73,8 +73,8 @@ fn a_misspelt_command_or_variable_is_not_taken_for_something_else() {
     test.env("FACTORY_OUTPT_DIR", "elsewhere").env("FACTORY_TEST_CACHE", "x").env("FACTORY_ZZZ", "1");
     test.run(&["status"]).fails(
         3,
-        "warning: no option of factory has the variable `FACTORY_OUTPT_DIR`; did you mean `FACTORY_OUTPUT_DIR`?\n\
-         warning: no option of factory has the variable `FACTORY_ZZZ`\n\
+        "warning: unknown environment variable `FACTORY_OUTPT_DIR`; did you mean `FACTORY_OUTPUT_DIR`?\n\
+         warning: unknown environment variable `FACTORY_ZZZ`\n\
          error: config/factory.lock: there is no lock\n\n\
          hint: run `factory resolve` to pin what the configuration asks for",
     );
@@ -370,12 +370,12 @@ fn documents_that_cannot_be_attached_are_refused_first() {
     for (args, message) in [
         (
             ["--image-pusher", "skopeo"],
-            "error: `--attach` does not go with `--image-pusher`: skopeo and buildah attach nothing\n\n\
+            "error: `--attach` cannot be used with `--image-pusher`: skopeo and buildah cannot attach documents\n\n\
              hint: leave out one of the two",
         ),
         (
             ["--compression", "zstd"],
-            "error: `--attach` describes what the lock has sealed, and it seals neither buildah's images nor zstd's\n\n\
+            "error: `--attach` describes what the lock has sealed, and neither images of buildah nor zstd layers are sealed\n\n\
              hint: leave out `--image-builder` and `--compression`, or `--attach`",
         ),
         (

@@ -367,7 +367,7 @@ fn row_11_a_broken_workspace_does_not_hide_the_others() {
     error: config/b/source.json:1:1: EOF while parsing an object
 
     hint: write `{ "repo": "https://…", "repo-ref": "main", "workspace-path": "workspaces/…" }`
-    error: 1 workspace could not be resolved: `b`
+    error: 1 workspace failed: `b`
     "#);
 }
 
@@ -402,7 +402,7 @@ fn row_12_a_repo_path_that_is_not_empty_is_not_emptied_unasked() {
     place.write("source/mine.txt", "work of a week");
     let said = place.factory(&["--repo-path", "source"]);
     insta::assert_snapshot!(complaint(&place, &said), @r"
-    error: `source` is not empty, and there is nobody to ask whether it may be emptied
+    error: `source` is not empty, and there is no terminal to confirm that it may be emptied
 
     hint: give `--clean` to empty it, another `--repo-path`, or `--use-local` to build the code that is in it
     exit 2
@@ -416,7 +416,7 @@ fn row_12_clean_never_empties_what_holds_the_configuration_or_the_outputs() {
     for (folder, what) in [(".", "the configuration"), ("config", "the configuration"), ("out", "the output folder")] {
         place.write("out/a.tgz", "");
         let said = place.factory(&["--repo-path", folder, "--clean", "--output-dir", "out"]);
-        let expected = format!("error: `--repo-path` is `{folder}`, which holds {what}: it cannot be emptied\n");
+        let expected = format!("error: `--repo-path` is `{folder}`, which contains {what}: it cannot be emptied\n");
         assert!(said.code == 2 && said.stderr.starts_with(&expected), "{}", said.stderr);
         assert!(place.path("config/source.json").exists() && place.path("out/a.tgz").exists());
     }

@@ -218,7 +218,7 @@ fn one_bad_workspace_does_not_stop_the_others() {
     let output = setup.run(&["resolve"]);
     assert_eq!(output.status.code(), Some(2), "{}", said(&output));
     assert!(said(&output).contains("no-such-branch"), "{}", said(&output));
-    assert!(said(&output).contains("1 workspace could not be resolved: `beta`"), "{}", said(&output));
+    assert!(said(&output).contains("1 workspace failed: `beta`"), "{}", said(&output));
     assert!(setup.lock().contains("name = \"alpha\""));
 }
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::Check;
 use crate::cli::session::{self, Session};
-use crate::cli::{build, paths};
+use crate::cli::{paths, steps};
 use crate::config::Config;
 use crate::sandbox::probe::probe;
 use crate::sandbox::root::IsolationChoice;
@@ -22,14 +22,14 @@ pub(super) async fn checks(session: &Session<'_>, config: Option<&Config>) -> Ve
                 Err(error) => Check::of_error(&error),
                 Ok((_, None)) => Check::good("namespaces: builds are kept apart from this machine"),
                 Ok((_, Some(why))) => Check::doubtful(
-                    format!("namespaces: this machine grants none ({why})"),
+                    format!("namespaces: not available on this machine ({why})"),
                     "allow unprivileged user namespaces; builds work without, but see the machine's files",
                 ),
             });
             checks.push(room("cache", store.dir()));
         }
     }
-    checks.push(room("outputs", &paths::output_dir(build::output_dir_of_environment().as_deref())));
+    checks.push(room("outputs", &paths::output_dir(steps::output_dir_of_environment().as_deref())));
     checks.push(Check::good(format!("steps at once: {}, by cores and memory", session::jobs())));
     checks
 }

@@ -1,0 +1,78 @@
+//! The lock as the commands read, check and write it.
+
+use std::path::Path;
+
+use super::session::Session;
+use super::source::SourceArgs;
+use crate::config::Config;
+use crate::error::{Error, Place, Result};
+use crate::lock::Lock;
+use crate::lock::stale::{self, StaleReason};
+use crate::resolve::requested;
+use crate::store::atomic_file;
+
+/// The lock; none when there is no such file.
+pub fn read(path: &Path) -> Result<Option<Lock>> {
+    match std::fs::read(path) {
+        Ok(bytes) => {
+            let text = String::from_utf8(bytes).map_err(|_| Error::Lock {
+                place: Place::file(path),
+                what: "is not UTF-8".into(),
+                hint: "restore the file from version control, or remove it and run `factory resolve` to write it anew"
+                    .into(),
+            })?;
+            Lock::from_text(&text, path).map(Some)
+        }
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(Error::io("read", path)(e)),
+    }
+}
+
+/// The error of a command that needs a lock where there is none.
+pub fn missing(path: &Path, hint: &str) -> Error {
+    Error::Lock { place: Place::file(path), what: "there is no lock".into(), hint: hint.into() }
+}
+
+/// The lock, which must exist and match the configuration, and the configuration.
+pub fn read_fresh(
+    session: &Session<'_>,
+    lock_file: &Path,
+    source: &SourceArgs,
+    names: &[String],
+) -> Result<(Lock, Config)> {
+    let config = source.config(session)?;
+    config.check_names(names)?;
+    let lock =
+        read(lock_file)?.ok_or_else(|| missing(lock_file, "run `factory resolve` first, or `factory run` for both"))?;
+    let reasons = stale_reasons(&config, &lock, names);
+    if !reasons.is_empty() {
+        return Err(Error::Stale {
+            reasons: reasons.iter().map(ToString::to_string).collect(),
+            hint: format!("run `factory resolve{}`", only_workspace(&reasons)),
+        });
+    }
+    Ok((lock, config))
+}
+
+/// ` todo` when all reasons are about `todo`.
+fn only_workspace(reasons: &[StaleReason]) -> String {
+    let first = reasons.first().map(StaleReason::workspace).unwrap_or_default();
+    if reasons.iter().all(|reason| reason.workspace() == first) { format!(" {first}") } else { String::new() }
+}
+
+/// Why the lock is stale; workspaces that cannot be read are reported on their own.
+pub fn stale_reasons(config: &Config, lock: &Lock, names: &[String]) -> Vec<StaleReason> {
+    let all = names.is_empty() && config.broken.is_empty();
+    let mut requested = requested::of(config);
+    requested.workspaces.retain(|workspace| names.is_empty() || names.contains(&workspace.name));
+    stale::reasons(lock, &requested, all)
+}
+
+/// Writes a lock, when its text changes.
+pub fn write(lock_file: &Path, lock: &Lock) -> Result<()> {
+    let text = lock.to_text();
+    if std::fs::read_to_string(lock_file).is_ok_and(|there| there == text) {
+        return Ok(());
+    }
+    atomic_file(lock_file, text.as_bytes())
+}

@@ -1,0 +1,42 @@
+//! Failures of several workspaces → one error with one exit code.
+
+use std::collections::BTreeSet;
+
+use super::session::Session;
+use crate::config::Config;
+use crate::error::{Error, Result, exit_code};
+use crate::ui::count;
+
+/// The errors of workspaces whose configuration cannot be read, by name.
+pub fn broken(config: Config, names: &[String]) -> impl Iterator<Item = (String, Error)> {
+    let wanted = |name: &String| names.is_empty() || names.contains(name);
+    config.broken.into_iter().filter(move |broken| wanted(&broken.name)).map(|broken| (broken.name, broken.error))
+}
+
+/// The error of a command that failed for some workspaces; each error is printed first. `others` counts the workspaces
+/// that did not fail: the error of the only one is the command's own.
+pub fn failures(session: &Session<'_>, mut failed: Vec<(String, Error)>, others: usize) -> Result<()> {
+    match failed.len() {
+        0 => Ok(()),
+        1 if others == 0 => Err(failed.remove(0).1),
+        n => {
+            for (_, error) in &failed {
+                session.ui.error(error);
+            }
+            let names: Vec<_> = failed.iter().map(|(name, _)| format!("`{name}`")).collect();
+            Err(Error::Failed {
+                what: format!("{} failed: {}", count(n, "workspace"), names.join(", ")),
+                code: code_of(failed.iter().map(|(_, error)| error)),
+            })
+        }
+    }
+}
+
+/// The code that all errors share, else that of a failure.
+pub fn code_of<'e>(errors: impl Iterator<Item = &'e Error>) -> u8 {
+    let codes: BTreeSet<u8> = errors.map(Error::exit_code).collect();
+    match codes.first() {
+        Some(code) if codes.len() == 1 && *code != exit_code::OK => *code,
+        _ => exit_code::FAILED,
+    }
+}

@@ -1,0 +1,120 @@
+//! The resolve that `resolve` and `run` do, and what it writes.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use super::session::Session;
+use super::source::SourceArgs;
+use super::{lock_file, paths};
+use crate::config::Config;
+use crate::error::Result;
+use crate::lock::Lock;
+use crate::npm::registry::NpmRegistry;
+use crate::resolve::{self, ResolveRequest, Resolved, UpdateMode, rhdh};
+use crate::sandbox::root::IsolationChoice;
+use crate::store::{Reading, atomic_file};
+use crate::tools::provide::Provider;
+
+/// Options of a resolve.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Resolve options")]
+pub struct ResolveFlags {
+    /// RHDH release the plugins are for: `1.9`, `1.9.8`, a commit [env: `RHDH_VERSION`] [default: the newest release]
+    #[arg(long, value_name = "VERSION")]
+    pub rhdh_version: Option<String>,
+    /// RHDH's yarn.lock as a file, instead of looking it up
+    #[arg(long, env = "FACTORY_HOST_LOCKFILE", value_name = "FILE")]
+    pub host_lockfile: Option<PathBuf>,
+    /// Compute the arguments of listed plugins too, and update plugins-list.yaml with them
+    #[arg(long, env = "FACTORY_GENERATE_BUILD_ARGS")]
+    pub generate_build_args: bool,
+    /// Do not write a missing plugins-list.yaml: keep the discovered plugins in the lock only
+    #[arg(long, env = "FACTORY_NO_WRITE_PLUGINS_LIST")]
+    pub no_write_plugins_list: bool,
+    /// Resolve rhdh-cli's dependencies again, even when its version stays
+    #[arg(long, env = "FACTORY_RENEW_TOOLS")]
+    pub renew_tools: bool,
+}
+
+/// What is resolved, and how.
+pub struct PinRequest<'a> {
+    /// The configuration.
+    pub config: &'a Config,
+    /// Only these workspaces; all when empty.
+    pub names: &'a [String],
+    /// What may move.
+    pub mode: UpdateMode,
+    /// The lock so far.
+    pub old: Option<&'a Lock>,
+    /// How repositories are reached.
+    pub source: &'a SourceArgs,
+    /// How it is resolved.
+    pub flags: &'a ResolveFlags,
+}
+
+impl PinRequest<'_> {
+    /// Resolves with this machine's registry.
+    pub async fn run(&self, session: &Session<'_>) -> Result<Resolved> {
+        let Self { config, flags, .. } = self;
+        let store = session.store()?;
+        let registry = NpmRegistry::of_machine()?;
+        let isolation = session.isolation(&store, IsolationChoice::Auto).await?;
+        let provider = Provider {
+            store: &store,
+            registry: Some(&registry),
+            reading: Reading::Changed,
+            isolation,
+            ui: &session.ui,
+            interrupt: &session.interrupt,
+        };
+        let lock_dir = paths::folder_of(&paths::lock_file(session.global));
+        let given = |name: &str| config.env.given(name).map(str::to_owned);
+        let request = ResolveRequest {
+            config,
+            names: self.names,
+            mode: self.mode,
+            renew_tools: flags.renew_tools,
+            old: self.old,
+            lock_dir: &lock_dir,
+            jobs: std::thread::available_parallelism().map_or(2, std::num::NonZero::get),
+            network: self.source.network(),
+            host: rhdh::HostRequest {
+                file: flags.host_lockfile.clone(),
+                version: flags.rhdh_version.clone().or_else(|| given("RHDH_VERSION")),
+                repository: given("RHDH_REPO"),
+            },
+            generate: flags.generate_build_args,
+        };
+        resolve::resolve(&provider, &registry, &request).await
+    }
+}
+
+/// Writes the lock and what belongs beside it: the companions first, so that a lock never names what is not there.
+pub fn write(session: &Session<'_>, lock_file: &Path, resolved: &Resolved, flags: &ResolveFlags) -> Result<()> {
+    for (path, bytes) in &resolved.companions {
+        atomic_file(path, bytes)?;
+    }
+    if !flags.no_write_plugins_list {
+        for (path, bytes) in &resolved.lists {
+            write_list(session, path, bytes)?;
+        }
+    }
+    lock_file::write(lock_file, &resolved.lock)
+}
+
+fn write_list(session: &Session<'_>, path: &Path, bytes: &[u8]) -> Result<()> {
+    let after = String::from_utf8_lossy(bytes);
+    match std::fs::read_to_string(path) {
+        Ok(before) if before == after => return Ok(()),
+        Ok(before) => {
+            let changes = similar::TextDiff::from_lines(before.as_str(), &after);
+            let changes = changes.unified_diff().context_radius(0).to_string();
+            session.ui.note(format!("{} rewritten:\n{}", path.display(), changes.trim_end()));
+        }
+        Err(_) => session
+            .ui
+            .note(format!("{} written: no list was there, all plugins of the workspace are in it", path.display())),
+    }
+    atomic_file(path, bytes)
+}

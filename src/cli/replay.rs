@@ -1,0 +1,121 @@
+//! The build of a fresh lock, as `build`, `fetch`, `run` and `verify` do it.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::publish::{self, BuilderChoice};
+use super::repo_path::Sources;
+use super::session::{self, Session};
+use super::steps::BuildFlags;
+use super::{lock_file, paths, summary};
+use crate::build::{self, BuildOptions, BuiltWorkspace, Shared, new_seals, results};
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::lock::Lock;
+use crate::npm::registry::NpmRegistry;
+use crate::store::Store;
+use crate::ui::count;
+
+/// What is built, and how.
+pub struct Replay<'a> {
+    /// The whole configuration.
+    pub config: &'a Config,
+    /// A lock that matches it.
+    pub lock: Lock,
+    /// Where the lock is.
+    pub lock_file: &'a Path,
+    /// Only these workspaces; all when empty.
+    pub names: &'a [String],
+    /// Where the sources come from.
+    pub sources: Sources,
+    /// How it is built.
+    pub flags: &'a BuildFlags,
+}
+
+impl Replay<'_> {
+    /// Builds, seals, pushes and writes the results; with `--fetch-only` only fills the cache.
+    pub async fn run(self, session: &Session<'_>) -> Result<()> {
+        let (config, flags, names, lock_file) = (self.config, self.flags, self.names, self.lock_file);
+        let store = session.store()?;
+        let output_dir = if flags.fetch_only {
+            store.dir().join("logs/fetch")
+        } else {
+            paths::output_dir(flags.output_dir.as_deref())
+        };
+        let shared = self.share(session, store, &output_dir, false).await?;
+        let publication = publish::prepare(session, config, &shared, names, &flags.publish).await?;
+        let mut built = build::build(shared.clone(), names).await?;
+        if flags.fetch_only {
+            return summary::fetched(&session.ui, &built);
+        }
+        // Sealed before it is pushed: what is attached to the images describes what is sealed.
+        let lock = if flags.frozen { shared.lock.clone() } else { seal(&shared, &built, lock_file)? };
+        if let Some(publication) = publication {
+            publication.push(session, &lock, &shared.options.lock_dir, &mut built).await?;
+        }
+        results::write(&shared, &built)?;
+        summary::built(&session.ui, &built, &shared.options.output_dir)
+    }
+
+    /// What all workspaces of a build share. With `verify_mode` nothing is taken from earlier builds.
+    pub async fn share(
+        self,
+        session: &Session<'_>,
+        store: Store,
+        output_dir: &Path,
+        verify_mode: bool,
+    ) -> Result<Arc<Shared>> {
+        let Self { config, lock, lock_file, sources, flags, .. } = self;
+        let isolation = session.isolation(&store, flags.isolation).await?;
+        let registry = NpmRegistry::of_machine();
+        let registry_address = registry.as_ref().map(NpmRegistry::address).unwrap_or_default();
+        let registry = if flags.offline { None } else { Some(registry?) };
+        std::fs::create_dir_all(output_dir).map_err(Error::io("create", output_dir))?;
+        let output_dir = output_dir.canonicalize().map_err(Error::io("open", output_dir))?;
+        let jobs = flags.jobs.map_or_else(session::jobs, usize::from);
+        Ok(Arc::new(Shared {
+            options: BuildOptions {
+                config_dir: paths::config_dir(session.global),
+                lock_dir: paths::folder_of(lock_file),
+                output_dir,
+                jobs,
+                isolation,
+                offline: flags.offline,
+                fetch_only: flags.fetch_only,
+                reuse_cache: !(flags.rebuild || flags.frozen || flags.fetch_only || verify_mode),
+                frozen: flags.frozen,
+                verify_mode,
+                timeout: Duration::from_secs(flags.timeout),
+                install_scripts: !flags.no_install_scripts,
+                tag_prefixes: flags.prefixes(config, &lock),
+                compression: flags.publish.compression(),
+                buildah: flags.publish.image_builder == BuilderChoice::Buildah,
+                network: sources.network,
+                local: sources.local,
+                source_copy: sources.source_copy,
+            },
+            lock,
+            store,
+            registry,
+            registry_address,
+            ui: session.ui.clone(),
+            interrupt: session.interrupt.clone(),
+            slots: tokio::sync::Semaphore::new(jobs),
+        }))
+    }
+}
+
+/// Seals what is not sealed yet, and returns the lock as it is then.
+fn seal(shared: &Shared, built: &[BuiltWorkspace], lock_file: &Path) -> Result<Lock> {
+    let sealed = new_seals::seal(shared, built)?;
+    if sealed.plugins > 0 || sealed.packages > 0 {
+        lock_file::write(lock_file, &sealed.lock)?;
+        let plugins = (sealed.plugins > 0).then(|| format!("{} sealed", count(sealed.plugins, "plugin")));
+        let packages = (sealed.packages > 0)
+            .then(|| format!("packages of this platform in {}", count(sealed.packages, "workspace")));
+        let what = plugins.into_iter().chain(packages).collect::<Vec<_>>().join(", ");
+        shared.ui.note(format!("{}: {what}", lock_file.display()));
+    }
+    Ok(sealed.lock)
+}
