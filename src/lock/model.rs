@@ -218,7 +218,7 @@ pub struct Plugin {
     pub role: Role,
     /// Where the arguments come from.
     pub args_from: ArgsFrom,
-    /// Arguments of `rhdh-cli plugin export`.
+    /// Arguments of `rhdh-cli plugin export`, one `--flag value` per element.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub args: Vec<Argument>,
     /// The reason of each computed argument, in the order of `args`.
