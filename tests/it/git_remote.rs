@@ -487,7 +487,13 @@ fn a_killed_fetch_leaves_nothing_that_is_trusted() {
     let server = fixture.serve(Behaviour { faults: vec![None, None, Some(Fault::Silence)], ..Behaviour::default() });
     let mut child = fixture.child(&server.url("r"), &fixture.second);
     let mut running = child.0.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).spawn().unwrap();
-    while !server.requests.recv().unwrap().ends_with("silence") {}
+    loop {
+        match server.requests.recv_timeout(Duration::from_secs(1)) {
+            Ok(request) if request.ends_with("silence") => break,
+            Ok(_) => {}
+            Err(_) => assert!(running.try_wait().unwrap().is_none(), "the fetch ended before it was killed"),
+        }
+    }
     running.kill().unwrap();
     running.wait().unwrap();
     // As a kill at other moments leaves them.
