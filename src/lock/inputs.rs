@@ -4,6 +4,14 @@ use serde::Serialize;
 
 use super::{Argument, Input, Lock, Plugin, Sha256, Source, Tools, Workspace};
 
+/// How a package's bytes are made from its inputs. A change of factory that makes other bytes from the same inputs
+/// counts it up, so that images say so and the cache does not take the one for the other.
+///
+/// | recipe | what it makes |
+/// |---|---|
+/// | 1 | the files that `npm pack` lists, with Module Federation's type archives normalised |
+pub const RECIPE: u32 = 1;
+
 /// What goes in, in one canonical text. Digests that a build found out are left out: they are outputs.
 #[derive(Serialize)]
 struct DigestedInputs<'a> {
@@ -13,6 +21,14 @@ struct DigestedInputs<'a> {
     path: &'a str,
     args: &'a [Argument],
     closure: Option<Sha256>,
+    /// Left out for the first recipe: it had no number.
+    #[serde(skip_serializing_if = "is_first")]
+    recipe: u32,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_first(recipe: &u32) -> bool {
+    *recipe == 1
 }
 
 /// A source without what was asked for: two requests that mean one commit build the same.
@@ -31,6 +47,10 @@ struct PinnedSource<'a> {
 /// # Panics
 /// Never: all fields have a JSON form.
 pub fn digest(lock: &Lock, workspace: &Workspace, plugin: &Plugin, closure: Option<Sha256>) -> Sha256 {
+    digest_with(RECIPE, lock, workspace, plugin, closure)
+}
+
+fn digest_with(recipe: u32, lock: &Lock, workspace: &Workspace, plugin: &Plugin, closure: Option<Sha256>) -> Sha256 {
     let Source { repo, commit, path, yarn, .. } = &workspace.source;
     let mut tools = lock.tools_of(workspace).clone();
     for requested in [&mut tools.node.requested, &mut tools.npm.requested, &mut tools.rhdh_cli.requested] {
@@ -48,6 +68,25 @@ pub fn digest(lock: &Lock, workspace: &Workspace, plugin: &Plugin, closure: Opti
         path: &plugin.path,
         args: &plugin.args,
         closure,
+        recipe,
     };
     Sha256::of(serde_json::to_vec(&inputs).expect("inputs are plain data"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn only_a_new_recipe_makes_another_digest_of_the_same_inputs() {
+        let text = include_str!("../../tests/data/lock/version-1.lock");
+        let lock = Lock::from_text(text, Path::new("factory.lock")).unwrap();
+        let workspace = &lock.workspace[1];
+        let of = |recipe| digest_with(recipe, &lock, workspace, &workspace.plugin[0], None).to_string();
+        // As images have it that were pushed before recipes had numbers.
+        assert_eq!(of(1), "sha256:a0d3d7bac80addf9af920ec6f53fda3e0c16b02efba628890c665f4f4c87a1b4");
+        assert_ne!(of(2), of(1));
+    }
 }
