@@ -11,6 +11,8 @@ use factory::resolve::refs;
 use factory::store::Store;
 use factory::store::git::{EntryKind, Network, RefScope, SourceUrl, Tree};
 
+use harness::npm_registry::Registry;
+use harness::program::Test;
 use harness::repository::Repository;
 
 static GO: AtomicBool = AtomicBool::new(false);
@@ -360,6 +362,27 @@ fn many_workspaces_in_few_repositories_and_one_that_is_gone() {
     assert!(text[2].starts_with("cannot open the repository `b`: "), "{}", text[2]);
     assert_eq!(text[3], "the repository `a` has no branch, tag or commit `mian`");
     assert_ne!(commit, other);
+}
+
+#[harness::test]
+fn a_build_warns_of_uncommitted_changes_that_it_does_not_build() {
+    let mut test = Test::new();
+    let repository = Repository::init(&test.path("repo"));
+    repository.write("package.json", r#"{"name":"root","packageManager":"yarn@4.9.2","workspaces":["plugins/*"]}"#);
+    repository.write("yarn.lock", "__metadata:\n  version: 8\n");
+    let manifest = r#"{"name":"@x/todo","version":"1.0.0","backstage":{"role":"frontend-plugin"}}"#;
+    repository.write("plugins/todo/package.json", manifest).commit("first");
+    test.config("source.json", r#"{"repo": "../repo", "repo-ref": "main", "workspace-path": "."}"#);
+    test.config("plugins-list.yaml", "plugins/todo:\n");
+    Registry::lay_tree(&test.path("config"));
+    test.env("NPM_CONFIG_REGISTRY", Registry::of_idle_tools().url);
+    test.run(&["resolve"]).success();
+    let warning = "repo: uncommitted changes in `../repo` are not built: `plugins/todo/new.ts`";
+    // The tools do nothing here, so the build fails after that.
+    assert!(!test.run(&["build"]).stderr.contains("uncommitted"));
+    repository.write("plugins/todo/new.ts", "");
+    let outcome = test.run(&["build"]);
+    assert!(outcome.stderr.contains(warning), "{}", outcome.stderr);
 }
 
 #[harness::test]
