@@ -3,18 +3,16 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use super::packages::berry::split_locator;
 use crate::ui::some_names;
+use crate::yarn::locator::Locator;
 
 /// Yarn's code of "The lockfile would have been modified by this install".
 const CODE: &str = "YN0028";
-/// How the reference of an embedded package begins: it is a folder of the export, and its hash is that of its content.
-const FOLDER: &str = "file:";
 
 /// What is no longer what a closure says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Drift {
-    /// Names of embedded packages.
+    /// Names of embedded packages: folders of the export, whose locators have a hash of their content.
     pub embedded: BTreeSet<String>,
     /// Locators of other packages, without embedded ones: these are the cause of what follows from them.
     pub others: BTreeSet<String>,
@@ -33,9 +31,9 @@ impl Drift {
             let Some(changed) = shown.strip_prefix(['-', '+']) else { continue };
             let Some(locator) = changed.trim().strip_prefix("resolution: \"") else { continue };
             let locator = locator.trim_end_matches('"');
-            match split_locator(locator) {
-                Some((name, reference)) if reference.starts_with(FOLDER) => {
-                    drift.embedded.insert(name.to_owned());
+            match Locator::parse(locator) {
+                Some(embedded) if embedded.is_from_folder() => {
+                    drift.embedded.insert(embedded.name.to_owned());
                 }
                 _ => {
                     drift.others.insert(locator.to_owned());

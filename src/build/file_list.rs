@@ -3,12 +3,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::path::Path;
 
 use sha2::Digest as _;
 
-use super::packages::berry::split_locator;
 use crate::error::Result;
 use crate::image::PackageFiles;
+use crate::yarn::lockfile::{YarnEntry, YarnLock};
 
 /// Hex digits kept of a file's SHA-256: enough to tell files apart; what is proven stands in the lock.
 const DIGITS: usize = 16;
@@ -124,14 +125,9 @@ impl FileList {
 
 /// The names of the packages that a closure takes from folders of the export: those that are embedded.
 pub fn embedded(closure: &str) -> BTreeSet<String> {
-    let locators =
-        closure.lines().filter_map(|line| line.trim().strip_prefix("resolution: ")).map(|it| it.trim_matches('"'));
-    let is_folder = |reference: &str| ["file:", "portal:", "link:"].iter().any(|folder| reference.starts_with(folder));
-    locators
-        .filter_map(split_locator)
-        .filter(|(_, reference)| is_folder(reference))
-        .map(|(name, _)| name.to_owned())
-        .collect()
+    let Ok(lock) = YarnLock::parse(closure.as_bytes(), Path::new("yarn.lock")) else { return BTreeSet::new() };
+    let locators = lock.entries.iter().filter_map(YarnEntry::locator);
+    locators.filter(|locator| locator.is_from_folder()).map(|locator| locator.name.to_owned()).collect()
 }
 
 fn rank(class: DifferenceClass) -> u8 {
@@ -206,7 +202,7 @@ mod tests {
         assert_eq!(sealed.difference(&sealed, &BTreeSet::new()).class, DifferenceClass::Packing);
         // What is embedded lies among the dependencies.
         let own = embedded(
-            "\"d@file:./embedded/d::locator=x\":\n  resolution: \"d@file:./embedded/d#x::hash=1\"\n\n\"e@npm:1\":\n  resolution: \"e@npm:1.0.0\"\n",
+            "__metadata:\n  version: 8\n\n\"d@file:./embedded/d::locator=x\":\n  version: 1.0.0\n  resolution: \"d@file:./embedded/d#x::hash=1\"\n\n\"e@npm:1\":\n  version: 1.0.0\n  resolution: \"e@npm:1.0.0\"\n",
         );
         assert_eq!(own, BTreeSet::from(["d".to_owned()]));
         assert_eq!(sealed.difference(&made, &own).class, DifferenceClass::Embedded);

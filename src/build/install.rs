@@ -14,6 +14,7 @@ use super::seal::sealed_closure;
 use super::workdir::Workdir;
 use crate::error::{Error, Result};
 use crate::lock::Plugin;
+use crate::lock::companions::CompanionPath;
 use crate::sandbox::child::{Log, Run, run};
 use crate::ui::some;
 
@@ -32,7 +33,8 @@ impl WorkspaceBuild<'_> {
         let started = Instant::now();
         let (shared, name) = (self.shared, &self.workspace.name);
         let lockfile = tree.join("yarn.lock");
-        let own = LockfilePackages::of(self.workspace, &fs::read(&lockfile).map_err(Error::io("read", &lockfile))?);
+        let bytes = fs::read(&lockfile).map_err(Error::io("read", &lockfile))?;
+        let own = LockfilePackages::of(self.workspace, &bytes, &lockfile)?;
         let mut all = own.clone();
         for plugin in &self.workspace.plugin {
             if let Some(closure) = self.sealed_packages(plugin)? {
@@ -63,8 +65,10 @@ impl WorkspaceBuild<'_> {
 
     /// The packages of a plugin's sealed closure; none before it is sealed.
     fn sealed_packages(&self, plugin: &Plugin) -> Result<Option<LockfilePackages>> {
-        let bytes = sealed_closure(&self.shared.options.lock_dir, &self.workspace.name, plugin)?;
-        Ok(bytes.map(|bytes| LockfilePackages::of(self.workspace, &bytes)))
+        let lock_dir = &self.shared.options.lock_dir;
+        let Some(bytes) = sealed_closure(lock_dir, &self.workspace.name, plugin)? else { return Ok(None) };
+        let path = CompanionPath::closure(&self.workspace.name, &plugin.path).below(lock_dir);
+        LockfilePackages::of(self.workspace, &bytes, &path).map(Some)
     }
 
     /// A backend's export asks the registry for its dependencies until they are sealed and in the cache. A frontend's

@@ -86,7 +86,7 @@ impl<'a> PluginBuild<'a> {
         let Some(closure) = &exported.closure else { return Ok(()) };
         let sealed = &self.prepared.sealed;
         let packages = self.build.packages(&self.prepared.workdir.folders.yarn)?.with_sealed(sealed.clone());
-        let listed = LockfilePackages::of(self.target.workspace, closure);
+        let listed = LockfilePackages::of(self.target.workspace, closure, &exported.folder.join("yarn.lock"))?;
         tokio::task::block_in_place(|| {
             listed.take_back(&packages)?;
             self.build.check_packages(&listed, sealed, &packages).map(drop)

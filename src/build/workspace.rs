@@ -1,5 +1,7 @@
 //! One workspace: prepared once, then its plugins; what the cache has of what is sealed is not built again.
 
+use std::path::Path;
+
 use futures_util::future::join_all;
 
 use super::artefact::Artefact;
@@ -164,7 +166,9 @@ impl WorkspaceBuild<'_> {
             // What was taken from the cache was sealed with its packages.
             let closure = artefact.record.closure.as_deref().filter(|_| !artefact.reused);
             if let Some(closure) = closure {
-                used.merge(LockfilePackages::of(self.workspace, closure.as_bytes()).unpinned(&packages)?);
+                let path = Path::new(&artefact.output.tgz);
+                let listed = LockfilePackages::of(self.workspace, closure.as_bytes(), path)?;
+                used.merge(listed.unpinned(&packages)?);
             }
         }
         Ok(used)

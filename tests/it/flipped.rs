@@ -29,6 +29,7 @@ use sha2::{Digest as _, Sha512};
 const OFFLINE: [&str; 2] = ["build", "--offline"];
 const TREE: &str = "factory.lock.d/rhdh-cli/1.9.1/package-lock.json";
 const LIST: &str = "factory.lock.d/repo/packages.sha512";
+const NO_DEPENDENCIES: &str = "__metadata:\n  version: 8\n";
 const CLOSURE: &str = "factory.lock.d/repo/plugins/todo-backend/yarn.lock";
 
 /// A sealed lock and a cache that has all that it names.
@@ -56,8 +57,8 @@ impl Filled {
         repo.write("package.json", r#"{"name":"root","packageManager":"yarn@4.9.2","workspaces":["plugins/*"]}"#);
         let lockfile = format!(
             "__metadata:\n  version: 8\n  cacheKey: 10c0\n\n\
-             \"a@npm:^1.0.0\":\n  resolution: \"a@npm:1.0.0\"\n  checksum: 10c0/{}\n\n\
-             \"native@npm:1.0.0\":\n  resolution: \"native@npm:1.0.0\"\n  conditions: os=linux\n",
+             \"a@npm:^1.0.0\":\n  version: 1.0.0\n  resolution: \"a@npm:1.0.0\"\n  checksum: 10c0/{}\n\n\
+             \"native@npm:1.0.0\":\n  version: 1.0.0\n  resolution: \"native@npm:1.0.0\"\n  conditions: os=linux\n",
             sha512("zip of a")
         );
         repo.write("yarn.lock", &lockfile);
@@ -120,13 +121,13 @@ impl Filled {
         let mut lock = self.read();
         lock.workspace[0].sealed = None;
         lock.workspace[0].plugin[0].sealed = Some(Sealed {
-            closure: Some(Sha256::of("closure")),
+            closure: Some(Sha256::of(NO_DEPENDENCIES)),
             tgz: Integrity::of("tgz"),
             image: Sha256::of("image"),
             layer: Sha256::of("layer"),
             root: None,
         });
-        self.test.config(CLOSURE, "closure").config("factory.lock", lock.to_text());
+        self.test.config(CLOSURE, NO_DEPENDENCIES).config("factory.lock", lock.to_text());
     }
 
     /// Exit code, first error and its hint.

@@ -12,6 +12,8 @@ use super::{CACHE, CopiedIn, PackageCache};
 use crate::error::{Error, Result};
 use crate::parallel::{Workers, cores};
 use crate::store::CacheKind;
+use crate::yarn::lockfile::{YarnEntry, YarnLock};
+use crate::yarn::platform::Platform;
 
 /// More threads than this only wait for the disk.
 const MOST_THREADS: usize = 4;
@@ -29,65 +31,27 @@ pub struct LockedPackage {
     required: bool,
 }
 
-/// The packages in the text of a Berry lockfile. Those that are made from the workspace's own files are left out.
-pub fn of_lock(text: &str) -> Vec<LockedPackage> {
-    let mut packages = Vec::new();
-    let cache_key = text.lines().find_map(|line| line.strip_prefix("  cacheKey: ")).unwrap_or_default();
-    for block in text.split("\n\n") {
-        let field = |name: &str| {
-            let line =
-                block.lines().find_map(|line| line.strip_prefix("  ")?.strip_prefix(name)?.strip_prefix(": "))?;
-            Some(line.trim().trim_matches('"'))
-        };
-        let Some(locator) = field("resolution") else { continue };
-        let Some((name, reference)) = split_locator(locator) else { continue };
-        if ["workspace:", "link:", "portal:", "file:"].iter().any(|own| reference.starts_with(own)) {
-            continue;
+/// The packages of a Berry lockfile. Those that are made from the workspace's own files are left out.
+pub(super) fn of_lock(lock: &YarnLock<'_>) -> Vec<LockedPackage> {
+    let platform = Platform::of_machine();
+    let package = |entry: &YarnEntry<'_>| {
+        let locator = entry.locator()?;
+        if locator.workspace_path().is_some() || locator.is_from_folder() {
+            return None;
         }
-        let checksum = field("checksum").map(|checksum| match checksum.split_once('/') {
+        let checksum = entry.checksum.as_deref().map(|checksum| match checksum.split_once('/') {
             Some((key, hash)) => (key.to_owned(), hash.to_owned()),
             // Lockfiles of yarn 2 and 3 say the key once for all.
-            None => (cache_key.to_owned(), checksum.to_owned()),
+            None => (lock.cache_key.as_deref().unwrap_or_default().to_owned(), checksum.to_owned()),
         });
-        packages.push(LockedPackage {
-            locator: locator.to_owned(),
-            hash: locator_hash(name, reference),
+        Some(LockedPackage {
+            locator: entry.resolution.clone().into_owned(),
+            hash: locator.cache_hash(),
             checksum,
-            required: field("conditions").is_none_or(is_for_this_platform),
-        });
-    }
-    packages
-}
-
-/// Name and reference of `@scope/name@reference`.
-pub(in crate::build) fn split_locator(locator: &str) -> Option<(&str, &str)> {
-    let at = locator.char_indices().skip(1).find(|(_, c)| *c == '@')?.0;
-    Some((&locator[..at], &locator[at + 1..]))
-}
-
-/// Yarn's `structUtils.makeLocator(…).locatorHash`, as far as `slugifyLocator` shows it.
-fn locator_hash(name: &str, reference: &str) -> String {
-    let hash = |a: &str, b: &str| hex::encode(Sha512::new().chain_update(a).chain_update(b).finalize());
-    let (scope, name) = match name.strip_prefix('@').and_then(|rest| rest.split_once('/')) {
-        Some((scope, name)) => (scope, name),
-        None => ("", name),
+            required: entry.conditions.as_deref().is_none_or(|conditions| platform.allows(conditions)),
+        })
     };
-    hash(&hash(scope, name), reference)[..10].to_owned()
-}
-
-/// Yarn's conditions: `os=linux & cpu=x64 & libc=glibc`. One we do not know is taken for unmet: yarn has the last word.
-fn is_for_this_platform(conditions: &str) -> bool {
-    let cpu = match std::env::consts::ARCH {
-        "x86_64" => "x64",
-        "aarch64" => "arm64",
-        other => other,
-    };
-    conditions.split('&').map(str::trim).all(|condition| match condition.split_once('=') {
-        Some(("os", os)) => os == std::env::consts::OS,
-        Some(("cpu", wanted)) => wanted == cpu,
-        Some(("libc", libc)) => libc == "glibc",
-        _ => false,
-    })
+    lock.entries.iter().filter_map(package).collect()
 }
 
 impl PackageCache<'_> {
@@ -266,18 +230,21 @@ mod tests {
 
     static GO: AtomicBool = AtomicBool::new(false);
 
+    fn packages_of(text: &str) -> Vec<LockedPackage> {
+        of_lock(&YarnLock::parse(text.as_bytes(), Path::new("yarn.lock")).unwrap())
+    }
+
     fn lock(checksum: &str) -> Vec<LockedPackage> {
-        of_lock(&format!(
-            "__metadata:\n  version: 8\n  cacheKey: 10c0\n\n\"@babel/runtime@npm:^7.0.0\":\n  version: 7.29.14\n  resolution: \"@babel/runtime@npm:7.29.14\"\n  checksum: 10c0/{checksum}\n  languageName: node\n\n\"native@npm:1.0.0\":\n  version: 1.0.0\n  resolution: \"native@npm:1.0.0\"\n  conditions: os=linux\n\n\"mac@npm:1.0.0\":\n  resolution: \"mac@npm:1.0.0\"\n  conditions: os=darwin & cpu=x64\n\n\"own@workspace:.\":\n  resolution: \"own@workspace:.\"\n"
+        packages_of(&format!(
+            "__metadata:\n  version: 8\n  cacheKey: 10c0\n\n\"@babel/runtime@npm:^7.0.0\":\n  version: 7.29.14\n  resolution: \"@babel/runtime@npm:7.29.14\"\n  checksum: 10c0/{checksum}\n  languageName: node\n\n\"native@npm:1.0.0\":\n  version: 1.0.0\n  resolution: \"native@npm:1.0.0\"\n  conditions: os=linux\n\n\"mac@npm:1.0.0\":\n  version: 1.0.0\n  resolution: \"mac@npm:1.0.0\"\n  conditions: os=darwin & cpu=x64\n\n\"own@workspace:.\":\n  version: 0.0.0-use.local\n  resolution: \"own@workspace:.\"\n"
         ))
     }
 
     #[test]
     fn zips_are_named_as_yarn_names_them() {
         // The names of files in a real cache of yarn 4.
-        assert_eq!(locator_hash("@babel/runtime", "npm:7.29.14"), "d931f5c57a");
-        assert_eq!(locator_hash("parseurl", "npm:1.3.3"), "1542397e00");
         let packages = lock("00");
+        assert_eq!(packages[0].hash, "d931f5c57a");
         let locators: Vec<_> = packages.iter().map(|p| (p.locator.as_str(), p.required)).collect();
         assert_eq!(
             locators,
@@ -291,7 +258,7 @@ mod tests {
         let store = Store::open(dir.path().join("cache")).unwrap();
         let good = lock(&hash(b"good"));
         let name = "@babel-runtime-npm-7.29.14-d931f5c57a-10c0.zip";
-        let native = format!("native-npm-1.0.0-{}-10c0.zip", locator_hash("native", "npm:1.0.0"));
+        let native = format!("native-npm-1.0.0-{}-10c0.zip", good[1].hash);
         let shared = store.kind_dir(CacheKind::Yarn).join("cache").join(name);
 
         // What a build put in its cache comes back only with the lock's checksum.
@@ -315,7 +282,9 @@ mod tests {
         assert_eq!(fs::read(own.join("cache").join(&native)).unwrap(), b"native");
 
         // Sealed, it is everybody's; other bytes than the sealed ones are not this package.
-        let own_lock = of_lock("\"native@npm:1.0.0\":\n  resolution: \"native@npm:1.0.0\"\n  conditions: os=linux\n");
+        let own_lock = packages_of(
+            "__metadata:\n  version: 8\n\n\"native@npm:1.0.0\":\n  version: 1.0.0\n  resolution: \"native@npm:1.0.0\"\n  conditions: os=linux\n",
+        );
         let used = again.unpinned(&good).unwrap();
         assert_eq!(used.to_text(), format!("{} 10c0 native@npm:1.0.0\n", hash(b"native")));
         assert_eq!(again.with_sealed(used.clone()).take_back(&own_lock).unwrap(), 0);

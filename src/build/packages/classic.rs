@@ -13,6 +13,7 @@ use super::PackageCache;
 use crate::error::{Error, Result};
 use crate::lock::Integrity;
 use crate::store::CacheKind;
+use crate::yarn::lockfile::YarnLock;
 
 /// The folder, in yarn's and in the shared one.
 pub const MIRROR: &str = "mirror";
@@ -20,9 +21,9 @@ pub const MIRROR: &str = "mirror";
 const DIGITS: usize = 32;
 
 /// The SHA-512 in hex of every package that a classic lockfile names. Old lockfiles have none: nothing is shared then.
-pub fn of_classic_lock(text: &str) -> BTreeSet<String> {
-    let values = text.lines().filter_map(|line| line.strip_prefix("  integrity "));
-    let each = values.flat_map(|value| value.trim().trim_matches('"').split_ascii_whitespace());
+pub(super) fn of_lock(lock: &YarnLock<'_>) -> BTreeSet<String> {
+    let integrities = lock.entries.iter().filter_map(|entry| entry.integrity.as_deref());
+    let each = integrities.flat_map(str::split_ascii_whitespace);
     each.filter_map(|one| one.parse::<Integrity>().ok()).map(|integrity| integrity.hex()).collect()
 }
 
@@ -103,7 +104,7 @@ mod tests {
         let lock = format!(
             "# yarn lockfile v1\n\na@^1.0.0:\n  version \"1.0.0\"\n  resolved \"https://r/a/-/a-1.0.0.tgz#00\"\n  integrity {integrity}\n"
         );
-        let wanted = of_classic_lock(&lock);
+        let wanted = of_lock(&YarnLock::parse(lock.as_bytes(), Path::new("yarn.lock")).unwrap());
         assert_eq!(wanted.len(), 1);
 
         let own = dir.path().join("a");

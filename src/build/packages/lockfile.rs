@@ -1,13 +1,15 @@
 //! What a `yarn.lock` names, of either kind of yarn, between the shared cache and that of a build.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use super::berry::{self, LockedPackage};
-use super::classic::of_classic_lock;
+use super::classic;
 use super::unpinned::Unpinned;
 use super::{CopiedIn, PackageCache, is_berry};
 use crate::error::Result;
 use crate::lock::Workspace;
+use crate::yarn::lockfile::YarnLock;
 
 /// What a lockfile names.
 #[derive(Clone)]
@@ -19,10 +21,11 @@ pub enum LockfilePackages {
 }
 
 impl LockfilePackages {
-    /// Reads a lockfile of the workspace's yarn.
-    pub fn of(workspace: &Workspace, lockfile: &[u8]) -> Self {
-        let text = String::from_utf8_lossy(lockfile);
-        if is_berry(workspace) { Self::Berry(berry::of_lock(&text)) } else { Self::Classic(of_classic_lock(&text)) }
+    /// Reads a lockfile of the workspace's yarn; `path` is for messages.
+    pub fn of(workspace: &Workspace, lockfile: &[u8], path: &Path) -> Result<Self> {
+        let lock = YarnLock::parse(lockfile, path)?;
+        let is_berry = is_berry(workspace);
+        Ok(if is_berry { Self::Berry(berry::of_lock(&lock)) } else { Self::Classic(classic::of_lock(&lock)) })
     }
 
     /// Adds what another lockfile of the same yarn names.
