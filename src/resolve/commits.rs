@@ -9,10 +9,11 @@ use super::source::Files;
 use super::workspace::{ReadWorkspace, WorkspaceReader};
 use crate::config;
 use crate::error::{Error, Result};
-use crate::lock::Lock;
+use crate::lock::{Lock, text};
 use crate::parallel::Workers;
-use crate::store::git::{Network, SourceUrl};
+use crate::store::git::{Network, Repository, SourceUrl};
 use crate::tools::provide::Provider;
+use crate::ui::some_names;
 
 /// Repositories asked at once, at least: they answer slower than they are read.
 const LEAST_REPOSITORIES: usize = 8;
@@ -83,6 +84,11 @@ fn read_all(
             let repository = provider.store.repository(&url, interrupt)?;
             let tree = repository.fetch(&resolution.commit, options.network, interrupt)?;
             let commit = tree.commit();
+            let uncommitted = uncommitted(config, &repository, &commit);
+            if !uncommitted.is_empty() {
+                let files = some_names(uncommitted.iter());
+                provider.ui.warn(format!("{}: uncommitted changes in `{url}` are not built: {files}", config.name));
+            }
             reader.read(config, Some(&commit), &Files::Commit(Box::new(tree)))
         }
     })
@@ -126,6 +132,21 @@ fn url(config: &config::WorkspaceConfig) -> Result<Option<SourceUrl>> {
     }
     let repo = config.source.repo.as_ref().ok_or_else(|| no_source(config))?;
     SourceUrl::parse(repo.with_credentials(), base(&config.config_dir)).map(Some)
+}
+
+/// What a local work tree has in the workspace's folder that its commit does not have. Files of the configuration do not
+/// count: they are read where they are.
+fn uncommitted(config: &config::WorkspaceConfig, repository: &Repository, commit: &str) -> Vec<String> {
+    let mut names = repository.uncommitted(commit, &config.source.workspace_path);
+    let folder = config.config_dir.canonicalize().ok();
+    let own = folder.as_deref().and_then(|folder| folder.strip_prefix(repository.url().local_path()?).ok());
+    let is_input = |name: &str| config.inputs.iter().any(|input| Path::new(&input.path).starts_with(name));
+    names.retain(|name| match own {
+        None => true,
+        Some(own) if own.as_os_str().is_empty() => !name.starts_with(text::FILE_NAME) && !is_input(name),
+        Some(own) => !Path::new(name).starts_with(own) && !own.starts_with(name),
+    });
+    names
 }
 
 /// A relative path is relative to the folder of source.json.

@@ -326,6 +326,19 @@ fn arguments_are_computed_with_their_reasons_and_the_list_is_written() {
 }
 
 #[harness::test]
+fn uncommitted_changes_of_a_local_repository_are_warned_about() {
+    let setup = Setup::new();
+    setup.workspace("alpha", "");
+    let clean = setup.ok(&["resolve"]);
+    assert!(!said(&clean).contains("uncommitted"), "{}", said(&clean));
+    setup.source.write("workspaces/alpha/plugins/one/new.ts", "x").write("workspaces/beta/new.ts", "x");
+    let warning =
+        "warning: alpha: uncommitted changes in `../../source` are not built: `workspaces/alpha/plugins/one/new.ts`\n";
+    let output = setup.ok(&["resolve"]);
+    assert!(said(&output).contains(warning), "{}", said(&output));
+}
+
+#[harness::test]
 fn listed_arguments_stay_and_are_checked_when_a_host_is_at_hand() {
     let setup = Setup::new();
     computed(&setup);
