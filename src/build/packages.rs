@@ -19,7 +19,7 @@ use std::sync::atomic::AtomicBool;
 
 use crate::error::{Error, Result};
 use crate::lock::{Sha256, Workspace};
-use crate::store::{CacheKind, Store};
+use crate::store::{CacheEntry, CacheKind, Store};
 use unpinned::Unpinned;
 
 /// Folder of the zips in yarn's global folder.
@@ -35,6 +35,8 @@ pub fn is_berry(workspace: &Workspace) -> bool {
 /// The packages of one workspace between the shared cache and its own.
 pub struct PackageCache<'a> {
     store: &'a Store,
+    /// The shared cache: it is not pruned while this lives.
+    shared: CacheEntry,
     /// yarn's global folder of this build.
     own: PathBuf,
     /// Where zips without a checksum are kept.
@@ -58,12 +60,12 @@ pub struct CopiedIn {
 impl<'a> PackageCache<'a> {
     /// `own` is the build's folder; `repo` the source's repository.
     pub fn new(store: &'a Store, own: &Path, repo: &str, interrupt: &'a AtomicBool) -> Result<Self> {
-        let shared = store.kind_dir(CacheKind::Yarn);
-        let unpinned = shared.join(UNPINNED).join(&Sha256::of(repo).hex()[..16]);
-        for folder in [&own.join(CACHE), &shared.join(CACHE), &unpinned] {
+        let shared = store.tool_cache(CacheKind::Yarn, interrupt)?;
+        let unpinned = shared.path().join(UNPINNED).join(&Sha256::of(repo).hex()[..16]);
+        for folder in [&own.join(CACHE), &shared.path().join(CACHE), &unpinned] {
             fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
         }
-        Ok(Self { store, own: own.to_path_buf(), unpinned, sealed: Unpinned::default(), interrupt })
+        Ok(Self { store, shared, own: own.to_path_buf(), unpinned, sealed: Unpinned::default(), interrupt })
     }
 
     /// Holds zips without a checksum to those that the lock has sealed.

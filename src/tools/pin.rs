@@ -182,8 +182,8 @@ async fn tree(provider: &Provider<'_>, registry: &NpmRegistry, tools: &Tools) ->
     let manifest = scratch.path().join("package.json");
     std::fs::write(&manifest, cli_manifest(version)).map_err(Error::io("write", &manifest))?;
     let log = Log::create(provider.store.dir().join("logs/rhdh-cli-tree.log"))?;
-    let cache = provider.store.kind_dir(CacheKind::Npm);
-    let run = Npm { node: node.path(), npm: npm.path(), cache: &cache, registry, provider: *provider };
+    let cache = provider.store.tool_cache(CacheKind::Npm, provider.interrupt.flag())?;
+    let run = Npm { node: node.path(), npm: npm.path(), cache: cache.path(), registry, provider: *provider };
     let args = ["install", "--package-lock-only", "--ignore-scripts", "--no-audit", "--no-fund"];
     run.run(&args, scratch.path(), &log, "resolving the dependencies of rhdh-cli failed").await?;
     let path = scratch.path().join("package-lock.json");

@@ -128,13 +128,13 @@ impl Provider<'_> {
         let registry = self.registry.ok_or_else(|| missing_offline(&what))?;
         let (node, npm) = (self.node(tools).await?, self.npm(tools).await?);
         let step = self.ui.step("tools", format!("install {CLI_PACKAGE}@{}", cli.version));
-        let cache = self.store.kind_dir(CacheKind::Npm);
+        let cache = self.store.tool_cache(CacheKind::Npm, interrupt)?;
         let log = Log::create(self.store.dir().join("logs/rhdh-cli.log"))?;
         let handle = tokio::runtime::Handle::current();
         let install = |to: &Path| -> Result<()> {
             std::fs::write(to.join("package.json"), &manifest).map_err(Error::io("write", to))?;
             std::fs::write(to.join("package-lock.json"), &tree).map_err(Error::io("write", to))?;
-            let npm = Npm { node: node.path(), npm: npm.path(), cache: &cache, registry, provider: *self };
+            let npm = Npm { node: node.path(), npm: npm.path(), cache: cache.path(), registry, provider: *self };
             // Install scripts are third-party code that the CLI's bundlers do without.
             let args = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier"];
             handle.block_on(npm.run(&args, to, &log, "installing rhdh-cli failed")).map(drop)

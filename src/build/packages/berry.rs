@@ -11,7 +11,6 @@ use super::unpinned::Unpinned;
 use super::{CACHE, CopiedIn, PackageCache};
 use crate::error::{Error, Result};
 use crate::parallel::{Workers, cores};
-use crate::store::CacheKind;
 use crate::yarn::lockfile::{YarnEntry, YarnLock};
 use crate::yarn::platform::Platform;
 
@@ -72,7 +71,7 @@ impl PackageCache<'_> {
 
     /// Copies what the lockfile names into the build's cache, checked.
     pub fn copy_in(&self, packages: &[LockedPackage]) -> Result<CopiedIn> {
-        let pinned = self.store.kind_dir(CacheKind::Yarn).join(CACHE);
+        let pinned = self.shared.path().join(CACHE);
         let (shared, unpinned, own) = (zips(&pinned)?, zips(&self.unpinned)?, zips(&self.own.join(CACHE))?);
         let each = self.workers().try_map(once_each(packages), |package| {
             let mut damaged = Vec::new();
@@ -121,7 +120,7 @@ impl PackageCache<'_> {
 
     /// Copies what yarn fetched into the shared cache: only what the lockfile names, and only with its checksum.
     pub fn take_back(&self, packages: &[LockedPackage]) -> Result<usize> {
-        let pinned = self.store.kind_dir(CacheKind::Yarn).join(CACHE);
+        let pinned = self.shared.path().join(CACHE);
         let own = zips(&self.own.join(CACHE))?;
         let scratch = self.store.scratch()?;
         let serial = AtomicUsize::new(0);
@@ -226,7 +225,7 @@ mod tests {
     use std::sync::atomic::AtomicBool;
 
     use super::*;
-    use crate::store::Store;
+    use crate::store::{CacheKind, Store};
 
     static GO: AtomicBool = AtomicBool::new(false);
 

@@ -12,7 +12,6 @@ use sha2::{Digest as _, Sha512};
 use super::PackageCache;
 use crate::error::{Error, Result};
 use crate::lock::Integrity;
-use crate::store::CacheKind;
 use crate::yarn::lockfile::YarnLock;
 
 /// The folder, in yarn's and in the shared one.
@@ -30,7 +29,7 @@ pub(super) fn of_lock(lock: &YarnLock<'_>) -> BTreeSet<String> {
 impl PackageCache<'_> {
     /// Copies the tarballs of `wanted` into the build's mirror. Returns those that were damaged, and are removed.
     pub fn copy_in_classic(&self, wanted: &BTreeSet<String>) -> Result<Vec<String>> {
-        let (shared, own) = (self.store.kind_dir(CacheKind::Yarn).join(MIRROR), self.own.join(MIRROR));
+        let (shared, own) = (self.shared.path().join(MIRROR), self.own.join(MIRROR));
         for folder in [&shared, &own] {
             fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
         }
@@ -54,7 +53,7 @@ impl PackageCache<'_> {
 
     /// Takes back the tarballs of `wanted` that yarn put into the build's mirror.
     pub fn take_back_classic(&self, wanted: &BTreeSet<String>) -> Result<usize> {
-        let (shared, own) = (self.store.kind_dir(CacheKind::Yarn).join(MIRROR), self.own.join(MIRROR));
+        let (shared, own) = (self.shared.path().join(MIRROR), self.own.join(MIRROR));
         let scratch = self.store.scratch()?;
         let mut taken = 0;
         for (name, path) in files(&own)? {
@@ -92,7 +91,7 @@ mod tests {
     use std::sync::atomic::AtomicBool;
 
     use super::*;
-    use crate::store::Store;
+    use crate::store::{CacheKind, Store};
 
     static GO: AtomicBool = AtomicBool::new(false);
 
