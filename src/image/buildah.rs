@@ -18,8 +18,8 @@ use crate::{Error, Result};
 const INSTEAD: &str = "leave out `--image-builder buildah`";
 
 /// Builds the image of one plugin with `buildah from scratch`, `copy`, `config` and `commit`, in a store of its own
-/// and with one time for everything. The layer lands at `layer_file`. Its bytes are buildah's: the digests are others
-/// than [`pack`](super::pack())'s, the files in it are the same.
+/// and with one time for everything. The layer is written to `layer_file`. Its bytes are buildah's: the digests differ
+/// from [`pack`](super::pack())'s, the files in it are the same.
 pub async fn build(names: ImageNames, entries: &PackageFiles, layer_file: PathBuf, facts: &Facts<'_>) -> Result<Image> {
     entries.check_limits()?;
     let folder = layer_file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));

@@ -46,7 +46,7 @@ impl Content {
 }
 
 /// Entries that can be packed: sorted by the raw bytes of their paths, without duplicates, and none of them
-/// leaves the package.
+/// points outside the package.
 #[derive(Clone, Debug)]
 pub struct PackageFiles(Vec<PackageFile>);
 
@@ -119,7 +119,7 @@ fn check_path(path: &str) -> Result<()> {
     } else if path.starts_with('/') {
         "is an absolute path"
     } else if path.split('/').any(|segment| segment == "..") {
-        "leaves the package"
+        "points outside the package"
     } else if path.split('/').any(|segment| segment.is_empty() || segment == ".") {
         "has an empty or `.` segment"
     } else {
@@ -145,9 +145,9 @@ fn regular_file(root: &Path, path: &str) -> Result<(PathBuf, u64)> {
     Err(refused(
         path,
         if meta.is_symlink() {
-            "is a symbolic link to something that is no regular file"
+            "is a symbolic link to something that is not a regular file"
         } else {
-            "is no regular file"
+            "is not a regular file"
         },
     ))
 }
@@ -193,8 +193,8 @@ mod tests {
     fn paths_that_leave_the_package_or_are_no_plain_paths_are_refused_by_name() {
         for (path, why) in [
             ("/etc/passwd", "is an absolute path"),
-            ("a/../../b", "leaves the package"),
-            ("..", "leaves the package"),
+            ("a/../../b", "points outside the package"),
+            ("..", "points outside the package"),
             ("./a", "has an empty or `.` segment"),
             ("a//b", "has an empty or `.` segment"),
             ("a/", "has an empty or `.` segment"),
@@ -236,9 +236,9 @@ mod tests {
             ("dist/outside.js", "is a symbolic link to something outside the package"),
             ("dist/dangling.js", "is a symbolic link to nothing"),
             ("dist/loop.js", "is a symbolic link to nothing"),
-            ("folder", "is a symbolic link to something that is no regular file"),
-            ("dist", "is no regular file"),
-            ("../secret", "leaves the package"),
+            ("folder", "is a symbolic link to something that is not a regular file"),
+            ("dist", "is not a regular file"),
+            ("../secret", "points outside the package"),
         ] {
             let error = PackageFiles::select(&root, [(path, false)]).unwrap_err();
             assert_eq!(error.to_string(), format!("`{path}` {why}"));
@@ -252,6 +252,6 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         nix::unistd::mkfifo(&dir.path().join("pipe"), nix::sys::stat::Mode::S_IRUSR).unwrap();
         let error = PackageFiles::select(dir.path(), [("pipe", false)]).unwrap_err();
-        assert_eq!(error.to_string(), "`pipe` is no regular file");
+        assert_eq!(error.to_string(), "`pipe` is not a regular file");
     }
 }

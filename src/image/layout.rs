@@ -18,7 +18,7 @@ const INDEX_TYPE: &str = "application/vnd.oci.image.index.v1+json";
 const LAYOUT_FILE: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;
 const REF_NAME: &str = "org.opencontainers.image.ref.name";
 
-/// Readers and writers of an index take turns: in this process by this, between processes by a lock on the folder.
+/// Serialises access to an index within this process; between processes a lock on the folder does.
 static TURN: Mutex<()> = Mutex::new(());
 
 /// A layout's folder. Images can be added from several threads, and from several processes.
@@ -28,7 +28,7 @@ pub struct Layout {
 }
 
 impl Layout {
-    /// Opens the layout in `folder`, and makes it where there is none; images that are in it stay.
+    /// Opens the layout in `folder`, and creates it where there is none. Images in it stay.
     pub fn open(folder: &Path) -> Result<Self> {
         let blobs = folder.join("blobs/sha256");
         fs::create_dir_all(&blobs).map_err(Error::io("create", &blobs))?;
@@ -38,7 +38,7 @@ impl Layout {
         if !layout.index_file().exists() {
             layout.write_index(&index)?;
         }
-        // Last: what has this file is a layout.
+        // Last: a folder with this file is a layout.
         let version = folder.join("oci-layout");
         if !version.exists() {
             AtomicFile::replace(&version, LAYOUT_FILE)?;
@@ -47,8 +47,8 @@ impl Layout {
         Ok(layout)
     }
 
-    /// Adds an image under its [`Image::reference`], in place of what had that name. The layer is copied, and held to its
-    /// digest; blobs that are there already are left alone, those that nothing names any more are removed.
+    /// Adds an image under its [`Image::reference`], replacing an image of that name. The layer is copied and its
+    /// digest checked; existing blobs are kept, and those that no image names any more are removed.
     pub fn add(&self, image: &Image) -> Result<()> {
         let _turn = self.turn()?;
         let mut index = self.read_index()?;
@@ -90,7 +90,7 @@ impl Layout {
         for image in index.values() {
             let file = self.blob(image.digest);
             let bytes = fs::read(&file).map_err(Error::io("read", &file))?;
-            // What cannot be read names nobody knows what: then nothing is removed.
+            // A manifest that cannot be read may name any blob: nothing is removed.
             let Ok(manifest) = serde_json::from_slice::<NamedBlobs>(&bytes) else { return Ok(()) };
             named.extend(manifest.layers.iter().map(|blob| blob.digest));
             named.extend([image.digest, manifest.config.digest]);
@@ -193,7 +193,7 @@ fn holds(file: &Path, digest: Sha256) -> bool {
     regular && File::open(file).and_then(|mut file| Sha256::of_reader(&mut file)).is_ok_and(|found| found == digest)
 }
 
-/// What a manifest says of its blobs.
+/// The blobs of a manifest.
 #[derive(Deserialize)]
 struct NamedBlobs {
     config: NamedBlob,

@@ -171,7 +171,10 @@ fn parse_package(bytes: &[u8]) -> Result<Map<String, Value>> {
 pub(super) fn created(epoch: u64) -> Result<String> {
     let time = i64::try_from(epoch).ok().and_then(|epoch| OffsetDateTime::from_unix_timestamp(epoch).ok());
     time.and_then(|time| time.format(&Rfc3339).ok()).ok_or_else(|| {
-        Error::usage(format!("{epoch} is no time"), "SOURCE_DATE_EPOCH and commit times are seconds since 1970")
+        Error::usage(
+            format!("{epoch} is not a valid time"),
+            "SOURCE_DATE_EPOCH and commit times are seconds since 1970",
+        )
     })
 }
 
@@ -215,7 +218,7 @@ struct ImageManifest<'a> {
     annotations: BTreeMap<String, String>,
 }
 
-/// What a manifest says of a blob or of another manifest.
+/// The descriptor of a blob or of another manifest.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Descriptor<'a> {

@@ -1,4 +1,4 @@
-//! How a plugin's folder in RHDH, its image and its tag are called.
+//! The names of a plugin's folder in RHDH, of its image and its tag.
 
 use std::fmt;
 
@@ -24,7 +24,7 @@ impl ImagePath {
         let what = if path.is_empty() {
             "leaves no name for the plugin's folder".to_owned()
         } else if path.starts_with('.') || !path.bytes().all(plain) || path.len() > 214 {
-            "is no name of an npm package".to_owned()
+            "is not a valid npm package name".to_owned()
         } else if RESERVED.contains(&path) {
             format!("would install over `{path}` in RHDH's plugin folder")
         } else {
@@ -53,8 +53,8 @@ impl ImageName {
         }
         Err(bad_name(
             source_name,
-            "cannot name an image",
-            "a repository's name is lower-case letters and digits with single `.`, `_`, `__` or dashes between them: rename the package",
+            "is not a valid image name",
+            "an image name has lower-case letters and digits with single `.`, `_`, `__` or dashes between them: rename the package",
         ))
     }
 
@@ -79,8 +79,8 @@ impl Tag {
             return Ok(Self(tag));
         }
         Err(Error::usage(
-            format!("`{}` is no tag of an image", tag.escape_debug()),
-            "a tag is up to 128 letters, digits, `_`, `.` and `-`, and starts with none of the last two: change the version or the tag prefix",
+            format!("`{}` is not a valid image tag", tag.escape_debug()),
+            "a tag has up to 128 letters, digits, `_`, `.` and `-`, and starts with a letter, a digit or `_`: change the version or the tag prefix",
         ))
     }
 
@@ -186,11 +186,11 @@ mod tests {
         for (package, what) in [
             ("", "leaves no name for the plugin's folder"),
             ("-dynamic", "leaves no name for the plugin's folder"),
-            ("..", "is no name of an npm package"),
-            (".-dynamic", "is no name of an npm package"),
-            ("a b-dynamic", "is no name of an npm package"),
-            ("a\u{2028}", "is no name of an npm package"),
-            ("a!b", "is no name of an npm package"),
+            ("..", "is not a valid npm package name"),
+            (".-dynamic", "is not a valid npm package name"),
+            ("a b-dynamic", "is not a valid npm package name"),
+            ("a\u{2028}", "is not a valid npm package name"),
+            ("a!b", "is not a valid npm package name"),
             ("index.json", "would install over `index.json` in RHDH's plugin folder"),
             ("node_modules-dynamic", "would install over `node_modules` in RHDH's plugin folder"),
         ] {
@@ -212,7 +212,7 @@ mod tests {
         }
         for bad in ["", "A", "_a", "a_", "a..b", "a___b", "a.-b", "a~b", "é", "-a", "a b"] {
             let error = ImageName::of_package(bad).unwrap_err();
-            assert_eq!(error.to_string(), format!("package name `{bad}` cannot name an image"));
+            assert_eq!(error.to_string(), format!("package name `{bad}` is not a valid image name"));
         }
     }
 
@@ -235,7 +235,7 @@ mod tests {
             [("", ""), ("-", "1.0.0"), (".", "1"), ("a/", "1"), ("é", "1"), ("", "1:2"), ("", "1 2")]
         {
             let error = Tag::of_version(prefix, version).unwrap_err();
-            assert_eq!(error.to_string(), format!("`{prefix}{version}` is no tag of an image"));
+            assert_eq!(error.to_string(), format!("`{prefix}{version}` is not a valid image tag"));
             assert_eq!(error.exit_code(), 2);
         }
         assert!(Tag::of_version("", &"1".repeat(129)).is_err());

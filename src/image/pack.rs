@@ -5,7 +5,6 @@ use std::io::{self, BufWriter, Read as _, Write};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::thread;
 
 use flate2::GzBuilder;
 use flate2::write::GzEncoder;
@@ -17,6 +16,7 @@ use super::limits::LargeFile;
 use super::name::ImagePath;
 use super::tarball::{Archive, END};
 use crate::lock::{Integrity, Sha256};
+use crate::parallel::join;
 use crate::store::AtomicFile;
 use crate::{Error, Result};
 
@@ -102,23 +102,20 @@ pub fn pack(entries: &PackageFiles, packing: &Packing<'_>, tgz: &Path, layer: &P
     let layer_archive = Archive::new(packing.path.as_str(), packing.epoch)?;
     let (tgz_out, layer_out) = (AtomicFile::new(tgz)?, AtomicFile::new(layer)?);
 
-    let (tgz_out, layer_out) = thread::scope(|scope| {
-        let (to_tgz, tgz_pieces) = sync_channel(LAG);
-        let (to_layer, layer_pieces) = sync_channel(LAG);
-        let entries = entries.entries();
-        let tgz_writer = scope
-            .spawn(move || write_tgz(entries, &tgz_archive, &tgz_pieces, tgz_out).map_err(|error| blame(tgz, error)));
-        let layer_writer = scope.spawn(move || {
-            write_layer(entries, &layer_archive, &layer_pieces, layer_out, packing.compression)
-                .map_err(|error| blame(layer, error))
-        });
-        let read = feed(entries, &to_tgz, &to_layer);
-        drop((to_tgz, to_layer));
-        let (tgz_out, layer_out) = (join(tgz_writer), join(layer_writer));
-        // A reader that stopped because a writer did has nothing to say: the writer's error comes first.
-        let (tgz_out, layer_out) = (tgz_out?, layer_out?);
-        read.map(|()| (tgz_out, layer_out))
-    })?;
+    let (to_tgz, tgz_pieces) = sync_channel(LAG);
+    let (to_layer, layer_pieces) = sync_channel(LAG);
+    let files = entries.entries();
+    let write_both = move || {
+        join(
+            move || write_tgz(files, &tgz_archive, &tgz_pieces, tgz_out),
+            move || write_layer(files, &layer_archive, &layer_pieces, layer_out, packing.compression),
+        )
+    };
+    let ((tgz_out, layer_out), read) = join(write_both, move || feed(files, &to_tgz, &to_layer));
+    // A reader that stopped because a writer did has no error of its own: the writer's comes first.
+    let (tgz_out, layer_out) =
+        (tgz_out.map_err(Error::io("write", tgz))?, layer_out.map_err(Error::io("write", layer))?);
+    read?;
 
     let packed = Packed {
         tgz: Integrity::from_bytes(tgz_out.digest),
@@ -323,14 +320,6 @@ impl<D: Digest> Hashing<D, BufWriter<AtomicFile>> {
         let file = self.inner.into_inner().map_err(io::IntoInnerError::into_error)?;
         Ok(ArchiveOutput { file, digest: self.hasher.finalize().into(), len: self.len })
     }
-}
-
-fn blame(path: &Path, error: io::Error) -> Error {
-    Error::io("write", path)(error)
-}
-
-fn join<T>(handle: thread::ScopedJoinHandle<'_, Result<T>>) -> Result<T> {
-    handle.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
 //! skopeo and buildah as child processes: an environment of a few variables, no shell, nothing secret in the
-//! arguments, ended as a group when nobody waits for them any more.
+//! arguments, killed as a group when the caller stops waiting.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -13,7 +13,7 @@ use tokio::process::Command;
 
 use crate::{Error, Result};
 
-/// What they need of the user's environment: to be found, to find their configuration, and to get through.
+/// The variables they get: how to find the programs and their configuration, certificates and proxies.
 const KEPT: [&str; 12] = [
     "PATH",
     "HOME",
@@ -29,7 +29,7 @@ const KEPT: [&str; 12] = [
     "all_proxy",
 ];
 
-/// What a program had to say.
+/// The result of a program.
 pub(super) struct ProgramOutput {
     pub(super) success: bool,
     pub(super) stdout: Vec<u8>,
@@ -42,7 +42,7 @@ impl ProgramOutput {
         String::from_utf8_lossy(&self.stdout).trim().to_owned()
     }
 
-    /// What it complained of: the last line, without the trimmings of its log format.
+    /// Its error message: the last line of stderr, without the log format around it.
     pub(super) fn complaint(&self) -> String {
         let last = self.stderr.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("no message");
         let message = match last.split_once("msg=\"") {
@@ -59,8 +59,8 @@ impl ProgramOutput {
     }
 }
 
-/// The environment of a child: what is kept of `variables`, and a folder of its own for temporary and runtime files
-/// (where no login of the user's lies).
+/// The environment of a child: the kept ones of `variables`, and its own folder for temporary and runtime files, so that
+/// it does not find the user's logins.
 pub(super) fn environment<'a>(
     variables: impl Iterator<Item = (&'a str, &'a str)>,
     temporary: &'a str,
@@ -70,7 +70,8 @@ pub(super) fn environment<'a>(
     kept.chain(ours).map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 
-/// Runs a program in `folder` to its end. Only failing to run it is an error; `instead` says what to do without it.
+/// Runs a program in `folder` and waits for it. Only a program that cannot be run is an error; `instead` is what to do
+/// without it.
 pub(super) async fn run(
     program: &str,
     arguments: impl IntoIterator<Item = impl AsRef<OsStr>>,
@@ -91,7 +92,7 @@ pub(super) async fn run(
         .spawn();
     let child = child.map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => {
-            Error::usage(format!("`{program}` is not on this machine"), format!("install it, or {instead}"))
+            Error::usage(format!("`{program}` is not installed"), format!("install it, or {instead}"))
         }
         _ => Error::io("run", program)(error),
     })?;
@@ -105,7 +106,7 @@ pub(super) async fn run(
     })
 }
 
-/// The children of a child end with it.
+/// Kills a child with its own children when dropped.
 struct Group(Option<Pid>);
 
 impl Group {

@@ -10,7 +10,7 @@ use tempfile::NamedTempFile;
 
 use crate::{Error, Result};
 
-/// A file without its name: it is written beside the target and gets the name when it is whole. Dropped, it is gone.
+/// A file that is written beside its target and takes the target's name when it is complete. Removed when dropped.
 #[derive(Debug)]
 pub struct AtomicFile {
     file: NamedTempFile,
@@ -109,7 +109,7 @@ pub(super) fn rename_dir(from: &Path, to: &Path) -> Result<bool> {
     }
 }
 
-/// Brings a folder and all in it to disk: file by file when they are few, else by flushing the whole file system, since
+/// Flushes a folder and all in it to disk: file by file when they are few, else the whole file system, since
 /// a call per file takes minutes for an npm tree.
 pub(super) fn flush(dir: &Path) -> Result<()> {
     const FEW: usize = 100;
@@ -149,10 +149,13 @@ fn sync_dir(dir: &Path) -> io::Result<()> {
     }
 }
 
-/// tempfile's errors name the temporary file, which nobody knows.
+/// tempfile's errors name the temporary file: keeps only the cause.
 fn without_path(error: io::Error) -> io::Error {
-    let cause = error.get_ref().and_then(|error| error.source()?.downcast_ref::<io::Error>());
-    cause.and_then(io::Error::raw_os_error).map_or(error, io::Error::from_raw_os_error)
+    let text = error.to_string();
+    match text.split_once(" at path \"") {
+        Some((cause, _)) => io::Error::new(error.kind(), cause),
+        None => error,
+    }
 }
 
 fn parent(path: &Path) -> &Path {

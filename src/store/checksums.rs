@@ -1,6 +1,6 @@
-//! What an entry was filled with: a list of its files with their SHA-256, held against the disk before each use.
+//! A list of an entry's files with their SHA-256, compared with the disk before each use.
 //!
-//! A tarball is held to its integrity when it is downloaded; once unpacked, nothing but this list knows what its files
+//! A tarball's integrity is checked when it is downloaded; once unpacked, nothing but this list knows what its files
 //! were. Files that were not touched since they were last read are not read again, unless it is asked for
 //! ([`stat_cache`](super::stat_cache)). It finds damage, not malice by the owner of the cache, who could write a new list.
 
@@ -54,14 +54,14 @@ pub enum FileCheck {
     Damaged(String),
 }
 
-/// Holds the files of `folder` against its list.
+/// Compares the files of `folder` with its list.
 pub fn check(folder: &Path, reading: Reading, interrupt: &AtomicBool) -> Result<FileCheck> {
     let damaged = |path: &Path, what: &str| Ok(FileCheck::Damaged(format!("`{}` {what}", path.display())));
     let list = folder.join(LIST);
     let Ok(text) = fs::read_to_string(&list) else { return damaged(&list, "cannot be read") };
     let (own, lines) = text.split_once('\n').unwrap_or_default();
     if hex::encode(Sha256::digest(lines.as_bytes())) != own {
-        return damaged(&list, "is not what was written");
+        return damaged(&list, "was changed");
     }
     let before = SystemTime::now();
     let seen = match reading {
@@ -75,13 +75,13 @@ pub fn check(folder: &Path, reading: Reading, interrupt: &AtomicBool) -> Result<
         let what = match (expected.remove(path.as_str()), sum) {
             (Some(_), None) => continue,
             (Some(known), Some(sum)) if known == sum => continue,
-            (Some(_), Some(_)) => "is not what was written",
-            (None, _) => "was not there",
+            (Some(_), Some(_)) => "was changed",
+            (None, _) => "was added",
         };
         return damaged(&folder.join(path), what);
     }
     match expected.keys().next() {
-        Some(path) => damaged(&folder.join(path), "is gone"),
+        Some(path) => damaged(&folder.join(path), "is missing"),
         None => Ok(FileCheck::Sound(record(own, &found, before))),
     }
 }
@@ -227,29 +227,29 @@ mod tests {
         let time = fs::metadata(&file).unwrap().modified().unwrap();
         fs::write(&file, "binary".replace('b', "c")).unwrap();
         fs::File::options().write(true).open(&file).unwrap().set_modified(time).unwrap();
-        assert_eq!(said(&folder), "`bin/node` is not what was written");
+        assert_eq!(said(&folder), "`bin/node` was changed");
 
         let folder = make("gone");
         fs::remove_file(folder.join("a.js")).unwrap();
-        assert_eq!(said(&folder), "`a.js` is gone");
+        assert_eq!(said(&folder), "`a.js` is missing");
 
         let folder = make("more");
         fs::write(folder.join("bin/x"), "").unwrap();
-        assert_eq!(said(&folder), "`bin/x` was not there");
+        assert_eq!(said(&folder), "`bin/x` was added");
 
         let folder = make("mode");
         fs::set_permissions(folder.join("a.js"), fs::Permissions::from_mode(0o755)).unwrap();
-        assert_eq!(said(&folder), "`a.js` is not what was written");
+        assert_eq!(said(&folder), "`a.js` was changed");
 
         let folder = make("link");
         fs::remove_file(folder.join("link")).unwrap();
         std::os::unix::fs::symlink("bin/node", folder.join("link")).unwrap();
-        assert_eq!(said(&folder), "`link` is not what was written");
+        assert_eq!(said(&folder), "`link` was changed");
 
         let folder = make("list");
         let list = fs::read_to_string(folder.join(LIST)).unwrap();
         fs::write(folder.join(LIST), list.replace("a.js", "b.js")).unwrap();
-        assert_eq!(said(&folder), "`.factory-files` is not what was written");
+        assert_eq!(said(&folder), "`.factory-files` was changed");
         fs::remove_file(folder.join(LIST)).unwrap();
         assert_eq!(said(&folder), "`.factory-files` cannot be read");
     }

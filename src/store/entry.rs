@@ -106,7 +106,7 @@ impl Store {
         reading: Reading,
         interrupt: &AtomicBool,
     ) -> Result<CheckedEntry> {
-        // One looks, and removes what is damaged; the others find it sound, or gone.
+        // One process checks, and removes what is damaged; the others find it sound, or missing.
         let _alone = self.lock(&format!("{}.check", entry_lock_name(kind, key)), interrupt)?;
         let Some(entry) = self.find_entry(kind, key, interrupt)? else { return Ok(CheckedEntry::Missing) };
         let is_known = self.sound.lock().unwrap_or_else(PoisonError::into_inner).contains(entry.path());
@@ -136,13 +136,13 @@ impl Store {
         if !path.exists() {
             return Ok(false);
         }
-        // Renamed first: a run that dies while it deletes leaves no half entry.
+        // Renamed first: a run that is killed while it deletes leaves no partial entry.
         let trash = self.scratch()?;
         fs::rename(&path, trash.path().join("x")).map_err(Error::io("remove", &path))?;
         Ok(true)
     }
 
-    /// Writes a note into an entry, whole or not at all; what a run that dies leaves of it lies elsewhere.
+    /// Writes a file of our own into an entry, atomically: a killed run leaves its temporary file in `tmp/`.
     fn note(&self, path: &Path, text: &str) -> Result<()> {
         if fs::read(path).is_ok_and(|old| old == text.as_bytes()) {
             return Ok(());
@@ -222,7 +222,7 @@ mod tests {
         else {
             panic!("not noticed")
         };
-        assert!(what.ends_with("tools/x/a` is not what was written"), "{what}");
+        assert!(what.ends_with("tools/x/a` was changed"), "{what}");
         assert!(matches!(
             open().sound_entry(CacheKind::Tools, "x", Reading::Changed, &GO).unwrap(),
             CheckedEntry::Missing

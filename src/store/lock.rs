@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use crate::{Error, Result};
 
-/// How long another holder goes unmentioned.
+/// How long to wait before a message names the other holder.
 const QUIET: Duration = Duration::from_millis(500);
 /// How often a held lock is tried again. Polling, because a blocked `flock` cannot be interrupted.
 const POLL: Duration = Duration::from_millis(20);
@@ -46,7 +46,7 @@ impl Drop for LockGuard {
     }
 }
 
-/// Takes the lock on `path`, waiting while others hold it; says so once when that takes longer than a moment.
+/// Takes the lock on `path`, waiting while others hold it; logs once when that takes longer than [`QUIET`].
 pub(super) fn acquire(path: &Path, share: Share, interrupt: &AtomicBool) -> Result<LockGuard> {
     let start = Instant::now();
     let mut told = false;
@@ -83,7 +83,7 @@ pub(super) fn attempt(path: &Path, share: Share) -> Result<Option<LockGuard>> {
                 Err(TryLockError::WouldBlock) => return Ok(None),
                 Err(TryLockError::Error(error)) => return Err(error),
             }
-            // The file may have been removed between open and lock; a lock on a nameless file locks nobody out.
+            // The file may have been removed between open and lock; a lock on a removed file excludes nobody.
             if is_at(&file, path) {
                 if share == Share::Exclusive {
                     file.set_len(0)?;

@@ -96,7 +96,7 @@ impl Store {
             pruned.busy += 1;
             return Ok(());
         };
-        // Somebody may have used it between the look and the lock.
+        // It may have been used between the check and the lock.
         if is_old(path, what) {
             pruned.bytes += disk_usage(path, seen);
             let trash = self.scratch()?;

@@ -1,5 +1,5 @@
-//! `tmp/`: work in progress. Each process has one folder there and holds a lock beside it for as long as it lives, so
-//! that what a killed process left can be told from what a running one needs, across containers too.
+//! `tmp/`: work in progress. Each process has one folder there and holds a lock beside it while it runs, so
+//! that leftovers of a killed process can be told from what a running one needs, across containers too.
 
 use std::fs;
 use std::os::unix::fs::DirBuilderExt;
@@ -93,7 +93,7 @@ impl Drop for Scratch {
     }
 }
 
-/// Removes what processes that are gone left in `tmp`. Never fails: what cannot be removed now, a later run tries again.
+/// Removes the leftovers of killed processes from `tmp`. Never fails: a later run tries again.
 pub(super) fn sweep(tmp: &Path) {
     let Ok(entries) = fs::read_dir(tmp) else { return };
     for lock_file in entries.flatten().map(|entry| entry.path()) {

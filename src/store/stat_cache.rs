@@ -1,5 +1,5 @@
-//! What the file system said of an entry's files when they were last read: a file of which it still says that is not
-//! read again in ordinary runs.
+//! Size, times and inode of an entry's files when they were last read: a file that still has them is not read again in
+//! ordinary runs.
 //!
 //! A write, a change of mode, a rename over it or a copy gives a file another ctime or inode, and nobody but the kernel
 //! sets a ctime (inode(7)). A bit that the disk lost changes neither: [`Reading::All`] finds it.
@@ -45,7 +45,7 @@ impl Stat {
     }
 }
 
-/// The files of one list that were read, each with what the file system said of it just before.
+/// The files of one list that were read, each with its [`Stat`] from just before.
 #[derive(Debug, Default)]
 pub struct StatCache(HashMap<String, String>);
 

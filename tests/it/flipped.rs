@@ -187,7 +187,7 @@ fn in_the_tools() {
             flip(&entry.join(file));
             let shown = text(&entry.join(file)).replace(text(&filled.path("")), "[DIR]/");
             let error = format!(
-                "error: `{what}` in the cache was damaged and is removed: `{shown}` is not what was written\n\n\
+                "error: `{what}` in the cache was damaged and is removed: `{shown}` was changed\n\n\
                  hint: run `factory fetch` with a network to fetch it again"
             );
             assert_eq!(filled.problem(&OFFLINE), (5, error));

@@ -377,7 +377,7 @@ fn a_server_of_the_first_protocol() {
     assert_eq!(
         error,
         format!(
-            "cannot fetch commit `{unreachable}` from `{url}`: the server has no such commit, or does not give it out"
+            "cannot fetch commit `{unreachable}` from `{url}`: the server has no such commit, or does not serve it"
         )
     );
 }
@@ -431,7 +431,7 @@ fn what_may_go_away_is_tried_again_and_what_stays_is_not() {
     let (text, _) = outcome(vec![], &missing);
     assert_eq!(
         text,
-        format!("cannot fetch commit `{missing}` from `URL`: the server has no such commit, or does not give it out")
+        format!("cannot fetch commit `{missing}` from `URL`: the server has no such commit, or does not serve it")
     );
     let gone = SourceUrl::parse("http://127.0.0.1:9/r", Path::new("/")).unwrap();
     let store = Store::open(fixture.path("cache")).unwrap();
@@ -456,7 +456,7 @@ fn a_silent_server_ends_by_interruption_or_when_the_time_is_up() {
     let hasty = Network { timeout: Duration::from_millis(100), ..quick() };
     assert_eq!(
         refs::resolve(&store, &url, "main", &hasty, &GO).unwrap_err().to_string(),
-        format!("cannot list the refs of `{url}`: no end after 100ms")
+        format!("cannot list the refs of `{url}`: not finished after 100ms")
     );
     assert_eq!(refs::resolve(&store, &url, "main", &quick(), &GO).unwrap().commit, fixture.second);
 }

@@ -334,7 +334,7 @@ fn a_tag_that_is_no_list_is_left_alone() {
     assert_eq!(
         network(&error),
         format!(
-            "`{}/{REPOSITORY}:{}` should list what is attached, and it is no image index",
+            "`{}/{REPOSITORY}:{}` should list what is attached, and it is not an image index",
             fixture.server.address,
             fixture.tag()
         )

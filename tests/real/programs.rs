@@ -99,7 +99,7 @@ fn programs_that_fail_are_quoted_without_secrets() {
 
         let nowhere = OciRegistry::from_variables(&variables(&server.address, &[("PATH", "/nonexistent")])).unwrap();
         let error = block_on(nowhere.check_access(std::slice::from_ref(&made.image.name), &by(pusher))).unwrap_err();
-        assert_eq!((error.to_string(), error.exit_code()), (format!("`{name}` is not on this machine"), 2));
+        assert_eq!((error.to_string(), error.exit_code()), (format!("`{name}` is not installed"), 2));
     }
 }
 

@@ -233,7 +233,7 @@ fn plain_http_needs_to_be_allowed_and_a_dead_host_is_named() {
     let made = plugin(&dir);
     let error = check(&at(&server.address, &[]), &made).unwrap_err();
     // It is final: asking again would not change it.
-    assert_eq!(network(&error), format!("cannot push to `{REPOSITORY}`: it does not answer in TLS"));
+    assert_eq!(network(&error), format!("cannot push to `{REPOSITORY}`: it does not speak TLS"));
     assert!(error.hint().unwrap().contains("`REGISTRY_INSECURE=true`"), "{error:?}");
 
     let dead = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
@@ -353,7 +353,7 @@ fn lies_are_not_reported_as_pushed() {
     let changed = Fault::Replace(changed.0.to_owned(), changed.1.to_owned());
     for (fault, message) in [
         (changed, " and called it sha256:"),
-        (Fault::TruncateAnswer, "the connection broke: "),
+        (Fault::TruncateAnswer, "the connection was lost: "),
         (replaced(), " and called it sha256:"),
         (Fault::Answer(200, vec![], "{}".to_owned()), "reported success for"),
         (status(403), "the registry answered 403 Forbidden"),

@@ -189,6 +189,6 @@ fn a_broken_package_json_and_an_impossible_time_are_errors() {
     let error = assemble("[]", &packed(), &facts()).unwrap_err();
     assert!(error.to_string().starts_with("the exported `package.json` cannot be read: "), "{error}");
     let error = assemble(PACKAGE, &packed(), &Facts { epoch: u64::MAX, ..facts() }).unwrap_err();
-    assert_eq!(error.to_string(), format!("{} is no time", u64::MAX));
+    assert_eq!(error.to_string(), format!("{} is not a valid time", u64::MAX));
     assert!(assemble(&format!("\u{feff}{PACKAGE}"), &packed(), &facts()).is_ok());
 }

@@ -235,7 +235,7 @@ fn a_full_disk_is_an_error_of_the_file_and_keeps_what_was_there() {
         send.send(piece).unwrap();
     }
     let error = write_tar(&entries, &archive, &pieces, &mut BufWriter::new(full), true).unwrap_err();
-    let error = blame(Path::new("out/a.tgz"), error);
+    let error = Error::io("write", Path::new("out/a.tgz"))(error);
     assert_eq!(error.exit_code(), 1);
     assert!(error.hint().unwrap().starts_with("free space on the file system of `out/a.tgz`"));
 }

@@ -1,7 +1,7 @@
 //! Documents attached to an image that is in the registry: each as a manifest whose `subject` is the image.
 //!
-//! A registry of distribution spec 1.1 says `OCI-Subject` when it has entered such a manifest into its list of referrers.
-//! Others keep no list; then it is kept under a tag, by whoever pushes.
+//! A registry of distribution spec 1.1 replies with `OCI-Subject` when it has added such a manifest to its list of
+//! referrers. For others the client that pushes keeps the list under a tag.
 
 use std::fmt::Display;
 
@@ -41,7 +41,7 @@ pub(super) async fn attach(
             unlisted.push((referrer, already_there));
         }
     }
-    // One that was there may have been pushed by somebody who was stopped before it was listed.
+    // One that was there may have been pushed by a run that was stopped before it was listed.
     let asks = unlisted.iter().all(|(_, already_there)| *already_there);
     let unlisted: Vec<Referrer<'_>> = unlisted.into_iter().map(|(referrer, _)| referrer).collect();
     let listed = unlisted.is_empty() || (asks && attach.registry_lists(&unlisted).await?);
@@ -120,7 +120,7 @@ impl Attach<'_> {
         let tag = referrer::fallback_tag(self.push.image.digest);
         let reference = format!("{}:{tag}", self.repository);
         for _ in 0..=self.push.options.retries.attempts {
-            // Whatever it names: a registry says 404 of what it may not answer with.
+            // Any type: a registry replies 404 for a manifest of a type that was not asked for.
             let known = self.found(&tag, ANY_MANIFEST).await?;
             let merged = referrer::merged(known.as_deref(), referrers).map_err(|why| {
                 Error::network(

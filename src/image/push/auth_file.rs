@@ -16,7 +16,7 @@ use super::secret::Secret;
 use crate::error::Place;
 use crate::{Error, Result};
 
-/// An `auth.json` or docker `config.json`; what else stands there is not ours.
+/// An `auth.json` or docker `config.json`; other fields are ignored.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct AuthFile {
@@ -102,11 +102,11 @@ fn read(file: &Path) -> Result<Option<AuthFile>> {
     if bytes.trim_ascii().is_empty() {
         return Ok(Some(AuthFile::default()));
     }
-    // serde's message may quote the value it stumbles upon: only the place is told.
+    // serde's message may quote a secret: only the position is shown.
     serde_json::from_slice(&bytes).map(Some).map_err(|error| {
         Error::config(
             Place::at(file, error.line(), error.column()),
-            "is no `auth.json` and no docker `config.json`",
+            "is neither an `auth.json` nor a docker `config.json`",
             "log in again with `podman login --authfile`, or name another file",
         )
     })

@@ -1,4 +1,4 @@
-//! What a registry wants to see (`WWW-Authenticate`), and the token server it may send us to
+//! How a registry wants to be authenticated to (`WWW-Authenticate`), and the token server it may refer to
 //! (distribution's "Token Authentication Specification" and its `OAuth2` variant).
 
 use std::time::Duration;
@@ -27,7 +27,7 @@ pub(super) struct TokenServer {
     service: Option<String>,
 }
 
-/// The best of the challenges: a token before a password.
+/// The challenge to answer: a token is preferred to a password.
 pub(super) fn of(headers: &HeaderMap) -> Option<Challenge> {
     let values = headers.get_all(WWW_AUTHENTICATE).iter().filter_map(|value| value.to_str().ok());
     let mut best = None;
@@ -115,7 +115,7 @@ impl TokenServer {
     }
 }
 
-/// The token and how long it lives, if that is told.
+/// The token, and its lifetime where the server states it.
 pub(super) async fn token(response: Response) -> Result<(Secret, Option<Duration>), PushError> {
     #[derive(Deserialize)]
     struct TokenAnswer {

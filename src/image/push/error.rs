@@ -64,7 +64,7 @@ impl PushError {
         Self { retry_after: retry_after(headers).or(self.retry_after), ..self }
     }
 
-    /// True where the answer may mean "no such thing" as well as "not for you": registries do not tell strangers.
+    /// True where the status may mean "not found" as well as "denied": registries hide what a login may not see.
     pub(super) fn is_denied(&self) -> bool {
         matches!(self.status, Some(401 | 403))
     }
@@ -97,9 +97,9 @@ impl From<reqwest::Error> for PushError {
         }
         // rustls: the first byte was no TLS record's.
         if causes.iter().any(|cause| cause.contains("InvalidContentType")) {
-            return Self::permanent("it does not answer in TLS".to_owned()).hint(PLAIN);
+            return Self::permanent("it does not speak TLS".to_owned()).hint(PLAIN);
         }
-        let what = if error.is_connect() { "no connection" } else { "the connection broke" };
+        let what = if error.is_connect() { "no connection" } else { "the connection was lost" };
         let broken = Self::transient(format!("{what}: {innermost}"));
         if error.is_connect() { broken.hint(UNREACHABLE) } else { broken }
     }
@@ -113,7 +113,7 @@ impl From<OciDistributionError> for PushError {
             E::ServerError { code, message, .. } => Self::status(code, &message),
             E::IoError(error) => Self::permanent(format!("the layer cannot be read: {error}")),
             E::SpecViolationError(what) => {
-                Self::permanent(format!("it does not keep to the OCI distribution spec: {what}")).hint(OTHER_PUSHER)
+                Self::permanent(format!("it does not follow the OCI distribution spec: {what}")).hint(OTHER_PUSHER)
             }
             error @ (E::RegistryNoLocationError | E::RegistryNoDigestError | E::UrlParseError(_)) => {
                 Self::permanent(error.to_string()).hint(OTHER_PUSHER)
@@ -125,8 +125,8 @@ impl From<OciDistributionError> for PushError {
 
 pub(super) const OTHER_PUSHER: &str = "push with another program: `--image-pusher skopeo`";
 
-/// What a registry says, on one line: `DENIED: requested access to the resource is denied`.
-/// Pages made for browsers say nothing to us.
+/// The registry's message, on one line: `DENIED: requested access to the resource is denied`.
+/// HTML pages are left out.
 fn said(body: &str) -> String {
     #[derive(Deserialize)]
     struct Errors {

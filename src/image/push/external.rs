@@ -1,7 +1,7 @@
-//! Pushing with skopeo or buildah, for registries our own client does not get through to.
+//! Pushing with skopeo or buildah, for registries that our own client cannot push to.
 //!
-//! They get the image as an OCI layout and the login in a file of their own (0600, gone afterwards), and what they
-//! pushed is read back, by them.
+//! They get the image as an OCI layout and the login in a temporary file (0600), and read back what they
+//! pushed.
 
 use std::fs;
 use std::io::Write as _;
@@ -135,7 +135,7 @@ impl<'a> ExternalPusher<'a> {
         if output.success { Ok(()) } else { Err(self.failed("push", target, &output)) }
     }
 
-    /// What the registry has under the tag, if it has anything and tells us.
+    /// What the registry has under the tag; none where there is nothing or we may not see it.
     async fn read(&self, image: &Image, target: &str) -> Result<Option<RemoteImage>> {
         let tls = format!("--tls-verify={}", !self.registry.insecure());
         if self.program == "skopeo" {
@@ -160,7 +160,7 @@ impl<'a> ExternalPusher<'a> {
         }
     }
 
-    /// None for the answers of a registry that has no such tag, or no such repository for a stranger's eyes.
+    /// None when the registry has no such tag, or hides the repository from this login.
     fn nothing(&self, target: &str, output: &ProgramOutput) -> Result<Option<RemoteImage>> {
         let known =
             ["manifest unknown", "name unknown", "not found", "unauthorized", "denied", "authentication required"];
@@ -172,7 +172,7 @@ impl<'a> ExternalPusher<'a> {
         }
     }
 
-    /// buildah keeps images in a store; this one is gone with the push.
+    /// Runs buildah with a temporary image store.
     async fn buildah(&self, arguments: &[&str]) -> Result<ProgramOutput> {
         let store = self.folder.path().join("store").display().to_string();
         let run = self.folder.path().join("run").display().to_string();
@@ -194,12 +194,12 @@ impl<'a> ExternalPusher<'a> {
     }
 }
 
-/// The login as the programs read it; for nobody but their user.
+/// Writes the login as the programs read it, mode 0600.
 fn write_login(file: &Path, host: &str, program: &str, credential: &Credential) -> Result<()> {
     let entry = match &credential.kind {
         CredentialKind::None => Value::Null,
         CredentialKind::Password { username, password } => json!({ "auth": basic_auth(username, password) }),
-        // They read a refresh token only beside a pair, whatever it holds.
+        // They read a refresh token only beside an `auth`, whatever that is.
         CredentialKind::Identity(token) => json!({ "auth": "dG9rZW46dG9rZW4=", "identitytoken": token.reveal() }),
         CredentialKind::Bearer(_) => {
             return Err(Error::usage(

@@ -1,4 +1,4 @@
-//! Credential helpers: `docker-credential-<name>`, a program that is told a server and answers with JSON.
+//! Credential helpers: `docker-credential-<name>`, a program that reads a server's name and prints JSON.
 
 use std::process::Stdio;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use super::registry::Variables;
 use super::secret::Secret;
 use crate::{Error, Result};
 
-/// A helper may ask its user to unlock a keyring; it does not wait for ever.
+/// A helper may ask its user to unlock a keyring.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 #[derive(Deserialize)]
@@ -35,7 +35,7 @@ pub(super) async fn get(name: &str, server: &str, variables: &Variables) -> Resu
         )
     };
     if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte)) {
-        return Err(fails("has no name of a program".to_owned()));
+        return Err(fails("is not a valid program name".to_owned()));
     }
     let ours = |name: &str| name.starts_with("REGISTRY_") || name.starts_with("FACTORY_");
     let mut child = Command::new(&program)
@@ -50,7 +50,7 @@ pub(super) async fn get(name: &str, server: &str, variables: &Variables) -> Resu
         .spawn()
         .map_err(|error| fails(format!("cannot be run: {error}")))?;
     if let Some(mut stdin) = child.stdin.take() {
-        // A helper that does not read has its own ideas; its exit code tells.
+        // A helper that does not read its input may still succeed: its exit code decides.
         let _ = stdin.write_all(format!("{server}\n").as_bytes()).await;
     }
     let output = tokio::time::timeout(PATIENCE, child.wait_with_output())
@@ -65,9 +65,9 @@ pub(super) async fn get(name: &str, server: &str, variables: &Variables) -> Resu
         }
         return Err(fails(format!("failed ({})", output.status)));
     }
-    // What it says may hold the secret: none of it is shown.
-    let answer: HelperAnswer =
-        serde_json::from_slice(&output.stdout).map_err(|_| fails("gave an answer that is no credential".to_owned()))?;
+    // The output may hold the secret: none of it is shown.
+    let answer: HelperAnswer = serde_json::from_slice(&output.stdout)
+        .map_err(|_| fails("returned something that is not a credential".to_owned()))?;
     if answer.username == "<token>" {
         return Ok(Some(CredentialKind::Identity(Secret::new(answer.secret))));
     }

@@ -22,9 +22,9 @@ pub enum Pusher {
     /// This program.
     #[default]
     Builtin,
-    /// `skopeo copy`: the same bytes, for registries that want something we cannot do.
+    /// `skopeo copy`: the same bytes, for registries that need something this program does not support.
     Skopeo,
-    /// `buildah push`, which compresses the layer anew: the same content under another digest.
+    /// `buildah push`, which compresses the layer again: the same content under another digest.
     Buildah,
 }
 

@@ -1,5 +1,5 @@
 //! Documents about an image as OCI referrers (image spec 1.1, "Guidelines for Artifact Usage"), and the list of them
-//! that is kept under a tag where the registry keeps none (distribution spec 1.1, "Referrers Tag Schema").
+//! that is kept under a tag where the registry has none (distribution spec 1.1, "Referrers Tag Schema").
 //!
 //! Pure functions: equal documents about one image give equal bytes.
 
@@ -18,7 +18,7 @@ pub(super) const INDEX_TYPE: &str = "application/vnd.oci.image.index.v1+json";
 /// Descriptor").
 const EMPTY_TYPE: &str = "application/vnd.oci.empty.v1+json";
 pub(super) const EMPTY: &[u8] = b"{}";
-/// What clients call the file of a layer.
+/// The annotation with a layer's file name.
 const TITLE: &str = "org.opencontainers.image.title";
 const CREATED: &str = "org.opencontainers.image.created";
 
@@ -27,7 +27,7 @@ const CREATED: &str = "org.opencontainers.image.created";
 pub struct Attachment {
     /// What it is: the `artifactType` of its manifest and the media type of its layer.
     pub media_type: &'static str,
-    /// What clients call the file when they fetch it.
+    /// The file name that clients use when they fetch it.
     pub title: String,
     /// The time in seconds since 1970 that it is about: the commit's. No clock is read, so it stays the same document.
     pub epoch: u64,
@@ -45,7 +45,7 @@ pub(super) struct Referrer<'a> {
 }
 
 impl<'a> Referrer<'a> {
-    /// The manifest that says `attachment` is about `image`.
+    /// The manifest with `image` as the subject of `attachment`.
     pub(super) fn of(attachment: &'a Attachment, image: &Image) -> Result<Self> {
         let Attachment { media_type, title, epoch, bytes } = attachment;
         let annotations = BTreeMap::from([(CREATED, manifest::created(*epoch)?)]);
@@ -80,10 +80,10 @@ pub(super) fn fallback_tag(subject: Sha256) -> String {
 }
 
 /// The list under that tag with `ours` in it; none when all of them are there. Entries of others stay as they are.
-/// Err says what is wrong with what the tag names.
+/// The error is what is wrong with the manifest of the tag.
 pub(super) fn merged(known: Option<&[u8]>, ours: &[Referrer<'_>]) -> Result<Option<Vec<u8>>, &'static str> {
     let mut index = match known {
-        Some(bytes) => index(bytes).ok_or("it is no image index")?,
+        Some(bytes) => index(bytes).ok_or("it is not an image index")?,
         None => Map::from_iter([
             ("schemaVersion".to_owned(), json!(2)),
             ("mediaType".to_owned(), json!(INDEX_TYPE)),
@@ -101,7 +101,7 @@ pub(super) fn merged(known: Option<&[u8]>, ours: &[Referrer<'_>]) -> Result<Opti
     Ok(changed.then(|| bytes_of(&index)))
 }
 
-/// True when a registry's own list of referrers has all of `ours`; false for an answer that is no such list.
+/// True when a registry's own list of referrers has all of `ours`; false for a response that is not such a list.
 pub(super) fn lists(answer: &[u8], ours: &[Referrer<'_>]) -> bool {
     let index = index(answer);
     let entries = index.as_ref().and_then(|index| index.get("manifests")?.as_array());
@@ -221,9 +221,12 @@ mod tests {
         let attachment = attachment();
         let ours = [Referrer::of(&attachment, &image()).unwrap()];
         for (text, why) in [
-            ("not JSON", "it is no image index"),
-            (r#"{"mediaType":"application/vnd.oci.image.manifest.v1+json","manifests":[]}"#, "it is no image index"),
-            (r#"{"schemaVersion":2,"layers":[],"manifests":[]}"#, "it is no image index"),
+            ("not JSON", "it is not an image index"),
+            (
+                r#"{"mediaType":"application/vnd.oci.image.manifest.v1+json","manifests":[]}"#,
+                "it is not an image index",
+            ),
+            (r#"{"schemaVersion":2,"layers":[],"manifests":[]}"#, "it is not an image index"),
             (r#"{"schemaVersion":2}"#, "it lists no manifests"),
         ] {
             assert_eq!(merged(Some(text.as_bytes()), &ours), Err(why), "{text}");

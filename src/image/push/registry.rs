@@ -1,4 +1,4 @@
-//! Which registry, which namespace, and by whose leave.
+//! Which registry, which namespace, which login.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -31,7 +31,7 @@ pub struct OciRegistry {
     variables: Variables,
 }
 
-/// Whose credentials are used; the original's three strategies, the first that applies.
+/// Which credentials are used: the original's three strategies, the first that applies.
 #[derive(Clone, Debug)]
 pub enum Login {
     /// `REGISTRY_AUTH_FILE`: an `auth.json` or a docker `config.json`. Only read.
@@ -72,7 +72,7 @@ impl OciRegistry {
     /// Reads `REGISTRY_URL`, `REGISTRY_NAMESPACE` (both needed), `REGISTRY_INSECURE` and the login from the variables
     /// of a workspace: its `.env` over the process's environment. Also looked at: `HOME`, `XDG_RUNTIME_DIR`,
     /// `XDG_CONFIG_HOME`, `DOCKER_CONFIG`, `SSL_CERT_FILE`, proxies, and `PATH` for helpers and fallback programs.
-    /// An empty variable is as good as none. Nothing is asked of the network yet.
+    /// An empty variable counts as unset. No network access.
     pub fn from_variables(variables: &BTreeMap<String, String>) -> Result<Self> {
         let variables = Variables(variables.clone());
         let get = |name: &str| variables.get(name).map(unquoted).filter(|value| !value.is_empty());
@@ -111,17 +111,17 @@ impl OciRegistry {
         &self.host
     }
 
-    /// Whose credentials are used.
+    /// Which credentials are used.
     pub fn login(&self) -> &Login {
         &self.login
     }
 
-    /// True for `REGISTRY_INSECURE`: certificates are not checked, and plain HTTP will do.
+    /// True for `REGISTRY_INSECURE`: certificates are not checked, and plain HTTP is allowed.
     pub fn insecure(&self) -> bool {
         self.insecure
     }
 
-    /// The sentence to warn with when nothing says whose credentials to use, as the original does.
+    /// The warning when no credentials are configured, as in the original.
     pub fn warning(&self) -> Option<String> {
         matches!(self.login, Login::Machine).then(|| {
             format!(
@@ -160,7 +160,7 @@ fn address(url: &str, namespace: &str, insecure: bool) -> Result<(String, String
     let bad = |name: &str, value: &str, hint: &str| {
         // A password may stand where none belongs.
         let value = if value.contains('@') { "…" } else { value };
-        Error::usage(format!("`{name}` is `{}`, which is no place for images", value.escape_debug()), hint)
+        Error::usage(format!("`{name}` is `{}`, which is not valid", value.escape_debug()), hint)
     };
     let rest = match url.split_once("://") {
         None => url,
@@ -258,25 +258,13 @@ mod tests {
                 vec![(URL, "quay.io"), (NAMESPACE, "")],
                 "`REGISTRY_NAMESPACE` is not set, and images cannot be pushed without it",
             ),
-            (vec![(URL, "http://a"), (NAMESPACE, "me")], "`REGISTRY_URL` is `http://a`, which is no place for images"),
-            (vec![(URL, "ftp://a"), (NAMESPACE, "me")], "`REGISTRY_URL` is `ftp://a`, which is no place for images"),
-            (
-                vec![(URL, "u:hunter2@quay.io"), (NAMESPACE, "me")],
-                "`REGISTRY_URL` is `…`, which is no place for images",
-            ),
-            (
-                vec![(URL, "quay.io:0"), (NAMESPACE, "me")],
-                "`REGISTRY_URL` is `quay.io:0`, which is no place for images",
-            ),
-            (
-                vec![(URL, "quay.io/.."), (NAMESPACE, "me")],
-                "`REGISTRY_URL` is `quay.io/..`, which is no place for images",
-            ),
-            (vec![(URL, "quay.io"), (NAMESPACE, "Me")], "`REGISTRY_NAMESPACE` is `Me`, which is no place for images"),
-            (
-                vec![(URL, "quay.io"), (NAMESPACE, "a//b")],
-                "`REGISTRY_NAMESPACE` is `a//b`, which is no place for images",
-            ),
+            (vec![(URL, "http://a"), (NAMESPACE, "me")], "`REGISTRY_URL` is `http://a`, which is not valid"),
+            (vec![(URL, "ftp://a"), (NAMESPACE, "me")], "`REGISTRY_URL` is `ftp://a`, which is not valid"),
+            (vec![(URL, "u:hunter2@quay.io"), (NAMESPACE, "me")], "`REGISTRY_URL` is `…`, which is not valid"),
+            (vec![(URL, "quay.io:0"), (NAMESPACE, "me")], "`REGISTRY_URL` is `quay.io:0`, which is not valid"),
+            (vec![(URL, "quay.io/.."), (NAMESPACE, "me")], "`REGISTRY_URL` is `quay.io/..`, which is not valid"),
+            (vec![(URL, "quay.io"), (NAMESPACE, "Me")], "`REGISTRY_NAMESPACE` is `Me`, which is not valid"),
+            (vec![(URL, "quay.io"), (NAMESPACE, "a//b")], "`REGISTRY_NAMESPACE` is `a//b`, which is not valid"),
             (
                 vec![(URL, "quay.io"), (NAMESPACE, "me"), (INSECURE, "maybe")],
                 "`REGISTRY_INSECURE` is neither `true` nor `false`",

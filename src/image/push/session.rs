@@ -2,7 +2,7 @@
 //!
 //! oci-client moves the blobs and manifests. What it cannot do is done here: it swallows failures of the token server
 //! (the request then goes out without a token, and a busy server looks like a wrong password), knows no refresh
-//! tokens, and keeps no header, so `Retry-After` is asked for anew.
+//! tokens, and keeps no headers, so `Retry-After` is requested again.
 
 use std::fmt::Display;
 use std::future::Future;
@@ -32,9 +32,9 @@ const DIGEST: &str = "docker-content-digest";
 const SUBJECT: &str = "oci-subject";
 /// What registries accept of a manifest at least, and in practice at most (distribution spec, "Pushing Manifests").
 const MAX_MANIFEST: usize = 4 * 1024 * 1024;
-/// How long we wait for a sign of TLS where plain HTTP will do.
+/// How long to wait for a TLS handshake where plain HTTP is allowed.
 const PROBE: Duration = Duration::from_secs(10);
-/// How long a token whose life is not told is good for (distribution's token specification).
+/// The lifetime of a token that states none (distribution's token specification).
 const TOKEN_LIFE: Duration = Duration::from_secs(60);
 
 /// A repository of a registry, and a token for it.
@@ -107,7 +107,7 @@ impl<'a> RegistrySession<'a> {
         Ok(())
     }
 
-    /// The manifest under a tag or digest; the answer's own digest, if it tells one, must be that of its bytes.
+    /// The manifest under a tag or digest; where the response names a digest, it must be that of its bytes.
     pub(super) async fn manifest(&self, reference: &impl Display, accept: &str) -> Result<Vec<u8>, PushError> {
         self.get(&format!("manifests/{reference}"), accept).await
     }
@@ -141,8 +141,8 @@ impl<'a> RegistrySession<'a> {
         }
     }
 
-    /// Stores a manifest. True when the registry has entered it into its list of referrers, which oci-client does not
-    /// tell.
+    /// Stores a manifest. True when the registry has added it to its list of referrers, which oci-client does not
+    /// report.
     pub(super) async fn put_manifest(
         &self,
         reference: &impl Display,
@@ -283,13 +283,13 @@ impl<'a> RegistrySession<'a> {
                 self.redaction.lock().unwrap_or_else(PoisonError::into_inner).add(token.reveal());
                 Ok((RegistryAuth::Bearer(token.reveal().to_owned()), Some(life.unwrap_or(TOKEN_LIFE))))
             }
-            // Some answer a stranger's question, and want to know who it is only when something is pushed.
+            // Some allow anonymous reads, and ask for the login only when something is pushed.
             (status, _) if status.is_success() || status == StatusCode::UNAUTHORIZED => Ok((basic(), None)),
             _ => Err(refused(response).await),
         }
     }
 
-    /// Only asked where plain HTTP is allowed.
+    /// Called only where plain HTTP is allowed.
     async fn speaks_tls(&self) -> bool {
         let answer = self.request(Method::GET, "/v2/").send();
         matches!(tokio::time::timeout(PROBE.min(self.retries.stall), answer).await, Ok(Ok(_)))
@@ -312,7 +312,7 @@ impl<'a> RegistrySession<'a> {
         Ok(tokio::time::timeout(stall, request).await.map_err(|_| stalled(stall))??)
     }
 
-    /// What `Retry-After` says now, if anything: the answer that told us to wait is gone.
+    /// Requests `Retry-After` again: oci-client does not keep the headers of the response that had it.
     async fn retry_after(&self) -> Option<Duration> {
         let response = self.ask(self.request(Method::GET, "/v2/")).await.ok()?;
         error::retry_after(response.headers())

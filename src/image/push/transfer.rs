@@ -67,7 +67,7 @@ enum Tagged {
 }
 
 impl<'a> Push<'a> {
-    /// Finds the login; nobody is asked for a token yet.
+    /// Finds the login; no token is requested yet.
     pub(super) async fn open(registry: &'a OciRegistry, image: &'a Image, options: &'a PushOptions) -> Result<Self> {
         Ok(Self {
             session: RegistrySession::open(registry, &image.name, &options.retries).await?,
@@ -178,7 +178,7 @@ impl<'a> Push<'a> {
                 self.session.in_time(client.push_manifest_raw(&self.oci, self.image.manifest.clone(), media_type)).await
             })
             .await?;
-        // The answer's address ends in a digest, as most registries write it.
+        // Most registries return a location that ends in the digest.
         match location.rsplit('/').next().filter(|last| last.starts_with("sha256:")) {
             Some(theirs) if theirs != ours => {
                 Err(PushError::permanent(format!("the registry has stored the manifest as {theirs}, and it is {ours}")))
@@ -223,7 +223,7 @@ impl<'a> Push<'a> {
     }
 }
 
-/// Ends when an upload stands still: no more bytes taken within `stall`, or all taken and no answer.
+/// Ends when an upload makes no progress: no more bytes taken within `stall`, or all taken and no response.
 async fn watch(sent: &AtomicU64, all: u64, stall: Duration) -> PushError {
     let mut before = None;
     loop {

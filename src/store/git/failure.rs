@@ -21,13 +21,13 @@ pub(super) enum GitFailure {
     Forbidden,
     /// 404, or no git repository behind the URL.
     NotFound,
-    /// The server has no such commit, or does not give it out.
+    /// The server has no such commit, or does not serve it.
     NoCommit,
     /// The certificate is not trusted.
     Certificate(String),
     /// The ssh program does not know the host.
     HostKey,
-    /// The ssh program ended without an answer. What it said went to the standard error, not to us.
+    /// The ssh program ended without an answer. Its message went to stderr, not to us.
     SshEnded,
     /// Name lookup, connection, torn connection, 429, 5xx: may go away by itself.
     Unreachable(String),
@@ -79,7 +79,7 @@ impl GitFailure {
                 let line = line.to_ascii_lowercase();
                 !line.is_empty() && !line.starts_with("hint:") && !line.starts_with("warning:")
             });
-            Self::Other(said.unwrap_or("`git` said nothing").trim_start_matches("fatal: ").to_owned())
+            Self::Other(said.unwrap_or("`git` printed nothing").trim_start_matches("fatal: ").to_owned())
         })
     }
 
@@ -159,7 +159,7 @@ impl GitFailure {
         match self {
             Self::Interrupted => Error::Interrupted,
             Self::Timeout(limit) => Error::network(
-                format!("cannot {doing} `{url}`: no end after {limit:?}"),
+                format!("cannot {doing} `{url}`: not finished after {limit:?}"),
                 "check the connection and try again",
             ),
             Self::Credentials(why) => {
@@ -188,7 +188,7 @@ impl GitFailure {
                 "check the URL; servers say the same of private repositories",
             ),
             Self::NoCommit => Error::network(
-                format!("cannot {doing} `{url}`: the server has no such commit, or does not give it out"),
+                format!("cannot {doing} `{url}`: the server has no such commit, or does not serve it"),
                 "check the commit; it may have been removed by a forced push",
             ),
             Self::Certificate(why) => Error::network(

@@ -26,7 +26,7 @@ pub struct Network {
     pub attempts: u32,
     /// The pause before the second attempt; each further one is twice as long.
     pub pause: Duration,
-    /// The longest that one attempt may take. A connection that stands still ends sooner: after half a minute over http,
+    /// The longest that one attempt may take. A connection without progress ends sooner: after half a minute over http,
     /// after a minute over ssh.
     pub timeout: Duration,
     /// Uses the `git` program: it knows `.netrc`, `http.proxy`, `http.sslCAInfo` and what else its configuration says.
@@ -236,7 +236,7 @@ fn attempt<T: Send + 'static>(
     Err(given_up)
 }
 
-/// Removes what a killed fetch left in a bare repository of ours. Only with the repository's lock held.
+/// Removes the leftovers of a killed fetch from a bare repository of the cache. Only with the repository's lock held.
 fn remove_leftovers(dir: &Path, commit: ObjectId) {
     let locks = files(dir).chain(files(&dir.join("refs/factory")));
     let locks = locks.filter(|path| ends_with(path, ".lock") || ends_with(path, ".tmp"));

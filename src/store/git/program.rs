@@ -14,7 +14,7 @@ use super::remote::{Advertised, RefScope, basic_header};
 use super::repository::{Repository, create_bare};
 use super::url::SourceLocation;
 
-/// Variables by which a hook, or another git, would lead ours to another repository.
+/// Variables by which a hook, or another git, would make ours use another repository.
 const REDIRECTING: [&str; 11] = [
     "GIT_DIR",
     "GIT_WORK_TREE",
@@ -101,10 +101,10 @@ fn git(repository: &Repository) -> Command {
     git
 }
 
-/// Runs `git` to its end; kills it when told to stop.
+/// Runs `git` and waits for it; kills it when `stop` is set.
 fn run(mut git: Command, stop: &AtomicBool) -> Result<String, GitFailure> {
     let mut child = git.spawn().map_err(|error| match error.kind() {
-        std::io::ErrorKind::NotFound => GitFailure::Other("there is no `git` program on this machine".to_owned()),
+        std::io::ErrorKind::NotFound => GitFailure::Other("`git` is not installed".to_owned()),
         _ => GitFailure::Other(format!("cannot start `git`: {error}")),
     })?;
     let reader = |pipe: Option<Box<dyn Read + Send>>| {

@@ -46,7 +46,7 @@ impl Store {
     }
 
     /// Removes what the cache keeps of the repository at `url`, for instance because it is damaged; false when there was
-    /// nothing. Waits for those who use it. A local repository is nobody's to remove.
+    /// nothing. Waits for those who use it. A local repository is never removed.
     pub fn remove_repository(&self, url: &SourceUrl, interrupt: &AtomicBool) -> Result<bool> {
         let SourceLocation::Remote { .. } = url.location() else { return Ok(false) };
         self.remove_entry(CacheKind::Git, &repository_key(url), interrupt)

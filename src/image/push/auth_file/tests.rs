@@ -98,7 +98,7 @@ fn broken_files_are_named_without_their_contents() {
     let dir = tempfile::tempdir().unwrap();
     let path = file(&dir, "auth.json", &json!({ "auths": { "quay.io": "hunter2" } }));
     let error = find_with(&[("REGISTRY_AUTH_FILE", &path)]).unwrap_err();
-    assert_eq!(error.to_string(), format!("{path}:1:29: is no `auth.json` and no docker `config.json`"));
+    assert_eq!(error.to_string(), format!("{path}:1:29: is neither an `auth.json` nor a docker `config.json`"));
     assert!(!format!("{error:?}").contains("hunter2"));
 
     let path = file(&dir, "auth.json", &json!({ "auths": { "quay.io": { "auth": "hunter2" } } }));
@@ -190,8 +190,8 @@ fn helpers_that_fail_are_named_and_what_they_say_is_not_shown() {
     assert_eq!(found("token").unwrap().kind, CredentialKind::Identity(Secret::new("refresh")));
     for (helper, what) in [
         ("broken", "failed (exit status: 3)"),
-        ("odd", "gave an answer that is no credential"),
-        ("../odd", "has no name of a program"),
+        ("odd", "returned something that is not a credential"),
+        ("../odd", "is not a valid program name"),
         ("gone", "cannot be run: No such file or directory (os error 2)"),
     ] {
         let error = found(helper).unwrap_err();
