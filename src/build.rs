@@ -6,7 +6,7 @@
 //! finished    what is sealed and still in the cache is not built again
 //! prepare     source (checkout) -> tree (patches, overlays) -> install (packages, native_log), in a workdir
 //! plugin      export (drift) -> select (masked) -> artefact (file_list, build_info) -> verdict against the seal
-//! new_seals   what was built for the first time, into the lock and beside it; seal holds later builds to it
+//! new_seals   what was built for the first time, into the lock and beside it; seal compares later builds with it
 //! results     report (build-report.json), plugins_yaml (dynamic-plugins.yaml)
 //! ```
 

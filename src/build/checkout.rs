@@ -93,11 +93,11 @@ fn write_all(tree: &Tree, sub_path: &str, dest: &Path, interrupt: &AtomicBool) -
         nodes.iter().filter(|node| node.kind == EntryKind::Submodule).map(|node| node.path.to_string()).collect();
     if !submodules.is_empty() {
         let names = some_names(submodules.iter());
-        checked_out.warnings.push(format!("submodules are left out, their folders are empty: {names}"));
+        checked_out.warnings.push(format!("submodules are not checked out, their folders are empty: {names}"));
     }
     if !pointers.is_empty() {
         let names = some_names(pointers.iter());
-        checked_out.warnings.push(format!("files kept in Git LFS are left as pointers: {names}"));
+        checked_out.warnings.push(format!("Git LFS files are left as pointers: {names}"));
     }
     Ok(checked_out)
 }

@@ -52,13 +52,13 @@ impl Export<'_> {
         let source = self.workdir.tree.join(join(&plugin.path, ""));
         let folder = source.join(EXPORTED);
         if plugin.role.is_backend() {
-            self.lay_closure(&folder)?;
+            self.write_closure(&folder)?;
         }
         self.export(&source).await?;
         let package_path = folder.join("package.json");
         let package_json = std::fs::read(&package_path).map_err(Error::io("read", &package_path))?;
         let ExportedManifest { name, version } = serde_json::from_slice(&package_json).map_err(|e| {
-            Error::config(Place::line(&package_path, e.line()), format!("the exported package is broken: {e}"), "")
+            Error::config(Place::line(&package_path, e.line()), format!("the exported package is invalid: {e}"), "")
         })?;
         let closure_path = folder.join("yarn.lock");
         let closure = if plugin.role.is_backend() {
@@ -70,7 +70,7 @@ impl Export<'_> {
     }
 
     /// Puts the sealed closure where the CLI finds it: then it installs exactly that (`--immutable`).
-    fn lay_closure(&self, out: &Path) -> Result<()> {
+    fn write_closure(&self, out: &Path) -> Result<()> {
         let PluginTarget { shared, workspace, plugin } = self.target;
         let Some(bytes) = sealed_closure(&shared.options.lock_dir, &workspace.name, plugin)? else { return Ok(()) };
         std::fs::create_dir_all(out).map_err(Error::io("create", out))?;

@@ -1,7 +1,7 @@
 //! Finished builds: a plugin that the lock has sealed, and whose bytes the cache still has, is not built again.
 //!
-//! They are kept under the digest of everything they were built from. Nothing is believed: what is taken out is held to
-//! what was put in, and to the seal.
+//! They are stored by the digest of their inputs. Nothing is trusted: what is taken out must be what was put in, and what
+//! is sealed.
 
 use std::fs;
 use std::path::Path;
@@ -56,17 +56,19 @@ fn find(target: PluginTarget<'_>) -> Result<Option<Artefact>> {
         Err(_) => None,
     };
     if let Some(artefact) = &found {
-        // The list of its files, too, is held to what was built.
+        // The list of its files, too, must be that of what was built.
         verdict::check_sealed(&shared.options, workspace, plugin, artefact)?;
     } else {
-        let what =
-            format!("the cache has another build of `{}` than the lock has sealed: it is built again", plugin.path);
+        let what = format!(
+            "the cache has another build of `{}` than the one sealed in the lock: it is built again",
+            plugin.path
+        );
         shared.ui.note(format!("{}: {what}", workspace.name));
     }
     Ok(found)
 }
 
-/// Keeps what was built. A cache that cannot take it is no reason to fail: it is built again next time.
+/// Stores what was built. A cache that cannot be written to is only a warning: the plugin is built again next time.
 ///
 /// # Panics
 /// Never: what was made has a JSON form.
@@ -80,7 +82,7 @@ pub(super) fn keep(target: PluginTarget<'_>, artefact: &Artefact) {
     let flag = shared.interrupt.flag();
     let copy = |from: &Path, to: &Path| fs::copy(from, to).map(drop).map_err(Error::io("write", to));
     let fill = || {
-        // What is there was built from the same; it is replaced only by what is held to the seal.
+        // What is there was built from the same; it is replaced only by what matches the seal.
         let other = shared.store.find_entry(CacheKind::Builds, &key, flag)?;
         if other.is_some_and(|entry| !fs::read(entry.path().join(RECORD)).is_ok_and(|known| known == text)) {
             shared.store.remove_entry(CacheKind::Builds, &key, flag)?;
@@ -95,7 +97,7 @@ pub(super) fn keep(target: PluginTarget<'_>, artefact: &Artefact) {
     if let Err(error) = fill()
         && !matches!(error, Error::Interrupted)
     {
-        shared.ui.warn(format!("`{}` is not kept in the cache: {error}", plugin.path));
+        shared.ui.warn(format!("`{}` cannot be stored in the cache: {error}", plugin.path));
     }
 }
 

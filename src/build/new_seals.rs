@@ -1,7 +1,8 @@
-//! What a build found out goes into the lock and beside it, so that `seal` can hold later builds to it.
+//! What a build found out goes into the lock and beside it, so that `seal` can compare later builds with it.
 
+use super::context::Shared;
 use super::packages::unpinned::Unpinned;
-use super::{BuiltWorkspace, Shared};
+use super::workspace::BuiltWorkspace;
 use crate::error::Result;
 use crate::lock::companions::CompanionPath;
 use crate::lock::{Lock, SealedPackages, Sha256};

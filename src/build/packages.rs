@@ -1,11 +1,11 @@
 //! The packages of a workspace, in a yarn cache of its own for the time of its build.
 //!
 //! Install scripts and yarn plugins are third-party code that can write to the cache yarn gives them. So a build never
-//! sees the shared cache: what its `yarn.lock` names is copied out of it, each zip held to the lock's checksum on the
+//! sees the shared cache: what its `yarn.lock` names is copied out of it, each zip checked against the lock on the
 //! way, and what yarn fetched is taken back the same way. What a build puts in its own cache beside that is dropped.
 //!
 //! Yarn's lockfile has no checksum for packages that are only for some platforms (the native parts of bundlers). They
-//! are shared only among builds of one repository, and held to what the lock has sealed ([`unpinned`]), before that to
+//! are shared only among builds of one repository, and must be what the lock has sealed ([`unpinned`]), before that
 //! what was fetched first.
 
 pub mod berry;
@@ -68,7 +68,7 @@ impl<'a> PackageCache<'a> {
         Ok(Self { store, shared, own: own.to_path_buf(), unpinned, sealed: Unpinned::default(), interrupt })
     }
 
-    /// Holds zips without a checksum to those that the lock has sealed.
+    /// Zips without a checksum must be those that the lock has sealed.
     #[must_use]
     pub fn with_sealed(self, sealed: Unpinned) -> Self {
         Self { sealed, ..self }

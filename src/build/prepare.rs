@@ -29,7 +29,7 @@ impl WorkspaceBuild<'_> {
         let log = Log::create(self.log_path())?;
         let tools = self.provide_tools().await?;
         let folders = self.clear_folders().await?;
-        self.lay_sources(&folders, &log).await?;
+        self.write_sources(&folders, &log).await?;
         let sealed = Unpinned::sealed(&self.shared.options.lock_dir, self.workspace)?;
         let packages = self.packages(&folders.yarn)?.with_sealed(sealed.clone());
         let listed = self.fill_cache(&folders.tree(self.workspace), &packages)?;
@@ -70,11 +70,11 @@ impl WorkspaceBuild<'_> {
     }
 
     /// The pinned sources, patched, with the overlays.
-    async fn lay_sources(&self, folders: &Folders, log: &Log) -> Result<()> {
+    async fn write_sources(&self, folders: &Folders, log: &Log) -> Result<()> {
         let started = Instant::now();
         let (shared, workspace) = (self.shared, self.workspace);
         let step = self.step("check out");
-        tokio::task::block_in_place(|| source::lay(shared, workspace, &folders.source))?;
+        tokio::task::block_in_place(|| source::write(shared, workspace, &folders.source))?;
         let overlays = Overlays {
             workspace,
             config: &shared.options.config_dir.join(&workspace.dir),

@@ -1,8 +1,10 @@
 //! What a build leaves in its output directory beside archives and images: `build-report.json` and
 //! `dynamic-plugins.yaml`.
 
+use super::context::Shared;
+use super::plugins_yaml;
 use super::report::{self, Report};
-use super::{BuiltWorkspace, Shared, plugins_yaml};
+use super::workspace::BuiltWorkspace;
 use crate::error::Result;
 use crate::sandbox::root::Isolation;
 use crate::store::atomic_file;

@@ -1,4 +1,4 @@
-//! Sealing: what the first build found out, and how later builds are held to it.
+//! Sealing: what the first build found out, and how later builds are compared with it.
 //!
 //! Beside the lock lie, per plugin, its closure (`yarn.lock`) and a list of its files, and per workspace a list of the
 //! packages that no lockfile has a checksum for.
@@ -28,7 +28,7 @@ pub fn check(options: &BuildOptions, workspace: &Workspace) -> Result<()> {
     Unpinned::sealed(&options.lock_dir, workspace).map(drop)
 }
 
-/// The sealed closure of a plugin, held to the lock; none before it is sealed.
+/// The sealed closure of a plugin, whose checksum is in the lock; none before it is sealed.
 pub fn sealed_closure(lock_dir: &Path, workspace: &str, plugin: &Plugin) -> Result<Option<Vec<u8>>> {
     let Some(digest) = plugin.sealed.as_ref().and_then(|sealed| sealed.closure) else { return Ok(None) };
     let path = CompanionPath::closure(workspace, &plugin.path).below(lock_dir);

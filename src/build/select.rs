@@ -23,7 +23,7 @@ impl Export<'_> {
         let said = self.node(&args, out, &what, "").await?;
         let start = said.find('[').unwrap_or(0);
         let packs: Vec<Pack> = serde_json::from_str(&said[start..]).map_err(|e| Error::Build {
-            what: format!("{what}: its answer is not understood: {e}"),
+            what: format!("{what}: cannot parse its output: {e}"),
             tail: vec![],
             hint: format!("see `{}`", self.log.path().display()),
         })?;

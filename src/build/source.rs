@@ -1,4 +1,4 @@
-//! The pinned source on disk: a commit's tree, or a copy of a local one.
+//! The pinned source on disk: the tree of a commit, or a copy of a local tree.
 
 use std::fs;
 use std::path::Path;
@@ -14,8 +14,8 @@ use crate::ui::some_names;
 /// Folders of a local tree that are not copied: what installs and builds made there is made again.
 const NOT_COPIED: [&str; 4] = [".git", "node_modules", "dist-dynamic", "dist-types"];
 
-/// Lays the source of a workspace into `to`, an empty folder.
-pub fn lay(shared: &Shared, workspace: &Workspace, to: &Path) -> Result<()> {
+/// Writes the source of a workspace to `to`, an empty folder.
+pub fn write(shared: &Shared, workspace: &Workspace, to: &Path) -> Result<()> {
     let options = &shared.options;
     let Some(commit) = &workspace.source.commit else {
         let from = options.local.as_ref().ok_or_else(|| {
@@ -31,7 +31,7 @@ pub fn lay(shared: &Shared, workspace: &Workspace, to: &Path) -> Result<()> {
     tracing::debug!("{}: check out {commit} of `{}`", workspace.name, workspace.source.repo);
     let base = options.config_dir.join(&workspace.dir);
     let url = SourceUrl::parse(&workspace.source.repo, &base)?;
-    let written = match lay_commit(shared, &url, commit, to) {
+    let written = match write_commit(shared, &url, commit, to) {
         Err(Error::Damaged { url: name, cause }) => {
             shared.store.remove_repository(&url, shared.interrupt.flag())?;
             let what = format!("the cache's copy of the repository `{name}` was damaged and is removed: {cause}");
@@ -39,7 +39,7 @@ pub fn lay(shared: &Shared, workspace: &Workspace, to: &Path) -> Result<()> {
                 return Err(Error::network(what, "run `factory fetch` with a network to fetch it again"));
             }
             shared.ui.warn(format!("{}: {what}", workspace.name));
-            lay_commit(shared, &url, commit, to)?
+            write_commit(shared, &url, commit, to)?
         }
         other => other?,
     };
@@ -67,7 +67,7 @@ pub fn warn_of_uncommitted(shared: &Shared, workspace: &Workspace) {
 }
 
 /// Checks a commit out of the cache, where it is fetched to first when there is a network.
-fn lay_commit(shared: &Shared, url: &SourceUrl, commit: &str, to: &Path) -> Result<CheckedOut> {
+fn write_commit(shared: &Shared, url: &SourceUrl, commit: &str, to: &Path) -> Result<CheckedOut> {
     let options = &shared.options;
     let interrupt = shared.interrupt.flag();
     let repository = shared.store.repository(url, interrupt)?;
@@ -84,7 +84,7 @@ fn lay_commit(shared: &Shared, url: &SourceUrl, commit: &str, to: &Path) -> Resu
     checkout(&tree, ".", to, interrupt)
 }
 
-/// Holds the commit's `yarn.lock` to the lock: a commit has but one, so the lock is wrong when it names another.
+/// The commit's `yarn.lock` must be the one in the lock: a commit has only one, so the lock is wrong when it is not.
 fn check_yarn_lock(shared: &Shared, workspace: &Workspace, commit: &str, source: &Path) -> Result<()> {
     let path = source.join(&workspace.source.path).join("yarn.lock");
     let found = Sha256::of(fs::read(&path).map_err(Error::io("read", &path))?);

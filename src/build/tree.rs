@@ -1,4 +1,4 @@
-//! The tree that is built: the pinned commit, patched, with the overlays laid over it.
+//! Patches and overlays: the checked-out workspace becomes the tree that is built.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use crate::sandbox::child::{Log, Run, run};
 use crate::sandbox::env::ChildEnv;
 use crate::sandbox::root::{Isolation, Root};
 
-/// Folder names under a plugin's configuration whose content is laid over the plugin. The seed uses both.
+/// Folder names under a plugin's configuration whose content is copied over the plugin. Both are in use.
 pub const OVERLAY_FOLDERS: [&str; 2] = ["overlay", "overlays"];
 
 /// Applies patches and overlays to a checked-out workspace.
@@ -106,7 +106,7 @@ impl Overlays<'_> {
         let _ = fs::remove_file(&file);
         done.map(drop).map_err(|failure| {
             let what = format!("`{}` does not apply to workspace `{}`", input.path, self.workspace.name);
-            failure.into_error(&what, self.log, "bring the patch up to date with the pinned commit")
+            failure.into_error(&what, self.log, "update the patch for the pinned commit")
         })
     }
 
@@ -117,7 +117,7 @@ impl Overlays<'_> {
             refuse_links(self.tree, parent)?;
             fs::create_dir_all(parent).map_err(Error::io("create", parent))?;
         }
-        // A link in the checkout is replaced, never written through.
+        // A symlink in the checkout is replaced, never written through.
         if to.symlink_metadata().is_ok_and(|meta| !meta.is_dir()) {
             fs::remove_file(&to).map_err(Error::io("replace", &to))?;
         }
@@ -133,7 +133,7 @@ impl Overlays<'_> {
 /// Where a plugin's scalprum configuration lies in the build, relative to the plugin.
 pub const SCALPRUM: &str = ".factory-scalprum-config.json";
 
-/// Reads a configuration file and holds it to the lock.
+/// Reads a configuration file, which must have the checksum that is in the lock.
 pub fn read_input(config: &Path, input: &Input) -> Result<Vec<u8>> {
     let path = config.join(&input.path);
     let stale = |why: String| Error::Stale {
@@ -165,16 +165,19 @@ fn has_prefixes(patch: &[u8]) -> bool {
     patch.split(|b| *b == b'\n').any(|line| line.starts_with(b"diff --git") || line.starts_with(b"--- a/"))
 }
 
-/// A repository may hold a link that points elsewhere: nothing of ours is written through it.
+/// A repository may contain a symlink that points elsewhere: nothing is written through it.
 fn refuse_links(tree: &Path, folder: &Path) -> Result<()> {
     let mut at = tree.to_path_buf();
     for part in folder.strip_prefix(tree).unwrap_or(Path::new("")).components() {
         at.push(part);
         if at.symlink_metadata().is_ok_and(|meta| meta.is_symlink()) {
             return Err(Error::Build {
-                what: format!("`{}` is a link in the checkout; an overlay cannot be laid over it", at.display()),
+                what: format!(
+                    "`{}` is a symlink in the checkout; overlays do not write through symlinks",
+                    at.display()
+                ),
                 tail: vec![],
-                hint: "name the folder that the link points to in the overlay".into(),
+                hint: "use the folder that the symlink points to in the overlay".into(),
             });
         }
     }

@@ -152,9 +152,11 @@ fn hint(closure: &Path, sealed: &Sealed, made: &Artefact, verdict: &Verdict) -> 
         Verdict::Description => {
             return "image names, tags and annotations come from the lock, `--tag-prefix` and factory's version".into();
         }
-        Verdict::Compression => return "another version of factory may compress otherwise: compare its version".into(),
+        Verdict::Compression => {
+            return "another version of factory may compress differently: compare the versions".into();
+        }
         Verdict::Differs(Difference { class: DifferenceClass::Embedded, .. }) => {
-            "a package of the workspace that the plugin embeds builds otherwise each time: look there for times and paths"
+            "an embedded workspace package is not reproducible: check its build for timestamps and absolute paths"
                 .to_owned()
         }
         Verdict::Differs(Difference { class: DifferenceClass::Dependency, .. })
@@ -174,7 +176,7 @@ fn hint(closure: &Path, sealed: &Sealed, made: &Artefact, verdict: &Verdict) -> 
     if let Some(file) = &made.record.timed {
         hint = format!(
             "`{file}` carries the time of its build: code in it uses `process.env.BUILD_INFO`, which the bundler fills; \
-             take that use out with a patch or overlay; {hint}"
+             remove that code with a patch or overlay; {hint}"
         );
     }
     hint

@@ -64,7 +64,7 @@ pub(super) struct Workdir {
 }
 
 impl WorkspaceBuild<'_> {
-    /// Waits for other processes that build this workspace, and makes its folders anew.
+    /// Waits for other processes that build this workspace, and makes its folders again.
     pub(super) async fn clear_folders(&self) -> Result<Folders> {
         let lock = self.wait_for_folders().await?;
         let work = self.shared.store.kind_dir(CacheKind::Work).join(&self.workspace.name);
@@ -99,7 +99,7 @@ impl WorkspaceBuild<'_> {
         if let Some(free) = store.try_lock(&lock)? {
             return Ok(free);
         }
-        let step = self.step("wait for another factory that builds it");
+        let step = self.step("wait for another factory process");
         let taken = tokio::task::spawn_blocking(move || store.lock(&lock, interrupt.flag()));
         let guard = taken.await.map_err(|_| Error::Interrupted)??;
         step.done("");
@@ -152,7 +152,7 @@ impl Folders {
                 fs::set_permissions(&to, fs::Permissions::from_mode(0o755)).map_err(Error::io("write", &to))?;
                 Ok(root.inside(&to))
             }
-            (None, None) => Err(Error::usage("the lock names no yarn", "run `factory resolve`")),
+            (None, None) => Err(Error::usage("the lock has no yarn", "run `factory resolve`")),
         }
     }
 

@@ -25,10 +25,10 @@ const TAIL_LINES: usize = 25;
 const TAIL_LINE: usize = 500;
 /// Longest piece written to the log at once, in bytes: a child that never ends its line must not fill the memory.
 const LOG_LINE: usize = 64 * 1024;
-/// Between the polite and the final signal.
+/// Between SIGTERM and SIGKILL.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// The log of one workspace or plugin: every command with its environment's names, and all that it said.
+/// The log of one workspace or plugin: every command and its output.
 #[derive(Clone)]
 pub struct Log {
     path: PathBuf,
@@ -76,16 +76,16 @@ pub struct Run<'a> {
     pub log: &'a Log,
     /// How long it may take.
     pub timeout: Duration,
-    /// Ctrl-C.
+    /// Set by Ctrl-C.
     pub interrupt: &'a Interrupt,
 }
 
-/// Why a child did not end well.
+/// Why a child failed.
 #[derive(Debug)]
 pub enum ChildFailure {
-    /// It ended with this code, having said this last.
+    /// Its exit code, and its last lines of output.
     Code(i32, Vec<String>),
-    /// It was ended after the time limit, having said this last.
+    /// It took longer than the time limit; its last lines of output.
     Timeout(Duration, Vec<String>),
     /// The user pressed Ctrl-C.
     Interrupted,
@@ -101,7 +101,7 @@ impl ChildFailure {
         match self {
             Self::Code(code, tail) => Error::Build { what: format!("{what} (exit code {code})"), tail, hint },
             Self::Timeout(limit, tail) => Error::Build {
-                what: format!("{what}: ended after {}", crate::ui::seconds(limit)),
+                what: format!("{what}: timed out after {}", crate::ui::seconds(limit)),
                 tail,
                 hint: format!("raise `--timeout` if it needs longer; {hint}"),
             },
@@ -148,14 +148,14 @@ pub async fn run(run: Run<'_>) -> Result<String, ChildFailure> {
     let last = || tail.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect::<Vec<String>>();
 
     let status = tokio::select! {
-        status = child.wait() => status.map_err(|e| ChildFailure::Start(format!("lost the child: {e}")))?,
+        status = child.wait() => status.map_err(|e| ChildFailure::Start(format!("cannot wait for `{}`: {e}", run.program.display())))?,
         () = run.interrupt.wait() => {
             end(&mut child).await;
             return Err(ChildFailure::Interrupted);
         }
         () = tokio::time::sleep(run.timeout) => {
             end(&mut child).await;
-            run.log.line(&format!("ended after {}", crate::ui::seconds(run.timeout)));
+            run.log.line(&format!("timed out after {}", crate::ui::seconds(run.timeout)));
             return Err(ChildFailure::Timeout(run.timeout, last()));
         }
     };

@@ -97,7 +97,8 @@ impl Provider<'_> {
         Ok(entry)
     }
 
-    /// The entry `key`, as it was when it was filled. A damaged one is fetched again, or named when there is no network.
+    /// The entry `key` if it is as it was when it was filled. A damaged one is fetched again; without a network it is an
+    /// error.
     fn sound(&self, key: &str, what: &str) -> Result<Option<CacheEntry>> {
         let look = || self.store.sound_entry(CacheKind::Tools, key, self.reading, self.interrupt.flag());
         match tokio::task::block_in_place(look)? {
@@ -184,7 +185,7 @@ fn read_tree(cli: &RhdhCli, lock_dir: &Path) -> Result<(String, Vec<u8>)> {
         Some(installed) if installed == cli.integrity.to_string() => Ok((cli_manifest(&cli.version), tree)),
         installed => Err(broken(format!(
             "installs {CLI_PACKAGE} with the integrity {}, but the lock says {}",
-            installed.as_deref().unwrap_or("that it does not say"),
+            installed.as_deref().unwrap_or("(none)"),
             cli.integrity
         ))),
     }

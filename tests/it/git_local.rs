@@ -196,7 +196,7 @@ fn a_checkout_has_the_committed_bytes_and_fixed_modes() {
     let out = fixture.path("out");
     let done = checkout(&tree, ".", &out, &GO).unwrap();
     assert_eq!(done.files, 8);
-    assert_eq!(done.warnings, ["files kept in Git LFS are left as pointers: `lfs.bin`"]);
+    assert_eq!(done.warnings, ["Git LFS files are left as pointers: `lfs.bin`"]);
     assert_eq!(fs::read(out.join("lf.txt")).unwrap(), b"a\nb\n");
     assert_eq!(fs::read(out.join("ver")).unwrap(), b"$Id$ $Format:%H$\n");
     assert_eq!(fs::read(out.join("x.bin")).unwrap(), b"bytes");
@@ -304,7 +304,7 @@ fn submodules_are_left_out_with_a_warning() {
     repository.git(&["commit", "--quiet", "-m", "submodule"]);
     let commit = repository.git(&["rev-parse", "HEAD"]);
     let done = checkout(&fixture.tree("r", &commit), ".", &fixture.path("out"), &GO).unwrap();
-    assert_eq!(done.warnings, ["submodules are left out, their folders are empty: `vendor/sub`"]);
+    assert_eq!(done.warnings, ["submodules are not checked out, their folders are empty: `vendor/sub`"]);
     assert_eq!(fs::read_dir(fixture.path("out/vendor/sub")).unwrap().count(), 0);
 }
 

@@ -1,7 +1,7 @@
-//! What no lockfile has a checksum for, held to the lock: packages that are only for some platforms.
+//! Packages without a checksum in their lockfile, since they are only for some platforms: the lock seals them.
 //!
 //! The first build on a platform adds what it was given to `factory.lock.d/<workspace>/packages.sha512`; later builds,
-//! on any machine, are held to it.
+//! on any machine, must use the same.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -19,7 +19,7 @@ use crate::ui::some_names;
 pub struct Unpinned(BTreeMap<(String, String), String>);
 
 impl Unpinned {
-    /// The sealed list of a workspace, held to the lock; empty before there is one.
+    /// The sealed list of a workspace, whose checksum is in the lock; empty before there is one.
     pub fn sealed(lock_dir: &Path, workspace: &Workspace) -> Result<Self> {
         let Some(sealed) = &workspace.sealed else { return Ok(Self::default()) };
         let path = Self::path(lock_dir, &workspace.name);
@@ -74,7 +74,7 @@ impl Unpinned {
         self.0.len() > before
     }
 
-    /// Holds what a build uses to this list. With `frozen`, all of it must be in the list.
+    /// What a build uses must be what is in this list. With `frozen`, all of it must be in the list.
     pub fn check_sealed(&self, used: &Self, workspace: &str, lock_dir: &Path, frozen: bool) -> Result<()> {
         let mut unlisted = Vec::new();
         for ((locator, key), found) in &used.0 {
