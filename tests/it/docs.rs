@@ -333,3 +333,17 @@ fn there_are_as_many_examples_as_the_readme_says() {
     assert_eq!(examples.len(), 8);
     assert!(page("README.md").text.contains("has eight configurations"));
 }
+
+#[harness::test]
+fn the_container_image_is_built_from_all_that_cargo_asks_for() {
+    let manifest: toml::Table = fs::read_to_string(root().join("Cargo.toml")).unwrap().parse().unwrap();
+    let read = |name: &str| fs::read_to_string(root().join(name)).unwrap();
+    let (file, context) = (read("Containerfile"), read(".containerignore"));
+    let copied: Vec<&str> = file.lines().filter_map(|line| line.strip_prefix("COPY ")?.split(' ').next()).collect();
+    let members = manifest["workspace"]["members"].as_array().unwrap().iter().filter_map(toml::Value::as_str);
+    for folder in members.chain(["src", "benches"]) {
+        let covers = |known: &&str| folder == *known || folder.starts_with(&format!("{known}/"));
+        assert!(copied.iter().any(|known| covers(known)), "Containerfile: {folder}");
+        assert!(context.lines().filter_map(|line| line.strip_prefix('!')).any(|known| covers(&known)), "{folder}");
+    }
+}
