@@ -4,21 +4,19 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::{BufReader, Write as _};
-use std::path::{Component, Path, PathBuf};
+use std::io::Write as _;
+use std::path::Path;
 use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable as _};
-use flate2::read::MultiGzDecoder;
 use serde::Deserialize;
 use sha2::Digest as _;
 use url::Url;
 
+use super::npmrc::{ask_npm, environment, nerf, user_npmrc};
 use crate::error::{Error, Result};
 use crate::lock::Integrity;
 
-/// A tool's tarball may unpack to this many bytes; Node.js has about 120 MB.
-const MAX_UNPACKED: u64 = 1 << 30;
 /// The largest document taken from the registry, in bytes.
 const MAX_DOCUMENT: usize = 256 << 20;
 
@@ -116,11 +114,11 @@ impl NpmRegistry {
             .await
             .map_err(|failure| failure.error)?;
         if body.len() > MAX_DOCUMENT {
-            return Err(Error::network(format!("the registry's document of {what} is too large"), ""));
+            return Err(Error::network(format!("{what}: the npm registry's document is too large"), ""));
         }
         serde_json::from_slice(&body).map_err(|e| {
             Error::network(
-                format!("the registry's answer for {what} is not understood: {e}"),
+                format!("{what}: cannot parse the npm registry's response: {e}"),
                 "check which registry npm is configured to use (`npm config get registry`)",
             )
         })
@@ -166,8 +164,8 @@ impl NpmRegistry {
                 what,
                 expected: integrity.to_string(),
                 found: found.to_string(),
-                hint: "the registry serves other bytes than those that were locked: nothing was used; compare with another \
-                       registry, then run `factory resolve` if the change is legitimate"
+                hint: "the registry serves different bytes than those in the lock, and they were not used; compare with another \
+                       registry, and run `factory resolve` if the change is legitimate"
                     .into(),
             });
         }
@@ -265,112 +263,9 @@ fn client() -> Result<reqwest::Client> {
         .map_err(|e| Error::network(format!("cannot set up the network client: {e}"), "check `SSL_CERT_FILE`"))
 }
 
-/// npm reads its variables in either case.
-fn environment(name: &str) -> Option<String> {
-    [name.to_owned(), name.to_uppercase()].iter().find_map(|n| std::env::var(n).ok()).filter(|v| !v.is_empty())
-}
-
-/// The user's `.npmrc`: `key = value` lines; `${VAR}` stands for the environment's value (npm, "npmrc").
-fn user_npmrc() -> BTreeMap<String, String> {
-    let path = environment("npm_config_userconfig")
-        .map(PathBuf::from)
-        .or_else(|| std::env::var_os("HOME").map(|home| Path::new(&home).join(".npmrc")));
-    path.and_then(|path| fs::read_to_string(path).ok()).map(|text| parse_npmrc(&text)).unwrap_or_default()
-}
-
-fn parse_npmrc(text: &str) -> BTreeMap<String, String> {
-    text.lines()
-        .map(str::trim)
-        .filter(|line| !line.starts_with(['#', ';']))
-        .filter_map(|line| line.split_once('='))
-        .map(|(key, value)| (key.trim().to_owned(), expand(value.trim().trim_matches('"'))))
-        .collect()
-}
-
-fn expand(value: &str) -> String {
-    let mut out = String::new();
-    let mut rest = value;
-    while let Some((before, after)) = rest.split_once("${") {
-        let Some((name, tail)) = after.split_once('}') else { break };
-        out.push_str(before);
-        out.push_str(&std::env::var(name).unwrap_or_default());
-        rest = tail;
-    }
-    out + rest
-}
-
-/// npm's key of a registry's settings: `//host/path/`.
-fn nerf(base: &Url) -> String {
-    base.as_str().split_once(':').map(|(_, rest)| rest.to_owned()).unwrap_or_default()
-}
-
-fn ask_npm() -> Result<String> {
-    let unknown = |why: String| {
-        Error::usage(
-            format!("no npm registry is known: {why}"),
-            "install npm, or set `NPM_CONFIG_REGISTRY` to the registry's address",
-        )
-    };
-    let output = std::process::Command::new("npm")
-        .args(["config", "get", "registry"])
-        .stdin(std::process::Stdio::null())
-        .output()
-        .map_err(|e| {
-            unknown(format!("`npm` cannot be run ({e}), and neither the environment nor `.npmrc` names one"))
-        })?;
-    let said = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-    if output.status.success() && said.starts_with("http") {
-        Ok(said)
-    } else {
-        Err(unknown("`npm config get registry` names none".into()))
-    }
-}
-
-/// Unpacks an npm tarball: what lies in its one top folder comes to `to`. Only plain files and folders are taken, and
-/// nothing leaves `to`.
-pub fn unpack(tarball: &Path, to: &Path) -> Result<()> {
-    let file = File::open(tarball).map_err(Error::io("read", tarball))?;
-    let mut archive = tar::Archive::new(MultiGzDecoder::new(BufReader::new(file)));
-    let mut total = 0;
-    for entry in archive.entries().map_err(Error::io("read", tarball))? {
-        let mut entry = entry.map_err(Error::io("read", tarball))?;
-        let path = entry.path().map_err(Error::io("read", tarball))?.into_owned();
-        let inside: PathBuf = path.components().skip_while(|c| *c == Component::CurDir).skip(1).collect();
-        if !entry.header().entry_type().is_file() || inside.as_os_str().is_empty() {
-            continue;
-        }
-        total += entry.size();
-        if total > MAX_UNPACKED || !inside.components().all(|c| matches!(c, Component::Normal(_))) {
-            return Err(Error::network(
-                format!("`{}` is not a package's tarball: `{}`", tarball.display(), path.display()),
-                "check which registry npm is configured to use",
-            ));
-        }
-        let target = to.join(&inside);
-        if let Some(parent) = target.parent() {
-            fs::create_dir_all(parent).map_err(Error::io("create", parent))?;
-        }
-        let executable = entry.header().mode().unwrap_or(0) & 0o100 != 0;
-        let mut out = File::create(&target).map_err(Error::io("create", &target))?;
-        std::io::copy(&mut entry, &mut out).map_err(Error::io("write", &target))?;
-        let mode = if executable { 0o755 } else { 0o644 };
-        fs::set_permissions(&target, std::os::unix::fs::PermissionsExt::from_mode(mode))
-            .map_err(Error::io("write", &target))?;
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn npmrc_lines_are_read_as_npm_reads_them() {
-        let rc = parse_npmrc("# c\n; c\nregistry = https://r.example/npm/\n//r.example/npm/:_authToken=\"abc\"\n");
-        assert_eq!(rc["registry"], "https://r.example/npm/");
-        let base = Url::parse("https://r.example/npm/").unwrap();
-        assert_eq!(rc[&format!("{}:_authToken", nerf(&base))], "abc");
-    }
 
     #[test]
     fn the_newest_wanted_version_is_no_prerelease() {

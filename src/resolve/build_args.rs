@@ -1,9 +1,13 @@
 //! The arguments `rhdh-cli plugin export` needs for a backend plugin, computed from the lock graph alone, each with
 //! its reason; and what is known to go wrong, before anything is built.
 //!
-//! Pure: no I/O. What only the registry knows is named in [`ComputedArgs::wanted`]; the caller fetches those manifests
-//! and asks again with them in [`RegistryManifests`].
+//! Pure: no I/O. `walk` goes from the plugin through what is embedded (`siblings` come by themselves), `closure` on
+//! through what is private (`natives`), `checks` finds what the export would fail on; [`listed`](check_listed) holds
+//! arguments that a user wrote against the result. What only the registry knows is named in
+//! [`ComputedArgs::manifest_requests`]; the caller fetches those manifests and asks again with them in
+//! [`RegistryManifests`].
 
+mod args;
 mod checks;
 mod closure;
 mod diagnostic;
@@ -12,195 +16,16 @@ mod natives;
 mod siblings;
 mod walk;
 
-use std::collections::BTreeMap;
-use std::fmt;
-
-use super::graph::{DependencyGraph, PackageJson};
+use super::graph::DependencyGraph;
 use super::host::HostLock;
 use crate::error::{Error, Place, Result};
-use crate::lock::{Argument, Role};
+use crate::lock::Role;
 
+pub use args::{Arg, ArgReason, ComputedArgs, Fate, Flag, ManifestPurpose, ManifestRequest, RegistryManifests};
 pub use checks::check_linker;
-pub use diagnostic::{Diagnostic, DiagnosticKind, Severity};
+pub use diagnostic::{Diagnostic, DiagnosticKind, ListedProblem, Severity};
 pub use listed::{check_listed, check_words};
 pub use natives::NativeMarker;
-
-/// Manifests from the registry by name and version: of natives from their tarball, since the registry adds
-/// `gypfile` to its own documents.
-pub type RegistryManifests = BTreeMap<(String, String), PackageJson>;
-
-/// What a plugin's export needs, and what will go wrong.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct ComputedArgs {
-    /// The arguments: embedded, shared, suppressed packages, each group sorted.
-    pub args: Vec<Arg>,
-    /// Errors and warnings, in the order they were found.
-    pub diagnostics: Vec<Diagnostic>,
-    /// Manifests that would say more and are not among the answers, sorted.
-    pub wanted: Vec<ManifestRequest>,
-    /// Every package of the export by name, the shared ones included.
-    pub packages: BTreeMap<String, Fate>,
-    /// True for a role whose dependencies rhdh-cli packs itself.
-    pub is_backend: bool,
-}
-
-/// An argument of `rhdh-cli plugin export`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Arg {
-    /// The flag.
-    pub flag: Flag,
-    /// A package, with a leading `!` when it is not to be shared.
-    pub value: String,
-    /// Why it is needed; its text names the package.
-    pub reason: ArgReason,
-}
-
-/// The flags that are computed, in the order they are written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Flag {
-    /// `--embed-package`: packed into the plugin.
-    Embed,
-    /// `--shared-package`: taken from the host, or with `!` not.
-    Share,
-    /// `--suppress-native-package`: replaced by a stub that throws.
-    Suppress,
-}
-
-/// Why an argument is needed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ArgReason {
-    /// An `@backstage` package the host does not have.
-    NotInHost {
-        /// The package.
-        name: String,
-        /// How the host is called.
-        host: String,
-    },
-    /// It depends on an `@backstage` package, which only an embedded package can share with the host.
-    ReachesBackstage {
-        /// From the package to the `@backstage` one.
-        path: Vec<String>,
-    },
-    /// It depends on a native package that is to be taken from the host.
-    NeedsHostNative {
-        /// The package.
-        name: String,
-        /// The native one.
-        native: String,
-        /// How the host is called.
-        host: String,
-    },
-    /// A native package the plugin can do without.
-    OptionalNative {
-        /// What says that it is native.
-        marker: NativeMarker,
-        /// From the plugin's dependency to the native package.
-        path: Vec<String>,
-    },
-    /// A native package the plugin cannot do without, and the host has.
-    HostNative {
-        /// What says that it is native.
-        marker: NativeMarker,
-        /// From the plugin's dependency to the native package.
-        path: Vec<String>,
-        /// How the host is called.
-        host: String,
-    },
-}
-
-/// A manifest to be fetched from the registry.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct ManifestRequest {
-    /// The package.
-    pub name: String,
-    /// Its exact version.
-    pub version: String,
-    /// What hangs on the answer.
-    pub purpose: ManifestPurpose,
-    /// The tarball's integrity, when the lock says it (v1).
-    pub integrity: Option<String>,
-}
-
-/// What hangs on a manifest of the registry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum ManifestPurpose {
-    /// Whether it is native: the arguments. The registry's document is enough if it has neither `gypfile` nor
-    /// `binary`; else the tarball's own `package.json` decides.
-    Native,
-    /// Whether it can be embedded (`exports`, `bundled`): diagnostics only. The registry's document is enough.
-    Embedded,
-}
-
-/// What becomes of a package in an export.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fate {
-    /// Embedded by rhdh-cli on its own, as the `-common` or `-node` beside a plugin.
-    Sibling,
-    /// Embedded by an argument.
-    Embedded,
-    /// Taken from the host.
-    Shared,
-    /// Native: replaced by a stub, unless the plugin cannot do without it.
-    Native,
-    /// Installed below the plugin.
-    Private {
-        /// True when the plugin or an embedded package depends on it.
-        direct: bool,
-    },
-}
-
-impl Flag {
-    /// The flag as written.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Embed => "--embed-package",
-            Self::Share => "--shared-package",
-            Self::Suppress => "--suppress-native-package",
-        }
-    }
-}
-
-impl Arg {
-    /// As the lock has it.
-    pub fn argument(&self) -> Argument {
-        Argument::new(self.flag.as_str(), &self.value)
-    }
-}
-
-impl fmt::Display for Arg {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.flag.as_str(), self.value)
-    }
-}
-
-impl fmt::Display for ArgReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let arrows = |path: &[String]| path.join(" → ");
-        let last = |path: &[String]| path.last().cloned().unwrap_or_default();
-        match self {
-            Self::NotInHost { name, host } => write!(f, "{name} is not in {host}"),
-            Self::ReachesBackstage { path } => match path.as_slice() {
-                [name, backstage] => write!(f, "{name} depends on {backstage}"),
-                path => write!(
-                    f,
-                    "{} depends on {} through {}",
-                    path.first().map_or("", String::as_str),
-                    last(path),
-                    arrows(path.get(1..path.len().saturating_sub(1)).unwrap_or_default())
-                ),
-            },
-            Self::NeedsHostNative { name, native, host } => {
-                write!(f, "{name} depends on the native package {native}, which is in {host}")
-            }
-            Self::OptionalNative { marker, path } => {
-                write!(f, "{} has the {marker}, reached by {}, optional", last(path), arrows(path))
-            }
-            Self::HostNative { marker, path, host } => {
-                write!(f, "{} has the {marker}, reached by {}, and is in {host}", last(path), arrows(path))
-            }
-        }
-    }
-}
 
 /// Computes the arguments of the plugin in the folder `plugin` (`.` for the root).
 ///

@@ -68,7 +68,7 @@ impl ArgsComputation<'_> {
         let mut answers = RegistryManifests::new();
         let name = workspace.name.clone();
         for plugin in &mut workspace.plugin {
-            let computed = self.ask(&graph, &plugin.path, &mut answers)?;
+            let computed = self.compute(&graph, &plugin.path, &mut answers)?;
             let said = |diagnostic: &Diagnostic| format!("{name} {}: {diagnostic}", plugin.path);
             let listed = plugin.args_from == ArgsFrom::PluginsList && !self.generate;
             if listed {
@@ -96,22 +96,27 @@ impl ArgsComputation<'_> {
     }
 
     /// Computes; where only the registry knows, asks it and computes again, until nothing new is asked.
-    fn ask(&self, graph: &DependencyGraph<'_>, plugin: &str, answers: &mut RegistryManifests) -> Result<ComputedArgs> {
+    fn compute(
+        &self,
+        graph: &DependencyGraph<'_>,
+        plugin: &str,
+        answers: &mut RegistryManifests,
+    ) -> Result<ComputedArgs> {
         let mut asked = std::collections::BTreeSet::new();
         loop {
             let computed = compute(graph, plugin, self.host, answers)?;
             let new: Vec<&build_args::ManifestRequest> = computed
-                .wanted
+                .manifest_requests
                 .iter()
-                .filter(|wanted| asked.insert((wanted.name.clone(), wanted.version.clone())))
+                .filter(|request| asked.insert((request.name.clone(), request.version.clone())))
                 .collect();
             if new.is_empty() {
                 return Ok(computed);
             }
             let mut learned = false;
-            for wanted in new {
-                if let Some(manifest) = self.manifest(wanted) {
-                    answers.insert((wanted.name.clone(), wanted.version.clone()), manifest);
+            for request in new {
+                if let Some(manifest) = self.manifest(request) {
+                    answers.insert((request.name.clone(), request.version.clone()), manifest);
                     learned = true;
                 }
             }
@@ -122,21 +127,21 @@ impl ArgsComputation<'_> {
     }
 
     /// What the registry says of a package; none when it cannot be asked, which the diagnostics then say.
-    fn manifest(&self, wanted: &build_args::ManifestRequest) -> Option<PackageJson> {
+    fn manifest(&self, request: &build_args::ManifestRequest) -> Option<PackageJson> {
         let registry = self.provider.registry?;
-        let what = PathBuf::from(format!("{}@{}/package.json", wanted.name, wanted.version));
-        let document = self.runtime.block_on(registry.manifest(&wanted.name, &wanted.version)).ok()?;
+        let what = PathBuf::from(format!("{}@{}/package.json", request.name, request.version));
+        let document = self.runtime.block_on(registry.manifest(&request.name, &request.version)).ok()?;
         let manifest = PackageJson::parse(&document, &what).ok()?;
-        if wanted.purpose == ManifestPurpose::Embedded || !(manifest.gypfile || manifest.binary) {
+        if request.purpose == ManifestPurpose::Embedded || !(manifest.gypfile || manifest.binary) {
             return Some(manifest);
         }
         // The registry adds `gypfile` to its own documents: the tarball decides.
-        let locked: Option<Integrity> = wanted.integrity.as_deref().and_then(|text| text.parse().ok());
+        let locked: Option<Integrity> = request.integrity.as_deref().and_then(|text| text.parse().ok());
         let integrity = match locked {
             Some(integrity) => integrity,
             None => published_integrity(&document)?,
         };
-        let entry = self.runtime.block_on(self.provider.package(&wanted.name, &wanted.version, &integrity)).ok()?;
+        let entry = self.runtime.block_on(self.provider.package(&request.name, &request.version, &integrity)).ok()?;
         let bytes = std::fs::read(entry.path().join("package.json")).ok()?;
         PackageJson::parse(&bytes, &what).ok()
     }

@@ -66,12 +66,12 @@ pub fn discover<P: AsRef<str>, B: AsRef<[u8]>>(packages: impl IntoIterator<Item 
 /// The plugin that a `package.json` describes, if it describes one.
 fn plugin(path: &str, manifest: &[u8]) -> Result<Option<DiscoveredPlugin>, String> {
     let bytes = manifest.strip_prefix("\u{feff}".as_bytes()).unwrap_or(manifest);
-    let manifest: Map<String, Value> = serde_json::from_slice(bytes).map_err(|e| format!("is not read: {e}"))?;
+    let manifest: Map<String, Value> = serde_json::from_slice(bytes).map_err(|e| format!("cannot be read: {e}"))?;
     let role = manifest.get("backstage").and_then(|backstage| backstage.get("role")).and_then(Value::as_str);
     let Some(role) = role.and_then(|role| role.parse().ok()) else { return Ok(None) };
     let text = |field: &str| {
         let text = manifest.get(field).and_then(Value::as_str).filter(|text| !text.is_empty());
-        text.map(str::to_owned).ok_or_else(|| format!("is a {role} without a `{field}`, and is left out"))
+        text.map(str::to_owned).ok_or_else(|| format!("is a {role} without a `{field}`; it is skipped"))
     };
     let (name, version) = (text("name")?, text("version")?);
     Ok(Some(DiscoveredPlugin { path: path.to_owned(), name, version, role }))
@@ -141,10 +141,10 @@ mod tests {
         assert_eq!(
             found.warnings,
             [
-                "`a/package.json` is not read: EOF while parsing an object at line 1 column 1",
-                "`d/package.json` is a backend-plugin without a `version`, and is left out",
-                "`e/package.json` is a frontend-plugin without a `name`, and is left out",
-                "`package.json` is not read: invalid type: sequence, expected a map at line 1 column 0",
+                "`a/package.json` cannot be read: EOF while parsing an object at line 1 column 1",
+                "`d/package.json` is a backend-plugin without a `version`; it is skipped",
+                "`e/package.json` is a frontend-plugin without a `name`; it is skipped",
+                "`package.json` cannot be read: invalid type: sequence, expected a map at line 1 column 0",
             ]
         );
     }

@@ -154,7 +154,7 @@ impl<'a> DependencyGraph<'a> {
                 "lock out of date: `{}@{}`, a dependency of `{}`, is not in it",
                 edge.name, edge.range, self.nodes[node].name
             ),
-            "run `yarn install` in the repository and commit its yarn.lock, or pin a commit whose lock is whole",
+            "run `yarn install` in the repository and commit its yarn.lock, or pin a commit with a valid yarn.lock",
         )
     }
 }

@@ -52,7 +52,7 @@ pub fn requested_yarn(files: &Files, workspace: &str, lockfile: &[u8], name: &st
         let Some(rest) = text.strip_prefix("yarn@") else {
             return Err(Error::config(
                 Place::file(format!("{name}: {path}")),
-                format!("asks for the package manager `{}`", text.escape_debug()),
+                format!("requires the package manager `{}`", text.escape_debug()),
                 "factory builds yarn workspaces; add a patch that sets `packageManager` to a yarn",
             ));
         };
@@ -75,8 +75,8 @@ fn committed(files: &Files, folder: &str, name: &str) -> Result<Option<YarnReque
     let rc: Rc = yaml_serde::from_slice(&bytes).map_err(|e| {
         Error::config(
             Place { path: format!("{name}: {rc_path}").into(), line: e.location().map(|at| at.line()), column: None },
-            format!("is not understood: {e}"),
-            "mend it in the repository, or with a patch",
+            format!("cannot be parsed: {e}"),
+            "fix it in the repository, or with a patch",
         )
     })?;
     let Some(yarn_path) = rc.yarn_path else { return Ok(None) };
@@ -85,7 +85,7 @@ fn committed(files: &Files, folder: &str, name: &str) -> Result<Option<YarnReque
     let Some(bytes) = bytes else {
         return Err(Error::config(
             Place::file(format!("{name}: {rc_path}")),
-            format!("names the yarn `{}`, which is not in the repository", yarn_path.escape_debug()),
+            format!("`yarnPath` is `{}`, which is not in the repository", yarn_path.escape_debug()),
             "commit it, or remove `yarnPath` so that `packageManager` counts",
         ));
     };
@@ -160,7 +160,7 @@ mod tests {
     #[test]
     fn another_package_manager_is_refused_with_its_file() {
         let error = in_tree(&[("package.json", r#"{"packageManager": "pnpm@9.0.0"}"#)], ".").unwrap_err();
-        assert_eq!(error.to_string(), "todo: package.json: asks for the package manager `pnpm@9.0.0`");
+        assert_eq!(error.to_string(), "todo: package.json: requires the package manager `pnpm@9.0.0`");
     }
 
     #[test]

@@ -264,7 +264,7 @@ impl Refs {
             )),
             [] => Err(self.unknown(name)),
             many => Err(Error::usage(
-                format!("`{name}` stands for {} commits of `{}`: {}", many.len(), self.url, list(many)),
+                format!("`{name}` matches {} commits of `{}`: {}", many.len(), self.url, list(many)),
                 "give more digits of the commit",
             )),
         }
@@ -282,7 +282,7 @@ impl Refs {
         if nearest.is_empty() {
             return "give a branch, a tag or a full commit".to_owned();
         }
-        format!("the nearest it has: {}", list(&nearest))
+        format!("similar refs: {}", list(&nearest))
     }
 
     /// Up to three branches and tags whose names are closest to `name`, the closest first.

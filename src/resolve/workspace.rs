@@ -234,7 +234,7 @@ fn listed(
 fn check_json(bytes: &[u8], place: &Place) -> Result<()> {
     serde_json::from_slice::<serde::de::IgnoredAny>(bytes).map(drop).map_err(|e| {
         let place = Place::at(&place.path, e.line(), e.column());
-        Error::config(place, format!("is not JSON: {e}"), "mend it in the repository, or with a patch")
+        Error::config(place, format!("is not valid JSON: {e}"), "fix it in the repository, or with a patch")
     })
 }
 

@@ -132,15 +132,15 @@ fn pick(name: &str, packument: &Packument, requested: &str, variable: &str) -> R
     newest.sort();
     let known: Vec<_> = newest.iter().rev().take(4).map(|v| format!("`{v}`")).collect();
     Err(Error::network(
-        format!("the npm registry has no `{name}` that is `{requested}`"),
-        format!("set `{variable}` to a version it has; the newest are {}", known.join(", ")),
+        format!("the npm registry has no version of `{name}` that matches `{requested}`"),
+        format!("set `{variable}` to an existing version; the newest are {}", known.join(", ")),
     ))
 }
 
 fn integrity_of(name: &str, packument: &Packument, version: &str) -> Result<Integrity> {
     packument.integrity(version).ok_or_else(|| {
         Error::network(
-            format!("the npm registry gives no sha512 for `{name}@{version}`"),
+            format!("the npm registry has no SHA-512 integrity for `{name}@{version}`"),
             "choose another version, or another registry",
         )
     })
@@ -257,10 +257,10 @@ mod tests {
     #[test]
     fn an_unknown_version_names_those_that_are_there() {
         let error = pick("cli", &packument(), "1.9.2", "RHDH_CLI_VERSION").unwrap_err();
-        assert_eq!(error.to_string(), "the npm registry has no `cli` that is `1.9.2`");
+        assert_eq!(error.to_string(), "the npm registry has no version of `cli` that matches `1.9.2`");
         assert_eq!(
             error.hint().unwrap(),
-            "set `RHDH_CLI_VERSION` to a version it has; the newest are `1.10.0-rc.1`, `1.9.1`, `1.9.0`, `1.8.0`"
+            "set `RHDH_CLI_VERSION` to an existing version; the newest are `1.10.0-rc.1`, `1.9.1`, `1.9.0`, `1.8.0`"
         );
     }
 

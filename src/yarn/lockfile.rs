@@ -19,7 +19,7 @@ use super::locator::{self, Locator, split_name};
 use scan::SyntaxError;
 
 const HINT: &str =
-    "run `yarn install` in the repository and commit its yarn.lock, or pin a commit whose yarn.lock is whole";
+    "run `yarn install` in the repository and commit its yarn.lock, or pin a commit with a valid yarn.lock";
 
 /// Which yarn wrote the lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -182,7 +182,7 @@ fn parse(text: &[u8]) -> Result<(LockHeader<'_>, Vec<YarnEntry<'_>>), SyntaxErro
             if !seen.insert(descriptor) {
                 return Err(SyntaxError::line(
                     entry.line,
-                    format!("`{}@{}` is locked twice", descriptor.name, descriptor.range),
+                    format!("`{}@{}` is duplicated", descriptor.name, descriptor.range),
                 ));
             }
         }

@@ -28,7 +28,7 @@ impl Platform {
         Self { os: std::env::consts::OS.into(), cpu: cpu.into(), libc: "glibc".into() }
     }
 
-    /// True when `conditions` (`os=linux & (cpu=x64 | cpu=arm64)`) hold here, or make no sense.
+    /// True when `conditions` (`os=linux & (cpu=x64 | cpu=arm64)`) hold here, or cannot be read.
     pub fn allows(&self, conditions: &str) -> bool {
         evaluate(conditions, &|name, value| match name {
             "os" => value == self.os,

@@ -99,15 +99,15 @@ fn reports_what_the_vectors_run_into() {
         ),
         (
             "npm alias",
-            "error: `lib-alias` is to be embedded, but `@s/x-backend` depends on it as `npm:lib@^1.0.0`: rhdh-cli cannot follow an npm alias",
+            "error: `lib-alias` must be embedded, but `@s/x-backend` depends on it as `npm:lib@^1.0.0`: rhdh-cli does not support npm aliases",
         ),
         (
             "patched dependency",
-            "error: `lib` is to be embedded, but `@s/x-backend` depends on it as `patch:lib@npm%3A^1.0.0#~/.yarn/patches/lib.patch`: rhdh-cli cannot read a patch range",
+            "error: `lib` must be embedded, but `@s/x-backend` depends on it as `patch:lib@npm%3A^1.0.0#~/.yarn/patches/lib.patch`: rhdh-cli does not support `patch:` ranges",
         ),
         (
             "peerDependency on a missing @backstage package",
-            "warning: `@s/x-backend` wants `@backstage/plugin-missing-node@^0.1.0` from its host, which does not have it",
+            "warning: `@s/x-backend` requires `@backstage/plugin-missing-node@^0.1.0` from the host, which does not provide it",
         ),
         (
             "two versions of a lib: root hoists the other one",

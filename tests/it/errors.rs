@@ -89,7 +89,7 @@ fn a_slip_in_listed_arguments_is_named_without_a_host_too() {
     assert_eq!(
         warnings,
         [
-            "warning: repo plugins/todo-backend: `--embd-package` is no flag of rhdh-cli: `--embed-package` is",
+            "warning: repo plugins/todo-backend: `--embd-package` is not a flag of rhdh-cli; did you mean `--embed-package`?",
             "warning: repo plugins/todo-backend: `--shared-package` has no value",
         ]
     );
@@ -141,7 +141,7 @@ fn an_unknown_ref_names_the_nearest() {
 · sources resolve 1 workspace
 error: the repository `../repo` has no branch, tag or commit `relase-1.9`
 
-hint: the nearest it has: `release-1.9`, `main`",
+hint: similar refs: `release-1.9`, `main`",
     );
     assert!(!test.path("config/factory.lock").exists());
 }

@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use indexmap::IndexMap;
 use serde::Deserialize;
 
+use super::args::ManifestPurpose;
+use super::diagnostic::{Diagnostic, DiagnosticKind};
 use super::natives::Native;
 use super::walk::{DependencyClass, Embedded, ExportWalk};
-use super::{Diagnostic, DiagnosticKind, ManifestPurpose};
 use crate::error::{Error, Place, Result};
 use crate::npm::range::{NpmRange, satisfies};
 use crate::resolve::graph::{Edge, EdgeTarget};
@@ -219,8 +220,8 @@ impl ExportWalk<'_, '_> {
                 path: native.path.clone(),
             }));
         }
-        for wanted in self.wanted.iter().filter(|wanted| wanted.purpose == ManifestPurpose::Native) {
-            let (name, version) = (wanted.name.clone(), wanted.version.clone());
+        for request in self.manifest_requests.iter().filter(|request| request.purpose == ManifestPurpose::Native) {
+            let (name, version) = (request.name.clone(), request.version.clone());
             out.push(Diagnostic::warning(DiagnosticKind::NativeUnknown { name, version }));
         }
         let has_platform = |node: &&usize| self.node(**node).entry.is_some_and(|entry| entry.conditions.is_some());

@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 
+use super::args::{ArgReason, ManifestPurpose, ManifestRequest};
 use super::natives::{Native, NativeMarker};
 use super::walk::{DependencyClass, ExportWalk, NativeDependency, shortened};
-use super::{ArgReason, ManifestPurpose, ManifestRequest};
 use crate::error::Result;
 use crate::resolve::graph::EdgeTarget;
 use crate::yarn::lockfile::YarnEntry;
@@ -21,17 +21,17 @@ impl<'a> ExportWalk<'_, 'a> {
     /// plugin cannot do without.
     pub(super) fn walk_private(&mut self) -> Result<()> {
         self.natives.clear();
-        self.wanted.clear();
+        self.manifest_requests.clear();
         let mandatory = self.breadth_first(false)?;
         let all = self.breadth_first(true)?;
         self.private = all.private;
         for node in all.unknown {
-            self.want(node, ManifestPurpose::Native);
+            self.request_manifest(node, ManifestPurpose::Native);
         }
         for node in self.embedded.iter().skip(1).map(|embedded| embedded.node).collect::<Vec<_>>() {
             let is_from_registry = self.node(node).entry.is_some_and(YarnEntry::is_from_registry);
             if is_from_registry && self.answer(node).is_none() {
-                self.want(node, ManifestPurpose::Embedded);
+                self.request_manifest(node, ManifestPurpose::Embedded);
             }
         }
         for (name, (marker, path)) in all.natives {
@@ -154,9 +154,9 @@ impl<'a> ExportWalk<'_, 'a> {
             .collect()
     }
 
-    fn want(&mut self, node: usize, purpose: ManifestPurpose) {
+    fn request_manifest(&mut self, node: usize, purpose: ManifestPurpose) {
         let node = self.node(node);
-        self.wanted.insert(ManifestRequest {
+        self.manifest_requests.insert(ManifestRequest {
             name: node.name.to_owned(),
             version: node.version.to_owned(),
             purpose,

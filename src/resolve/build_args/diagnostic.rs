@@ -60,6 +60,14 @@ pub enum DiagnosticKind {
     /// A package is embedded in several versions, of which only one counts.
     SeveralVersions { name: String, versions: Vec<String> },
 
+    /// A mistake in listed arguments.
+    Listed(ListedProblem),
+}
+
+/// What is wrong with arguments that a user listed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the fields are the words of the variant's message")]
+pub enum ListedProblem {
     /// A listed flag that rhdh-cli does not know.
     MisspeltFlag { word: String, flag: String },
     /// A listed word that belongs to no flag.
@@ -102,13 +110,13 @@ impl fmt::Display for DiagnosticKind {
             Self::NpmAlias { parent, name, range } => {
                 write!(
                     f,
-                    "`{name}` is to be embedded, but `{parent}` depends on it as `{range}`: rhdh-cli cannot follow an npm alias"
+                    "`{name}` must be embedded, but `{parent}` depends on it as `{range}`: rhdh-cli does not support npm aliases"
                 )
             }
             Self::PatchedDependency { parent, name, range, embedded: true } => {
                 write!(
                     f,
-                    "`{name}` is to be embedded, but `{parent}` depends on it as `{range}`: rhdh-cli cannot read a patch range"
+                    "`{name}` must be embedded, but `{parent}` depends on it as `{range}`: rhdh-cli does not support `patch:` ranges"
                 )
             }
             Self::PatchedDependency { parent, name, range, embedded: false } => {
@@ -119,19 +127,19 @@ impl fmt::Display for DiagnosticKind {
             }
             Self::OutsideRange { parent, name, range, version } => write!(
                 f,
-                "`{name}` is to be embedded in version {version}, which is outside the range `{range}` of `{parent}`"
+                "`{name}` must be embedded in version {version}, which is outside the range `{range}` of `{parent}`"
             ),
             Self::HiddenPackageJson { name, version } => write!(
                 f,
-                "`{name}` {version} is to be embedded, but its `exports` leave out `./package.json`, where rhdh-cli looks for it"
+                "`{name}` {version} must be embedded, but its `exports` do not contain `./package.json`, which rhdh-cli reads"
             ),
             Self::Bundled { name } => write!(f, "`{name}` has `bundled: true`, which rhdh-cli refuses"),
             Self::VersionConflict { name, one, other, parent } => write!(
                 f,
-                "the embedded packages want `{name}` in versions that exclude each other: `{one}`, and `{other}` for `{parent}`"
+                "the embedded packages require `{name}` in versions that exclude each other: `{one}`, and `{other}` for `{parent}`"
             ),
             Self::MissingPeer { parent, name, range } => {
-                write!(f, "`{parent}` wants `{name}@{range}` from its host, which does not have it")
+                write!(f, "`{parent}` requires `{name}@{range}` from the host, which does not provide it")
             }
             Self::WorkspaceFromRegistry { name, path, is_private: true, .. } => write!(
                 f,
@@ -159,7 +167,7 @@ impl fmt::Display for DiagnosticKind {
             }
             Self::OptionalEmbedded { parent, name } => write!(
                 f,
-                "`{name}` is to be embedded, but is an optional dependency of `{parent}`, where rhdh-cli does not look"
+                "`{name}` must be embedded, but is an optional dependency of `{parent}`, which rhdh-cli does not embed"
             ),
             Self::OptionalShared { parent, name } => write!(
                 f,
@@ -170,18 +178,32 @@ impl fmt::Display for DiagnosticKind {
                 "`{name}` is embedded in versions {}, of which the plugin gets only one",
                 versions.join(" and ")
             ),
-            Self::MisspeltFlag { word, flag } => write!(f, "`{word}` is no flag of rhdh-cli: `{flag}` is"),
-            Self::StrayWord { word } => write!(f, "`{word}` belongs to no flag"),
+            Self::Listed(problem) => problem.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for ListedProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::MisspeltFlag { word, flag } => {
+                write!(f, "`{word}` is not a flag of rhdh-cli; did you mean `{flag}`?")
+            }
+            Self::StrayWord { word } => write!(f, "`{word}` does not belong to a flag"),
             Self::NoValue { flag } => write!(f, "`{flag}` has no value"),
             Self::Doubled { arg } => write!(f, "`{arg}` is listed twice"),
             Self::Missing { arg, reason } => write!(f, "`{arg}` is missing: {reason}"),
             Self::Useless { arg, reason } => write!(f, "`{arg}` does nothing: {reason}"),
             Self::NotADependency { arg, suggestion: Some(suggestion) } => {
-                write!(f, "`{arg}` names no package of the export; `{suggestion}` is one")
+                write!(f, "`{arg}` is not a package of the export; did you mean `{suggestion}`?")
             }
-            Self::NotADependency { arg, suggestion: None } => write!(f, "`{arg}` names no package of the export"),
+            Self::NotADependency { arg, suggestion: None } => write!(f, "`{arg}` is not a package of the export"),
             Self::SuppressedMandatory { name, path } => {
-                write!(f, "`--suppress-native-package {name}` takes away what the plugin needs: {}", path.join(" → "))
+                write!(
+                    f,
+                    "`--suppress-native-package {name}` removes a package that the plugin requires: {}",
+                    path.join(" → ")
+                )
             }
         }
     }
@@ -224,7 +246,7 @@ impl DiagnosticKind {
             Self::NativeEmbedded { name, .. } => {
                 return Some(format!("list the plugin's arguments with `--allow-native-package {name}` among them"));
             }
-            Self::NativeUnknown { .. } => "run `factory resolve` again with the registry in reach",
+            Self::NativeUnknown { .. } => "run `factory resolve` again when the npm registry can be reached",
             Self::OptionalEmbedded { .. } | Self::OptionalShared { .. } => {
                 "move it to `dependencies` with a patch, or patch it away"
             }

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{ArgReason, ComputedArgs, Diagnostic, DiagnosticKind, Fate, Flag, Severity};
+use super::args::{Arg, ArgReason, ComputedArgs, Fate, Flag};
+use super::diagnostic::{Diagnostic, DiagnosticKind, ListedProblem, Severity};
 use crate::lock::arguments::VARIADIC;
 
 /// Flags that take one value.
@@ -52,7 +53,7 @@ pub fn check_listed(words: &[String], computed: &ComputedArgs) -> Vec<Diagnostic
     if computed.is_backend {
         for (flag, values) in &listed.values {
             for value in values {
-                out.extend(judge(flag, value, computed));
+                out.extend(check_value(flag, value, computed));
             }
         }
         out.extend(missing(&listed, computed));
@@ -79,18 +80,18 @@ pub fn check_words(words: &[String]) -> Vec<Diagnostic> {
 
 fn read<'l>(words: &'l [String], out: &mut Vec<Diagnostic>) -> ListedArgs<'l> {
     let mut listed = ListedArgs::default();
-    let mut warn = |kind| out.push(Diagnostic::warning(kind));
+    let mut warn = |kind| out.push(problem(kind));
     let mut words = words.iter().map(String::as_str).peekable();
     while let Some(word) = words.next() {
         if !word.starts_with('-') {
-            warn(DiagnosticKind::StrayWord { word: word.to_owned() });
+            warn(ListedProblem::StrayWord { word: word.to_owned() });
             continue;
         }
         let (name, inline) = word.split_once('=').map_or((word, None), |(name, value)| (name, Some(value)));
         let Some(flag) = known(name) else {
             // Another version of rhdh-cli may have flags not known here: only what looks like a slip is one.
             if let Some(flag) = closest(name, VARIADIC.into_iter().chain(SINGLE).chain(SWITCHES)) {
-                warn(DiagnosticKind::MisspeltFlag { word: name.to_owned(), flag: flag.to_owned() });
+                warn(ListedProblem::MisspeltFlag { word: name.to_owned(), flag: flag.to_owned() });
                 // The values are counted as if it were right: one slip, one warning.
                 if let Some(flag) = VARIADIC.into_iter().find(|variadic| *variadic == flag) {
                     let values = listed.values.entry(flag).or_default();
@@ -106,7 +107,7 @@ fn read<'l>(words: &'l [String], out: &mut Vec<Diagnostic>) -> ListedArgs<'l> {
         };
         if SINGLE.contains(&flag) {
             if inline.is_none() && words.next_if(|word| !word.starts_with('-')).is_none() {
-                warn(DiagnosticKind::NoValue { flag: flag.to_owned() });
+                warn(ListedProblem::NoValue { flag: flag.to_owned() });
             }
         } else if VARIADIC.contains(&flag) {
             let values = listed.values.entry(flag).or_default();
@@ -115,11 +116,11 @@ fn read<'l>(words: &'l [String], out: &mut Vec<Diagnostic>) -> ListedArgs<'l> {
             for value in inline.into_iter().chain(following) {
                 count += 1;
                 if !values.insert(value) {
-                    warn(DiagnosticKind::Doubled { arg: format!("{flag} {value}") });
+                    warn(ListedProblem::Doubled { arg: format!("{flag} {value}") });
                 }
             }
             if count == 0 {
-                warn(DiagnosticKind::NoValue { flag: flag.to_owned() });
+                warn(ListedProblem::NoValue { flag: flag.to_owned() });
             }
         }
     }
@@ -131,7 +132,7 @@ fn known(name: &str) -> Option<&'static str> {
 }
 
 /// What is odd about a listed value, if anything.
-fn judge(flag: &str, value: &str, computed: &ComputedArgs) -> Option<Diagnostic> {
+fn check_value(flag: &str, value: &str, computed: &ComputedArgs) -> Option<Diagnostic> {
     let name = value.strip_prefix('!').unwrap_or(value);
     let is_computed = || computed.args.iter().any(|arg| arg.flag.as_str() == flag && arg.value == value);
     // `--shared-package` takes regular expressions between slashes as well.
@@ -139,7 +140,7 @@ fn judge(flag: &str, value: &str, computed: &ComputedArgs) -> Option<Diagnostic>
         return None;
     }
     let Some(fate) = computed.packages.get(name) else {
-        return Some(Diagnostic::warning(DiagnosticKind::NotADependency {
+        return Some(problem(ListedProblem::NotADependency {
             arg: format!("{flag} {value}"),
             suggestion: closest(name, computed.packages.keys().map(String::as_str)).map(str::to_owned),
         }));
@@ -148,7 +149,7 @@ fn judge(flag: &str, value: &str, computed: &ComputedArgs) -> Option<Diagnostic>
         ("--embed-package", Fate::Sibling) => {
             Some(useless(flag, value, "rhdh-cli embeds the `-common` and `-node` of a plugin by itself"))
         }
-        ("--embed-package", Fate::Shared) => Some(Diagnostic::warning(DiagnosticKind::Useless {
+        ("--embed-package", Fate::Shared) => Some(problem(ListedProblem::Useless {
             arg: format!("{flag} {value}"),
             reason: "the host provides the package".to_owned(),
         })),
@@ -160,17 +161,17 @@ fn judge(flag: &str, value: &str, computed: &ComputedArgs) -> Option<Diagnostic>
                 DiagnosticKind::MandatoryNative { name: native, path, .. } if native == name => Some(path.clone()),
                 _ => None,
             })?;
-            Some(Diagnostic::warning(DiagnosticKind::SuppressedMandatory { name: name.to_owned(), path }))
+            Some(problem(ListedProblem::SuppressedMandatory { name: name.to_owned(), path }))
         }
         ("--suppress-native-package", Fate::Shared) => {
             let path = computed.args.iter().find_map(|arg| match &arg.reason {
                 ArgReason::HostNative { path, .. } if arg.value == name => Some(path.clone()),
                 _ => None,
             })?;
-            Some(Diagnostic::warning(DiagnosticKind::SuppressedMandatory { name: name.to_owned(), path }))
+            Some(problem(ListedProblem::SuppressedMandatory { name: name.to_owned(), path }))
         }
         ("--suppress-native-package" | "--allow-native-package", Fate::Private { .. })
-            if !computed.wanted.iter().any(|wanted| wanted.name == name) =>
+            if !computed.manifest_requests.iter().any(|request| request.name == name) =>
         {
             Some(useless(flag, value, "the package is not native"))
         }
@@ -180,7 +181,7 @@ fn judge(flag: &str, value: &str, computed: &ComputedArgs) -> Option<Diagnostic>
 
 /// The computed arguments that the list lacks and does not replace.
 fn missing(listed: &ListedArgs<'_>, computed: &ComputedArgs) -> Vec<Diagnostic> {
-    let is_missing = |arg: &super::Arg| {
+    let is_missing = |arg: &Arg| {
         let value = arg.value.as_str();
         match (&arg.reason, arg.flag) {
             _ if listed.has(arg.flag.as_str(), value) => false,
@@ -197,9 +198,7 @@ fn missing(listed: &ListedArgs<'_>, computed: &ComputedArgs) -> Vec<Diagnostic> 
         .args
         .iter()
         .filter(|arg| is_missing(arg))
-        .map(|arg| {
-            Diagnostic::warning(DiagnosticKind::Missing { arg: arg.to_string(), reason: arg.reason.to_string() })
-        })
+        .map(|arg| problem(ListedProblem::Missing { arg: arg.to_string(), reason: arg.reason.to_string() }))
         .collect()
 }
 
@@ -233,8 +232,12 @@ fn stands(kind: &DiagnosticKind, listed: &ListedArgs<'_>, computed: &ComputedArg
     }
 }
 
+fn problem(problem: ListedProblem) -> Diagnostic {
+    Diagnostic::warning(DiagnosticKind::Listed(problem))
+}
+
 fn useless(flag: &str, value: &str, reason: &str) -> Diagnostic {
-    Diagnostic::warning(DiagnosticKind::Useless { arg: format!("{flag} {value}"), reason: reason.to_owned() })
+    problem(ListedProblem::Useless { arg: format!("{flag} {value}"), reason: reason.to_owned() })
 }
 
 /// The name that differs from `word` by a slip: at most two letters of many.

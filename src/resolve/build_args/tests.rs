@@ -4,7 +4,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::resolve::graph::Manifests;
+use crate::resolve::graph::{Manifests, PackageJson};
 use crate::yarn::lockfile::{LockKind, YarnLock};
 use crate::yarn::platform::Platform;
 
@@ -167,7 +167,7 @@ fn only_the_manifest_tells_some_natives() {
     let unasked = ask().compute();
     assert_eq!(args(&unasked), [""; 0]);
     let wanted: Vec<_> =
-        unasked.wanted.iter().map(|one| (one.name.as_str(), one.version.as_str(), one.purpose)).collect();
+        unasked.manifest_requests.iter().map(|one| (one.name.as_str(), one.version.as_str(), one.purpose)).collect();
     assert_eq!(wanted, [("maybe", "1.2.0", ManifestPurpose::Native)]);
     assert_eq!(
         lines(&unasked.diagnostics),
@@ -177,10 +177,10 @@ fn only_the_manifest_tells_some_natives() {
     let native = ask().answer("maybe 1.2.0", json!({ "name": "maybe", "binary": { "napi_versions": [3] } })).compute();
     assert_eq!(args(&native), ["--suppress-native-package maybe"]);
     assert_eq!(native.args[0].reason.to_string(), "maybe has the field `binary`, reached by lib → maybe, optional");
-    assert_eq!((native.wanted.len(), native.diagnostics.len()), (0, 0));
+    assert_eq!((native.manifest_requests.len(), native.diagnostics.len()), (0, 0));
 
     let harmless = ask().answer("maybe 1.2.0", json!({ "name": "maybe", "gypfile": false })).compute();
-    assert_eq!((harmless.args.len(), harmless.wanted.len(), harmless.diagnostics.len()), (0, 0, 0));
+    assert_eq!((harmless.args.len(), harmless.manifest_requests.len(), harmless.diagnostics.len()), (0, 0, 0));
 }
 
 #[test]
@@ -237,28 +237,28 @@ fn says_what_rhdh_cli_would_fail_on() {
         (
             repository(plugin(&json!({ "a": "^1" })), &[("a 1.0.0", aliased), ("short 1.0.0", CONFIG), lib, config]),
             &[
-                "error: `short` is to be embedded, but `a` depends on it as `npm:lib@^1`: rhdh-cli cannot follow an npm alias",
+                "error: `short` must be embedded, but `a` depends on it as `npm:lib@^1`: rhdh-cli does not support npm aliases",
             ],
         ),
         (
             repository(plugin(&json!({ "lib": "^2" })), &[lib, config]),
-            &["error: `lib` is to be embedded in version 1.0.0, which is outside the range `^2` of `@s/x-backend`"],
+            &["error: `lib` must be embedded in version 1.0.0, which is outside the range `^2` of `@s/x-backend`"],
         ),
         (
             repository(plugin(&json!({ "lib": "latest" })), &[lib, config]),
-            &["error: `lib` is to be embedded in version 1.0.0, which is outside the range `latest` of `@s/x-backend`"],
+            &["error: `lib` must be embedded in version 1.0.0, which is outside the range `latest` of `@s/x-backend`"],
         ),
         (
             repository(plugin(&json!({ "lib": "^1" })), &[lib, config])
                 .answer("lib 1.0.0", json!({ "exports": { ".": "./index.js" }, "bundled": true })),
             &[
                 "error: `lib` has `bundled: true`, which rhdh-cli refuses",
-                "error: `lib` 1.0.0 is to be embedded, but its `exports` leave out `./package.json`, where rhdh-cli looks for it",
+                "error: `lib` 1.0.0 must be embedded, but its `exports` do not contain `./package.json`, which rhdh-cli reads",
             ],
         ),
         (
             repository(plugin(&json!({ "a": "^1" })), &[("a 1.0.0", optional), lib, config]),
-            &["error: `lib` is to be embedded, but is an optional dependency of `a`, where rhdh-cli does not look"],
+            &["error: `lib` must be embedded, but is an optional dependency of `a`, which rhdh-cli does not embed"],
         ),
         (
             repository(
@@ -266,8 +266,8 @@ fn says_what_rhdh_cli_would_fail_on() {
                 &[("a 1.0.0", peers), ("b 1.0.0", other_errors), ("@backstage/errors 2.0.0", ""), config],
             ),
             &[
-                "warning: `a` wants `react@^18` from its host, which does not have it",
-                "error: the embedded packages want `@backstage/errors` in versions that exclude each other: `^1.2.0`, and `^2.0.0` for `b`",
+                "warning: `a` requires `react@^18` from the host, which does not provide it",
+                "error: the embedded packages require `@backstage/errors` in versions that exclude each other: `^1.2.0`, and `^2.0.0` for `b`",
             ],
         ),
         (
@@ -399,21 +399,24 @@ fn listed_arguments_are_held_against_the_computed_ones() {
         (
             "-embed-package @backstage/new db lib lib --shared-package sqlite --supress-native-package cpu-features",
             &[
-                "`-embed-package` is no flag of rhdh-cli: `--embed-package` is",
-                "`--supress-native-package` is no flag of rhdh-cli: `--suppress-native-package` is",
+                "`-embed-package` is not a flag of rhdh-cli; did you mean `--embed-package`?",
+                "`--supress-native-package` is not a flag of rhdh-cli; did you mean `--suppress-native-package`?",
             ],
         ),
         (
             &format!("{RIGHT} --embed-package lib lib"),
             &["`--embed-package lib` is listed twice", "`--embed-package lib` is listed twice"],
         ),
-        (&format!("stray {RIGHT} --embed-package"), &["`stray` belongs to no flag", "`--embed-package` has no value"]),
+        (
+            &format!("stray {RIGHT} --embed-package"),
+            &["`stray` does not belong to a flag", "`--embed-package` has no value"],
+        ),
         (
             &format!("{RIGHT} --embed-package @backstage/config @s/x-common plain libb"),
             &[
                 "`--embed-package @backstage/config` does nothing: the host provides the package",
                 "`--embed-package @s/x-common` does nothing: rhdh-cli embeds the `-common` and `-node` of a plugin by itself",
-                "`--embed-package libb` names no package of the export; `lib` is one",
+                "`--embed-package libb` is not a package of the export; did you mean `lib`?",
             ],
         ),
         (
@@ -422,7 +425,7 @@ fn listed_arguments_are_held_against_the_computed_ones() {
             ),
             &[
                 "`--shared-package @backstage/config` does nothing: `@backstage` packages are shared anyway",
-                "`--suppress-native-package cpu-feature` names no package of the export; `cpu-features` is one",
+                "`--suppress-native-package cpu-feature` is not a package of the export; did you mean `cpu-features`?",
                 "`--suppress-native-package plain` does nothing: the package is not native",
             ],
         ),
@@ -430,7 +433,7 @@ fn listed_arguments_are_held_against_the_computed_ones() {
         ("--embed-package @backstage/new lib --allow-native-package sqlite cpu-features", &[]),
         (
             "--embed-package @backstage/new lib --suppress-native-package sqlite cpu-features",
-            &["`--suppress-native-package sqlite` takes away what the plugin needs: db → sqlite"],
+            &["`--suppress-native-package sqlite` removes a package that the plugin requires: db → sqlite"],
         ),
         (&format!("{RIGHT} --some-new-flag value --minify --ignore-version-check @backstage/config"), &[]),
         (
@@ -465,6 +468,6 @@ fn a_listed_choice_settles_a_mandatory_native() {
     assert_eq!(check(&format!("{REST} --allow-native-package must")), [""; 0]);
     assert_eq!(
         check(&format!("{REST} --suppress-native-package must")),
-        ["`--suppress-native-package must` takes away what the plugin needs: must"]
+        ["`--suppress-native-package must` removes a package that the plugin requires: must"]
     );
 }

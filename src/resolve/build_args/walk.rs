@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 
+use super::args::{Arg, ArgReason, ComputedArgs, Fate, Flag, ManifestRequest, RegistryManifests};
 use super::natives::NativeMarker;
 use super::siblings::{Sibling, Siblings};
-use super::{Arg, ArgReason, ComputedArgs, Fate, Flag, ManifestRequest, RegistryManifests};
 use crate::error::Result;
-use crate::resolve::graph::{DependencyGraph, Edge, EdgeTarget, PackageNode};
+use crate::resolve::graph::{DependencyGraph, Edge, EdgeTarget, PackageJson, PackageNode};
 use crate::resolve::host::HostLock;
 
 /// The scope the host shares with plugins.
@@ -64,7 +64,7 @@ pub(super) struct ExportWalk<'w, 'a> {
     pub private: BTreeSet<usize>,
     /// By the name they are depended on by.
     pub natives: BTreeMap<&'a str, NativeDependency>,
-    pub wanted: BTreeSet<ManifestRequest>,
+    pub manifest_requests: BTreeSet<ManifestRequest>,
 }
 
 impl<'w, 'a> ExportWalk<'w, 'a> {
@@ -86,7 +86,7 @@ impl<'w, 'a> ExportWalk<'w, 'a> {
             embedded: Vec::new(),
             private: BTreeSet::new(),
             natives: BTreeMap::new(),
-            wanted: BTreeSet::new(),
+            manifest_requests: BTreeSet::new(),
         }
     }
 
@@ -107,7 +107,7 @@ impl<'w, 'a> ExportWalk<'w, 'a> {
         &self.graph.nodes[node]
     }
 
-    pub fn answer(&self, node: usize) -> Option<&'w super::PackageJson> {
+    pub fn answer(&self, node: usize) -> Option<&'w PackageJson> {
         if self.answers.is_empty() {
             return None;
         }
@@ -116,7 +116,7 @@ impl<'w, 'a> ExportWalk<'w, 'a> {
     }
 
     /// The manifest of a workspace, or the registry's if it was asked.
-    pub fn manifest(&self, node: usize) -> Option<&'w super::PackageJson> {
+    pub fn manifest(&self, node: usize) -> Option<&'w PackageJson> {
         self.node(node).workspace.map(|(_, manifest)| manifest).or_else(|| self.answer(node))
     }
 
@@ -217,7 +217,7 @@ impl<'w, 'a> ExportWalk<'w, 'a> {
         ComputedArgs {
             args,
             diagnostics,
-            wanted: std::mem::take(&mut self.wanted).into_iter().collect(),
+            manifest_requests: std::mem::take(&mut self.manifest_requests).into_iter().collect(),
             packages,
             is_backend: true,
         }

@@ -94,7 +94,7 @@ impl PackageJson {
             Error::config(
                 Place::at(path, error.line(), error.column()),
                 what,
-                "fix the file in the repository, or pin a commit where it is whole",
+                "fix the file in the repository, or pin a commit where it is valid",
             )
         })
     }

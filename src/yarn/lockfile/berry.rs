@@ -1,4 +1,4 @@
-//! Berry: YAML of one fixed shape, two blanks a level.
+//! Berry: YAML of one fixed shape, two spaces a level.
 //!
 //! ```text
 //! __metadata:
@@ -41,7 +41,7 @@ pub(super) fn parse(text: &str) -> Result<(Metadata<'_>, Vec<YarnEntry<'_>>), Sy
         let key = key(&mut lines, line)?;
         if key == "__metadata" {
             if found.is_some() {
-                return Err(line.error(line.text, "`__metadata` is there twice"));
+                return Err(line.error(line.text, "`__metadata` is duplicated"));
             }
             found = Some(metadata(&mut lines, line)?);
         } else {
@@ -86,7 +86,7 @@ fn field(line: LockLine<'_>) -> Result<(Cow<'_, str>, Option<&str>), SyntaxError
         return Ok((name, None));
     }
     let Some(value) = value.strip_prefix(' ') else {
-        return Err(line.error(value, "expected a blank after `:`"));
+        return Err(line.error(value, "expected a space after `:`"));
     };
     Ok((name, Some(value.trim_start())))
 }
@@ -113,7 +113,7 @@ fn metadata<'t>(lines: &mut LockLines<'t>, at: LockLine<'t>) -> Result<Metadata<
             let text = scalar(line, value)?;
             let number = text.parse::<u32>().ok().filter(|number| *number >= OLDEST);
             version = Some(number.ok_or_else(|| {
-                line.error(value.unwrap_or_default(), format!("lock format {text} is not known (4 and later are)"))
+                line.error(value.unwrap_or_default(), format!("lock format {text} is not supported (4 and later are)"))
             })?);
         } else if line.indent == 2 && name == "cacheKey" {
             cache_key = Some(scalar(line, value)?);
@@ -134,7 +134,7 @@ fn entry<'t>(lines: &mut LockLines<'t>, at: LockLine<'t>, key: Cow<'t, str>) -> 
     let mut optional_peers = Vec::new();
     while let Some(line) = lines.next_below(0)? {
         if line.indent != 2 {
-            return Err(line.error(line.text, "a field should be indented by two blanks"));
+            return Err(line.error(line.text, "a field should be indented by two spaces"));
         }
         let (name, value) = field(line)?;
         let doubled = match name.as_ref() {
@@ -144,7 +144,7 @@ fn entry<'t>(lines: &mut LockLines<'t>, at: LockLine<'t>, key: Cow<'t, str>) -> 
             "conditions" => {
                 let text = scalar(line, value)?;
                 if !platform::is_well_formed(&text) {
-                    return Err(line.error(value.unwrap_or_default(), "these conditions make no sense"));
+                    return Err(line.error(value.unwrap_or_default(), "invalid conditions"));
                 }
                 conditions.replace(text).is_some()
             }
@@ -164,7 +164,7 @@ fn entry<'t>(lines: &mut LockLines<'t>, at: LockLine<'t>, key: Cow<'t, str>) -> 
             }
         };
         if doubled {
-            return Err(line.error(line.text, format!("`{name}` is there twice")));
+            return Err(line.error(line.text, format!("`{name}` is duplicated")));
         }
     }
     let missing = |field: &str| at.error(at.text, format!("this entry has no `{field}`"));
@@ -209,7 +209,7 @@ fn table<'t>(
     let mut out: Vec<LockedDependency<'t>> = Vec::new();
     while let Some(line) = lines.next_below(2)? {
         if line.indent != 4 {
-            return Err(line.error(line.text, "a dependency should be indented by four blanks"));
+            return Err(line.error(line.text, "a dependency should be indented by four spaces"));
         }
         let (name, value) = field(line)?;
         out.push(LockedDependency { name, range: scalar(line, value)?, optional: false });
@@ -227,7 +227,7 @@ fn meta<'t>(
     let mut out = Vec::new();
     while let Some(line) = lines.next_below(2)? {
         if line.indent != 4 {
-            return Err(line.error(line.text, "a name should be indented by four blanks"));
+            return Err(line.error(line.text, "a name should be indented by four spaces"));
         }
         let (name, value) = field(line)?;
         no_value(line, value)?;

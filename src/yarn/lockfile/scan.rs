@@ -84,12 +84,12 @@ impl<'t> LockLine<'t> {
                     let quoted = &rest[..at + 2];
                     return serde_json::from_str::<String>(quoted)
                         .map(|word| (Cow::Owned(word), after))
-                        .map_err(|_| self.error(rest, "an escape in this string means nothing"));
+                        .map_err(|_| self.error(rest, "invalid escape sequence in a string"));
                 }
                 _ => {}
             }
         }
-        Err(self.error(rest, "a string does not end"))
+        Err(self.error(rest, "unterminated string"))
     }
 
     fn single_quoted(&self, rest: &'t str) -> Result<(Cow<'t, str>, &'t str), SyntaxError> {
@@ -104,7 +104,7 @@ impl<'t> LockLine<'t> {
             let word = if word.contains('\'') { Cow::Owned(word.replace("''", "'")) } else { Cow::Borrowed(word) };
             return Ok((word, after));
         }
-        Err(self.error(rest, "a string does not end"))
+        Err(self.error(rest, "unterminated string"))
     }
 }
 
@@ -157,11 +157,11 @@ impl<'t> LockLines<'t> {
                 continue;
             }
             if text.starts_with('\t') {
-                return Err(line.error(line.text, "indented by a tab"));
+                return Err(line.error(line.text, "indented with a tab"));
             }
             let is_marker = |marker: &str| line.text.strip_prefix(marker).is_some_and(|rest| !rest.starts_with('='));
             if line.indent == 0 && ["<<<<<<<", "=======", ">>>>>>>", "|||||||"].into_iter().any(is_marker) {
-                return Err(line.error(line.text, "a merge conflict is not resolved"));
+                return Err(line.error(line.text, "unresolved merge conflict"));
             }
             return Ok(Some(line));
         }

@@ -80,7 +80,7 @@ fn entry<'t>(
     let mut optional = Vec::new();
     while let Some(line) = lines.next_below(0)? {
         if line.indent != 2 {
-            return Err(line.error(line.text, "a field should be indented by two blanks"));
+            return Err(line.error(line.text, "a field should be indented by two spaces"));
         }
         match line.text {
             "dependencies:" => table(lines, false, &mut dependencies)?,
@@ -95,7 +95,7 @@ fn entry<'t>(
                     _ => false,
                 };
                 if doubled {
-                    return Err(line.error(line.text, format!("`{name}` is there twice")));
+                    return Err(line.error(line.text, format!("`{name}` is duplicated")));
                 }
             }
         }
@@ -124,7 +124,7 @@ fn table<'t>(
 ) -> Result<(), SyntaxError> {
     while let Some(line) = lines.next_below(2)? {
         if line.indent != 4 {
-            return Err(line.error(line.text, "a dependency should be indented by four blanks"));
+            return Err(line.error(line.text, "a dependency should be indented by four spaces"));
         }
         let (name, range) = pair(line)?;
         out.push(LockedDependency { name, range, optional });
