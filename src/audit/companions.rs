@@ -30,7 +30,7 @@ pub enum Unusable {
     /// It is not there.
     Missing,
     /// Its digest is not the one in the lock.
-    Other,
+    Mismatch,
 }
 
 impl Companions {
@@ -61,11 +61,11 @@ impl Companions {
     }
 
     /// A file's bytes when they are those the lock names.
-    pub fn held(&self, path: &CompanionPath, digest: Sha256) -> Result<Result<Vec<u8>, Unusable>> {
+    pub fn verified(&self, path: &CompanionPath, digest: Sha256) -> Result<Result<Vec<u8>, Unusable>> {
         Ok(match self.read(path)? {
             None => Err(Unusable::Missing),
             Some(bytes) if Sha256::of(&bytes) == digest => Ok(bytes),
-            Some(_) => Err(Unusable::Other),
+            Some(_) => Err(Unusable::Mismatch),
         })
     }
 }

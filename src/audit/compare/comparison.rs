@@ -55,7 +55,7 @@ impl<'a> Comparison<'a> {
     /// A file beside the lock; what cannot be used is noted.
     pub(super) fn companion(&mut self, is_new: bool, path: &CompanionPath, digest: Sha256) -> Result<Option<Vec<u8>>> {
         let release = if is_new { self.new } else { self.old };
-        match release.companions.held(path, digest)? {
+        match release.companions.verified(path, digest)? {
             Ok(bytes) => Ok(Some(bytes)),
             Err(why) => {
                 let known = self.unusable.entry((is_new, why)).or_default();
@@ -92,7 +92,7 @@ impl<'a> Comparison<'a> {
             };
             let what = match why {
                 Unusable::Missing => format!("{is} missing"),
-                Unusable::Other => format!("{do_not} match the digest in the lock"),
+                Unusable::Mismatch => format!("{do_not} match the digest in the lock"),
             };
             self.notes.push(format!("{files} beside `{side}` {what}, so {their} packages are not compared"));
         }

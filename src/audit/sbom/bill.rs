@@ -95,11 +95,11 @@ fn plugin_bill<'a>(
     let mut bill = PluginBill { workspace, plugin, packages: None, direct: BTreeSet::new() };
     let Some(digest) = plugin.sealed.as_ref().and_then(|sealed| sealed.closure) else { return Ok(bill) };
     let path = CompanionPath::closure(&workspace.name, &plugin.path);
-    let bytes = companions.held(&path, digest)?.map_err(|why| Error::Lock {
+    let bytes = companions.verified(&path, digest)?.map_err(|why| Error::Lock {
         place: Place::file(path.as_str()),
         what: match why {
             Unusable::Missing => "not found; the lock requires it".into(),
-            Unusable::Other => "does not match the digest in the lock".into(),
+            Unusable::Mismatch => "does not match the digest in the lock".into(),
         },
         hint: "restore `factory.lock.d` from version control".into(),
     })?;
