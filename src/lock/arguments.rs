@@ -198,4 +198,12 @@ mod tests {
         assert_eq!(" ".parse::<Argument>(), Err(ArgumentError::Empty));
         assert_eq!(Argument::from_line(" "), Ok(vec![]));
     }
+
+    #[test]
+    fn an_argument_is_a_string_to_readers_and_schemas() {
+        let error = serde_json::from_str::<Argument>("1").unwrap_err().to_string();
+        assert_eq!(error, "invalid type: integer `1`, expected a string at line 1 column 1");
+        let schema = schemars::schema_for!(Vec<Argument>);
+        assert_eq!(schema.get("items"), Some(&serde_json::json!({ "type": "string" })));
+    }
 }

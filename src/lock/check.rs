@@ -1,7 +1,6 @@
 //! What the types of the lock cannot say: unique names, and paths that stay where they belong. The lock is untrusted.
 
 use std::collections::BTreeSet;
-use std::path::{Component, Path};
 
 use super::model::{Lock, Tools, Workspace};
 
@@ -83,11 +82,7 @@ fn relative(key: &str, path: &str) -> Result<(), (String, String)> {
 
 /// True for `.` and for `a/b/c` of plain segments: a path that cannot leave the folder it is joined to.
 pub fn is_relative(path: &str) -> bool {
-    path == "."
-        || (!path.is_empty()
-            && !path.contains('\\')
-            && path.split('/').all(|segment| !segment.is_empty() && segment != "." && is_segment(segment))
-            && Path::new(path).components().all(|c| matches!(c, Component::Normal(_))))
+    path == "." || (!path.contains('\\') && path.split('/').all(is_segment))
 }
 
 fn is_segment(name: &str) -> bool {
@@ -110,5 +105,109 @@ pub fn is_package_name(name: &str) -> bool {
     match name.strip_prefix('@') {
         Some(scoped) => scoped.split_once('/').is_some_and(|(scope, name)| plain(scope) && plain(name)),
         None => plain(name),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::lock::text::tests::sample;
+
+    #[test]
+    fn a_relative_path_cannot_leave_its_folder() {
+        for path in [".", "a", "a/b.c/d", "..a", "a..", "...", "a b"] {
+            assert!(is_relative(path), "{path:?}");
+        }
+        for path in ["", "/", "/a", "a/", "a//b", "..", "../a", "a/..", "a/../b", "a/.", "./a", "a\\b", "a\nb", "a/\0"]
+        {
+            assert!(!is_relative(path), "{path:?}");
+        }
+    }
+
+    #[test]
+    fn a_package_name_makes_a_plain_path() {
+        let long = "a".repeat(214);
+        for name in ["a", "@a/b", "a-b_c.d~1", &long, &format!("@a/{long}")] {
+            assert!(is_package_name(name), "{name:?}");
+        }
+        for name in
+            ["", "@", "@a", "@/b", "@a/", "@.a/b", "@a/.b", "@a/b/c", "a/b", ".a", "a b", "a\\b", &format!("{long}a")]
+        {
+            assert!(!is_package_name(name), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn a_commit_is_full_and_in_lower_case() {
+        assert!(is_commit(&"a0".repeat(20)) && is_commit(&"9f".repeat(32)));
+        for text in ["", "a0", &"A0".repeat(20), &"g0".repeat(20), &"a0".repeat(24)] {
+            assert!(!is_commit(text), "{text}");
+        }
+    }
+
+    /// What reading a lock says after a change of it.
+    fn error_after(change: impl FnOnce(&mut Lock)) -> String {
+        let mut lock = sample();
+        change(&mut lock);
+        let error = Lock::from_text(&lock.to_text(), Path::new("factory.lock")).unwrap_err().to_string();
+        error.split_once(": ").unwrap().1.to_owned()
+    }
+
+    #[test]
+    fn what_the_types_cannot_say_is_checked() {
+        type Change = fn(&mut Lock);
+        let changes: [(Change, &str); 15] = [
+            (|l| l.tools.node.version = "22".into(), "`22` is not a version"),
+            (|l| l.tools.npm.version = "next".into(), "`next` is not a version"),
+            (|l| l.tools.rhdh_cli.version = "latest".into(), "`latest` is not a version"),
+            (
+                |l| {
+                    let mut own = l.tools.clone();
+                    own.node.version = "24".into();
+                    l.workspace[0].tools = Some(own);
+                },
+                "`24` is not a version",
+            ),
+            (
+                |l| l.workspace[0].name = "a/b".into(),
+                "`a/b` is not a workspace name (one path segment without control characters)",
+            ),
+            (|l| l.workspace[1].name = "todo".into(), "`todo` stands twice among the workspaces"),
+            (|l| l.workspace[0].dir = "/etc".into(), "`/etc` is not a relative path without `..` (`dir`)"),
+            (|l| l.workspace[0].source.path = "..".into(), "`..` is not a relative path without `..` (`path`)"),
+            (
+                |l| l.workspace[0].source.yarn.path = Some("/yarn.js".into()),
+                "`/yarn.js` is not a relative path without `..` (`path`)",
+            ),
+            (|l| l.workspace[0].source.commit = Some("main".into()), "`main` is not a full commit"),
+            (|l| l.workspace[0].source.commit = None, "`todo` has no commit, though its source is not local"),
+            (
+                |l| l.workspace[0].source.local = true,
+                "`3fadf6b0595d1d1804f5c7f2690f4db7b81275f1` cannot be pinned: the source is local",
+            ),
+            (
+                |l| {
+                    let again = l.workspace[0].input[0].clone();
+                    l.workspace[0].input.push(again);
+                },
+                "`patches/1.patch` stands twice among the inputs",
+            ),
+            (|l| l.workspace[0].plugin[0].path = "plugins/a".into(), "`plugins/a` stands twice among the plugins"),
+            (|l| l.workspace[0].plugin[0].name = "a/b".into(), "`a/b` is not a package name"),
+        ];
+        for (change, message) in changes {
+            assert_eq!(error_after(change), message);
+        }
+        assert_eq!(error_after(|l| l.workspace[0].plugin[0].version = "1".into()), "`1` is not a version");
+    }
+
+    #[test]
+    fn a_local_source_has_no_commit() {
+        let mut lock = sample();
+        (lock.workspace[0].source.local, lock.workspace[0].source.commit) = (true, None);
+        let read = Lock::from_text(&lock.to_text(), Path::new("factory.lock")).unwrap();
+        assert_eq!(read.to_text(), lock.to_text());
     }
 }

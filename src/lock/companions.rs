@@ -84,6 +84,7 @@ mod tests {
                 "factory.lock.d/todo/files",
             ]
         );
+        assert_eq!(paths[1].as_str(), "todo/packages.sha512");
         assert_eq!(paths[1].below(Path::new("/x")), Path::new("/x/factory.lock.d/todo/packages.sha512"));
     }
 }

@@ -204,4 +204,31 @@ mod tests {
             "`sha512-AAAA` is not a checksum of the form `sha512-<base64>`"
         );
     }
+
+    /// Fails once with each of the errors, then gives its bytes.
+    struct Failing(Vec<io::ErrorKind>, &'static [u8]);
+
+    impl Read for Failing {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            match self.0.pop() {
+                Some(kind) => Err(kind.into()),
+                None => self.1.read(buffer),
+            }
+        }
+    }
+
+    #[test]
+    fn an_interrupted_read_goes_on_and_any_other_error_ends_it() {
+        let interrupted = || Failing(vec![io::ErrorKind::Interrupted], b"abc");
+        assert_eq!(Sha256::of_reader(&mut interrupted()).unwrap(), Sha256::of("abc"));
+        assert_eq!(Integrity::of_reader(&mut interrupted()).unwrap(), Integrity::of("abc"));
+        let error = Sha256::of_reader(&mut Failing(vec![io::ErrorKind::TimedOut], b"abc")).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+    }
+
+    #[test]
+    fn a_checksum_that_is_no_text_is_refused_as_such() {
+        let error = serde_json::from_str::<Sha256>("1").unwrap_err().to_string();
+        assert_eq!(error, "invalid type: integer `1`, expected a string at line 1 column 1");
+    }
 }

@@ -168,12 +168,12 @@ impl VisitMut for OneElementALine {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::lock::model::*;
     use crate::lock::{Argument, Integrity, Sha256};
 
-    pub(crate) fn sample() -> Lock {
+    pub(in crate::lock) fn sample() -> Lock {
         let tool = |requested: &str, version: &str| Tool {
             requested: requested.into(),
             version: version.into(),
