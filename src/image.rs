@@ -1,9 +1,9 @@
 //! A packed plugin → `.tgz` and layer → config and manifest → OCI layout → registry.
 //!
-//! In the order of the data: [`entry`] is what goes in, [`mod@pack`] writes both archives in one pass ([`tarball`] is
-//! their tar, [`mf_types`] the one file that is rewritten), [`name`] says how paths, images and tags are called,
-//! [`manifest`] makes the JSON, [`layout`] puts images on disk, [`limits`] says what the installers refuse. [`push`]
-//! sends them to a registry; [`buildah`] is another builder.
+//! In the order of the data: [`entry`] holds the files that go in ([`mf_types`] rewrites the one that has a time, [`limits`]
+//! refuses what no RHDH installs), [`mod@pack`] writes both archives in one pass ([`tarball`] makes their tar headers),
+//! [`name`] makes the names of folders, images and tags, [`manifest`] the JSON, and [`layout`] writes images to disk.
+//! [`push`] sends them to a registry. [`buildah`] builds the same image with buildah; `program` runs it, and skopeo.
 //!
 //! All that comes before the push is a pure function of its arguments and of the files it is given: same input, same
 //! bytes.

@@ -6,10 +6,14 @@
 //!   git/<name>-<hash>/      one bare repository per repository URL
 //!   tools/ npm/ yarn/ builds/   entries: each appears whole or not at all
 //!   locks/                  one file per lock between processes
-//!   tmp/                    work in progress, on the same file system, swept when its process is gone
+//!   tmp/                    work in progress, on the same file system, removed when its process has ended
 //! ```
 //!
 //! Nothing here is a record: deleting the folder costs time, never a pin.
+//!
+//! `lock` keeps processes apart and `scratch` gives each of them a folder below `tmp/`; `entry` fills a scratch folder and
+//! [`atomic`] gives it its name. `checksums` lists an entry's files and compares them before each use, for which
+//! `stat_cache` remembers those that were not touched. `prune` removes what is not used. [`git`] is the sources.
 
 use std::collections::HashSet;
 use std::fs;

@@ -1,7 +1,11 @@
-//! Git: where a source lives, the bare repository the cache keeps of it, and reading a commit's tree.
+//! Git: the URL of a source, the cache's bare repository of it, and reading a commit's tree.
 //!
 //! A remote source gets one bare repository per URL, into which single commits are fetched at depth 1; history is
-//! never fetched. A local source is read where it lies: no copy, no `git` program, and no question of who owns it.
+//! never fetched. A local source is read in place: no copy, no `git` program, whoever owns it.
+//!
+//! `url` parses what a user wrote; `repository` opens it; `fetch` lists refs and gets commits, through `remote` (gix) or
+//! `program` (the `git` program), with `failure` for what went wrong; `tree` reads a commit; `status` finds what a local
+//! work tree has not committed.
 
 mod failure;
 mod fetch;
