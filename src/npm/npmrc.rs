@@ -61,9 +61,9 @@ pub(super) fn ask_npm() -> Result<String> {
         .map_err(|e| {
             unknown(format!("`npm` cannot be run ({e}), and neither the environment nor `.npmrc` sets one"))
         })?;
-    let said = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-    if output.status.success() && said.starts_with("http") {
-        Ok(said)
+    let address = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    if output.status.success() && address.starts_with("http") {
+        Ok(address)
     } else {
         Err(unknown("`npm config get registry` prints no address".into()))
     }

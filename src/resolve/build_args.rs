@@ -23,7 +23,7 @@ use crate::lock::Role;
 
 pub use args::{Arg, ArgReason, ComputedArgs, Fate, Flag, ManifestPurpose, ManifestRequest, RegistryManifests};
 pub use checks::check_linker;
-pub use diagnostic::{Diagnostic, DiagnosticKind, ListedProblem, Severity};
+pub use diagnostic::{Diagnostic, DiagnosticKind, ListedProblem, NativeProblem, Severity};
 pub use listed::{check_listed, check_words};
 pub use natives::NativeMarker;
 

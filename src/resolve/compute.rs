@@ -69,7 +69,7 @@ impl ArgsComputation<'_> {
         let name = workspace.name.clone();
         for plugin in &mut workspace.plugin {
             let computed = self.compute(&graph, &plugin.path, &mut answers)?;
-            let said = |diagnostic: &Diagnostic| format!("{name} {}: {diagnostic}", plugin.path);
+            let shown = |diagnostic: &Diagnostic| format!("{name} {}: {diagnostic}", plugin.path);
             let listed = plugin.args_from == ArgsFrom::PluginsList && !self.generate;
             if listed {
                 let args: Vec<Argument> = computed.args.iter().map(Arg::argument).collect();
@@ -77,12 +77,12 @@ impl ArgsComputation<'_> {
                     set(plugin, &computed);
                     continue;
                 }
-                out.warnings.extend(check_listed(&words(&plugin.args), &computed).iter().map(said));
+                out.warnings.extend(check_listed(&words(&plugin.args), &computed).iter().map(shown));
                 continue;
             }
             for diagnostic in &computed.diagnostics {
                 match diagnostic.severity {
-                    Severity::Warning => out.warnings.push(said(diagnostic)),
+                    Severity::Warning => out.warnings.push(shown(diagnostic)),
                     Severity::Error => out.errors.push(Error::config(
                         Place::file(&lock_path),
                         format!("plugin `{}` cannot be exported: {diagnostic}", plugin.path),

@@ -22,7 +22,7 @@ pub enum UpdateMode {
 
 /// What to resolve.
 pub struct ResolveRequest<'a> {
-    /// The whole configuration.
+    /// The configuration, of which `names` may choose a part.
     pub config: &'a Config,
     /// Only these workspaces; all when empty.
     pub names: &'a [String],
@@ -30,7 +30,7 @@ pub struct ResolveRequest<'a> {
     pub mode: UpdateMode,
     /// Resolve the CLI's tree anew even when its version stays.
     pub renew_tools: bool,
-    /// The lock there is.
+    /// The lock of the last run, if any.
     pub old: Option<&'a Lock>,
     /// The lock's folder.
     pub lock_dir: &'a Path,

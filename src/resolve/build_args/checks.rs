@@ -6,7 +6,7 @@ use indexmap::IndexMap;
 use serde::Deserialize;
 
 use super::args::ManifestPurpose;
-use super::diagnostic::{Diagnostic, DiagnosticKind};
+use super::diagnostic::{Diagnostic, DiagnosticKind, NativeProblem};
 use super::natives::Native;
 use super::walk::{DependencyClass, Embedded, ExportWalk};
 use crate::error::{Error, Place, Result};
@@ -53,7 +53,7 @@ impl ExportWalk<'_, '_> {
             }));
         }
         if let Native::Yes(marker) = Native::of(node, self.answer(embedded.node)) {
-            out.push(Diagnostic::error(DiagnosticKind::NativeEmbedded { name: name(), marker }));
+            out.push(Diagnostic::error(DiagnosticKind::Native(NativeProblem::Embedded { name: name(), marker })));
         }
     }
 
@@ -214,15 +214,15 @@ impl ExportWalk<'_, '_> {
     /// The private closure: natives and platforms.
     fn check_private(&self, out: &mut Vec<Diagnostic>) {
         for (name, native) in self.natives.iter().filter(|(_, native)| native.mandatory) {
-            out.push(Diagnostic::error(DiagnosticKind::MandatoryNative {
+            out.push(Diagnostic::error(DiagnosticKind::Native(NativeProblem::Mandatory {
                 name: (*name).to_owned(),
                 marker: native.marker.clone(),
                 path: native.path.clone(),
-            }));
+            })));
         }
         for request in self.manifest_requests.iter().filter(|request| request.purpose == ManifestPurpose::Native) {
             let (name, version) = (request.name.clone(), request.version.clone());
-            out.push(Diagnostic::warning(DiagnosticKind::NativeUnknown { name, version }));
+            out.push(Diagnostic::warning(DiagnosticKind::Native(NativeProblem::Unknown { name, version })));
         }
         let has_platform = |node: &&usize| self.node(**node).entry.is_some_and(|entry| entry.conditions.is_some());
         let names: BTreeSet<String> = self.private.iter().filter(has_platform).map(|node| self.name(*node)).collect();

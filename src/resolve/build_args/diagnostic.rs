@@ -47,12 +47,8 @@ pub enum DiagnosticKind {
     NotNodeModules { linker: String },
     /// Packages of one platform are in the export.
     PlatformPackages { names: Vec<String> },
-    /// A native package that the plugin loads, and the host does not have.
-    MandatoryNative { name: String, marker: NativeMarker, path: Vec<String> },
-    /// The plugin itself, or an embedded package, is native.
-    NativeEmbedded { name: String, marker: NativeMarker },
-    /// Only the registry knows whether a package is native, and it was not asked or did not answer.
-    NativeUnknown { name: String, version: String },
+    /// A native package that is not taken care of.
+    Native(NativeProblem),
     /// A package to embed is an optional dependency, where rhdh-cli does not look.
     OptionalEmbedded { parent: String, name: String },
     /// A package of the host is an optional dependency, which rhdh-cli does not leave to the host.
@@ -62,6 +58,18 @@ pub enum DiagnosticKind {
 
     /// A mistake in listed arguments.
     Listed(ListedProblem),
+}
+
+/// What is wrong with a native package.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the fields are the words of the variant's message")]
+pub enum NativeProblem {
+    /// A native package that the plugin loads, and the host does not have.
+    Mandatory { name: String, marker: NativeMarker, path: Vec<String> },
+    /// The plugin itself, or an embedded package, is native.
+    Embedded { name: String, marker: NativeMarker },
+    /// Only the registry knows whether a package is native, and it was not asked or did not answer.
+    Unknown { name: String, version: String },
 }
 
 /// What is wrong with arguments that a user listed.
@@ -74,7 +82,7 @@ pub enum ListedProblem {
     StrayWord { word: String },
     /// A listed flag without a value.
     NoValue { flag: String },
-    /// A listed value that is there twice.
+    /// A listed value that is duplicated.
     Doubled { arg: String },
     /// A computed argument that is not listed.
     Missing { arg: String, reason: String },
@@ -107,16 +115,12 @@ impl fmt::Display for Diagnostic {
 impl fmt::Display for DiagnosticKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NpmAlias { parent, name, range } => {
+            Self::NpmAlias { parent, name, range }
+            | Self::PatchedDependency { parent, name, range, embedded: true } => {
+                let kind = if range.starts_with("patch:") { "`patch:` ranges" } else { "npm aliases" };
                 write!(
                     f,
-                    "`{name}` must be embedded, but `{parent}` depends on it as `{range}`: rhdh-cli does not support npm aliases"
-                )
-            }
-            Self::PatchedDependency { parent, name, range, embedded: true } => {
-                write!(
-                    f,
-                    "`{name}` must be embedded, but `{parent}` depends on it as `{range}`: rhdh-cli does not support `patch:` ranges"
+                    "`{name}` must be embedded, but `{parent}` depends on it as `{range}`: rhdh-cli does not support {kind}"
                 )
             }
             Self::PatchedDependency { parent, name, range, embedded: false } => {
@@ -149,22 +153,12 @@ impl fmt::Display for DiagnosticKind {
                 write!(f, "`{name}` ({path}) comes from the registry in version {version}, not from the checkout")
             }
             Self::NotNodeModules { linker } => {
-                write!(f, "yarn's `nodeLinker` is `{linker}`: rhdh-cli finds packages in `node_modules` only")
+                write!(f, "`nodeLinker` is `{linker}`: rhdh-cli requires `node-modules`")
             }
             Self::PlatformPackages { names } => {
                 write!(f, "the export is for one platform only: it contains {}", some_names(names.iter()))
             }
-            Self::MandatoryNative { name, marker, path } => write!(
-                f,
-                "`{name}` is native ({marker}), cannot be left out ({}), and the host does not have it",
-                path.join(" → ")
-            ),
-            Self::NativeEmbedded { name, marker } => {
-                write!(f, "`{name}` itself is native ({marker}), and is part of the plugin")
-            }
-            Self::NativeUnknown { name, version } => {
-                write!(f, "`{name}` {version} may be native: only its manifest in the registry says so")
-            }
+            Self::Native(problem) => problem.fmt(f),
             Self::OptionalEmbedded { parent, name } => write!(
                 f,
                 "`{name}` must be embedded, but is an optional dependency of `{parent}`, which rhdh-cli does not embed"
@@ -179,6 +173,24 @@ impl fmt::Display for DiagnosticKind {
                 versions.join(" and ")
             ),
             Self::Listed(problem) => problem.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for NativeProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Mandatory { name, marker, path } => write!(
+                f,
+                "`{name}` is native ({marker}), cannot be left out ({}), and the host does not have it",
+                path.join(" → ")
+            ),
+            Self::Embedded { name, marker } => {
+                write!(f, "`{name}` itself is native ({marker}), and is part of the plugin")
+            }
+            Self::Unknown { name, version } => {
+                write!(f, "`{name}` {version} may be native: only its manifest in the registry says so")
+            }
         }
     }
 }
@@ -238,15 +250,17 @@ impl DiagnosticKind {
                 ));
             }
             Self::NotNodeModules { .. } => "set `nodeLinker: node-modules` in `.yarnrc.yml` with a patch",
-            Self::MandatoryNative { name, .. } => {
+            Self::Native(NativeProblem::Mandatory { name, .. }) => {
                 return Some(format!(
                     "list the plugin's arguments with one of `--allow-native-package {name}` (packs it, for one platform), `--shared-package {name}` (if the host's image has it) or `--suppress-native-package {name}` (if it is never loaded)"
                 ));
             }
-            Self::NativeEmbedded { name, .. } => {
+            Self::Native(NativeProblem::Embedded { name, .. }) => {
                 return Some(format!("list the plugin's arguments with `--allow-native-package {name}` among them"));
             }
-            Self::NativeUnknown { .. } => "run `factory resolve` again when the npm registry can be reached",
+            Self::Native(NativeProblem::Unknown { .. }) => {
+                "run `factory resolve` again when the npm registry can be reached"
+            }
             Self::OptionalEmbedded { .. } | Self::OptionalShared { .. } => {
                 "move it to `dependencies` with a patch, or patch it away"
             }

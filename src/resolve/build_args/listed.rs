@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::args::{Arg, ArgReason, ComputedArgs, Fate, Flag};
-use super::diagnostic::{Diagnostic, DiagnosticKind, ListedProblem, Severity};
+use super::diagnostic::{Diagnostic, DiagnosticKind, ListedProblem, NativeProblem, Severity};
 use crate::lock::arguments::VARIADIC;
 
 /// Flags that take one value.
@@ -158,7 +158,9 @@ fn check_value(flag: &str, value: &str, computed: &ComputedArgs) -> Option<Diagn
         }
         ("--suppress-native-package", Fate::Native) => {
             let path = computed.diagnostics.iter().find_map(|diagnostic| match &diagnostic.kind {
-                DiagnosticKind::MandatoryNative { name: native, path, .. } if native == name => Some(path.clone()),
+                DiagnosticKind::Native(NativeProblem::Mandatory { name: native, path, .. }) if native == name => {
+                    Some(path.clone())
+                }
                 _ => None,
             })?;
             Some(problem(ListedProblem::SuppressedMandatory { name: name.to_owned(), path }))
@@ -210,10 +212,12 @@ fn stands(kind: &DiagnosticKind, listed: &ListedArgs<'_>, computed: &ComputedArg
         !is_computed || listed.has("--embed-package", name)
     };
     match kind {
-        DiagnosticKind::MandatoryNative { name, .. } | DiagnosticKind::NativeUnknown { name, .. } => {
+        DiagnosticKind::Native(NativeProblem::Mandatory { name, .. } | NativeProblem::Unknown { name, .. }) => {
             !listed.settles_native(name)
         }
-        DiagnosticKind::NativeEmbedded { name, .. } => is_embedded(name) && !listed.has("--allow-native-package", name),
+        DiagnosticKind::Native(NativeProblem::Embedded { name, .. }) => {
+            is_embedded(name) && !listed.has("--allow-native-package", name)
+        }
         DiagnosticKind::VersionConflict { name, parent, .. } => {
             is_embedded(parent) && !listed.has("--ignore-version-check", name)
         }

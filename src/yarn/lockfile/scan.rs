@@ -13,7 +13,7 @@ pub(super) struct SyntaxError {
 }
 
 impl SyntaxError {
-    /// A fault of a whole line.
+    /// An error of a whole line.
     pub fn line(line: usize, what: impl Into<String>) -> Self {
         Self { line, column: 1, what: what.into() }
     }
@@ -45,7 +45,7 @@ pub(super) struct LockLine<'t> {
 }
 
 impl<'t> LockLine<'t> {
-    /// A fault at `rest`, which must be a tail of the line's text.
+    /// An error at `rest`, which must be a tail of the line's text.
     pub fn error(&self, rest: &str, what: impl Into<String>) -> SyntaxError {
         let read = self.text.len().saturating_sub(rest.len());
         let column = self.text.get(..read).map_or(1, |read| read.chars().count() + 1) + self.indent;
