@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::super::companions::{Companions, Unusable};
-use super::graph::{BillPackage, DependencyGraph};
+use super::graph::{BillGraph, BillPackage};
 use super::stamp::time;
 use crate::error::{Error, Place, Result};
 use crate::lock::companions::CompanionPath;
@@ -104,7 +104,7 @@ fn plugin_bill<'a>(
         hint: "restore `factory.lock.d` from version control".into(),
     })?;
     let closure = YarnLock::parse(&bytes, Path::new(path.as_str()))?;
-    let graph = DependencyGraph::of(&closure);
+    let graph = BillGraph::of(&closure);
     bill.direct = graph.direct;
     bill.packages = Some(graph.packages);
     Ok(bill)

@@ -23,13 +23,13 @@ pub struct BillPackage {
 }
 
 /// The packages of a closure, one per name and version, with what each depends on.
-pub(super) struct DependencyGraph {
+pub(super) struct BillGraph {
     pub(super) packages: Vec<BillPackage>,
     /// Those that the plugin itself asks for.
     pub(super) direct: BTreeSet<usize>,
 }
 
-impl DependencyGraph {
+impl BillGraph {
     pub(super) fn of(closure: &YarnLock<'_>) -> Self {
         let entries: Vec<&YarnEntry<'_>> =
             closure.entries.iter().filter(|entry| entry.workspace_path().is_none()).collect();
@@ -155,7 +155,7 @@ mod tests {
   resolution: "old@npm:2.0.0"
 "#;
         let closure = YarnLock::parse(text, Path::new("yarn.lock")).unwrap();
-        let graph = DependencyGraph::of(&closure);
+        let graph = BillGraph::of(&closure);
         let names: Vec<_> = graph.packages.iter().map(|p| format!("{}@{}", p.name, p.version)).collect();
         assert_eq!(names, ["@x/common@0.1.0+embedded", "esbuild-mac@1.0.0", "old@1.2.3", "old@2.0.0"]);
         assert_eq!(graph.direct, [0, 2].into());
