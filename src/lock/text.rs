@@ -173,12 +173,7 @@ pub(super) mod tests {
     use crate::lock::model::*;
     use crate::lock::{Argument, Integrity, Sha256};
 
-    pub(in crate::lock) fn sample() -> Lock {
-        let tool = |requested: &str, version: &str| Tool {
-            requested: requested.into(),
-            version: version.into(),
-            integrity: Integrity::of(version),
-        };
+    fn workspace(name: &str) -> Workspace {
         let plugin = |path: &str, name: &str, role| Plugin {
             path: path.into(),
             name: name.into(),
@@ -189,7 +184,7 @@ pub(super) mod tests {
             why: vec![],
             sealed: None,
         };
-        let workspace = |name: &str| Workspace {
+        Workspace {
             name: name.into(),
             dir: name.into(),
             tools: None,
@@ -215,6 +210,14 @@ pub(super) mod tests {
                 plugin("plugins/b", "@x/b", Role::FrontendPlugin),
                 plugin("plugins/a", "@x/a", Role::BackendPlugin),
             ],
+        }
+    }
+
+    pub(in crate::lock) fn sample() -> Lock {
+        let tool = |requested: &str, version: &str| Tool {
+            requested: requested.into(),
+            version: version.into(),
+            integrity: Integrity::of(version),
         };
         let mut todo = workspace("todo");
         todo.plugin[1].args =

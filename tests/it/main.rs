@@ -1,6 +1,12 @@
 //! The quick tests: no network and no Node.js.
 
-#![allow(clippy::unwrap_used, clippy::format_push_string, clippy::print_stderr, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::too_many_lines,
+    clippy::format_push_string,
+    clippy::print_stderr,
+    reason = "tests"
+)]
 
 use std::process::ExitCode;
 

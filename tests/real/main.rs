@@ -1,6 +1,12 @@
 //! The tests with real programs: npm's registry, yarn, rhdh-cli, docker-registry, skopeo, buildah.
 
-#![allow(clippy::unwrap_used, clippy::format_push_string, clippy::print_stderr, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::too_many_lines,
+    clippy::format_push_string,
+    clippy::print_stderr,
+    reason = "tests"
+)]
 
 mod attach;
 mod example;

@@ -103,10 +103,12 @@ impl<'w, 'a> ExportWalk<'w, 'a> {
         }
     }
 
+    /// A package of the graph.
     pub fn node(&self, node: usize) -> &'w PackageNode<'a> {
         &self.graph.nodes[node]
     }
 
+    /// What the registry says of a package, if it was asked.
     pub fn answer(&self, node: usize) -> Option<&'w PackageJson> {
         if self.answers.is_empty() {
             return None;
