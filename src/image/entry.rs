@@ -254,4 +254,26 @@ mod tests {
         let error = PackageFiles::select(dir.path(), [("pipe", false)]).unwrap_err();
         assert_eq!(error.to_string(), "`pipe` is not a regular file");
     }
+
+    #[test]
+    fn only_an_archive_of_types_that_is_not_too_large_is_read_at_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("@mf-types.zip");
+        fs::write(&file, "no zip").unwrap();
+        let read = |path: &str, len: u64| match content(path, (file.clone(), len)).unwrap() {
+            Content::Bytes(bytes) => String::from_utf8(bytes).unwrap(),
+            Content::File(on_disk, len) => format!("{} bytes of {}", len, on_disk.file_name().unwrap().display()),
+        };
+        assert_eq!(read("dist/@mf-types.zip", 6), "no zip");
+        assert_eq!(read("dist/@mf-types.zip", MAX_FILE), "no zip");
+        let large = MAX_FILE + 1;
+        assert_eq!(read("dist/@mf-types.zip", large), format!("{large} bytes of @mf-types.zip"));
+        assert_eq!(read("dist/index.js", 6), "6 bytes of @mf-types.zip");
+    }
+
+    #[test]
+    fn an_empty_file_has_no_bytes() {
+        assert!(Content::Bytes(Vec::new()).is_empty() && Content::File("a".into(), 0).is_empty());
+        assert!(!Content::Bytes(vec![0]).is_empty() && !Content::File("a".into(), 1).is_empty());
+    }
 }

@@ -253,4 +253,12 @@ mod tests {
             assert_eq!(layout_reference(&ImageName::of_package(name).unwrap(), &tag), expected);
         }
     }
+
+    #[test]
+    fn a_folder_has_at_most_the_letters_of_a_package_name() {
+        let longest = "a".repeat(214);
+        assert_eq!(ImagePath::of_package(&longest).unwrap().as_str(), longest);
+        let error = ImagePath::of_package(&format!("{longest}a")).unwrap_err().to_string();
+        assert!(error.contains("is not a valid npm package name"), "{error}");
+    }
 }

@@ -108,7 +108,7 @@ fn split(name: &str) -> Option<(&str, &str)> {
 /// `<length> <key>=<value>\n`, where the length counts itself (POSIX pax, "Extended Header").
 fn pax_record(key: &str, value: &str) -> Vec<u8> {
     let rest = format!(" {key}={value}\n");
-    let mut len = rest.len() + 1;
+    let mut len = rest.len();
     while len != rest.len() + len.to_string().len() {
         len = rest.len() + len.to_string().len();
     }
@@ -224,5 +224,17 @@ mod tests {
         assert!(Archive::new("p", MAX_TIME).is_ok());
         let error = Archive::new("p", MAX_TIME + 1).unwrap_err();
         assert_eq!(error.to_string(), "the time 8589934592 does not fit into a tar archive");
+    }
+
+    #[test]
+    fn a_name_is_cut_at_a_slash_that_leaves_both_parts() {
+        let long = "a".repeat(NAME);
+        assert_eq!(split(&long), Some(("", long.as_str())));
+        assert_eq!(split(&format!("b/{long}")), Some(("b", long.as_str())));
+        // Nothing before the slash is no prefix.
+        assert_eq!(split(&format!("/{long}")), None);
+        let prefix = "b".repeat(PREFIX);
+        assert_eq!(split(&format!("{prefix}/{long}")), Some((prefix.as_str(), long.as_str())));
+        assert_eq!(split(&format!("{prefix}b/{long}")), None);
     }
 }

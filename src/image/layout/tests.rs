@@ -149,3 +149,21 @@ fn the_index_of_somebody_else_is_not_overwritten() {
         assert!(!dir.path().join("oci-layout").exists());
     }
 }
+
+#[test]
+fn an_index_that_cannot_be_read_is_not_taken_for_none() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::create_dir(dir.path().join("index.json")).unwrap();
+    let error = Layout::open(dir.path()).unwrap_err();
+    assert!(matches!(error, Error::Io { .. }), "{error}");
+}
+
+#[test]
+fn a_layer_that_is_there_is_not_read_again() {
+    let (dir, layout) = fresh();
+    let image = image(dir.path(), "plugin-a", "one");
+    layout.add(&image).unwrap();
+    fs::remove_file(&image.layer_file).unwrap();
+    layout.add(&image).unwrap();
+    assert_eq!(listed(&layout), [(image.reference(), image.digest)]);
+}

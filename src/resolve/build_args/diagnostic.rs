@@ -269,3 +269,89 @@ impl DiagnosticKind {
         Some(hint.to_owned())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hint_is_the_next_step() {
+        let [parent, name, range, version] = ["a", "lib", "^1", "1.0.0"].map(str::to_owned);
+        let text = String::new;
+        for (kind, hint) in [
+            (
+                DiagnosticKind::NpmAlias { parent: text(), name: text(), range: text() },
+                "depend on the package by its own name; a patch of `package.json` and `yarn.lock` can do it",
+            ),
+            (
+                DiagnosticKind::PatchedDependency { parent: text(), name: text(), range: text(), embedded: true },
+                "move the patch to `resolutions` of the root `package.json`, or patch the dependency away",
+            ),
+            (
+                DiagnosticKind::OutsideRange { parent: parent.clone(), name: name.clone(), range, version },
+                "make the range and `resolutions` of the root `package.json` agree with a patch",
+            ),
+            (
+                DiagnosticKind::HiddenPackageJson { name: text(), version: text() },
+                "patch the dependency away, or depend on a version that exports it",
+            ),
+            (DiagnosticKind::Bundled { name: text() }, "remove the field with a patch"),
+            (
+                DiagnosticKind::VersionConflict { name: name.clone(), one: text(), other: text(), parent: text() },
+                "list the plugin's arguments with `--ignore-version-check lib` among them",
+            ),
+            (
+                DiagnosticKind::MissingPeer { parent: text(), name: name.clone(), range: text() },
+                "add `lib` to the plugin's dependencies with a patch, if it is needed at run time",
+            ),
+            (
+                DiagnosticKind::WorkspaceFromRegistry {
+                    name: name.clone(),
+                    path: text(),
+                    version: text(),
+                    is_private: false,
+                },
+                "list the plugin's arguments with `--embed-package lib` among them to build it from the checkout",
+            ),
+            (
+                DiagnosticKind::NotNodeModules { linker: text() },
+                "set `nodeLinker: node-modules` in `.yarnrc.yml` with a patch",
+            ),
+            (
+                DiagnosticKind::OptionalEmbedded { parent: text(), name: text() },
+                "move it to `dependencies` with a patch, or patch it away",
+            ),
+            (
+                DiagnosticKind::OptionalShared { parent, name },
+                "move it to `dependencies` with a patch, or patch it away",
+            ),
+        ] {
+            assert_eq!(kind.hint().as_deref(), Some(hint));
+        }
+        assert_eq!(DiagnosticKind::PlatformPackages { names: Vec::new() }.hint(), None);
+    }
+
+    #[test]
+    fn a_native_package_has_hints_of_its_own() {
+        let name = || "lib".to_owned();
+        let marker = || NativeMarker::Field("binary");
+        for (kind, hint) in [
+            (
+                DiagnosticKind::Native(NativeProblem::Mandatory { name: name(), marker: marker(), path: Vec::new() }),
+                "list the plugin's arguments with one of `--allow-native-package lib` (packs it, for one platform), \
+                 `--shared-package lib` (if the host's image has it) or `--suppress-native-package lib` (if it is never \
+                 loaded)",
+            ),
+            (
+                DiagnosticKind::Native(NativeProblem::Embedded { name: name(), marker: marker() }),
+                "list the plugin's arguments with `--allow-native-package lib` among them",
+            ),
+            (
+                DiagnosticKind::Native(NativeProblem::Unknown { name: name(), version: name() }),
+                "run `factory resolve` again when the npm registry can be reached",
+            ),
+        ] {
+            assert_eq!(kind.hint().as_deref(), Some(hint));
+        }
+    }
+}

@@ -111,16 +111,15 @@ fn read<'l>(words: &'l [String], out: &mut Vec<Diagnostic>) -> ListedArgs<'l> {
             }
         } else if VARIADIC.contains(&flag) {
             let values = listed.values.entry(flag).or_default();
-            let mut count = 0;
             let following = std::iter::from_fn(|| words.next_if(|word| inline.is_none() && !word.starts_with('-')));
-            for value in inline.into_iter().chain(following) {
-                count += 1;
+            let mut given = inline.into_iter().chain(following).peekable();
+            if given.peek().is_none() {
+                warn(ListedProblem::NoValue { flag: flag.to_owned() });
+            }
+            for value in given {
                 if !values.insert(value) {
                     warn(ListedProblem::Doubled { arg: format!("{flag} {value}") });
                 }
-            }
-            if count == 0 {
-                warn(ListedProblem::NoValue { flag: flag.to_owned() });
             }
         }
     }
@@ -247,7 +246,8 @@ fn useless(flag: &str, value: &str, reason: &str) -> Diagnostic {
 /// The name that differs from `word` by a slip: at most two letters of many.
 fn closest<'n>(word: &str, names: impl Iterator<Item = &'n str>) -> Option<&'n str> {
     const SLIPS: usize = 2;
-    if word.len() < 2 * SLIPS || word.len() > 214 {
+    // Shorter words are like too many names; no package has a longer name.
+    if !(4..=214).contains(&word.len()) {
         return None;
     }
     names

@@ -1,3 +1,7 @@
+mod bounds;
+mod listed;
+mod standing;
+
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -7,8 +11,6 @@ use super::*;
 use crate::resolve::graph::{Manifests, PackageJson};
 use crate::yarn::lockfile::{LockKind, YarnLock};
 use crate::yarn::platform::Platform;
-
-mod listed;
 
 /// A made-up repository: the workspaces' manifests, and the registry packages as `name version` with the rest of
 /// their entry. The lock follows from both.

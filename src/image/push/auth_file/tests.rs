@@ -203,3 +203,20 @@ fn helpers_that_fail_are_named_and_what_they_say_is_not_shown() {
         assert!(!format!("{error:?}").contains("hunter2"));
     }
 }
+
+#[test]
+fn a_file_that_cannot_be_read_is_not_taken_for_none() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().display().to_string();
+    let error = find_with(&[("REGISTRY_AUTH_FILE", &folder)]).unwrap_err();
+    assert!(matches!(error, Error::Io { .. }), "{error}");
+}
+
+#[test]
+fn half_a_password_is_none() {
+    let dir = tempfile::tempdir().unwrap();
+    for half in [json!({ "username": "me" }), json!({ "password": "secret" })] {
+        let auth = file(&dir, "auth.json", &json!({ "auths": { "quay.io": half } }));
+        assert_eq!(find_with(&[("REGISTRY_AUTH_FILE", &auth)]).unwrap().kind, CredentialKind::None);
+    }
+}

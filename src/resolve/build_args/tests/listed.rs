@@ -4,7 +4,7 @@ use super::*;
 
 /// The plugin of the listed arguments: `lib` to be embedded, `@backstage/new` not in the host, `cpu` to be
 /// suppressed, `sqlite` mandatory and in the host, `must` mandatory and not.
-fn listed_plugin(with_must: bool) -> ComputedArgs {
+pub(super) fn listed_plugin(with_must: bool) -> ComputedArgs {
     let mut dependencies = json!({ "lib": "^1", "@backstage/new": "^1", "@backstage/config": "^1", "ssh": "^1", "db": "^1", "plain": "^1", "@s/x-common": "workspace:^" });
     if with_must {
         dependencies["must"] = "^1".into();
