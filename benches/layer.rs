@@ -2,7 +2,7 @@
 //!
 //! `both_archives` is the real thing, `.tgz` and layer from one reading. `one_stream` is the floor for one of the
 //! two on one core: the same tar, zlib-rs at the same level, both digests, everything in one thread.
-#![allow(missing_docs, clippy::unwrap_used, clippy::print_stderr)]
+#![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 use std::fs::{self, File};
 use std::io::{BufWriter, Read as _, Write};

@@ -1,7 +1,7 @@
 //! Pushing one layer of 500 MB to a docker-registry on this machine, by us and by skopeo: `cargo bench --bench push`.
 //!
 //! Fails when our memory reaches 64 MB. Needs docker-registry and skopeo.
-#![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout)]
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 use std::fs::{self, File};
 use std::io::{BufWriter, Write as _};

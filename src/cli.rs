@@ -1,4 +1,16 @@
-//! The command line: one small file per command. Every flag has its `FACTORY_` variable.
+//! The command line. Every flag has its `FACTORY_` variable.
+//!
+//! Each command has a file of its name, and none imports another's. What several need:
+//!
+//! ```text
+//! session, paths       one run: messages, cache, Ctrl-C; where files are
+//! source, repo_path    what is built, and from which sources
+//! lock_file            the lock: read, check, write
+//! pins                 the resolve of `resolve` and `run`
+//! steps, replay        the options of a build, and the build of `build`, `fetch`, `run` and `verify`
+//! publish, attach      pushing images, and documents about them
+//! summary, outcome     the end of a build, and the error and exit code of several failures
+//! ```
 
 mod attach;
 mod build;

@@ -1,7 +1,12 @@
 //! The lock: every pin of a run, as text a person can read and git can merge. No network here.
 //!
-//! [`model`] is the typed lock, [`text`] its canonical writer and strict reader, [`digest`] the checksums that stand
-//! in it, [`stale`] the reasons why a lock no longer says what the configuration says.
+//! ```text
+//! model        the typed lock, of digest (checksums) and arguments (of an export)
+//! text         its canonical writer and strict reader; check is what types cannot say
+//! companions   the files beside it, in factory.lock.d
+//! identity     the digest of a release's pins;   inputs   the digest of what one plugin is built from
+//! stale        why a lock no longer says what the configuration says
+//! ```
 
 pub mod arguments;
 mod check;

@@ -22,7 +22,7 @@ use crate::ui::{Step, Ui};
 
 /// How a build is done; nothing here changes what comes out.
 #[derive(Clone, Debug)]
-#[allow(missing_docs, clippy::struct_excessive_bools)] // each is a flag of the command line
+#[allow(clippy::struct_excessive_bools)] // each is a flag of the command line
 pub struct BuildOptions {
     /// The configuration directory: patches and overlays lie in it.
     pub config_dir: PathBuf,
@@ -82,7 +82,6 @@ impl BuildOptions {
 }
 
 /// What all workspaces of a build share.
-#[allow(missing_docs)]
 pub struct Shared {
     pub options: BuildOptions,
     pub lock: Lock,

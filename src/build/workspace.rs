@@ -17,7 +17,6 @@ use crate::lock::{Plugin, Workspace};
 use crate::store::remove_tree;
 
 /// A workspace after its build.
-#[allow(missing_docs)]
 pub struct BuiltWorkspace {
     pub name: String,
     pub report: WorkspaceReport,

@@ -20,7 +20,6 @@ pub struct DoctorArgs {
     /// Do not contact repositories and registries
     #[arg(long, env = "FACTORY_OFFLINE")]
     pub offline: bool,
-    /// What would be built.
     #[command(flatten)]
     pub source: SourceArgs,
 }
@@ -113,7 +112,7 @@ fn configuration(session: &Session<'_>, args: &DoctorArgs) -> (Option<Config>, V
         Err(error) => Check::of_error(&error),
         Ok(None) => Check::doubtful(format!("lock: {} does not exist", file.display()), "run `factory resolve`"),
         Ok(Some(lock)) => match lock_file::stale_reasons(&config, &lock, &[]).as_slice() {
-            [] => Check::good(format!("lock: {} holds for this configuration", file.display())),
+            [] => Check::good(format!("lock: {} matches the configuration", file.display())),
             [first, ..] => Check::doubtful(format!("lock: stale, {first}"), "run `factory resolve`"),
         },
     });

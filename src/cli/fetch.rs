@@ -17,10 +17,8 @@ pub struct FetchArgs {
     /// Only these workspaces
     #[arg(value_name = "WORKSPACE")]
     pub workspaces: Vec<String>,
-    /// Where sources are.
     #[command(flatten)]
     pub source: SourceArgs,
-    /// How it is done.
     #[command(flatten)]
     pub steps: StepFlags,
 }

@@ -39,7 +39,6 @@ pub struct ResolveFlags {
 
 /// What is resolved, and how.
 pub struct PinRequest<'a> {
-    /// The configuration.
     pub config: &'a Config,
     /// Only these workspaces; all when empty.
     pub names: &'a [String],
@@ -114,7 +113,7 @@ fn write_list(session: &Session<'_>, path: &Path, bytes: &[u8]) -> Result<()> {
         }
         Err(_) => session
             .ui
-            .note(format!("{} written: no list was there, all plugins of the workspace are in it", path.display())),
+            .note(format!("{} written: there was no list, so it has all plugins of the workspace", path.display())),
     }
     atomic_file(path, bytes)
 }

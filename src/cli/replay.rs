@@ -19,7 +19,6 @@ use crate::ui::count;
 
 /// What is built, and how.
 pub struct Replay<'a> {
-    /// The whole configuration.
     pub config: &'a Config,
     /// A lock that matches it.
     pub lock: Lock,

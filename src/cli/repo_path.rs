@@ -37,7 +37,6 @@ pub const MOUNT: &str = "/source";
 
 /// `--repo-path` of one run.
 pub struct RepoPath<'a> {
-    /// The run.
     pub session: &'a Session<'a>,
     /// The options that name the folder.
     pub source: &'a SourceArgs,

@@ -13,11 +13,8 @@ use crate::ui::Ui;
 
 /// One run of the program.
 pub struct Session<'a> {
-    /// Options of every command.
     pub global: &'a GlobalArgs,
-    /// Messages to the user.
     pub ui: Arc<Ui>,
-    /// Ctrl-C.
     pub interrupt: Interrupt,
 }
 

@@ -30,10 +30,8 @@ pub struct VerifyArgs {
     /// Write the verdicts to this file as JSON
     #[arg(long, env = "FACTORY_VERIFY_REPORT", value_name = "FILE")]
     pub report: Option<PathBuf>,
-    /// Where sources are.
     #[command(flatten)]
     pub source: SourceArgs,
-    /// How it is done.
     #[command(flatten)]
     pub steps: StepFlags,
 }

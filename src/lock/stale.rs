@@ -16,7 +16,6 @@ pub struct Requested {
 /// What the configuration asks for one workspace.
 #[derive(Clone, Debug)]
 pub struct RequestedWorkspace {
-    /// Its name.
     pub name: String,
     /// Where its configuration lies.
     pub dir: String,
@@ -34,9 +33,7 @@ pub struct RequestedWorkspace {
     pub listed: Option<BTreeMap<String, Vec<Argument>>>,
     /// The versions asked for, of node, npm and rhdh-cli; none where any will do.
     pub node: Option<String>,
-    /// npm.
     pub npm: Option<String>,
-    /// rhdh-cli.
     pub cli: Option<String>,
 }
 
@@ -44,68 +41,29 @@ pub struct RequestedWorkspace {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StaleReason {
     /// The configuration has a workspace that the lock has not.
-    Added {
-        /// Its name.
-        workspace: String,
-    },
+    Added { workspace: String },
     /// The lock has a workspace that the configuration has not.
-    Removed {
-        /// Its name.
-        workspace: String,
-    },
+    Removed { workspace: String },
     /// A field asks for something else.
     Field {
-        /// The workspace.
         workspace: String,
         /// What it is called where the user wrote it.
         field: &'static str,
-        /// In the lock.
         locked: String,
-        /// In the configuration.
         wanted: String,
     },
     /// A file changed.
-    Changed {
-        /// The workspace.
-        workspace: String,
-        /// From its configuration.
-        file: String,
-    },
+    Changed { workspace: String, file: String },
     /// A file is new.
-    NewFile {
-        /// The workspace.
-        workspace: String,
-        /// From its configuration.
-        file: String,
-    },
+    NewFile { workspace: String, file: String },
     /// A file is gone.
-    Gone {
-        /// The workspace.
-        workspace: String,
-        /// From its configuration.
-        file: String,
-    },
+    Gone { workspace: String, file: String },
     /// `plugins-list.yaml` lists a plugin that is not locked.
-    NewPlugin {
-        /// The workspace.
-        workspace: String,
-        /// Its path.
-        plugin: String,
-    },
+    NewPlugin { workspace: String, plugin: String },
     /// `plugins-list.yaml` no longer lists a plugin.
-    PluginGone {
-        /// The workspace.
-        workspace: String,
-        /// Its path.
-        plugin: String,
-    },
+    PluginGone { workspace: String, plugin: String },
     /// `plugins-list.yaml` gives a plugin other arguments.
-    Arguments {
-        /// The workspace.
-        workspace: String,
-        /// Its path.
-        plugin: String,
-    },
+    Arguments { workspace: String, plugin: String },
 }
 
 impl StaleReason {

@@ -20,7 +20,7 @@ pub(super) async fn checks(session: &Session<'_>, config: Option<&Config>) -> Ve
         Ok(store) => {
             checks.push(match probe(&store, IsolationChoice::Auto).await {
                 Err(error) => Check::of_error(&error),
-                Ok((_, None)) => Check::good("namespaces: builds are kept apart from this machine"),
+                Ok((_, None)) => Check::good("namespaces: builds are isolated from this machine"),
                 Ok((_, Some(why))) => Check::doubtful(
                     format!("namespaces: not available on this machine ({why})"),
                     "allow unprivileged user namespaces; builds work without, but see the machine's files",

@@ -108,7 +108,7 @@ fn credentials(env: &Env) -> Check {
             Check::good(format!("image registry: credentials in the file of REGISTRY_AUTH_FILE{origin}"))
         } else {
             Check::bad(
-                format!("image registry: REGISTRY_AUTH_FILE{origin} names no file"),
+                format!("image registry: the file of REGISTRY_AUTH_FILE{origin} does not exist"),
                 "mount it, or correct the path",
             )
         };
@@ -130,7 +130,7 @@ fn credentials(env: &Env) -> Check {
                 "set REGISTRY_AUTH_FILE, or REGISTRY_USERNAME and REGISTRY_PASSWORD, where builds must not depend on it",
             ),
             None => Check::doubtful(
-                "image registry: no credentials; pushes work where anybody may push",
+                "image registry: no credentials; pushes work only where none are required",
                 "set REGISTRY_AUTH_FILE, or REGISTRY_USERNAME and REGISTRY_PASSWORD, or log in with podman or docker",
             ),
         },
@@ -166,7 +166,9 @@ async fn answers(host: &str, insecure: bool) -> Check {
     let fix = "check REGISTRY_URL, the network and the proxy variables; `REGISTRY_INSECURE=true` is for plain http";
     match asked.map(|answer| answer.status().as_u16()) {
         Ok(200 | 401 | 403) => Check::good(format!("image registry: {host} answers")),
-        Ok(status) => Check::bad(format!("image registry: {host} answers {status}, as no registry does"), fix),
+        Ok(status) => {
+            Check::bad(format!("image registry: {host} answers {status}, which is not the answer of a registry"), fix)
+        }
         Err(error) => {
             let why = if error.is_timeout() { "does not answer" } else { "cannot be reached" };
             Check::bad(format!("image registry: {host} {why}"), fix)

@@ -25,7 +25,6 @@ pub enum Severity {
 
 /// What a diagnostic is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "the fields are the words of the variant's message")]
 pub enum DiagnosticKind {
     /// An embedded package is depended on through `npm:other@…`, which rhdh-cli takes for a range.
     NpmAlias { parent: String, name: String, range: String },
@@ -62,7 +61,6 @@ pub enum DiagnosticKind {
 
 /// What is wrong with a native package.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "the fields are the words of the variant's message")]
 pub enum NativeProblem {
     /// A native package that the plugin loads, and the host does not have.
     Mandatory { name: String, marker: NativeMarker, path: Vec<String> },
@@ -74,7 +72,6 @@ pub enum NativeProblem {
 
 /// What is wrong with arguments that a user listed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "the fields are the words of the variant's message")]
 pub enum ListedProblem {
     /// A listed flag that rhdh-cli does not know.
     MisspeltFlag { word: String, flag: String },
