@@ -3,10 +3,11 @@
 //! In the order of the data; `workspace` calls `prepare` once, then `plugin` for each plugin, on what `context` holds:
 //!
 //! ```text
+//! seal        what lies beside the lock is what the lock names, before anything runs
 //! finished    what is sealed and still in the cache is not built again
 //! prepare     source (checkout) -> tree (patches, overlays) -> install (packages, native_log), in a workdir
 //! plugin      export (drift) -> select (masked) -> artefact (file_list, build_info) -> verdict against the seal
-//! new_seals   what was built for the first time, into the lock and beside it; seal compares later builds with it
+//! new_seals   what was built for the first time, into the lock and beside it; verdict compares later builds with it
 //! results     report (build-report.json), plugins_yaml (dynamic-plugins.yaml)
 //! ```
 

@@ -1,4 +1,4 @@
-//! The command line. Every flag has its `FACTORY_` variable.
+//! The command line. Most options have a `FACTORY_` variable.
 //!
 //! Each command has a file of its name, and none imports another's. What several need:
 //!
@@ -57,7 +57,7 @@ pub use verify::{VerifyArgs, VerifyReport};
 
 /// Pin, build, publish and audit RHDH dynamic plugins, reproducibly
 ///
-/// Without a command, `factory` does what `factory run` does: it resolves what has no lock yet, then builds.
+/// Without a command, `factory` does what `factory run` does: it resolves what is not locked or is stale, then builds.
 #[derive(Debug, Parser)]
 #[command(name = "factory", version = version::text(), max_term_width = 100, disable_help_subcommand = true)]
 // The original takes `-v`, and prefixes of options (`--push-image` is in its own examples).
@@ -88,7 +88,7 @@ enum Command {
     Fetch(FetchArgs),
     /// Rebuild from scratch and compare with what the lock has sealed
     Verify(VerifyArgs),
-    /// Resolve what is not locked yet, then build
+    /// Resolve what is not locked or is stale, then build
     Run(RunArgs),
     /// Check what builds need: tools, namespaces, disk, repositories, registries, credentials
     Doctor(DoctorArgs),

@@ -1,4 +1,4 @@
-//! A packed plugin → `.tgz` and layer → config and manifest → OCI layout → registry.
+//! The files of a plugin → `.tgz` and layer → config and manifest → OCI layout → registry.
 //!
 //! In the order of the data: [`entry`] holds the files that go in ([`mf_types`] rewrites the one that has a time, [`limits`]
 //! refuses what no RHDH installs), [`mod@pack`] writes both archives in one pass ([`tarball`] makes their tar headers),

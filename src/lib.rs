@@ -1,18 +1,19 @@
 //! `factory` pins, builds, publishes and audits the dynamic plugins of Red Hat Developer Hub (RHDH).
 //!
-//! The modules, read in this order, are the data flow:
+//! The data flow:
 //!
 //! ```text
-//! Config --resolve--> Lock --build--> Artifacts --image--> Digests        audit: questions about locks
+//! Config --resolve--> Lock --build--> Artefacts --image--> Digests        audit: questions about locks
 //! ```
 //!
 //! [`config`] reads what the user wrote; [`resolve`] is the only stage that asks "what is newest?" and turns it
 //! into pins; [`lock`] is the text those pins are kept in; [`build`] replays a lock; [`image`] makes and pushes
-//! the bytes that RHDH installs; [`audit`] compares locks.
+//! the bytes that RHDH installs; [`audit`] answers questions about locks.
 //!
 //! Below them: [`tools`] pins and provides node, npm, yarn and rhdh-cli, [`sandbox`] runs third-party code, [`store`] is
 //! the cache, [`npm`] and [`yarn`] read the formats of others, [`parallel`], [`interrupt`], [`ui`] and [`error`] are for
-//! all; [`cli`] is the command line. Each uses only what stands below it here, which `tests/it/architecture.rs` holds.
+//! all; [`cli`] is the command line. Each module uses only modules that stand below it in the list that
+//! `tests/it/architecture.rs` checks.
 
 pub mod cli;
 

@@ -5,6 +5,7 @@
 //!   CACHEDIR.TAG            backup programs leave the folder alone
 //!   git/<name>-<hash>/      one bare repository per repository URL
 //!   tools/ npm/ yarn/ builds/   entries: each appears whole or not at all
+//!   work/                   the folders of the last builds
 //!   locks/                  one file per lock between processes
 //!   tmp/                    work in progress, on the same file system, removed when its process has ended
 //! ```

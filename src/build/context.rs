@@ -20,7 +20,7 @@ use crate::store::Store;
 use crate::store::git::Network;
 use crate::ui::{Step, Ui};
 
-/// How a build is done; nothing here changes what comes out.
+/// How a build is done. Only tag prefixes, buildah and the compression change what comes out.
 #[derive(Clone, Debug)]
 #[allow(clippy::struct_excessive_bools)] // each is a flag of the command line
 pub struct BuildOptions {

@@ -1,4 +1,4 @@
-//! What a build found out goes into the lock and beside it, so that `seal` can compare later builds with it.
+//! What a build found out goes into the lock and beside it, so that `verdict` can compare later builds with it.
 
 use super::context::Shared;
 use super::packages::unpinned::Unpinned;

@@ -1,4 +1,4 @@
-//! Sealing: what the first build found out, and how later builds are compared with it.
+//! What an earlier build sealed: before anything runs, the files beside the lock are those that the lock names.
 //!
 //! Beside the lock lie, per plugin, its closure (`yarn.lock`) and a list of its files, and per workspace a list of the
 //! packages that no lockfile has a checksum for.

@@ -1,4 +1,4 @@
-//! The RHDH host: what it provides to plugins, read from its `yarn.lock`.
+//! What an RHDH release provides to plugins, read from its `yarn.lock`.
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! The RHDH host: which release, at which commit, and what its `yarn.lock` provides.
+//! Which RHDH release plugins are for: its commit, and its `yarn.lock`.
 
 use std::path::{Path, PathBuf};
 

@@ -1,4 +1,4 @@
-//! Which node, npm and rhdh-cli: what was asked for → exact versions with integrity, and the CLI's whole tree.
+//! Which node, npm, yarn and rhdh-cli: what was asked for → exact versions with integrity, and the CLI's whole tree.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
