@@ -15,6 +15,7 @@ pub mod digest;
 pub mod identity;
 pub mod inputs;
 pub mod model;
+pub mod problem;
 pub mod stale;
 pub mod text;
 
@@ -25,3 +26,4 @@ pub use model::{
     ArgsFrom, Input, Lock, Node, Plugin, Rhdh, RhdhCli, Role, Sealed, SealedPackages, Source, Tool, Tools, Workspace,
     Yarn, YarnFrom,
 };
+pub use problem::PluginProblem;

@@ -19,6 +19,7 @@ pub mod commits;
 pub mod refs;
 
 pub mod discover;
+pub mod fault;
 pub mod package_manager;
 pub mod source;
 pub mod workspace;
@@ -100,6 +101,8 @@ pub async fn resolve(
     previous::keep_others(&mut lock, request);
     previous::keep_reasons(&mut lock, request.old);
     previous::keep_seals(&mut lock, request.old);
+    let is_chosen = |name: &String| chosen.iter().any(|workspace| workspace.name == *name);
+    failed.extend(lock.problems(request.names).into_iter().filter(|(name, _)| !is_chosen(name)));
     lock.workspace.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(Resolved { lock, companions: pins.companions, lists, failed })
 }
@@ -141,8 +144,11 @@ fn read<'a>(
                 for warning in &one.warnings {
                     provider.ui.warn(warning);
                 }
-                failed.extend(one.errors.drain(..).map(|error| (config.name.clone(), error)));
-                read.push((*config, one));
+                let found_none = one.workspace.plugin.is_empty() && !one.faults.is_empty();
+                failed.extend(one.faults.drain(..).map(|fault| (config.name.clone(), fault.error())));
+                if !found_none {
+                    read.push((*config, one));
+                }
             }
             Err(error) => failed.push((config.name.clone(), error)),
         }

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::outcome::{broken, failures};
+use super::outcome::{both, broken, failures};
 use super::replay::Replay;
 use super::session::Session;
 use super::source::SourceArgs;
@@ -29,6 +29,8 @@ pub(super) async fn run(session: &Session<'_>, args: &BuildArgs) -> Result<()> {
     let (lock, config) = lock_file::read_fresh(session, &lock_file, &args.source, names)?;
     let sources = args.flags.sources(session, &config, names, &args.source)?;
     let replay = Replay { config: &config, lock, lock_file: &lock_file, names, sources, flags: &args.flags };
+    let mut failed = replay.lock.problems(names);
     let built = replay.run(session).await;
-    failures(session, broken(config, names).collect(), 1).and(built)
+    failed.extend(broken(config, names));
+    both(session, failures(session, failed, 1), built)
 }

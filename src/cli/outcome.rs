@@ -13,22 +13,41 @@ pub fn broken(config: Config, names: &[String]) -> impl Iterator<Item = (String,
     config.broken.into_iter().filter(move |broken| wanted(&broken.name)).map(|broken| (broken.name, broken.error))
 }
 
-/// The error of a command that failed for some workspaces; each error is printed first. `others` counts the workspaces
-/// that did not fail: the error of the only one is the command's own.
+/// The error of a command that failed for some workspaces, of which one may have several errors; each error is printed
+/// first. `others` counts the workspaces that did not fail: the error of the only one is the command's own.
 pub fn failures(session: &Session<'_>, mut failed: Vec<(String, Error)>, others: usize) -> Result<()> {
     match failed.len() {
         0 => Ok(()),
         1 if others == 0 => Err(failed.remove(0).1),
-        n => {
+        _ => {
             for (_, error) in &failed {
                 session.ui.error(error);
             }
-            let names: Vec<_> = failed.iter().map(|(name, _)| format!("`{name}`")).collect();
+            let mut names: Vec<String> = Vec::new();
+            for name in failed.iter().map(|(name, _)| format!("`{name}`")) {
+                if !names.contains(&name) {
+                    names.push(name);
+                }
+            }
             Err(Error::Failed {
-                what: format!("{} failed: {}", count(n, "workspace"), names.join(", ")),
+                what: format!("{} failed: {}", count(names.len(), "workspace"), names.join(", ")),
                 code: code_of(failed.iter().map(|(_, error)| error)),
             })
         }
+    }
+}
+
+/// The end of a command that failed for some workspaces before it built the others: both are said, and the code is the
+/// one they share, else that of a failure.
+pub fn both(session: &Session<'_>, before: Result<()>, built: Result<()>) -> Result<()> {
+    match (before, built) {
+        (_, Err(Error::Interrupted)) => Err(Error::Interrupted),
+        (Err(before), Err(built)) => {
+            session.ui.error(&before);
+            let code = code_of([&before, &built].into_iter());
+            if code == built.exit_code() { Err(built) } else { Err(Error::Failed { what: built.to_string(), code }) }
+        }
+        (before, built) => before.and(built),
     }
 }
 

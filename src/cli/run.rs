@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::outcome::{broken, failures};
+use super::outcome::{both, broken, failures};
 use super::pins::{self, PinRequest, ResolveFlags};
 use super::replay::Replay;
 use super::session::Session;
@@ -46,9 +46,11 @@ pub(super) async fn run(session: &Session<'_>, args: &RunArgs) -> Result<()> {
     publish::registries(&config, names, &args.build.publish)?;
     let sources = args.build.sources(session, &config, names, &args.source)?;
     let is_fresh = |lock: &_| lock_file::stale_reasons(&config, lock, names).is_empty();
-    let mut failed = Vec::new();
-    let lock = match old {
-        Some(lock) if is_fresh(&lock) => lock,
+    let (lock, mut failed) = match old {
+        Some(lock) if is_fresh(&lock) => {
+            let problems = lock.problems(names);
+            (lock, problems)
+        }
         old => {
             let request = PinRequest {
                 config: &config,
@@ -63,8 +65,7 @@ pub(super) async fn run(session: &Session<'_>, args: &RunArgs) -> Result<()> {
                 pins::write(session, &lock_file, &resolved, &args.resolve)?;
                 session.ui.note(format!("{} written", lock_file.display()));
             }
-            failed = resolved.failed;
-            resolved.lock
+            (resolved.lock, resolved.failed)
         }
     };
     let built = if lock.workspace.is_empty() {
@@ -75,5 +76,5 @@ pub(super) async fn run(session: &Session<'_>, args: &RunArgs) -> Result<()> {
     };
     let others = usize::from(built.is_err());
     failed.extend(broken(config, names));
-    failures(session, failed, others).and(built)
+    both(session, failures(session, failed, others), built)
 }

@@ -19,13 +19,24 @@ pub fn misspelt<'a>(name: &str, others: impl Iterator<Item = &'a str>) -> Option
     (apart <= name.chars().count() / 3).then_some(other)
 }
 
-/// Like [`letters_apart`], but a name that contains the other is near: `1.9` and `release-1.9`.
+/// Like [`letters_apart`], but a name that contains the other is near: `1.9` and `release-1.9`. One that is the same
+/// version is the nearest: `1.2.3`, `v1.2.3` and `@scope/name@1.2.3`.
 fn distance(a: &str, b: &str) -> usize {
+    if version(a).is_some_and(|version_of_a| version(b) == Some(version_of_a)) {
+        return 0;
+    }
     let (short, long) = if a.len() < b.len() { (a, b) } else { (b, a) };
     if !short.is_empty() && long.to_lowercase().contains(&short.to_lowercase()) {
         return 1.min(long.len() - short.len());
     }
     letters_apart(a, b)
+}
+
+/// The version at the end of a ref's name: behind the last `@` or `/`, without a `v`. It has a digit first and a dot.
+fn version(name: &str) -> Option<&str> {
+    let last = name.rsplit(['@', '/']).next().unwrap_or(name);
+    let version = last.strip_prefix(['v', 'V']).unwrap_or(last);
+    (version.starts_with(|first: char| first.is_ascii_digit()) && version.contains('.')).then_some(version)
 }
 
 /// The optimal string alignment distance without regard to case. Of long names the beginning is enough.
@@ -45,6 +56,15 @@ mod tests {
         assert_eq!(distance("1.9", "release-1.9"), 1);
         assert_eq!(distance("kitten", "sitting"), 3);
         assert_eq!(distance("", "abc"), 3);
+    }
+
+    #[test]
+    fn the_same_version_is_the_nearest() {
+        let tags = || ["0.15.0", "0.15.1", "v0.15.4", "v0.15.5", "@t/plugin@1.2.3", "1.2.0", "release/2.0"].into_iter();
+        assert_eq!(nearest("0.15.5", tags())[0], "v0.15.5");
+        assert_eq!(nearest("1.2.3", tags())[0], "@t/plugin@1.2.3");
+        assert_eq!(nearest("v1.2.0", tags())[0], "1.2.0");
+        assert_eq!(nearest("v2.0", tags())[0], "release/2.0");
     }
 
     #[test]

@@ -47,6 +47,9 @@ fn check_workspace(workspace: &Workspace) -> Result<(), (String, String)> {
             return Err(wrong(&input.path, "stands twice among the inputs"));
         }
     }
+    for problem in &workspace.problem {
+        relative("plugin", &problem.plugin)?;
+    }
     let mut paths = BTreeSet::new();
     for plugin in &workspace.plugin {
         relative("path", &plugin.path)?;

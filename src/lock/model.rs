@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::arguments::Argument;
 use super::digest::{Integrity, Sha256};
+use super::problem::PluginProblem;
 
 /// `factory.lock`: every pin of a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -124,6 +125,9 @@ pub struct Workspace {
     /// The plugins, sorted by path.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub plugin: Vec<Plugin>,
+    /// Plugins that cannot be exported, and why, sorted by path.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub problem: Vec<PluginProblem>,
 }
 
 /// Facts about a workspace's packages that only a build can know.

@@ -1,6 +1,6 @@
 //! Why a lock no longer says what the configuration says: typed reasons that name a file or field. No network.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use super::arguments::Argument;
@@ -172,6 +172,8 @@ fn compare(lock: &Lock, locked: &Workspace, wanted: &RequestedWorkspace, out: &m
     for (path, args) in listed {
         let plugin = || path.clone();
         match locked.plugin.iter().find(|known| known.path == *path) {
+            // That it cannot be exported is known.
+            None if locked.problem.iter().any(|problem| problem.plugin == *path) => {}
             None => out.push(StaleReason::NewPlugin { workspace: workspace(), plugin: plugin() }),
             Some(known) if known.args != *args => {
                 out.push(StaleReason::Arguments { workspace: workspace(), plugin: plugin() });
@@ -179,8 +181,14 @@ fn compare(lock: &Lock, locked: &Workspace, wanted: &RequestedWorkspace, out: &m
             Some(_) => {}
         }
     }
-    for plugin in locked.plugin.iter().filter(|known| !listed.contains_key(&known.path)) {
-        out.push(StaleReason::PluginGone { workspace: workspace(), plugin: plugin.path.clone() });
+    let known: BTreeSet<&String> = locked
+        .plugin
+        .iter()
+        .map(|plugin| &plugin.path)
+        .chain(locked.problem.iter().map(|problem| &problem.plugin))
+        .collect();
+    for plugin in known.into_iter().filter(|path| !listed.contains_key(*path)) {
+        out.push(StaleReason::PluginGone { workspace: workspace(), plugin: plugin.clone() });
     }
 }
 

@@ -10,13 +10,14 @@ use toml_edit::visit_mut::VisitMut;
 use toml_edit::{Array, DocumentMut, Item, Table, Value};
 
 use super::check::check;
-use super::model::Lock;
+use super::model::{Lock, Workspace};
 use crate::error::{Error, Place, Result};
 
 /// The format this factory writes, and the newest it reads.
 pub const VERSION: u32 = 1;
-/// Compatible additions within [`VERSION`]: 1 has `workspace.sealed`. A lock says the least that it needs.
-pub const REVISION: u32 = 1;
+/// Compatible additions within [`VERSION`]: 1 has `workspace.sealed`, 2 `workspace.problem`. A lock says the least that it
+/// needs.
+pub const REVISION: u32 = 2;
 /// The name of the lock beside the configuration.
 pub const FILE_NAME: &str = "factory.lock";
 
@@ -30,8 +31,7 @@ impl Lock {
     pub fn to_text(&self) -> String {
         let mut sorted = self.clone();
         sorted.sort();
-        let is_new = sorted.workspace.iter().any(|workspace| workspace.sealed.is_some());
-        sorted.revision = if is_new { REVISION } else { 0 };
+        sorted.revision = sorted.workspace.iter().map(revision).max().unwrap_or(0);
         let mut document = toml_edit::ser::to_document(&sorted).expect("every field of the lock has a TOML form");
         lay_out(&mut document);
         format!("{HEADER}{document}")
@@ -56,7 +56,17 @@ impl Lock {
         for workspace in &mut self.workspace {
             workspace.input.sort_by(|a, b| a.path.cmp(&b.path));
             workspace.plugin.sort_by(|a, b| a.path.cmp(&b.path));
+            workspace.problem.sort_by(|a, b| (&a.plugin, &a.what).cmp(&(&b.plugin, &b.what)));
         }
+    }
+}
+
+/// The revision that a block needs.
+fn revision(workspace: &Workspace) -> u32 {
+    match (&workspace.sealed, workspace.problem.as_slice()) {
+        (_, [_, ..]) => 2,
+        (Some(_), []) => 1,
+        (None, []) => 0,
     }
 }
 
@@ -121,6 +131,7 @@ fn lay_out(document: &mut DocumentMut) {
             block(workspace, "sealed");
             blocks(workspace, "input");
             blocks(workspace, "plugin");
+            blocks(workspace, "problem");
             if let Some(plugins) = workspace.get_mut("plugin").and_then(Item::as_array_of_tables_mut) {
                 for plugin in plugins.iter_mut() {
                     block(plugin, "sealed");
@@ -171,7 +182,7 @@ impl VisitMut for OneElementALine {
 pub(super) mod tests {
     use super::*;
     use crate::lock::model::*;
-    use crate::lock::{Argument, Integrity, Sha256};
+    use crate::lock::{Argument, Integrity, PluginProblem, Sha256};
 
     fn workspace(name: &str) -> Workspace {
         let plugin = |path: &str, name: &str, role| Plugin {
@@ -210,6 +221,7 @@ pub(super) mod tests {
                 plugin("plugins/b", "@x/b", Role::FrontendPlugin),
                 plugin("plugins/a", "@x/a", Role::BackendPlugin),
             ],
+            problem: vec![],
         }
     }
 
@@ -262,11 +274,32 @@ pub(super) mod tests {
     fn sealed_packages_are_a_block_and_need_a_newer_reader() {
         let mut lock = sample();
         lock.workspace[1].sealed = Some(SealedPackages { packages: Sha256::of("packages") });
-        lock.revision = REVISION;
+        lock.revision = 1;
         let text = lock.to_text();
         assert_eq!(text, include_str!("../../tests/data/lock/version-1-revision-1.lock"));
         lock.sort();
         assert_eq!(Lock::from_text(&text, Path::new("factory.lock")).unwrap(), lock);
+    }
+
+    #[test]
+    fn problems_are_blocks_and_need_a_newer_reader() {
+        let mut lock = sample();
+        lock.workspace[1].problem.push(PluginProblem {
+            plugin: "plugins/c".into(),
+            what: "plugin `plugins/c` is not in the workspace".into(),
+            hint: String::new(),
+        });
+        let text = lock.to_text();
+        assert!(text.contains("\nversion = 1\nrevision = 2\n"), "{text}");
+        let block = "\n[[workspace.problem]]\nplugin = \"plugins/c\"\n\
+                     what = \"plugin `plugins/c` is not in the workspace\"\n";
+        assert!(text.contains(block), "{text}");
+        let read = Lock::from_text(&text, Path::new("factory.lock")).unwrap();
+        assert_eq!(read.workspace[0].problem, lock.workspace[1].problem);
+        let [(workspace, error)] = &read.problems(&["acr".to_owned()])[..] else { panic!("one problem") };
+        assert_eq!((workspace.as_str(), error.exit_code()), ("acr", 1));
+        assert_eq!(error.to_string(), "acr: plugin `plugins/c` is not in the workspace");
+        assert!(read.problems(&["todo".to_owned()]).is_empty());
     }
 
     #[test]
@@ -290,7 +323,7 @@ pub(super) mod tests {
         );
         assert_eq!(
             error_for("dir = \"acr\"", "dirs = \"acr\""),
-            "factory.lock:12:1: unknown field `dirs`, expected one of `name`, `dir`, `tools`, `source`, `sealed`, `input`, `plugin`"
+            "factory.lock:12:1: unknown field `dirs`, expected one of `name`, `dir`, `tools`, `source`, `sealed`, `input`, `plugin`, `problem`"
         );
         assert_eq!(
             error_for("version = 1", "version = 9"),
@@ -308,7 +341,7 @@ pub(super) mod tests {
         // Of several errors the first in the text, whatever its name.
         assert_eq!(
             error_for("dir = \"acr\"", "zone = 1\narea = 2"),
-            "factory.lock:12:1: unknown field `zone`, expected one of `name`, `dir`, `tools`, `source`, `sealed`, `input`, `plugin`"
+            "factory.lock:12:1: unknown field `zone`, expected one of `name`, `dir`, `tools`, `source`, `sealed`, `input`, `plugin`, `problem`"
         );
         assert_eq!(
             error_for("version = 1", "version = 0"),

@@ -8,10 +8,11 @@ use super::build_args::{
     self, Arg, ComputedArgs, Diagnostic, ManifestPurpose, RegistryManifests, Severity, check_linker, check_listed,
     compute,
 };
+use super::fault::PluginFault;
 use super::graph::{DependencyGraph, Manifests, PackageJson};
 use super::host::HostLock;
 use super::source::{Files, at};
-use crate::error::{Error, Place, Result};
+use crate::error::{Place, Result};
 use crate::lock::arguments::words;
 use crate::lock::{ArgsFrom, Argument, Integrity, Workspace};
 use crate::tools::provide::Provider;
@@ -23,8 +24,8 @@ use crate::yarn::platform::Platform;
 pub struct ArgsFindings {
     /// What a person should look at.
     pub warnings: Vec<String>,
-    /// One per plugin whose export is known to fail; the other plugins are none the worse.
-    pub errors: Vec<Error>,
+    /// Plugins that cannot be exported.
+    pub faults: Vec<PluginFault>,
 }
 
 /// The inputs of a computation.
@@ -67,6 +68,9 @@ impl ArgsComputation<'_> {
         }
         let mut answers = RegistryManifests::new();
         let name = workspace.name.clone();
+        let is_locked = |path: &str| graph.workspace(path).is_some();
+        let outside = workspace.plugin.extract_if(.., |plugin| !is_locked(&plugin.path));
+        out.faults.extend(outside.map(|plugin| not_a_workspace(&plugin.path, folder, Place::file(&lock_path))));
         for plugin in &mut workspace.plugin {
             let computed = self.compute(&graph, &plugin.path, &mut answers)?;
             let shown = |diagnostic: &Diagnostic| format!("{name} {}: {diagnostic}", plugin.path);
@@ -83,11 +87,12 @@ impl ArgsComputation<'_> {
             for diagnostic in &computed.diagnostics {
                 match diagnostic.severity {
                     Severity::Warning => out.warnings.push(shown(diagnostic)),
-                    Severity::Error => out.errors.push(Error::config(
-                        Place::file(&lock_path),
-                        format!("plugin `{}` cannot be exported: {diagnostic}", plugin.path),
-                        diagnostic.kind.hint().unwrap_or_default(),
-                    )),
+                    Severity::Error => out.faults.push(PluginFault {
+                        plugin: plugin.path.clone(),
+                        place: Place::file(&lock_path),
+                        what: format!("plugin `{}` cannot be exported: {diagnostic}", plugin.path),
+                        hint: diagnostic.kind.hint().unwrap_or_default(),
+                    }),
                 }
             }
             set(plugin, &computed);
@@ -156,6 +161,20 @@ impl ArgsComputation<'_> {
         }
         let files: Vec<_> = files.iter().map(|(path, bytes)| (path.as_path(), bytes.as_slice())).collect();
         check_linker(lock.kind, &files)
+    }
+}
+
+/// The fault of a plugin that is no workspace of the `yarn.lock` beside which it lies in the folder `workspace`.
+pub fn not_a_workspace(plugin: &str, workspace: &str, place: Place) -> PluginFault {
+    PluginFault {
+        plugin: plugin.to_owned(),
+        place,
+        what: format!("plugin `{plugin}` cannot be exported: its folder is not a workspace of this yarn.lock"),
+        hint: format!(
+            "remove it from plugins-list.yaml; if it has a yarn.lock of its own, build it as a workspace with \
+             `workspace-path` `{}`",
+            at(workspace, plugin)
+        ),
     }
 }
 

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::build_args;
-use super::compute::ArgsComputation;
+use super::compute::{ArgsComputation, not_a_workspace};
 use super::discover::{self, DiscoveredPlugin};
+use super::fault::PluginFault;
 use super::host::HostLock;
 use super::source::{Files, at};
 use crate::config::{self, plugins_list};
@@ -26,8 +27,8 @@ pub struct ReadWorkspace {
     pub list: Option<Companion>,
     /// What a person should look at.
     pub warnings: Vec<String>,
-    /// Plugins whose export is known to fail.
-    pub errors: Vec<Error>,
+    /// Plugins that cannot be exported.
+    pub faults: Vec<PluginFault>,
 }
 
 /// Reads the workspaces of one run.
@@ -49,7 +50,8 @@ impl WorkspaceReader<'_> {
         let SourceFiles { mut manifests, lockfile } = SourceFiles::read(config, commit, files)?;
         let yarn = package_manager::requested_yarn(files, &config.source.workspace_path, &lockfile, &config.name)?;
         let mut warnings = Vec::new();
-        let plugins = plugins(config, &manifests, commit, &mut warnings)?;
+        let Candidates { mut plugins, mut faults } = candidates(config, &manifests, commit, &mut warnings)?;
+        faults.extend(outside(&mut plugins, &lockfile, config));
         let mut workspace = Workspace {
             name: config.name.clone(),
             dir: config.dir.clone(),
@@ -58,8 +60,8 @@ impl WorkspaceReader<'_> {
             sealed: None,
             input: config.inputs.clone(),
             plugin: plugins,
+            problem: vec![],
         };
-        let mut errors = Vec::new();
         if let Some(host) = self.host {
             let mut computation = ArgsComputation {
                 provider: self.provider,
@@ -72,22 +74,29 @@ impl WorkspaceReader<'_> {
             };
             let mut findings = computation.run(&mut workspace)?;
             warnings.append(&mut findings.warnings);
-            errors = findings.errors;
+            faults.append(&mut findings.faults);
         } else {
             for plugin in &workspace.plugin {
                 let mistakes = build_args::check_words(&words(&plugin.args));
                 warnings.extend(mistakes.iter().map(|mistake| format!("{} {}: {mistake}", config.name, plugin.path)));
             }
         }
+        workspace.problem = faults.iter().map(PluginFault::problem).collect();
         let list = self.list(config, &workspace);
-        Ok(ReadWorkspace { workspace, yarn, list, warnings, errors })
+        Ok(ReadWorkspace { workspace, yarn, list, warnings, faults })
     }
 
     /// The plugins-list.yaml to be written: where there is none, or where its arguments are generated.
     fn list(&self, config: &config::WorkspaceConfig, workspace: &Workspace) -> Option<Companion> {
-        let args = arguments(workspace);
+        let mut args = arguments(workspace);
         let text = match &config.list {
-            None => plugins_list::generate(args.iter().map(|(path, args)| (path.as_str(), args.as_slice()))),
+            None => {
+                // What cannot be exported is listed too: whoever takes it out has seen it.
+                for problem in &workspace.problem {
+                    args.entry(problem.plugin.clone()).or_default();
+                }
+                plugins_list::generate(args.iter().map(|(path, args)| (path.as_str(), args.as_slice())))
+            }
             Some(list) if self.generate => list.with_args(&args),
             Some(_) => return None,
         };
@@ -127,17 +136,24 @@ impl SourceFiles {
     }
 }
 
+/// The plugins to build, before anything is computed.
+#[derive(Default)]
+struct Candidates {
+    plugins: Vec<Plugin>,
+    faults: Vec<PluginFault>,
+}
+
 /// The plugins of the list; without one, those that are discovered.
-fn plugins(
+fn candidates(
     config: &config::WorkspaceConfig,
     manifests: &BTreeMap<String, Vec<u8>>,
     commit: Option<&str>,
     warnings: &mut Vec<String>,
-) -> Result<Vec<Plugin>> {
+) -> Result<Candidates> {
     let packages = manifests.iter().map(|(folder, bytes)| (folder.as_str(), bytes.as_slice()));
     let found = discover::discover(packages);
     if let Some(list) = &config.list {
-        return listed(config, list, &found.plugins, manifests, commit);
+        return Ok(listed(config, list, &found.plugins, manifests, commit));
     }
     warnings.extend(found.warnings.iter().map(|warning| format!("{}: {warning}", config.name)));
     if found.plugins.is_empty() {
@@ -147,7 +163,23 @@ fn plugins(
             "check `workspace-path`, or list the plugins in plugins-list.yaml",
         ));
     }
-    Ok(found.plugins.iter().map(|found| plugin(found, ArgsFrom::Computed, vec![])).collect())
+    let plugins = found.plugins.iter().map(|found| plugin(found, ArgsFrom::Computed, vec![])).collect();
+    Ok(Candidates { plugins, faults: vec![] })
+}
+
+/// Takes out the plugins that are no workspaces of a `yarn.lock`: wrappers with a lockfile of their own, say. Berry's
+/// lockfiles name all workspaces, those of yarn 1 none.
+fn outside(plugins: &mut Vec<Plugin>, lockfile: &[u8], config: &config::WorkspaceConfig) -> Vec<PluginFault> {
+    let text = str::from_utf8(lockfile).unwrap_or_default();
+    if !text.contains("@workspace:") {
+        return vec![];
+    }
+    let folder = &config.source.workspace_path;
+    let place = || Place::file(format!("{}: {}", config.name, at(folder, "yarn.lock")));
+    plugins
+        .extract_if(.., |plugin| !text.contains(&format!("@workspace:{}\"", plugin.path)))
+        .map(|plugin| not_a_workspace(&plugin.path, folder, place()))
+        .collect()
 }
 
 /// The source's block of the lock.
@@ -190,45 +222,52 @@ fn plugin(found: &DiscoveredPlugin, args_from: ArgsFrom, args: Vec<Argument>) ->
     Plugin { path, name, version, role, args_from, args, why: vec![], sealed: None }
 }
 
-/// The plugins of the list; each must be a package that can be exported.
+/// The plugins of the list; those that are no packages that can be exported are faults.
 fn listed(
     config: &config::WorkspaceConfig,
     list: &config::PluginsList,
     found: &[DiscoveredPlugin],
     manifests: &BTreeMap<String, Vec<u8>>,
     commit: Option<&str>,
-) -> Result<Vec<Plugin>> {
-    list.entries
-        .iter()
-        .map(|entry| {
-            if let Some(found) = found.iter().find(|found| found.path == entry.path) {
-                return Ok(plugin(found, ArgsFrom::PluginsList, entry.args.clone()));
-            }
-            let place = Place::line(&config.list_path, entry.line);
-            let Some(bytes) = manifests.get(&entry.path) else {
-                let near = nearest(&entry.path, found.iter().map(|found| found.path.as_str()));
-                return Err(Error::config(
-                    place,
-                    format!("plugin `{}` is not in the workspace at {}", entry.path, source_label(config, commit)),
-                    if near.is_empty() {
-                        "the workspace has no package that can be exported".to_owned()
-                    } else {
-                        format!("the workspace has `{}`", near.join("`, `"))
-                    },
-                ));
-            };
-            check_json(bytes, &Place::file(format!("{}: {}", config.name, at(&entry.path, "package.json"))))?;
-            Err(Error::config(
-                place,
-                format!(
-                    "`{}` cannot be exported: its package.json needs `name`, `version` and a `backstage.role` of \
-                     frontend-plugin, backend-plugin, frontend-plugin-module or backend-plugin-module",
-                    entry.path
-                ),
-                "remove it from the list, or add what is missing with an overlay",
-            ))
-        })
-        .collect()
+) -> Candidates {
+    let mut out = Candidates::default();
+    for entry in &list.entries {
+        if let Some(found) = found.iter().find(|found| found.path == entry.path) {
+            out.plugins.push(plugin(found, ArgsFrom::PluginsList, entry.args.clone()));
+            continue;
+        }
+        let (what, hint) = match manifests.get(&entry.path) {
+            None => not_there(&entry.path, found, &source_label(config, commit)),
+            Some(bytes) => without_role(&entry.path, bytes),
+        };
+        let place = Place::line(&config.list_path, entry.line);
+        out.faults.push(PluginFault { plugin: entry.path.clone(), place, what, hint });
+    }
+    out
+}
+
+/// What is wrong with a listed folder that has no package, and the next step.
+fn not_there(path: &str, found: &[DiscoveredPlugin], source: &str) -> (String, String) {
+    let near = nearest(path, found.iter().map(|found| found.path.as_str()));
+    let hint = if near.is_empty() {
+        "the workspace has no package that can be exported".to_owned()
+    } else {
+        format!("the workspace has `{}`", near.join("`, `"))
+    };
+    (format!("plugin `{path}` is not in the workspace at {source}"), hint)
+}
+
+/// What is wrong with a listed package that is no plugin, and the next step.
+fn without_role(path: &str, manifest: &[u8]) -> (String, String) {
+    if let Err(e) = serde_json::from_slice::<serde::de::IgnoredAny>(manifest) {
+        let what = format!("`{}` is not JSON: {e}", at(path, "package.json"));
+        return (what, "mend it in the repository, or with a patch".to_owned());
+    }
+    let what = format!(
+        "`{path}` cannot be exported: its package.json needs `name`, `version` and a `backstage.role` of \
+         frontend-plugin, backend-plugin, frontend-plugin-module or backend-plugin-module"
+    );
+    (what, "remove it from the list, or add what is missing with an overlay".to_owned())
 }
 
 fn check_json(bytes: &[u8], place: &Place) -> Result<()> {

@@ -11,6 +11,7 @@
 use std::process::ExitCode;
 
 mod architecture;
+mod bad_plugin;
 mod build_args;
 mod diff;
 mod docs;

@@ -86,9 +86,13 @@ impl SourceUrl {
     }
 
     fn local(written: &str, path: &Path) -> Result<Self> {
-        let path = path
-            .canonicalize()
-            .map_err(|error| Error::usage(format!("cannot use the repository `{written}`: {error}"), HINT))?;
+        let path = path.canonicalize().map_err(|error| {
+            let hint = address_of(written).map(|address| {
+                format!("there is no folder of this name; for a repository of a forge write its address: `{address}`")
+            });
+            let hint = hint.filter(|_| error.kind() == std::io::ErrorKind::NotFound).unwrap_or_else(|| HINT.to_owned());
+            Error::usage(format!("cannot use the repository `{written}`: {error}"), hint)
+        })?;
         if looks_like_repository(&path) {
             return Ok(Self { shown: written.to_owned(), location: SourceLocation::Local(path) });
         }
@@ -186,6 +190,24 @@ impl fmt::Debug for SourceUrl {
 }
 
 const HINT: &str = "give an https, http, ssh or file URL, `user@host:path`, or the path of a local repository";
+
+/// The address that `owner/name` or `github.com/owner/name` most likely means.
+fn address_of(written: &str) -> Option<String> {
+    let parts: Vec<&str> = written.trim_end_matches('/').split('/').collect();
+    let is_name = |part: &&str| !part.is_empty() && !part.starts_with('.') && part.bytes().all(is_plain);
+    if !parts.iter().all(is_name) {
+        return None;
+    }
+    match parts[..] {
+        [owner, name] => Some(format!("https://github.com/{owner}/{name}")),
+        [host, _, _] if host.contains('.') => Some(format!("https://{}", parts.join("/"))),
+        _ => None,
+    }
+}
+
+fn is_plain(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-_.".contains(&byte)
+}
 
 /// git's own rule: a `scheme://`, a `helper::`, or a colon before the first slash.
 fn is_remote(repo: &str) -> bool {
@@ -288,6 +310,21 @@ mod tests {
         }
         assert!(!message("ftp://me:s3cret@example.com/a").contains("s3cret"));
         assert!(!message("https://me:s3cret@:99999/a").contains("s3cret"));
+    }
+
+    #[test]
+    fn owner_and_name_are_answered_with_an_address() {
+        let hint = |repo: &str| SourceUrl::parse(repo, Path::new("/")).unwrap_err().hint().unwrap();
+        for repo in ["backstage/community-plugins", "github.com/backstage/community-plugins"] {
+            assert_eq!(
+                hint(repo),
+                "there is no folder of this name; for a repository of a forge write its address: \
+                 `https://github.com/backstage/community-plugins`"
+            );
+        }
+        assert!(hint("gitlab.example.com/a/b/").ends_with("`https://gitlab.example.com/a/b`"));
+        assert_eq!(hint("../source"), HINT);
+        assert_eq!(hint("workspaces/a/b"), HINT);
     }
 
     #[test]

@@ -45,6 +45,7 @@ pub fn tools(node: &str, cli: &str, tree: &str) -> Tools {
 
 pub fn workspace(name: &str, repo: &str, path: &str, digit: &str, epoch: u64) -> Workspace {
     Workspace {
+        problem: vec![],
         name: name.into(),
         dir: name.into(),
         tools: None,

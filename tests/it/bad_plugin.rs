@@ -1,0 +1,123 @@
+//! One plugin that cannot be exported does not hold up the others: they are locked, the run ends with 1 and names it.
+
+use harness::npm_registry::Registry;
+use harness::program::Test;
+use harness::repository::Repository;
+
+/// A repository of these plugins, each with its role and more fields of its package.json, and a configuration.
+fn workspace(plugins: &[(&str, &str, &str)], list: Option<&str>) -> Test {
+    let mut test = Test::new();
+    let repo = Repository::init(&test.path("repo"));
+    repo.write("package.json", r#"{"name":"root","packageManager":"yarn@4.9.2","workspaces":["plugins/*"]}"#);
+    repo.write(".yarnrc.yml", "nodeLinker: node-modules\n");
+    let mut lock = String::from("__metadata:\n  version: 8\n  cacheKey: 10c0\n");
+    for (folder, role, more) in plugins {
+        let name = folder.rsplit('/').next().unwrap();
+        let manifest = format!(r#"{{"name":"@x/{name}","version":"1.0.0",{more}"backstage":{{"role":"{role}"}}}}"#);
+        repo.write(&format!("{folder}/package.json"), manifest);
+        if folder.starts_with("plugins/") {
+            lock.push_str(&format!(
+                "\n\"@x/{name}@workspace:{folder}\":\n  version: 0.0.0-use.local\n  \
+                 resolution: \"@x/{name}@workspace:{folder}\"\n  languageName: unknown\n  linkType: soft\n"
+            ));
+        }
+    }
+    repo.write("yarn.lock", lock);
+    repo.commit("first");
+    test.config("source.json", r#"{"repo": "../repo", "repo-ref": "main", "workspace-path": "."}"#);
+    if let Some(list) = list {
+        test.config("plugins-list.yaml", list);
+    }
+    test.config("host.lock", "__metadata:\n  version: 8\n");
+    Registry::lay_tree(&test.path("config"));
+    test.env("NPM_CONFIG_REGISTRY", Registry::start().url);
+    test
+}
+
+fn read(test: &Test, file: &str) -> String {
+    std::fs::read_to_string(test.path(file)).unwrap()
+}
+
+/// The lines of an answer that are no progress.
+fn errors(stderr: &str) -> Vec<&str> {
+    stderr.lines().filter(|line| line.starts_with("error: ")).collect()
+}
+
+const RESOLVE: [&str; 3] = ["resolve", "--host-lockfile", "config/host.lock"];
+
+#[harness::test]
+fn a_listed_folder_that_is_missing_or_has_no_role() {
+    let plugins = [("plugins/a", "frontend-plugin", ""), ("plugins/common", "common-library", "")];
+    let test = workspace(&plugins, Some("plugins/a:\nplugins/b:\nplugins/common:\n"));
+    let said = test.run(&["resolve"]).exits(1).stderr;
+    let commit = Repository { dir: test.path("repo") }.git(&["rev-parse", "--short=12", "HEAD"]);
+    assert_eq!(
+        errors(&said),
+        [
+            &*format!(
+                "error: config/plugins-list.yaml:2: plugin `plugins/b` is not in the workspace at commit {commit}"
+            ),
+            "error: config/plugins-list.yaml:3: `plugins/common` cannot be exported: its package.json needs `name`, \
+             `version` and a `backstage.role` of frontend-plugin, backend-plugin, frontend-plugin-module or \
+             backend-plugin-module",
+            "error: 1 workspace failed: `repo`",
+        ]
+    );
+    let lock = read(&test, "config/factory.lock");
+    assert!(lock.contains("[[workspace.plugin]]\npath = \"plugins/a\"\n"), "{lock}");
+    assert!(!lock.contains("path = \"plugins/b\""), "{lock}");
+    assert!(lock.contains("[[workspace.problem]]\nplugin = \"plugins/b\"\n"), "{lock}");
+
+    // It is said every time, by what changes nothing too, and the lock is not stale for it.
+    let said = test.run(&["resolve", "--keep"]).exits(1).stderr;
+    let kept = format!("error: repo: plugin `plugins/b` is not in the workspace at commit {commit}");
+    assert_eq!(errors(&said)[0], kept);
+    assert_eq!(read(&test, "config/factory.lock"), lock);
+    let said = test.run(&["status"]).success().stdout;
+    assert!(said.contains("1 workspace: not stale"), "{said}");
+
+    // Taken out of the list, it is forgotten.
+    test.config("plugins-list.yaml", "plugins/a:\n");
+    test.run(&["resolve", "--keep"]).success();
+    assert!(!read(&test, "config/factory.lock").contains("workspace.problem"));
+}
+
+#[harness::test]
+fn a_folder_that_is_no_workspace_of_the_lockfile() {
+    let plugins = [("plugins/a", "frontend-plugin", ""), ("wrappers/w", "backend-plugin", "")];
+    let test = workspace(&plugins, None);
+    let fault = "plugin `wrappers/w` cannot be exported: its folder is not a workspace of this yarn.lock";
+    let said = test.run(&RESOLVE).exits(1).stderr;
+    assert_eq!(errors(&said), [&*format!("error: repo: yarn.lock: {fault}"), "error: 1 workspace failed: `repo`"]);
+    assert!(said.contains("build it as a workspace with `workspace-path` `wrappers/w`"), "{said}");
+    let lock = read(&test, "config/factory.lock");
+    assert!(lock.contains("path = \"plugins/a\"\n") && !lock.contains("path = \"wrappers/w\""), "{lock}");
+    assert_eq!(read(&test, "config/plugins-list.yaml"), "plugins/a:\nwrappers/w:\n");
+    // Listed now, and no better for it.
+    let said = test.run(&["resolve"]).exits(1).stderr;
+    assert_eq!(errors(&said)[0], format!("error: repo: yarn.lock: {fault}"));
+    assert_eq!(read(&test, "config/factory.lock"), lock);
+}
+
+#[harness::test]
+fn several_findings_are_one_workspace() {
+    let bundled = "\"bundled\":true,";
+    let plugins = [
+        ("plugins/a", "backend-plugin", bundled),
+        ("plugins/b", "backend-plugin", bundled),
+        ("plugins/c", "backend-plugin", ""),
+    ];
+    let test = workspace(&plugins, None);
+    let said = test.run(&RESOLVE).exits(1).stderr;
+    assert_eq!(
+        errors(&said),
+        [
+            "error: repo: yarn.lock: plugin `plugins/a` cannot be exported: `@x/a` has `bundled: true`, which rhdh-cli refuses",
+            "error: repo: yarn.lock: plugin `plugins/b` cannot be exported: `@x/b` has `bundled: true`, which rhdh-cli refuses",
+            "error: 1 workspace failed: `repo`",
+        ]
+    );
+    assert!(read(&test, "config/factory.lock").contains("path = \"plugins/c\""));
+    // What keeps the lock says it too, with the same code.
+    assert_eq!(errors(&test.run(&["resolve", "--keep"]).exits(1).stderr).len(), 3);
+}
