@@ -131,6 +131,7 @@ fn read<'a>(
     failed: &mut Vec<(String, Error)>,
 ) -> Vec<(&'a WorkspaceConfig, ReadWorkspace)> {
     let options = commits::ReadOptions {
+        old: request.old,
         kept: request.kept(),
         host,
         generate: request.generate,

@@ -20,6 +20,8 @@ const LEAST_REPOSITORIES: usize = 8;
 
 /// How workspaces are read.
 pub struct ReadOptions<'a> {
+    /// The lock there is.
+    pub old: Option<&'a Lock>,
     /// Workspaces of this lock keep their commit when they still ask for the same ref.
     pub kept: Option<&'a Lock>,
     /// What arguments are computed against.
@@ -72,6 +74,7 @@ fn read_all(
         runtime: &runtime,
         host: options.host.map(|host| &host.lock),
         generate: options.generate,
+        old: options.old,
     };
     let located = locate(provider, chosen, options);
     Workers::new(options.jobs, interrupt).map(chosen.iter().zip(located), |(config, source)| match source? {

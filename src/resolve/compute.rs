@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::build_args::{
-    self, Arg, ComputedArgs, Diagnostic, ManifestPurpose, RegistryManifests, Severity, check_linker, check_listed,
+    self, Arg, ComputedArgs, Diagnostic, DiagnosticKind, ManifestPurpose, NativeProblem, RegistryManifests, Severity, check_linker, check_listed,
     compute,
 };
 use super::fault::PluginFault;
@@ -14,7 +14,7 @@ use super::host::HostLock;
 use super::source::{Files, at};
 use crate::error::{Place, Result};
 use crate::lock::arguments::words;
-use crate::lock::{ArgsFrom, Argument, Integrity, Workspace};
+use crate::lock::{ArgsFrom, Argument, Integrity, Plugin, Workspace};
 use crate::tools::provide::Provider;
 use crate::yarn::lockfile::YarnLock;
 use crate::yarn::platform::Platform;
@@ -44,6 +44,8 @@ pub struct ArgsComputation<'a> {
     pub manifests: &'a mut BTreeMap<String, Vec<u8>>,
     /// Replace the arguments of listed plugins too (`--generate-build-args`).
     pub generate: bool,
+    /// The workspace as it was locked.
+    pub before: Option<&'a Workspace>,
 }
 
 impl ArgsComputation<'_> {
@@ -74,19 +76,18 @@ impl ArgsComputation<'_> {
         for plugin in &mut workspace.plugin {
             let computed = self.compute(&graph, &plugin.path, &mut answers)?;
             let shown = |diagnostic: &Diagnostic| format!("{name} {}: {diagnostic}", plugin.path);
-            let listed = plugin.args_from == ArgsFrom::PluginsList && !self.generate;
-            if listed {
-                let args: Vec<Argument> = computed.args.iter().map(Arg::argument).collect();
-                if !args.is_empty() && args == plugin.args {
-                    set(plugin, &computed);
-                    continue;
-                }
+            if plugin.args_from == ArgsFrom::PluginsList && !self.generate && !self.is_our_entry(plugin, &computed) {
                 out.warnings.extend(check_listed(&words(&plugin.args), &computed).iter().map(shown));
                 continue;
             }
             for diagnostic in &computed.diagnostics {
                 match diagnostic.severity {
-                    Severity::Warning => out.warnings.push(shown(diagnostic)),
+                    Severity::Warning => out.warnings.push(match (&diagnostic.kind, diagnostic.kind.hint()) {
+                        (DiagnosticKind::Native(NativeProblem::Mandatory { .. }), Some(hint)) => {
+                            format!("{}: a stub that throws takes its place. To choose, {hint}", shown(diagnostic))
+                        }
+                        _ => shown(diagnostic),
+                    }),
                     Severity::Error => out.faults.push(PluginFault {
                         plugin: plugin.path.clone(),
                         place: Place::file(&lock_path),
@@ -98,6 +99,13 @@ impl ArgsComputation<'_> {
             set(plugin, &computed);
         }
         Ok(out)
+    }
+
+    /// True for an entry of the list with the very arguments that are computed, such as one that was written from them:
+    /// it is reported on like what is not listed.
+    fn is_our_entry(&self, plugin: &Plugin, computed: &ComputedArgs) -> bool {
+        let args: Vec<Argument> = computed.args.iter().map(Arg::argument).collect();
+        args == plugin.args && (!args.is_empty() || self.before.is_some_and(|before| was_computed(before, plugin)))
     }
 
     /// Computes; where only the registry knows, asks it and computes again, until nothing new is asked.
@@ -178,12 +186,18 @@ pub fn not_a_workspace(plugin: &str, workspace: &str, place: Place) -> PluginFau
     }
 }
 
+/// True if a lock has a plugin with these very arguments, computed.
+pub fn was_computed(before: &Workspace, plugin: &Plugin) -> bool {
+    let known = before.plugin.iter().find(|known| known.path == plugin.path && known.args == plugin.args);
+    known.is_some_and(|known| known.args_from == ArgsFrom::Computed)
+}
+
 fn published_integrity(document: &[u8]) -> Option<Integrity> {
     let document: serde_json::Value = serde_json::from_slice(document).ok()?;
     document["dist"]["integrity"].as_str()?.parse().ok()
 }
 
-fn set(plugin: &mut crate::lock::Plugin, computed: &ComputedArgs) {
+fn set(plugin: &mut Plugin, computed: &ComputedArgs) {
     plugin.args = computed.args.iter().map(Arg::argument).collect();
     plugin.why = computed.args.iter().map(|arg| arg.reason.to_string()).collect();
     plugin.args_from = ArgsFrom::Computed;

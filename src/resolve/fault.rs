@@ -17,6 +17,12 @@ pub struct PluginFault {
 }
 
 impl PluginFault {
+    /// What a lock says, found in this file.
+    pub fn remembered(problem: &PluginProblem, place: Place) -> Self {
+        let PluginProblem { plugin, what, hint } = problem.clone();
+        Self { plugin, place, what, hint }
+    }
+
     /// As it is reported.
     pub fn error(&self) -> Error {
         Error::build(format!("{}: {}", self.place, self.what), &self.hint)

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::build_args;
-use super::compute::{ArgsComputation, not_a_workspace};
+use super::compute::{ArgsComputation, not_a_workspace, was_computed};
 use super::discover::{self, DiscoveredPlugin};
 use super::fault::PluginFault;
 use super::host::HostLock;
@@ -12,7 +12,7 @@ use crate::config::{self, plugins_list};
 use crate::error::nearest::nearest;
 use crate::error::{Error, Place, Result};
 use crate::lock::arguments::words;
-use crate::lock::{ArgsFrom, Argument, Plugin, Sha256, Source, Workspace, Yarn};
+use crate::lock::{ArgsFrom, Argument, Lock, Plugin, PluginProblem, Sha256, Source, Workspace, Yarn};
 use crate::resolve::package_manager::{self, YarnRequest};
 use crate::tools::pin::Companion;
 use crate::tools::provide::Provider;
@@ -41,6 +41,8 @@ pub struct WorkspaceReader<'a> {
     pub host: Option<&'a HostLock>,
     /// Compute the arguments of listed plugins too.
     pub generate: bool,
+    /// The lock there is.
+    pub old: Option<&'a Lock>,
 }
 
 impl WorkspaceReader<'_> {
@@ -71,6 +73,7 @@ impl WorkspaceReader<'_> {
                 lockfile: &lockfile,
                 manifests: &mut manifests,
                 generate: self.generate,
+                before: self.before(&config.name),
             };
             let mut findings = computation.run(&mut workspace)?;
             warnings.append(&mut findings.warnings);
@@ -81,9 +84,30 @@ impl WorkspaceReader<'_> {
                 warnings.extend(mistakes.iter().map(|mistake| format!("{} {}: {mistake}", config.name, plugin.path)));
             }
         }
+        if self.host.is_none() {
+            faults.extend(self.remembered(&workspace));
+        }
         workspace.problem = faults.iter().map(PluginFault::problem).collect();
         let list = self.list(config, &workspace);
         Ok(ReadWorkspace { workspace, yarn, list, warnings, faults })
+    }
+
+    fn before(&self, name: &str) -> Option<&Workspace> {
+        self.old?.workspace.iter().find(|before| before.name == name)
+    }
+
+    /// What was found when the arguments of the same source were computed, and is not looked for now.
+    fn remembered(&self, workspace: &Workspace) -> Vec<PluginFault> {
+        let Some(before) = self.before(&workspace.name) else { return vec![] };
+        if (&before.source.commit, before.source.yarn_lock) != (&workspace.source.commit, workspace.source.yarn_lock) {
+            return vec![];
+        }
+        let still_holds = |problem: &&PluginProblem| {
+            let plugin = workspace.plugin.iter().find(|plugin| plugin.path == problem.plugin);
+            plugin.is_some_and(|plugin| was_computed(before, plugin))
+        };
+        let place = || Place::file(format!("{}: {}", workspace.name, at(&workspace.source.path, "yarn.lock")));
+        before.problem.iter().filter(still_holds).map(|problem| PluginFault::remembered(problem, place())).collect()
     }
 
     /// The plugins-list.yaml to be written: where there is none, or where its arguments are generated.

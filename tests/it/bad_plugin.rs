@@ -118,6 +118,40 @@ fn several_findings_are_one_workspace() {
         ]
     );
     assert!(read(&test, "config/factory.lock").contains("path = \"plugins/c\""));
-    // What keeps the lock says it too, with the same code.
+    // What keeps the lock says it too, with the same code, and so does what reads the list that was written.
+    let lock = read(&test, "config/factory.lock");
     assert_eq!(errors(&test.run(&["resolve", "--keep"]).exits(1).stderr).len(), 3);
+    assert_eq!(errors(&test.run(&["resolve"]).exits(1).stderr), errors(&said));
+    assert_eq!(errors(&test.run(&RESOLVE).exits(1).stderr), errors(&said));
+    assert_eq!(read(&test, "config/factory.lock"), lock);
+}
+
+#[harness::test]
+fn a_native_package_that_is_needed_and_not_in_the_host_becomes_a_stub() {
+    let test = workspace(&[("plugins/a", "backend-plugin", "\"dependencies\":{\"natty\":\"^1\"},")], None);
+    let repo = Repository { dir: test.path("repo") };
+    let lock = read(&test, "repo/yarn.lock").replace(
+        "  languageName: unknown",
+        "  dependencies:\n    natty: \"npm:^1\"\n  languageName: unknown",
+    ) + "\n\"natty@npm:^1\":\n  version: 1.0.0\n  resolution: \"natty@npm:1.0.0\"\n  dependencies:\n    bindings: \"npm:^1\"\n  \
+         languageName: node\n  linkType: hard\n\n\"bindings@npm:^1\":\n  version: 1.0.0\n  \
+         resolution: \"bindings@npm:1.0.0\"\n  languageName: node\n  linkType: hard\n";
+    repo.write("yarn.lock", lock);
+    repo.commit("native");
+    let warning = "warning: repo plugins/a: `natty` is native (marker `bindings`), cannot be left out (natty), and the host \
+                   does not have it: a stub that throws takes its place. To choose, list the plugin's arguments with one of \
+                   `--allow-native-package natty`";
+    let said = test.run(&RESOLVE).success().stderr;
+    assert!(said.contains(warning), "{said}");
+    let lock = read(&test, "config/factory.lock");
+    let entry = "args-from = \"computed\"\nargs = [\n    \"--suppress-native-package natty\",\n]\nwhy = [\n    \
+                 \"natty has the marker `bindings`, reached by natty, and is not in the host lockfile host.lock\",\n]\n";
+    assert!(lock.contains(entry), "{lock}");
+    assert_eq!(read(&test, "config/plugins-list.yaml"), "plugins/a: --suppress-native-package natty\n");
+    // Listed now: the reason stays, and where the host is at hand it is warned about again.
+    test.run(&["resolve"]).success();
+    assert_eq!(read(&test, "config/factory.lock"), lock);
+    let said = test.run(&RESOLVE).success().stderr;
+    assert!(said.contains(warning), "{said}");
+    assert_eq!(read(&test, "config/factory.lock"), lock);
 }

@@ -80,6 +80,23 @@ pub enum ArgReason {
         /// From the plugin's dependency to the native package.
         path: Vec<String>,
     },
+    /// A native package the plugin cannot do without, and the host does not have: a stub that throws takes its place.
+    MissingNative {
+        /// What says that it is native.
+        marker: NativeMarker,
+        /// From the plugin's dependency to the native package.
+        path: Vec<String>,
+        /// How the host is called.
+        host: String,
+    },
+    /// An `@backstage` package the host does not have, and an optional dependency, which rhdh-cli does not embed: it is
+    /// installed below the plugin.
+    OptionalNotInHost {
+        /// The package.
+        name: String,
+        /// How the host is called.
+        host: String,
+    },
     /// A native package the plugin cannot do without, and the host has.
     HostNative {
         /// What says that it is native.
@@ -177,6 +194,12 @@ impl fmt::Display for ArgReason {
             }
             Self::OptionalNative { marker, path } => {
                 write!(f, "{} has the {marker}, reached by {}, optional", last(path), arrows(path))
+            }
+            Self::MissingNative { marker, path, host } => {
+                write!(f, "{} has the {marker}, reached by {}, and is not in {host}", last(path), arrows(path))
+            }
+            Self::OptionalNotInHost { name, host } => {
+                write!(f, "{name} is not in {host}, and is an optional dependency")
             }
             Self::HostNative { marker, path, host } => {
                 write!(f, "{} has the {marker}, reached by {}, and is in {host}", last(path), arrows(path))

@@ -214,7 +214,7 @@ impl ExportWalk<'_, '_> {
     /// The private closure: natives and platforms.
     fn check_private(&self, out: &mut Vec<Diagnostic>) {
         for (name, native) in self.natives.iter().filter(|(_, native)| native.mandatory) {
-            out.push(Diagnostic::error(DiagnosticKind::Native(NativeProblem::Mandatory {
+            out.push(Diagnostic::warning(DiagnosticKind::Native(NativeProblem::Mandatory {
                 name: (*name).to_owned(),
                 marker: native.marker.clone(),
                 path: native.path.clone(),

@@ -133,7 +133,11 @@ fn known(name: &str) -> Option<&'static str> {
 /// What is odd about a listed value, if anything.
 fn check_value(flag: &str, value: &str, computed: &ComputedArgs) -> Option<Diagnostic> {
     let name = value.strip_prefix('!').unwrap_or(value);
-    let is_computed = || computed.args.iter().any(|arg| arg.flag.as_str() == flag && arg.value == value);
+    let is_computed = || {
+        // A stub for what the plugin needs is a choice to be reminded of.
+        let is_good = |arg: &&Arg| !matches!(arg.reason, ArgReason::MissingNative { .. });
+        computed.args.iter().filter(is_good).any(|arg| arg.flag.as_str() == flag && arg.value == value)
+    };
     // `--shared-package` takes regular expressions between slashes as well.
     if flag == "--ignore-version-check" || name.starts_with('/') || is_computed() {
         return None;
@@ -186,6 +190,9 @@ fn missing(listed: &ListedArgs<'_>, computed: &ComputedArgs) -> Vec<Diagnostic> 
         let value = arg.value.as_str();
         match (&arg.reason, arg.flag) {
             _ if listed.has(arg.flag.as_str(), value) => false,
+            // What is said of it is a diagnostic of its own.
+            (ArgReason::MissingNative { .. }, _) => false,
+            (ArgReason::OptionalNotInHost { .. }, _) => true,
             // What is embedded is not shared, with or without `!`: rhdh-cli sees to it.
             (_, Flag::Share) if value.starts_with('!') => false,
             (ArgReason::NeedsHostNative { native, .. }, _) => {

@@ -363,3 +363,28 @@ fn only_node_modules_will_do() {
     let error = check_linker(LockKind::Berry(8), &[yarnrc("a: b\nnodeLinker: [x]\n")]).unwrap_err().to_string();
     assert_eq!(error, ".yarnrc.yml:2:13: nodeLinker: invalid type: sequence, expected a string");
 }
+
+#[test]
+fn an_optional_backstage_package_that_the_host_lacks_is_not_shared() {
+    const NEW: &str = "  dependencies:\n    \"@backstage/config\": \"npm:^1\"\n    \"@backstage/new\": \"npm:^1\"\n  \
+                       dependenciesMeta:\n    \"@backstage/new\":\n      optional: true\n";
+    let of = |new: &'static str| {
+        let packages = [("lib 1.0.0", NEW), ("@backstage/new 1.0.0", new), ("@backstage/config 1.0.0", "")];
+        repository(plugin(&json!({ "lib": "^1" })), &packages).compute()
+    };
+    let computed = of("");
+    assert_eq!(args(&computed), ["--embed-package lib", "--shared-package !@backstage/new"]);
+    assert_eq!(computed.args[1].reason.to_string(), "@backstage/new is not in the host lockfile, and is an optional dependency");
+    assert_eq!(lines(&computed.diagnostics), [""; 0]);
+    let listed = check_listed(&["--embed-package".to_owned(), "lib".to_owned()], &computed);
+    assert_eq!(
+        lines(&listed),
+        ["warning: `--shared-package !@backstage/new` is missing: @backstage/new is not in the host lockfile, and is an \
+          optional dependency"]
+    );
+    // What needs a shared package cannot be installed below the plugin.
+    assert_eq!(
+        lines(&of(CONFIG).diagnostics),
+        ["error: `@backstage/new` must be embedded, but is an optional dependency of `lib`, which rhdh-cli does not embed"]
+    );
+}

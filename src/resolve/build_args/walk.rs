@@ -169,6 +169,12 @@ impl<'w, 'a> ExportWalk<'w, 'a> {
             return Ok(DependencyClass::Shared);
         }
         if is_backstage {
+            // rhdh-cli embeds no optional dependency, and accepts what is not shared if that needs nothing shared.
+            if edge.optional && !self.embed.contains_key(name) && self.towards[target].is_none() {
+                let host = self.host.label.clone();
+                self.unshare.insert(name, ArgReason::OptionalNotInHost { name: name.to_owned(), host });
+                return Ok(DependencyClass::Private(target));
+            }
             if !self.embed.contains_key(name) {
                 let reason = ArgReason::NotInHost { name: name.to_owned(), host: self.host.label.clone() };
                 self.embed.insert(name, reason.clone());
@@ -212,8 +218,13 @@ impl<'w, 'a> ExportWalk<'w, 'a> {
         args.extend(self.embed.iter().map(|(name, reason)| arg(Flag::Embed, (*name).to_owned(), reason.clone())));
         args.extend(self.unshare.iter().map(|(name, reason)| arg(Flag::Share, format!("!{name}"), reason.clone())));
         args.extend(self.shared.iter().map(|(name, reason)| arg(Flag::Share, (*name).to_owned(), reason.clone())));
-        args.extend(self.natives.iter().filter(|(_, native)| !native.mandatory).map(|(name, native)| {
-            let reason = ArgReason::OptionalNative { marker: native.marker.clone(), path: native.path.clone() };
+        args.extend(self.natives.iter().map(|(name, native)| {
+            let (marker, path) = (native.marker.clone(), native.path.clone());
+            let reason = if native.mandatory {
+                ArgReason::MissingNative { marker, path, host: self.host.label.clone() }
+            } else {
+                ArgReason::OptionalNative { marker, path }
+            };
             arg(Flag::Suppress, (*name).to_owned(), reason)
         }));
         ComputedArgs {
