@@ -232,6 +232,17 @@ impl Error {
         move |source| Self::Io { action, path, source }
     }
 
+    /// The same error once more, for each workspace that it fails.
+    #[must_use]
+    pub fn again(&self) -> Self {
+        let hint = self.hint().unwrap_or_default();
+        match self {
+            Self::Interrupted => Self::Interrupted,
+            Self::Usage { what, .. } => Self::usage(what, hint),
+            other => Self::network(other.to_string(), hint),
+        }
+    }
+
     /// The next step for the user, if there is one worth saying.
     pub fn hint(&self) -> Option<String> {
         match self {

@@ -36,12 +36,12 @@ use std::collections::BTreeMap;
 use crate::config::WorkspaceConfig;
 use crate::error::{Error, Result};
 use crate::lock::text::{REVISION, VERSION};
-use crate::lock::{Integrity, Lock, Workspace};
+use crate::lock::{ArgsFrom, Integrity, Lock, Workspace};
 use crate::npm::registry::NpmRegistry;
 use crate::tools::pin::{self, Companion};
 use crate::tools::provide::Provider;
 pub use request::{ResolveRequest, UpdateMode};
-use rhdh::RhdhHost;
+use rhdh::{HostRequest, LazyHost};
 use tool_pins::ToolPins;
 use workspace::ReadWorkspace;
 
@@ -69,7 +69,7 @@ pub async fn resolve(
             provider.ui.warn(format!("{}: {warning}", workspace.name));
         }
     }
-    let host = find_host(provider, request, &chosen)?;
+    let host = lazy_host(provider, request, &chosen)?;
     let mut failed = Vec::new();
     let read = read(provider, request, host.as_ref(), &chosen, &mut failed);
 
@@ -77,6 +77,7 @@ pub async fn resolve(
     if read.is_empty() && failed.len() == 1 && request.config.broken.is_empty() && request.old.is_none() {
         return Err(failed.remove(0).1);
     }
+    let host = host.and_then(LazyHost::into_found);
     let pins = ToolPins::resolve(provider, registry, request, host.as_ref(), &chosen).await?;
     let mut resolved = Vec::new();
     let mut lists = Vec::new();
@@ -107,26 +108,41 @@ pub async fn resolve(
     Ok(Resolved { lock, companions: pins.companions, lists, failed })
 }
 
-/// The host, when something must be computed against it: arguments of discovered plugins, or of all that are listed
-/// when it is asked for.
-fn find_host(
-    provider: &Provider<'_>,
-    request: &ResolveRequest<'_>,
+/// The host, when something may have to be computed against it: arguments of discovered plugins, or of all that are
+/// listed when it is asked for. For the lists that were written from computed arguments it is the host of the lock,
+/// unless that was a file.
+fn lazy_host<'a>(
+    provider: &'a Provider<'_>,
+    request: &'a ResolveRequest<'_>,
     chosen: &[&WorkspaceConfig],
-) -> Result<Option<RhdhHost>> {
-    let given = request.host.file.is_some() || request.host.version.is_some();
-    let needed = chosen.iter().any(|workspace| workspace.list.is_none() || request.generate);
-    if !(given || needed) || chosen.is_empty() {
+) -> Result<Option<LazyHost<'a>>> {
+    let is_needed = chosen.iter().any(|workspace| workspace.list.is_none() || request.generate);
+    let asked = if (request.host.is_given() && !chosen.is_empty()) || is_needed {
+        request.host.clone()
+    } else if let Some(version) = request.old.and_then(|old| locked_host(old, chosen)) {
+        HostRequest { version: Some(version), ..request.host.clone() }
+    } else {
         return Ok(None);
-    }
-    tokio::task::block_in_place(|| rhdh::find(provider, &request.host, &request.network)).map(Some)
+    };
+    tokio::task::block_in_place(|| LazyHost::new(provider, asked, &request.network)).map(Some)
+}
+
+/// The host that a lock asked for, if arguments of the chosen workspaces were computed against it.
+fn locked_host(old: &Lock, chosen: &[&WorkspaceConfig]) -> Option<String> {
+    let is_computed = |locked: &Workspace| {
+        let mut backends = locked.plugin.iter().filter(|plugin| plugin.role.is_backend());
+        backends.any(|plugin| plugin.args_from == ArgsFrom::Computed)
+    };
+    let host = old.rhdh.as_ref().filter(|host| host.commit.is_some())?;
+    let is_chosen = |locked: &&Workspace| chosen.iter().any(|workspace| workspace.name == locked.name);
+    old.workspace.iter().filter(is_chosen).any(is_computed).then(|| host.requested.clone())
 }
 
 /// The workspaces that could be read. The errors of the others, and of plugins, go to `failed`.
 fn read<'a>(
     provider: &Provider<'_>,
     request: &ResolveRequest<'_>,
-    host: Option<&RhdhHost>,
+    host: Option<&LazyHost<'_>>,
     chosen: &[&'a WorkspaceConfig],
     failed: &mut Vec<(String, Error)>,
 ) -> Vec<(&'a WorkspaceConfig, ReadWorkspace)> {

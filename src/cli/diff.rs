@@ -10,7 +10,7 @@ use crate::audit::{self, Diff, Hosts, Release, human, json, side};
 use crate::error::{Error, Result, exit_code};
 use crate::lock::text::FILE_NAME;
 use crate::lock::{Rhdh, Sha256};
-use crate::resolve::host::HostLock;
+use crate::resolve::host::{HostFacts, HostLock};
 use crate::resolve::rhdh;
 use crate::store::git::SourceUrl;
 use crate::ui;
@@ -153,8 +153,11 @@ fn given(path: &Path, release: &Release, which: &str) -> Result<HostLock> {
     HostLock::parse(&bytes, path, &label)
 }
 
-/// RHDH's `yarn.lock` at the pinned commit, where the cache has that commit. No network.
+/// What RHDH provided at the pinned commit, where it is built in or the cache has that commit. No network.
 fn cached(session: &Session<'_>, pin: &Rhdh) -> Result<Option<HostLock>> {
+    if let Some(facts) = HostFacts::of_lockfile(pin.lockfile)? {
+        return Ok(Some(HostLock { label: label(pin), versions: facts.versions }));
+    }
     let Some(commit) = &pin.commit else { return Ok(None) };
     let repository = std::env::var("RHDH_REPO").ok().filter(|repository| !repository.is_empty());
     let url = SourceUrl::parse(repository.as_deref().unwrap_or(rhdh::REPOSITORY), Path::new("."))?;

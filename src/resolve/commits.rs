@@ -3,8 +3,9 @@
 
 use std::path::{Path, PathBuf};
 
+use super::host::HostLock;
 use super::refs::{self, Resolution};
-use super::rhdh::RhdhHost;
+use super::rhdh::LazyHost;
 use super::source::Files;
 use super::workspace::{ReadWorkspace, WorkspaceReader};
 use crate::config;
@@ -25,7 +26,7 @@ pub struct ReadOptions<'a> {
     /// Workspaces of this lock keep their commit when they still ask for the same ref.
     pub kept: Option<&'a Lock>,
     /// What arguments are computed against.
-    pub host: Option<&'a RhdhHost>,
+    pub host: Option<&'a LazyHost<'a>>,
     /// Compute the arguments of listed plugins too.
     pub generate: bool,
     /// How repositories are reached.
@@ -72,7 +73,8 @@ fn read_all(
     let reader = WorkspaceReader {
         provider,
         runtime: &runtime,
-        host: options.host.map(|host| &host.lock),
+        host: options.host,
+        no_host: HostLock::default(),
         generate: options.generate,
         old: options.old,
     };

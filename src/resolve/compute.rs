@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::build_args::{
-    self, Arg, ComputedArgs, Diagnostic, DiagnosticKind, ManifestPurpose, NativeProblem, RegistryManifests, Severity, check_linker, check_listed,
-    compute,
+    self, Arg, ComputedArgs, Diagnostic, DiagnosticKind, ManifestPurpose, NativeProblem, RegistryManifests, Severity,
+    check_linker, check_listed, compute,
 };
 use super::fault::PluginFault;
 use super::graph::{DependencyGraph, Manifests, PackageJson};

@@ -101,21 +101,11 @@ fn resolve_in_repository(
         Ok((repository, Refs { url: url.clone(), refs: refs.unwrap_or_default() }))
     });
     let resolve = |request: &RequestedRef| match (&listed, request) {
-        (Err(error), _) => Err(repeated(error)),
+        (Err(error), _) => Err(error.again()),
         (Ok((repository, _)), RequestedRef::Commit(commit)) => full_commit(repository, commit),
         (Ok((repository, refs)), _) => refs.find(request, Some(&RefLookup { repository, network, interrupt })),
     };
     wanted.iter().map(resolve).collect()
-}
-
-/// The error of a repository, once for each workspace in it.
-fn repeated(error: &Error) -> Error {
-    let hint = error.hint().unwrap_or_default();
-    match error {
-        Error::Interrupted => Error::Interrupted,
-        Error::Usage { what, .. } => Error::usage(what, hint),
-        other => Error::network(other.to_string(), hint),
-    }
 }
 
 /// A full commit is taken as it is; a local repository can tell at once whether it has it.

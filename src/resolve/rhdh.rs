@@ -1,8 +1,9 @@
 //! Which RHDH release plugins are for: its commit, and its `yarn.lock`.
 
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
-use super::host::HostLock;
+use super::host::{HostFacts, HostLock};
 use super::refs;
 use crate::error::{Error, Place, Result};
 use crate::lock::{Rhdh, Sha256};
@@ -36,11 +37,84 @@ pub struct RhdhHost {
     pub node: Option<String>,
 }
 
-/// Finds the host. Blocks on the network unless a file is given.
-pub fn find(provider: &Provider<'_>, asked: &HostRequest, network: &Network) -> Result<RhdhHost> {
-    match &asked.file {
-        Some(file) => of_file(file, asked.version.as_deref()),
-        None => of_repository(provider, asked, network),
+impl HostRequest {
+    /// True when somebody asks for a host, not only for the newest.
+    pub fn is_given(&self) -> bool {
+        self.file.is_some() || self.version.is_some()
+    }
+
+    /// The facts that are built in; none where a file or a repository is asked.
+    pub fn built_in(&self) -> Result<Option<HostFacts>> {
+        match (&self.file, &self.repository, self.version.as_deref()) {
+            (None, None, None | Some(LATEST)) => HostFacts::newest().map(Some),
+            (None, None, Some(version)) => HostFacts::named(version),
+            _ => Ok(None),
+        }
+    }
+}
+
+/// The host of a run, found when it is first needed: many workspaces need none.
+pub struct LazyHost<'a> {
+    provider: &'a Provider<'a>,
+    asked: HostRequest,
+    network: &'a Network,
+    found: OnceLock<Result<RhdhHost>>,
+}
+
+impl<'a> LazyHost<'a> {
+    /// A host that is not found yet. A file, and what is built in, is read at once.
+    pub fn new(provider: &'a Provider<'a>, asked: HostRequest, network: &'a Network) -> Result<Self> {
+        let found = OnceLock::new();
+        if let Some(file) = &asked.file {
+            let _ = found.set(Ok(of_file(file, asked.version.as_deref())?));
+        } else if let Some(facts) = asked.built_in()? {
+            let _ = found.set(Ok(of_facts(provider, &asked, facts)));
+        }
+        Ok(Self { provider, asked, network, found })
+    }
+
+    /// The host. The first call blocks on the network, unless the host is a file or built in.
+    pub fn get(&self) -> Result<&RhdhHost, &Error> {
+        let find = || of_repository(self.provider, &self.asked, self.network).map_err(|e| not_found(&self.asked, &e));
+        self.found.get_or_init(find).as_ref()
+    }
+
+    /// The host, if it was needed and found.
+    pub fn into_found(self) -> Option<RhdhHost> {
+        self.found.into_inner()?.ok()
+    }
+}
+
+/// What to do about a host that cannot be had.
+fn not_found(asked: &HostRequest, error: &Error) -> Error {
+    let requested = asked.version.as_deref().unwrap_or(LATEST);
+    let hint = format!(
+        "give RHDH's yarn.lock with `--host-lockfile`, a mirror of its repository with `RHDH_REPO`, or a release that is \
+         built in: {}",
+        HostFacts::names().join(", ")
+    );
+    let what = format!("the RHDH {requested} host cannot be read: {error}");
+    match error {
+        Error::Interrupted => Error::Interrupted,
+        Error::Usage { .. } | Error::Config { .. } => Error::usage(what, hint),
+        _ => Error::network(what, hint),
+    }
+}
+
+fn of_facts(provider: &Provider<'_>, asked: &HostRequest, facts: HostFacts) -> RhdhHost {
+    let requested = asked.version.as_deref().unwrap_or(LATEST);
+    let shown = facts.version.as_deref().unwrap_or(requested);
+    let step = provider.ui.step("rhdh", format!("find RHDH {requested}"));
+    step.done(format!("{shown}, built in, commit {}", &facts.commit[..12.min(facts.commit.len())]));
+    RhdhHost::new(requested, facts)
+}
+
+impl RhdhHost {
+    fn new(requested: &str, facts: HostFacts) -> Self {
+        let HostFacts { commit, version, node, lockfile, versions } = facts;
+        let shown = version.as_deref().filter(|_| requested == LATEST).unwrap_or(requested);
+        let lock = HostLock { label: label(shown), versions };
+        Self { pin: Rhdh { requested: requested.to_owned(), commit: Some(commit), version, lockfile }, lock, node }
     }
 }
 
@@ -67,25 +141,16 @@ fn of_repository(provider: &Provider<'_>, asked: &HostRequest, network: &Network
     let step = provider.ui.step("rhdh", format!("find RHDH {requested}"));
     let commit = commit(provider, &url, requested, network)?;
     let tree = provider.store.repository(&url, interrupt)?.fetch(&commit, network, interrupt)?;
-    let place = PathBuf::from(format!("{url}: yarn.lock"));
-    let bytes = tree.read("yarn.lock")?.ok_or_else(|| {
+    let yarn_lock = tree.read("yarn.lock")?.ok_or_else(|| {
         Error::usage(
             format!("RHDH's repository `{url}` has no yarn.lock at {requested}"),
             "check `RHDH_VERSION` and `RHDH_REPO`, or give the file with `--host-lockfile`",
         )
     })?;
-    let text = |path: &str| -> Result<Option<String>> {
-        Ok(tree.read(path)?.and_then(|bytes| String::from_utf8(bytes).ok()).map(|text| text.trim().to_owned()))
-    };
-    let version = text("package.json")?
-        .and_then(|text| serde_json::from_str::<serde_json::Value>(&text).ok())
-        .and_then(|package| package["version"].as_str().map(str::to_owned));
-    let shown = if requested == LATEST { version.as_deref().unwrap_or(requested) } else { requested };
-    let lock = HostLock::parse(&bytes, &place, &label(shown))?;
-    let node = text(".nvmrc")?.map(|line| line.trim_start_matches('v').to_owned()).filter(|line| !line.is_empty());
-    step.done(version.as_deref().unwrap_or(&commit[..12.min(commit.len())]));
-    let pin = Rhdh { requested: requested.to_owned(), commit: Some(commit), version, lockfile: Sha256::of(&bytes) };
-    Ok(RhdhHost { pin, lock, node })
+    let (package, nvmrc) = (tree.read("package.json")?, tree.read(".nvmrc")?);
+    let facts = HostFacts::of_files(&commit, &yarn_lock, package.as_deref(), nvmrc.as_deref())?;
+    step.done(facts.version.as_deref().unwrap_or(&commit[..12.min(commit.len())]));
+    Ok(RhdhHost::new(requested, facts))
 }
 
 /// `latest` is the newest branch `release-x.y`; `1.9` that branch; `1.9.8` the tag of that release, with or without

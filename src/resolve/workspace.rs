@@ -7,6 +7,7 @@ use super::compute::{ArgsComputation, not_a_workspace, was_computed};
 use super::discover::{self, DiscoveredPlugin};
 use super::fault::PluginFault;
 use super::host::HostLock;
+use super::rhdh::LazyHost;
 use super::source::{Files, at};
 use crate::config::{self, plugins_list};
 use crate::error::nearest::nearest;
@@ -38,7 +39,9 @@ pub struct WorkspaceReader<'a> {
     /// The runtime that the registry is asked in.
     pub runtime: &'a tokio::runtime::Handle,
     /// What arguments are computed against; none leaves listed ones unchecked.
-    pub host: Option<&'a HostLock>,
+    pub host: Option<&'a LazyHost<'a>>,
+    /// The host of frontends: nothing is asked of it.
+    pub no_host: HostLock,
     /// Compute the arguments of listed plugins too.
     pub generate: bool,
     /// The lock there is.
@@ -64,32 +67,56 @@ impl WorkspaceReader<'_> {
             plugin: plugins,
             problem: vec![],
         };
-        if let Some(host) = self.host {
-            let mut computation = ArgsComputation {
-                provider: self.provider,
-                runtime: self.runtime,
-                host,
-                files,
-                lockfile: &lockfile,
-                manifests: &mut manifests,
-                generate: self.generate,
-                before: self.before(&config.name),
-            };
-            let mut findings = computation.run(&mut workspace)?;
-            warnings.append(&mut findings.warnings);
-            faults.append(&mut findings.faults);
-        } else {
-            for plugin in &workspace.plugin {
-                let mistakes = build_args::check_words(&words(&plugin.args));
-                warnings.extend(mistakes.iter().map(|mistake| format!("{} {}: {mistake}", config.name, plugin.path)));
+        match self.host_of(config, &workspace, &mut warnings)? {
+            Some(host) => {
+                let mut computation = ArgsComputation {
+                    provider: self.provider,
+                    runtime: self.runtime,
+                    host,
+                    files,
+                    lockfile: &lockfile,
+                    manifests: &mut manifests,
+                    generate: self.generate,
+                    before: self.before(&config.name),
+                };
+                let mut findings = computation.run(&mut workspace)?;
+                warnings.append(&mut findings.warnings);
+                faults.append(&mut findings.faults);
             }
-        }
-        if self.host.is_none() {
-            faults.extend(self.remembered(&workspace));
+            None => {
+                for plugin in &workspace.plugin {
+                    let mistakes = build_args::check_words(&words(&plugin.args));
+                    warnings.extend(mistakes.iter().map(|one| format!("{} {}: {one}", config.name, plugin.path)));
+                }
+                faults.extend(self.remembered(&workspace));
+            }
         }
         workspace.problem = faults.iter().map(PluginFault::problem).collect();
         let list = self.list(config, &workspace);
         Ok(ReadWorkspace { workspace, yarn, list, warnings, faults })
+    }
+
+    /// The host, found now if it is not yet; frontends need none. One that cannot be had fails a workspace whose arguments
+    /// must be computed; for others it is none, with a warning.
+    fn host_of(
+        &self,
+        config: &config::WorkspaceConfig,
+        workspace: &Workspace,
+        warnings: &mut Vec<String>,
+    ) -> Result<Option<&HostLock>> {
+        let Some(host) = self.host else { return Ok(None) };
+        if !workspace.plugin.iter().any(|plugin| plugin.role.is_backend()) {
+            return Ok(Some(&self.no_host));
+        }
+        match host.get() {
+            Ok(host) => Ok(Some(&host.lock)),
+            Err(error) if config.list.is_none() || self.generate => Err(error.again()),
+            Err(Error::Interrupted) => Err(Error::Interrupted),
+            Err(error) => {
+                warnings.push(format!("{}: listed arguments are not checked: {error}", config.name));
+                Ok(None)
+            }
+        }
     }
 
     fn before(&self, name: &str) -> Option<&Workspace> {

@@ -130,10 +130,9 @@ fn several_findings_are_one_workspace() {
 fn a_native_package_that_is_needed_and_not_in_the_host_becomes_a_stub() {
     let test = workspace(&[("plugins/a", "backend-plugin", "\"dependencies\":{\"natty\":\"^1\"},")], None);
     let repo = Repository { dir: test.path("repo") };
-    let lock = read(&test, "repo/yarn.lock").replace(
-        "  languageName: unknown",
-        "  dependencies:\n    natty: \"npm:^1\"\n  languageName: unknown",
-    ) + "\n\"natty@npm:^1\":\n  version: 1.0.0\n  resolution: \"natty@npm:1.0.0\"\n  dependencies:\n    bindings: \"npm:^1\"\n  \
+    let lock = read(&test, "repo/yarn.lock")
+        .replace("  languageName: unknown", "  dependencies:\n    natty: \"npm:^1\"\n  languageName: unknown")
+        + "\n\"natty@npm:^1\":\n  version: 1.0.0\n  resolution: \"natty@npm:1.0.0\"\n  dependencies:\n    bindings: \"npm:^1\"\n  \
          languageName: node\n  linkType: hard\n\n\"bindings@npm:^1\":\n  version: 1.0.0\n  \
          resolution: \"bindings@npm:1.0.0\"\n  languageName: node\n  linkType: hard\n";
     repo.write("yarn.lock", lock);

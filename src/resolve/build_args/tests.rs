@@ -374,17 +374,24 @@ fn an_optional_backstage_package_that_the_host_lacks_is_not_shared() {
     };
     let computed = of("");
     assert_eq!(args(&computed), ["--embed-package lib", "--shared-package !@backstage/new"]);
-    assert_eq!(computed.args[1].reason.to_string(), "@backstage/new is not in the host lockfile, and is an optional dependency");
+    assert_eq!(
+        computed.args[1].reason.to_string(),
+        "@backstage/new is not in the host lockfile, and is an optional dependency"
+    );
     assert_eq!(lines(&computed.diagnostics), [""; 0]);
     let listed = check_listed(&["--embed-package".to_owned(), "lib".to_owned()], &computed);
     assert_eq!(
         lines(&listed),
-        ["warning: `--shared-package !@backstage/new` is missing: @backstage/new is not in the host lockfile, and is an \
-          optional dependency"]
+        [
+            "warning: `--shared-package !@backstage/new` is missing: @backstage/new is not in the host lockfile, and is an \
+          optional dependency"
+        ]
     );
     // What needs a shared package cannot be installed below the plugin.
     assert_eq!(
         lines(&of(CONFIG).diagnostics),
-        ["error: `@backstage/new` must be embedded, but is an optional dependency of `lib`, which rhdh-cli does not embed"]
+        [
+            "error: `@backstage/new` must be embedded, but is an optional dependency of `lib`, which rhdh-cli does not embed"
+        ]
     );
 }
