@@ -12,6 +12,7 @@
 pub mod request;
 pub mod requested;
 
+pub mod facts;
 pub mod host;
 pub mod rhdh;
 

@@ -63,6 +63,7 @@ pub(super) async fn run(session: &Session<'_>, args: &DoctorArgs) -> Result<()> 
     let (config, mut checks) = configuration(session, args);
     checks.extend(machine::checks(session, config.as_ref()).await);
     let env = config.as_ref().map_or_else(crate::config::Env::of_process, |config| config.env.clone());
+    checks.push(reach::host(session, &env, &args.source, args.offline));
     if !args.offline {
         checks.push(reach::npm().await);
         if let Some(config) = &config {

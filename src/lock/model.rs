@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::arguments::Argument;
 use super::digest::{Integrity, Sha256};
 use super::problem::PluginProblem;
+use crate::error::Error;
 
 /// `factory.lock`: every pin of a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -34,6 +35,17 @@ impl Lock {
     /// The tools of a workspace: its own where it sets some.
     pub fn tools_of<'a>(&'a self, workspace: &'a Workspace) -> &'a Tools {
         workspace.tools.as_ref().unwrap_or(&self.tools)
+    }
+
+    /// The problems of the named workspaces, of all when no name is given, each with its workspace.
+    pub fn problems(&self, names: &[String]) -> Vec<(String, Error)> {
+        self.workspace
+            .iter()
+            .filter(|workspace| names.is_empty() || names.contains(&workspace.name))
+            .flat_map(|workspace| {
+                workspace.problem.iter().map(|one| (workspace.name.clone(), one.error(&workspace.name)))
+            })
+            .collect()
     }
 }
 

@@ -3,7 +3,6 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::model::Lock;
 use crate::error::Error;
 
 /// Why a plugin cannot be exported.
@@ -23,18 +22,5 @@ impl PluginProblem {
     /// As it is reported; the other plugins of the workspace are none the worse.
     pub fn error(&self, workspace: &str) -> Error {
         Error::build(format!("{workspace}: {}", self.what), &self.hint)
-    }
-}
-
-impl Lock {
-    /// The problems of the named workspaces, of all when no name is given, each with its workspace.
-    pub fn problems(&self, names: &[String]) -> Vec<(String, Error)> {
-        self.workspace
-            .iter()
-            .filter(|workspace| names.is_empty() || names.contains(&workspace.name))
-            .flat_map(|workspace| {
-                workspace.problem.iter().map(|one| (workspace.name.clone(), one.error(&workspace.name)))
-            })
-            .collect()
     }
 }

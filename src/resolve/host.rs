@@ -1,14 +1,11 @@
 //! What an RHDH release provides to plugins, read from its `yarn.lock`.
 
-pub mod facts;
-
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::error::Result;
 use crate::npm::range::npm_version;
 use crate::yarn::lockfile::{LockKind, YarnLock};
-pub use facts::HostFacts;
 
 /// The packages a host's `yarn.lock` installs, dev dependencies and all: the rule of the original tool.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use super::host::{HostFacts, HostLock};
+use super::facts::HostFacts;
+use super::host::HostLock;
 use super::refs;
 use crate::error::{Error, Place, Result};
 use crate::lock::{Rhdh, Sha256};
@@ -86,13 +87,17 @@ impl<'a> LazyHost<'a> {
 }
 
 /// What to do about a host that cannot be had.
-fn not_found(asked: &HostRequest, error: &Error) -> Error {
-    let requested = asked.version.as_deref().unwrap_or(LATEST);
-    let hint = format!(
+pub fn alternatives() -> String {
+    format!(
         "give RHDH's yarn.lock with `--host-lockfile`, a mirror of its repository with `RHDH_REPO`, or a release that is \
          built in: {}",
         HostFacts::names().join(", ")
-    );
+    )
+}
+
+fn not_found(asked: &HostRequest, error: &Error) -> Error {
+    let requested = asked.version.as_deref().unwrap_or(LATEST);
+    let hint = alternatives();
     let what = format!("the RHDH {requested} host cannot be read: {error}");
     match error {
         Error::Interrupted => Error::Interrupted,

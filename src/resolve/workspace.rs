@@ -67,29 +67,26 @@ impl WorkspaceReader<'_> {
             plugin: plugins,
             problem: vec![],
         };
-        match self.host_of(config, &workspace, &mut warnings)? {
-            Some(host) => {
-                let mut computation = ArgsComputation {
-                    provider: self.provider,
-                    runtime: self.runtime,
-                    host,
-                    files,
-                    lockfile: &lockfile,
-                    manifests: &mut manifests,
-                    generate: self.generate,
-                    before: self.before(&config.name),
-                };
-                let mut findings = computation.run(&mut workspace)?;
-                warnings.append(&mut findings.warnings);
-                faults.append(&mut findings.faults);
+        if let Some(host) = self.host_of(config, &workspace, &mut warnings)? {
+            let mut computation = ArgsComputation {
+                provider: self.provider,
+                runtime: self.runtime,
+                host,
+                files,
+                lockfile: &lockfile,
+                manifests: &mut manifests,
+                generate: self.generate,
+                before: self.before(&config.name),
+            };
+            let mut findings = computation.run(&mut workspace)?;
+            warnings.append(&mut findings.warnings);
+            faults.append(&mut findings.faults);
+        } else {
+            for plugin in &workspace.plugin {
+                let mistakes = build_args::check_words(&words(&plugin.args));
+                warnings.extend(mistakes.iter().map(|one| format!("{} {}: {one}", config.name, plugin.path)));
             }
-            None => {
-                for plugin in &workspace.plugin {
-                    let mistakes = build_args::check_words(&words(&plugin.args));
-                    warnings.extend(mistakes.iter().map(|one| format!("{} {}: {one}", config.name, plugin.path)));
-                }
-                faults.extend(self.remembered(&workspace));
-            }
+            faults.extend(self.remembered(&workspace));
         }
         workspace.problem = faults.iter().map(PluginFault::problem).collect();
         let list = self.list(config, &workspace);

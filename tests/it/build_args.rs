@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 
+use factory::lock::Sha256;
 use factory::resolve::build_args::{ComputedArgs, DiagnosticKind, RegistryManifests, Severity, compute};
+use factory::resolve::facts::HostFacts;
 use factory::resolve::graph::{DependencyGraph, Manifests};
 use factory::resolve::host::HostLock;
 use factory::yarn::lockfile::YarnLock;
@@ -232,6 +234,39 @@ fn reads_the_locks_of_rhdh_releases() {
         assert_eq!(host.versions.len(), names, "{file}");
         assert_eq!(host.versions["better-sqlite3"], [sqlite], "{file}");
         assert!(host.has("@backstage/backend-plugin-api") && !host.has("@backstage/backend-common"), "{file}");
+    }
+}
+
+/// The arguments of every vector against a host.
+fn all_lines(host: &HostLock) -> Vec<String> {
+    let of = |vector: &Vector| {
+        let files: BTreeMap<String, Vec<u8>> = vector
+            .packages
+            .iter()
+            .map(|(path, manifest)| (path.clone(), serde_json::to_vec(manifest).unwrap()))
+            .collect();
+        let lock = YarnLock::parse(vector.lock.as_bytes(), Path::new("yarn.lock")).unwrap();
+        let manifests = Manifests::parse(&lock, &files).unwrap();
+        let graph = DependencyGraph::new(&lock, &manifests, &Platform::default());
+        line(&compute(&graph, "plugins/x", host, &RegistryManifests::new()).unwrap())
+    };
+    vectors().iter().map(of).collect()
+}
+
+#[harness::test]
+fn what_is_built_in_computes_the_same_as_the_lockfile_it_was_made_from() {
+    let data = harness::needs_folder("FACTORY_SHARED_DATA", "shared/data");
+    for (file, name) in
+        [("rhdh-1.8.7.yarn.lock", "1.8"), ("rhdh-1.9.8.yarn.lock", "1.9"), ("rhdh-1.10.yarn.lock", "1.10")]
+    {
+        let bytes = std::fs::read(data.join("host").join(file)).unwrap();
+        let facts = HostFacts::named(name).unwrap().unwrap();
+        assert_eq!(facts.lockfile, Sha256::of(&bytes), "{file}");
+        let parsed = HostLock::parse(&bytes, Path::new(file), "the host").unwrap();
+        let built_in = HostLock { label: "the host".to_owned(), versions: facts.versions };
+        assert_eq!(built_in, parsed, "{file}");
+        let lines = all_lines(&built_in);
+        assert_eq!((lines.len(), &lines), (22, &all_lines(&parsed)), "{file}");
     }
 }
 

@@ -19,6 +19,7 @@ mod errors;
 mod flipped;
 mod git_local;
 mod git_remote;
+mod host;
 mod original;
 mod resolve;
 mod sbom;

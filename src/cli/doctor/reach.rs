@@ -13,6 +13,7 @@ use crate::cli::source::SourceArgs;
 use crate::config::{Config, Env};
 use crate::npm::registry::NpmRegistry;
 use crate::resolve::refs::list_refs;
+use crate::resolve::rhdh::{self, HostRequest};
 use crate::store::git::{Network, RefScope, SourceUrl};
 use crate::tools::provide::CLI_PACKAGE;
 
@@ -34,6 +35,37 @@ pub(super) async fn npm() -> Check {
             format!("npm registry: no answer in {} seconds", PATIENCE.as_secs()),
             "check the network, the proxy variables and `NPM_CONFIG_REGISTRY`",
         ),
+    }
+}
+
+/// Whether the RHDH host that arguments are computed against can be had.
+pub(super) fn host(session: &Session<'_>, env: &Env, source: &SourceArgs, offline: bool) -> Check {
+    let given = |name: &str| env.given(name).map(str::to_owned);
+    let asked = HostRequest { file: None, version: given("RHDH_VERSION"), repository: given("RHDH_REPO") };
+    let requested = asked.version.as_deref().unwrap_or(rhdh::LATEST);
+    let facts = match asked.built_in() {
+        Ok(facts) => facts,
+        Err(error) => return Check::of_error(&error),
+    };
+    if let Some(facts) = facts {
+        let version = facts.version.as_deref().unwrap_or(requested);
+        let commit = &facts.commit[..facts.commit.len().min(12)];
+        return Check::good(format!("RHDH host: {version} is built in (commit {commit})"));
+    }
+    let repository = asked.repository.as_deref().unwrap_or(rhdh::REPOSITORY);
+    let what = format!("RHDH host: {requested} is not built in, and is looked up in {repository}");
+    let fix = rhdh::alternatives();
+    if offline {
+        return Check::doubtful(what, fix);
+    }
+    let network = Network { attempts: 1, timeout: PATIENCE, ..source.network() };
+    let answers = || {
+        let url = SourceUrl::parse(repository, Path::new("."))?;
+        list_refs(&session.store()?, &url, RefScope::Usual, &network, session.interrupt.flag()).map(drop)
+    };
+    match tokio::task::block_in_place(answers) {
+        Ok(()) => Check::good(format!("{what}, which answers")),
+        Err(error) => Check::bad(format!("{what}: {error}"), fix),
     }
 }
 

@@ -1,13 +1,13 @@
 //! The facts of an RHDH host that are built into factory, from a clone of RHDH's repository, to stdout:
 //!
 //! ```text
-//! cargo run -p factory-harness --example host-facts -- <clone> <branch, tag or commit> > src/resolve/host/facts/<release>.zst
+//! cargo run -p factory-harness --example host-facts -- <clone> <branch, tag or commit> > src/resolve/facts/<release>.zst
 //! ```
 
 use std::io::Write as _;
 use std::process::{Command, ExitCode};
 
-use factory::resolve::host::HostFacts;
+use factory::resolve::facts::HostFacts;
 
 fn main() -> ExitCode {
     match write_facts() {

@@ -1,0 +1,98 @@
+//! The RHDH host: built in, looked up only where it is needed, and missed only by those who need it.
+
+use harness::npm_registry::Registry;
+use harness::program::Test;
+use harness::repository::Repository;
+
+/// Workspaces by name, each of one plugin with this role.
+fn workspaces(of: &[(&str, &str)]) -> Test {
+    let mut test = Test::new();
+    let repo = Repository::init(&test.path("repo"));
+    for (name, role) in of {
+        let at = |path: &str| format!("{name}/{path}");
+        repo.write(&at("package.json"), r#"{"name":"root","packageManager":"yarn@4.9.2","workspaces":["plugins/*"]}"#);
+        repo.write(&at(".yarnrc.yml"), "nodeLinker: node-modules\n");
+        let manifest = format!(
+            r#"{{"name":"@x/{name}","version":"1.0.0","dependencies":{{"@backstage/gone":"^1"}},"backstage":{{"role":"{role}"}}}}"#
+        );
+        repo.write(&at("plugins/a/package.json"), manifest);
+        repo.write(
+            &at("yarn.lock"),
+            format!(
+                "__metadata:\n  version: 8\n  cacheKey: 10c0\n\n\"@backstage/gone@npm:^1\":\n  version: 1.0.0\n  \
+                 resolution: \"@backstage/gone@npm:1.0.0\"\n  languageName: node\n  linkType: hard\n\n\
+                 \"@x/{name}@workspace:plugins/a\":\n  version: 0.0.0-use.local\n  \
+                 resolution: \"@x/{name}@workspace:plugins/a\"\n  dependencies:\n    \"@backstage/gone\": \"npm:^1\"\n  \
+                 languageName: unknown\n  linkType: soft\n"
+            ),
+        );
+        let source = format!(r#"{{"repo": "../../repo", "repo-ref": "main", "workspace-path": "{name}"}}"#);
+        test.config(&at("source.json"), source);
+    }
+    repo.commit("first");
+    Registry::lay_tree(&test.path("config"));
+    // The registry of tests has no other Node.js, and nothing else is to be reached.
+    test.env("NPM_CONFIG_REGISTRY", Registry::start().url).env("NODE_VERSION", "22");
+    test.env("HTTPS_PROXY", "http://127.0.0.1:1").env("NO_PROXY", "127.0.0.1");
+    test
+}
+
+fn lock(test: &Test) -> String {
+    std::fs::read_to_string(test.path("config/factory.lock")).unwrap()
+}
+
+#[harness::test]
+fn releases_that_are_built_in_need_no_network() {
+    let test = workspaces(&[("back", "backend-plugin")]);
+    let said = test.run(&["resolve", "--rhdh-version", "1.9"]).success().stderr;
+    assert!(said.contains("1.9.8, built in, commit 8ebe70a852c1"), "{said}");
+    let pin = "[rhdh]\nrequested = \"1.9\"\ncommit = \"8ebe70a852c12b63690b45a0ba7e03d87b79d25f\"\nversion = \"1.9.8\"\n\
+               lockfile = \"sha256:f6a623240047e65d0d1459f55864adf7ac519e9a7ec3d7dd979887f0e1cc4d20\"\n";
+    assert!(lock(&test).contains(pin), "{}", lock(&test));
+    assert!(lock(&test).contains("\"@backstage/gone is not in the RHDH 1.9 host lockfile\""), "{}", lock(&test));
+
+    let test = workspaces(&[("back", "backend-plugin")]);
+    let said = test.run(&["resolve"]).success().stderr;
+    assert!(said.contains("find RHDH latest"), "{said}");
+    assert!(said.contains("1.10.4, built in, commit 3906cda47380"), "{said}");
+    assert!(lock(&test).contains("[rhdh]\nrequested = \"latest\"\ncommit = \"3906cda4"), "{}", lock(&test));
+}
+
+#[harness::test]
+fn a_host_that_cannot_be_read_fails_only_the_workspaces_that_need_one() {
+    let mut test =
+        workspaces(&[("back", "backend-plugin"), ("front", "frontend-plugin"), ("listed", "backend-plugin")]);
+    test.config("listed/plugins-list.yaml", "plugins/a: --embed-package @backstage/gone\n");
+    test.env("RHDH_REPO", "./nowhere");
+    let said = test.run(&["resolve"]).exits(2).stderr;
+    let why = "the RHDH latest host cannot be read: cannot use the repository `./nowhere`: No such file or directory \
+               (os error 2)";
+    assert!(said.contains(&format!("warning: listed: listed arguments are not checked: {why}\n")), "{said}");
+    let error = format!(
+        "error: {why}\n\nhint: give RHDH's yarn.lock with `--host-lockfile`, a mirror of its repository with `RHDH_REPO`, \
+         or a release that is built in: 1.8, 1.9, 1.10, main\nerror: 1 workspace failed: `back`\n"
+    );
+    assert!(said.ends_with(&error), "{said}");
+    let lock = lock(&test);
+    assert!(lock.contains("name = \"front\"") && lock.contains("name = \"listed\""), "{lock}");
+    assert!(!lock.contains("name = \"back\"") && !lock.contains("[rhdh]"), "{lock}");
+}
+
+#[harness::test]
+fn frontends_need_no_host() {
+    let mut test = workspaces(&[("front", "frontend-plugin")]);
+    test.env("RHDH_REPO", "./nowhere");
+    test.run(&["resolve"]).success();
+    assert!(!lock(&test).contains("[rhdh]"), "{}", lock(&test));
+}
+
+#[harness::test]
+fn doctor_looks_at_the_host() {
+    let mut test = workspaces(&[("back", "backend-plugin")]);
+    let said = test.run(&["doctor", "--offline"]).stdout;
+    assert!(said.contains("ok    RHDH host: 1.10.4 is built in (commit 3906cda47380)\n"), "{said}");
+    test.env("RHDH_VERSION", "1.7");
+    let said = test.run(&["doctor", "--offline"]).stdout;
+    assert!(said.contains("warn  RHDH host: 1.7 is not built in, and is looked up in https://github.com/"), "{said}");
+    assert!(said.contains("fix: give RHDH's yarn.lock with `--host-lockfile`"), "{said}");
+}
