@@ -311,7 +311,7 @@ hint: free space on the file system of `full/factory.lock`, or move the cache wi
     );
     let left = "factory.lock\nfactory.lock.d\nfill\npatches\nplugins-list.yaml\nsource.json\n";
     assert_eq!(outcome.stdout, format!("{left}{lock}"));
-    assert_eq!(outcome.code, Some(1));
+    assert_eq!(outcome.code, 1);
 }
 
 #[harness::test]

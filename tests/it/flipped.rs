@@ -137,7 +137,7 @@ impl Filled {
         // Others, and what was sealed all the same, follow.
         let end = ["\nerror: ", "\nconfig/"].iter().filter_map(|next| from.find(next)).min();
         let error = &from[..end.unwrap_or(from.len())];
-        (code.unwrap(), error.trim_end().to_owned())
+        (code, error.trim_end().to_owned())
     }
 
     /// The entry of a tool: its folder's name.

@@ -31,5 +31,9 @@ fn main() -> ExitCode {
         git_remote::child(&url);
         return ExitCode::SUCCESS;
     }
-    harness::run(harness::Built { program: env!("CARGO_BIN_EXE_factory"), tmp: env!("CARGO_TARGET_TMPDIR") })
+    harness::run(harness::Built {
+        program: env!("CARGO_BIN_EXE_factory"),
+        tmp: env!("CARGO_TARGET_TMPDIR"),
+        waiting: 0,
+    })
 }

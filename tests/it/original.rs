@@ -3,51 +3,51 @@
 
 use std::fs;
 
-use harness::place::{Place, Said};
+use harness::program::{Outcome, Test};
 
 const TODO: &str =
     r#"{"repo":"https://github.com/backstage/community-plugins","repo-ref":"main","workspace-path":"workspaces/todo"}"#;
 const LIST: &str = "plugins/todo:\nplugins/todo-backend: --embed-package @a/b";
 
 /// One workspace, `todo`.
-fn single() -> Place {
-    let place = Place::new();
-    place.write("config/source.json", TODO).write("config/plugins-list.yaml", LIST);
-    place
+fn single() -> Test {
+    let test = Test::with_path();
+    test.write("config/source.json", TODO).write("config/plugins-list.yaml", LIST);
+    test
 }
 
 /// Three workspaces of two repositories.
-fn several() -> Place {
-    let place = Place::new();
+fn several() -> Test {
+    let test = Test::with_path();
     for (name, repo) in
         [("a", "https://example.com/one"), ("b", "https://example.com/two"), ("c", "https://example.com/one")]
     {
         let json = format!(r#"{{"repo":"{repo}","repo-ref":"v1","workspace-path":"workspaces/{name}"}}"#);
-        place.write(&format!("config/{name}/source.json"), &json);
-        place.write(&format!("config/{name}/plugins-list.yaml"), &format!("plugins/{name}:\n"));
+        test.write(&format!("config/{name}/source.json"), json);
+        test.write(&format!("config/{name}/plugins-list.yaml"), format!("plugins/{name}:\n"));
     }
-    place
+    test
 }
 
 /// What is said on stderr, with the exit code, for a snapshot.
-fn complaint(place: &Place, said: &Said) -> String {
+fn complaint(said: &Outcome) -> String {
     assert_eq!(said.stdout, "", "an error leaves stdout empty");
-    format!("{}exit {}", place.plain(&said.stderr), said.code)
+    format!("{}exit {}", said.stderr, said.code)
 }
 
 #[harness::test]
 fn row_01_the_originals_command_line_works_without_a_command() {
-    let place = single();
-    let said = place.factory(&["--workspace-path", "workspaces/other", "--no-write-plugins-list", "--dry-run"]);
+    let test = single();
+    let said = test.run(&["--workspace-path", "workspaces/other", "--no-write-plugins-list", "--dry-run"]);
     assert_eq!(said.code, 0, "{}", said.stderr);
     assert!(said.stdout.starts_with("other: "), "the command line's path wins over source.json's: {}", said.stdout);
-    assert_eq!(said.stdout, place.factory(&["run", "--dry-run", "--workspace-path", "workspaces/other"]).stdout);
+    assert_eq!(said.stdout, test.run(&["run", "--dry-run", "--workspace-path", "workspaces/other"]).stdout);
 }
 
 #[harness::test]
 fn row_01_every_option_has_its_variable() {
-    let place = single();
-    let help = place.factory(&["run", "--help"]).stdout;
+    let test = single();
+    let help = test.run(&["run", "--help"]).stdout;
     for option in [
         "config-dir",
         "repo-path",
@@ -70,17 +70,17 @@ fn row_01_every_option_has_its_variable() {
         assert!(help.contains(&format!("--{option}")), "--{option} is not in the help");
         assert!(help.contains(&variable), "{variable} is not in the help");
     }
-    let said = place.factory_with(&["--dry-run"], &[("FACTORY_WORKSPACE_PATH", "workspaces/other")]);
+    let said = test.run_with(&["--dry-run"], &[("FACTORY_WORKSPACE_PATH", "workspaces/other")]);
     assert!(said.stdout.starts_with("other: "), "{}", said.stdout);
     // The command line wins over the variable.
-    let said = place.factory_with(&["--dry-run", "--workspace-path", "x/y"], &[("FACTORY_WORKSPACE_PATH", "z")]);
+    let said = test.run_with(&["--dry-run", "--workspace-path", "x/y"], &[("FACTORY_WORKSPACE_PATH", "z")]);
     assert!(said.stdout.starts_with("y: "), "{}", said.stdout);
 }
 
 #[harness::test]
 fn row_01_variables_that_are_empty_or_words_are_understood() {
-    let place = single();
-    let plain = place.factory(&["--dry-run"]).stdout;
+    let test = single();
+    let plain = test.run(&["--dry-run"]).stdout;
     for (name, value) in [
         ("FACTORY_JOBS", ""),
         ("FACTORY_SOURCE_REPO", ""),
@@ -90,59 +90,59 @@ fn row_01_variables_that_are_empty_or_words_are_understood() {
         ("FACTORY_CLEAN", "1"),
         ("FACTORY_VERBOSE", "yes"),
     ] {
-        let said = place.factory_with(&["--dry-run"], &[(name, value)]);
+        let said = test.run_with(&["--dry-run"], &[(name, value)]);
         assert_eq!((said.code, said.stdout.as_str()), (0, plain.as_str()), "{name}={value}: {}", said.stderr);
     }
 }
 
 #[harness::test]
 fn row_01_no_value_of_a_variable_is_in_the_help() {
-    let said = single().factory_with(&["--help"], &[("FACTORY_SOURCE_REPO", "https://u:s3cret@example.com/x")]);
+    let said = single().run_with(&["--help"], &[("FACTORY_SOURCE_REPO", "https://u:s3cret@example.com/x")]);
     assert!(said.stdout.contains("FACTORY_SOURCE_REPO") && !said.stdout.contains("s3cret"), "{}", said.stdout);
 }
 
 #[harness::test]
 fn row_01_source_repo_wins_over_source_json() {
-    let place = single();
+    let test = single();
     let args = ["--dry-run", "--source-repo", "https://example.com/x.git", "--workspace-path", "."];
-    let said = place.factory(&args);
+    let said = test.run(&args);
     insta::assert_snapshot!(said.stdout, @r"
     x: https://example.com/x.git at the default branch, . (not locked yet)
       with node 22, rhdh-cli latest
       plugins/todo
       plugins/todo-backend --embed-package @a/b
     ");
-    insta::assert_snapshot!(place.plain(&said.stderr), @r"
+    insta::assert_snapshot!(said.stderr, @r"
     warning: x: config/source.json: is ignored, because `--source-repo` is given
     2 plugins in 1 workspace would be built; 1 workspace would be resolved first
     ");
-    let said = place.factory(&[&args[..], &["--source-ref", "v2"]].concat());
+    let said = test.run(&[&args[..], &["--source-ref", "v2"]].concat());
     assert!(said.stdout.contains("x.git at v2, ."), "{}", said.stdout);
 }
 
 #[harness::test]
 fn row_01_options_that_need_another_are_refused() {
-    let place = single();
-    insta::assert_snapshot!(complaint(&place, &place.factory(&["--source-ref", "v1"])), @r"
+    let test = single();
+    insta::assert_snapshot!(complaint(&test.run(&["--source-ref", "v1"])), @r"
     error: `--source-ref` needs `--source-repo`
 
     hint: give both, or write `repo-ref` in source.json
     exit 2
     ");
-    insta::assert_snapshot!(complaint(&place, &place.factory(&["--source-repo", "https://example.com/x"])), @r"
+    insta::assert_snapshot!(complaint(&test.run(&["--source-repo", "https://example.com/x"])), @r"
     error: `--source-repo` needs `--workspace-path`
 
     hint: give the workspace's path from the repository's root, `.` when the repository is the workspace
     exit 2
     ");
-    insta::assert_snapshot!(complaint(&place, &place.factory(&["--log-level", "LOUD"])), @r"
+    insta::assert_snapshot!(complaint(&test.run(&["--log-level", "LOUD"])), @r"
     error: invalid value 'LOUD' for '--log-level <LEVEL>'
       [possible values: DEBUG, INFO, WARNING, ERROR, CRITICAL]
 
     For more information, try '--help'.
     exit 2
     ");
-    insta::assert_snapshot!(complaint(&place, &place.factory(&["--clean", "build"])), @r"
+    insta::assert_snapshot!(complaint(&test.run(&["--clean", "build"])), @r"
     error: `--clean` stands before `build`
 
     hint: write `factory build --clean`
@@ -152,9 +152,9 @@ fn row_01_options_that_need_another_are_refused() {
 
 #[harness::test]
 fn row_01_the_version_says_what_is_used_by_default() {
-    let place = single();
+    let test = single();
     for flag in ["--version", "-v", "-V"] {
-        let said = place.factory(&[flag]);
+        let said = test.run(&[flag]);
         assert!(said.stdout.starts_with(concat!("factory ", env!("CARGO_PKG_VERSION"), "\n")), "{}", said.stdout);
         for name in ["lock format:", "node:", "npm:", "rhdh-cli:", "RHDH:"] {
             assert!(said.stdout.contains(name), "{name} is not in {}", said.stdout);
@@ -164,25 +164,25 @@ fn row_01_the_version_says_what_is_used_by_default() {
 
 #[harness::test]
 fn row_01_the_log_level_and_verbose_do_what_they_say() {
-    let place = single();
-    place.write("config/.env", "REGISTRY_PASSWORD=s3cret\nREGISTRY_URL='quay.io'\n");
+    let test = single();
+    test.write("config/.env", "REGISTRY_PASSWORD=s3cret\nREGISTRY_URL='quay.io'\n");
     let levels = ["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"];
     let args =
         |level| ["--dry-run", "--source-repo", "https://example.com/x", "--workspace-path", ".", "--log-level", level];
-    let said: Vec<_> = levels.iter().map(|level| place.factory(&args(level)).stderr).collect();
+    let said: Vec<_> = levels.iter().map(|level| test.run(&args(level)).stderr).collect();
     assert!(said[0].contains("REGISTRY_URL=quay.io from config/.env:2"), "{}", said[0]);
     assert!(said[0].contains("REGISTRY_PASSWORD=*** from config/.env:1"), "{}", said[0]);
     assert!(!said[0].contains("s3cret"), "{}", said[0]);
     assert!(said[1].contains("would be built") && said[1].contains("warning: "), "{}", said[1]);
     assert!(!said[2].contains("would be built") && said[2].contains("warning: "), "{}", said[2]);
     assert_eq!((said[3].as_str(), said[4].as_str()), ("", ""));
-    let verbose = place.factory(&["--dry-run", "--verbose"]).stderr;
+    let verbose = test.run(&["--dry-run", "--verbose"]).stderr;
     assert!(verbose.contains("(src/cli/dry_run.rs:"), "{verbose}");
 }
 
 #[harness::test]
 fn row_02_fields_of_the_original_and_of_rhdhs_export_repository() {
-    let place = Place::new();
+    let test = Test::with_path();
     let cases = [
         (
             r#"{"repo":"git@example.com:a/b.git","repo-ref":"","workspace-path":"./w/"}"#,
@@ -200,8 +200,8 @@ fn row_02_fields_of_the_original_and_of_rhdhs_export_repository() {
         (r#"{"repo":"../a","workspace-path":"."}"#, "../a at the default branch, . "),
     ];
     for (json, expected) in cases {
-        place.write("config/source.json", json);
-        let said = place.factory(&["--dry-run"]);
+        test.write("config/source.json", json);
+        let said = test.run(&["--dry-run"]);
         assert_eq!(said.code, 0, "{json}: {}", said.stderr);
         assert!(said.stdout.contains(expected), "{json}: {}", said.stdout);
     }
@@ -209,12 +209,12 @@ fn row_02_fields_of_the_original_and_of_rhdhs_export_repository() {
 
 #[harness::test]
 fn row_03_lists_are_read_as_they_stand_in_rhdhs_repository() {
-    let place = single();
-    place.write(
+    let test = single();
+    test.write(
         "config/plugins-list.yaml",
         "# plugins/no:\nplugins/a:   \n#plugins/no: --x\n\nplugins/b:  --embed-package @a/b @c/d   --shared-package '!@a/b'\n.: --no-build",
     );
-    insta::assert_snapshot!(place.factory(&["--dry-run"]).stdout, @r"
+    insta::assert_snapshot!(test.run(&["--dry-run"]).stdout, @r"
     todo: https://github.com/backstage/community-plugins at main, workspaces/todo (not locked yet)
       with node 22, rhdh-cli latest
       plugins/a
@@ -228,10 +228,10 @@ fn row_03_a_dry_run_lists_the_three_branches_of_rhdhs_export_repository() {
     let data = harness::needs_folder("FACTORY_SHARED_DATA", "shared/data");
     for branch in ["main", "release-1.10", "release-1.9"] {
         let workspaces = data.join("overlays").join(branch).join("workspaces");
-        let place = Place::new();
-        let said = place.factory(&["run", "--dry-run", "--config-dir", workspaces.to_str().unwrap()]);
+        let here = Test::with_path();
+        let said = here.run(&["run", "--dry-run", "--config-dir", workspaces.to_str().unwrap()]);
         assert_eq!(said.code, 0, "{branch}: {}", said.stderr);
-        assert!(!place.path("cache").exists(), "a dry run needs no cache");
+        assert!(!here.path("cache").exists(), "a dry run needs no cache");
         let (mut expected, mut plugins) = (0, 0);
         for entry in fs::read_dir(&workspaces).unwrap() {
             let folder = entry.unwrap().path();
@@ -267,15 +267,15 @@ fn row_03_a_dry_run_lists_the_three_branches_of_rhdhs_export_repository() {
 
 #[harness::test]
 fn row_09_tag_prefixes_follow_rhdhs_rule_or_the_option() {
-    let place = several();
-    place.write("config/versions.json", r#"{"backstage":"1.49.4","node":"24.14.0","cli":"1.10.8"}"#);
+    let test = several();
+    test.write("config/versions.json", r#"{"backstage":"1.49.4","node":"24.14.0","cli":"1.10.8"}"#);
     let json = |version: &str| {
         format!(r#"{{"repo":"https://example.com/one","repo-flat":true,"repo-backstage-version":"{version}"}}"#)
     };
-    place.write("config/a/source.json", &json("1.49.1")).write("config/b/source.json", &json("1.48.4"));
-    place.write("config/c/source.json", &json("1.48.4")).write("config/c/backstage.json", r#"{"version":"1.49.4"}"#);
+    test.write("config/a/source.json", json("1.49.1")).write("config/b/source.json", json("1.48.4"));
+    test.write("config/c/source.json", json("1.48.4")).write("config/c/backstage.json", r#"{"version":"1.49.4"}"#);
     let tags = |args: &[&str]| {
-        let said = place.factory(&[&["--dry-run"], args].concat());
+        let said = test.run(&[&["--dry-run"], args].concat());
         let lines = said.stdout.lines().filter(|line| line.contains("  with "));
         lines.map(|line| line.replace("  with node 24.14.0, rhdh-cli 1.10.8", "")).collect::<Vec<_>>()
     };
@@ -287,9 +287,9 @@ fn row_09_tag_prefixes_follow_rhdhs_rule_or_the_option() {
 
 #[harness::test]
 fn row_10_what_a_push_lacks_is_named_with_its_fix_and_no_value_is_shown() {
-    let place = single();
+    let test = single();
     let lines = |variables: &[(&str, &str)]| {
-        let said = place.factory_with(&["doctor", "--offline"], variables);
+        let said = test.run_with(&["doctor", "--offline"], variables);
         let about = said.stdout.split_inclusive('\n').skip_while(|line| !line.contains("image registry"));
         about.collect::<String>()
     };
@@ -301,20 +301,20 @@ fn row_10_what_a_push_lacks_is_named_with_its_fix_and_no_value_is_shown() {
     FAIL  image registry: REGISTRY_NAMESPACE is not set
           fix: set it in the environment or in .env, if images are to be pushed
     ");
-    place.write(
+    test.write(
         "config/.env",
         "REGISTRY_URL=\"quay.io\"\nREGISTRY_NAMESPACE=a\nREGISTRY_USERNAME=u\nREGISTRY_PASSWORD=s3cret\n",
     );
     insta::assert_snapshot!(lines(&[("REGISTRY_URL", "other.example")]), @"ok    image registry: credentials are REGISTRY_USERNAME and REGISTRY_PASSWORD from config/.env:4");
-    place.write("auth.json", "{}");
+    test.write("auth.json", "{}");
     insta::assert_snapshot!(lines(&[("REGISTRY_AUTH_FILE", "auth.json")]), @"ok    image registry: credentials in the file of REGISTRY_AUTH_FILE from environment");
 }
 
 #[harness::test]
 fn row_11_sub_folders_with_a_source_json_are_workspaces() {
-    let place = several();
-    place.write("config/notes/readme.txt", "").write("config/plugins-list.yaml", LIST).write("config/.env", "");
-    let said = place.factory(&["--dry-run"]);
+    let test = several();
+    test.write("config/notes/readme.txt", "").write("config/plugins-list.yaml", LIST).write("config/.env", "");
+    let said = test.run(&["--dry-run"]);
     insta::assert_snapshot!(said.stdout, @r"
     a: https://example.com/one at v1, workspaces/a (not locked yet)
       with node 22, rhdh-cli latest
@@ -334,13 +334,13 @@ fn row_11_sub_folders_with_a_source_json_are_workspaces() {
 
 #[harness::test]
 fn row_11_options_of_one_workspace_are_refused_with_the_reason() {
-    let place = several();
+    let test = several();
     for (args, what) in [
         (vec!["--source-repo", "https://example.com/x"], "its source"),
         (vec!["--source-repo", "https://example.com/x", "--source-ref", "v1"], "its source"),
         (vec!["--workspace-path", "x"], "its workspace-path"),
     ] {
-        let said = place.factory(&args);
+        let said = test.run(&args);
         assert_eq!(said.code, 2);
         let expected = format!(
             "error: `{0}` cannot be used with the several workspaces of `config`: each says {what} in its own source.json\n\n\
@@ -353,9 +353,9 @@ fn row_11_options_of_one_workspace_are_refused_with_the_reason() {
 
 #[harness::test]
 fn row_11_a_broken_workspace_does_not_hide_the_others() {
-    let place = several();
-    place.write("config/b/source.json", "{");
-    let said = place.factory(&["--dry-run"]);
+    let test = several();
+    test.write("config/b/source.json", "{");
+    let said = test.run(&["--dry-run"]);
     assert_eq!(said.code, 2);
     assert!(
         said.stdout.contains("a: ") && said.stdout.contains("c: ") && !said.stdout.contains("b: "),
@@ -373,21 +373,21 @@ fn row_11_a_broken_workspace_does_not_hide_the_others() {
 
 #[harness::test]
 fn row_11_environments_are_layered_and_apart() {
-    let place = several();
+    let test = several();
     let versions = |variables: &[(&str, &str)]| {
-        let said = place.factory_with(&["--dry-run"], variables).stdout;
+        let said = test.run_with(&["--dry-run"], variables).stdout;
         let lines = said.lines().filter_map(|line| line.strip_prefix("  with node 22, rhdh-cli "));
         lines.map(str::to_owned).collect::<Vec<_>>()
     };
     // default.env, then the process, then the root's file, then the workspace's own.
     assert_eq!(versions(&[]), ["latest", "latest", "latest"]);
     assert_eq!(versions(&[("RHDH_CLI_VERSION", "1.7.0")]), ["1.7.0", "1.7.0", "1.7.0"]);
-    place.write("config/.env", "RHDH_CLI_VERSION=\"1.8.0\"\n");
+    test.write("config/.env", "RHDH_CLI_VERSION=\"1.8.0\"\n");
     assert_eq!(versions(&[("RHDH_CLI_VERSION", "1.7.0")]), ["1.8.0", "1.8.0", "1.8.0"]);
-    place.write("config/b/.env", "RHDH_CLI_VERSION='1.9.0' # for b alone\n");
+    test.write("config/b/.env", "RHDH_CLI_VERSION='1.9.0' # for b alone\n");
     assert_eq!(versions(&[("RHDH_CLI_VERSION", "1.7.0")]), ["1.8.0", "1.9.0", "1.8.0"]);
     // Where each value came from, as it is said at DEBUG.
-    let said = place.factory_with(&["--dry-run", "--log-level", "DEBUG"], &[("RHDH_CLI_VERSION", "1.7.0")]).stderr;
+    let said = test.run_with(&["--dry-run", "--log-level", "DEBUG"], &[("RHDH_CLI_VERSION", "1.7.0")]).stderr;
     let debug: Vec<_> = said.lines().filter(|line| line.contains("RHDH_CLI_VERSION")).collect();
     insta::assert_snapshot!(debug.join("\n"), @r"
     DEBUG a: RHDH_CLI_VERSION=1.8.0 from config/.env:1
@@ -398,43 +398,43 @@ fn row_11_environments_are_layered_and_apart() {
 
 #[harness::test]
 fn row_12_a_repo_path_that_is_not_empty_is_not_emptied_unasked() {
-    let place = single();
-    place.write("source/mine.txt", "work of a week");
-    let said = place.factory(&["--repo-path", "source"]);
-    insta::assert_snapshot!(complaint(&place, &said), @r"
+    let test = single();
+    test.write("source/mine.txt", "work of a week");
+    let said = test.run(&["--repo-path", "source"]);
+    insta::assert_snapshot!(complaint(&said), @r"
     error: `source` is not empty, and there is no terminal to confirm that it may be emptied
 
     hint: give `--clean` to empty it, another `--repo-path`, or `--use-local` to build the code that is in it
     exit 2
     ");
-    assert_eq!(place.read("source/mine.txt"), "work of a week");
+    assert_eq!(test.read("source/mine.txt"), "work of a week");
 }
 
 #[harness::test]
 fn row_12_clean_never_empties_what_holds_the_configuration_or_the_outputs() {
-    let place = single();
+    let test = single();
     for (folder, what) in [(".", "the configuration"), ("config", "the configuration"), ("out", "the output folder")] {
-        place.write("out/a.tgz", "");
-        let said = place.factory(&["--repo-path", folder, "--clean", "--output-dir", "out"]);
+        test.write("out/a.tgz", "");
+        let said = test.run(&["--repo-path", folder, "--clean", "--output-dir", "out"]);
         let expected = format!("error: `--repo-path` is `{folder}`, which contains {what}: it cannot be emptied\n");
         assert!(said.code == 2 && said.stderr.starts_with(&expected), "{}", said.stderr);
-        assert!(place.path("config/source.json").exists() && place.path("out/a.tgz").exists());
+        assert!(test.path("config/source.json").exists() && test.path("out/a.tgz").exists());
     }
 }
 
 #[harness::test]
 fn row_12_clean_is_ignored_with_use_local() {
-    let place = single();
-    place.write("source/mine.txt", "work of a week");
-    place.factory_with(&["--repo-path", "source", "--use-local", "--clean"], &[("NPM_CONFIG_REGISTRY", "nowhere")]);
-    assert_eq!(place.read("source/mine.txt"), "work of a week");
+    let test = single();
+    test.write("source/mine.txt", "work of a week");
+    test.run_with(&["--repo-path", "source", "--use-local", "--clean"], &[("NPM_CONFIG_REGISTRY", "nowhere")]);
+    assert_eq!(test.read("source/mine.txt"), "work of a week");
 }
 
 #[harness::test]
 fn row_13_code_in_repo_path_is_used_as_it_is_without_a_source_json() {
-    let place = Place::new();
-    place.write("code/w/package.json", "{}").write("config/plugins-list.yaml", LIST);
-    let said = place.factory(&["--dry-run", "--repo-path", "code", "--workspace-path", "w"]);
+    let test = Test::with_path();
+    test.write("code/w/package.json", "{}").write("config/plugins-list.yaml", LIST);
+    let said = test.run(&["--dry-run", "--repo-path", "code", "--workspace-path", "w"]);
     insta::assert_snapshot!(said.stdout, @r"
     w: a copy of code, w (not locked yet)
       with node 22, rhdh-cli latest
@@ -445,13 +445,13 @@ fn row_13_code_in_repo_path_is_used_as_it_is_without_a_source_json() {
     warning: w: config/source.json: does not exist, so a copy of the code in `code` is built
     2 plugins in 1 workspace would be built; 1 workspace would be resolved first
     ");
-    insta::assert_snapshot!(complaint(&place, &place.factory(&["--repo-path", "nowhere"])), @r"
+    insta::assert_snapshot!(complaint(&test.run(&["--repo-path", "nowhere"])), @r"
     error: config/source.json: does not exist, and there is no local code to build
 
     hint: write a source.json, give `--source-repo`, or put the code in `--repo-path` and give `--use-local`
     exit 2
     ");
-    insta::assert_snapshot!(complaint(&place, &place.factory(&["--repo-path", "nowhere", "--use-local"])), @r"
+    insta::assert_snapshot!(complaint(&test.run(&["--repo-path", "nowhere", "--use-local"])), @r"
     error: `--use-local` is given, but `nowhere` is empty or does not exist
 
     hint: put the repository's code there, or name its folder with `--repo-path`
@@ -479,7 +479,7 @@ fn row_14_each_example_can_be_read() {
         let folder = examples.join(name);
         let readme = fs::read_to_string(folder.join("README.md")).unwrap();
         assert!(readme.contains(&format!("--config-dir examples/{name}")), "{name}: its README says how to build it");
-        let said = Place::new().factory(&["--dry-run", "--config-dir", folder.to_str().unwrap()]);
+        let said = Test::with_path().run(&["--dry-run", "--config-dir", folder.to_str().unwrap()]);
         assert_eq!(said.code, 0, "{name}: {}", said.stderr);
         assert!(said.stderr.contains(&format!("{plugins} plugins in ")), "{name}: {}", said.stderr);
         assert!(!said.stderr.contains("warning"), "{name}: {}", said.stderr);

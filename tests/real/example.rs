@@ -1,10 +1,8 @@
 //! The main job on real input: the example, resolved and built with the real registry, node, yarn, rhdh-cli, and read
 //! by the programs that will read the result.
 //!
-//! Needs the network to npm, and git, skopeo, tar and patch. One cache serves all tests of this file, and every later
-//! run of them.
+//! Needs the network to npm, and git, skopeo, tar and patch.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
@@ -12,78 +10,15 @@ use std::process::{Command, Stdio};
 
 use base64::Engine as _;
 use factory::lock::{Integrity, Lock, Sha256};
-use harness::cache::{cache, keep_tree, reuse_tree};
 use harness::docker_registry::{PASSWORD, Server, USER};
 use harness::program::{names, text};
-use harness::repository::Repository;
 use serde_json::Value;
+
+use crate::cache::cache;
+use crate::greeting::{self, FirstBuild, Greeting, alone, published, same};
 
 const FRONTEND: &str = "factory-examples-plugin-greeting";
 const BACKEND: &str = "factory-examples-plugin-greeting-backend";
-
-/// Builds of one workspace share a folder of the cache, and the tests look into it: one test at a time, also where each
-/// is a process of its own.
-fn alone() -> fs::File {
-    fs::create_dir_all(cache("real_main")).unwrap();
-    let file = fs::File::create(cache("real_main").join("test.lock")).unwrap();
-    file.lock().unwrap();
-    file
-}
-
-/// A repository of its own that has the example at its place: what is built is committed, whatever is not committed
-/// here.
-struct Example {
-    dir: tempfile::TempDir,
-    repository: Repository,
-}
-
-impl Example {
-    fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let repository = Repository::init(&dir.path().join("clone"));
-        let root = harness::project();
-        let listed =
-            Command::new("git").args(["ls-files", "-z", "examples/greeting"]).current_dir(&root).output().unwrap();
-        let listed = String::from_utf8(listed.stdout).unwrap();
-        assert!(listed.contains("source.json"), "the example is not committed");
-        for file in listed.split_terminator('\0').filter(|file| root.join(file).is_file()) {
-            repository.write(file, fs::read(root.join(file)).unwrap());
-        }
-        repository.commit("the example");
-        Self { dir, repository }
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.dir.path().join(name)
-    }
-
-    fn config(&self) -> PathBuf {
-        self.repository.dir.join("examples/greeting")
-    }
-
-    fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(harness::program());
-        command.args(args).arg("--config-dir").arg(self.config()).arg("--cache-dir").arg(cache("real_main"));
-        // A password in the environment: build scripts must not see it.
-        command.current_dir(self.dir.path()).env("REGISTRY_PASSWORD", "s3cret-of-the-test").stdin(Stdio::null());
-        command
-    }
-
-    /// The CLI's tree of an earlier test or run: working it out takes a minute or more.
-    #[track_caller]
-    fn ok(&self, args: &[&str]) -> String {
-        let output = self.command(args).output().unwrap();
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(output.status.success(), "factory {args:?}: {said}");
-        assert_eq!(String::from_utf8_lossy(&output.stdout), "", "stdout is for data");
-        said
-    }
-
-    fn lock(&self) -> Lock {
-        let path = self.config().join("factory.lock");
-        Lock::from_text(&fs::read_to_string(&path).unwrap(), &path).unwrap()
-    }
-}
 
 /// Runs a program; fails the test with what it said.
 #[track_caller]
@@ -93,67 +28,37 @@ fn run(command: &mut Command) -> Vec<u8> {
     output.stdout
 }
 
-/// The bytes of everything that is published: archives, integrities and the whole layout.
-fn published(output: &Path) -> BTreeMap<String, Vec<u8>> {
-    let mut files = BTreeMap::new();
-    let mut folders = vec![output.to_path_buf()];
-    while let Some(folder) = folders.pop() {
-        for name in names(&folder) {
-            let path = folder.join(&name);
-            if path.is_dir() {
-                folders.push(path);
-            } else if folder != output || name.contains(".tgz") || name == "dynamic-plugins.yaml" {
-                files.insert(text(path.strip_prefix(output).unwrap()).to_owned(), fs::read(&path).unwrap());
-            }
-        }
-    }
-    files.retain(|path, _| !path.starts_with("logs/"));
-    files
-}
-
-#[harness::test]
+#[harness::test(long)]
 fn example_from_a_clone_to_plugins_that_load() {
-    harness::needs(&["git", "skopeo"]);
-    harness::needs_npm_registry();
+    harness::needs(&["skopeo"]);
+    greeting::needs();
+    let FirstBuild { greeting: example, output: first, said } = greeting::first();
     let _alone = alone();
-    let example = Example::new();
-    let (first, second) = (example.path("first"), example.path("second"));
-    reuse_tree(&example.config());
-    let said = example.ok(&["run", "--output-dir", text(&first)]);
-    keep_tree(&example.config());
     assert!(said.contains("2 plugins built into "), "{said}");
     assert!(!said.contains(['\u{1b}', '\r']), "a pipe gets plain lines: {said}");
     let lock = example.lock();
 
-    archives_match_their_integrity(&first);
-    images_are_what_the_installer_reads(&example, &first, &lock);
-    backend_loads(&example, &first);
-    results_are_described(&first, &lock);
-    no_secret_is_anywhere(&first);
+    archives_match_their_integrity(first);
+    images_are_what_the_installer_reads(example, first, &lock);
+    results_are_described(first, &lock);
+    no_secret_is_anywhere(first);
 
     // Everything is pinned: resolving again changes nothing, building again makes the same bytes.
     let before = fs::read(example.config().join("factory.lock")).unwrap();
     example.ok(&["resolve"]);
     assert_eq!(fs::read(example.config().join("factory.lock")).unwrap(), before);
+    let second = example.path("second");
     example.ok(&["build", "--rebuild", "--output-dir", text(&second)]);
     assert!(second.join("logs/workspace.log").exists(), "it was built, not taken from the cache");
-    same(&first, &second);
+    same(first, &second);
+    backend_loads(example, &second);
     // What is sealed and was built is not built again.
     let third = example.path("third");
     let said = example.ok(&["build", "--offline", "--output-dir", text(&third)]);
     assert!(said.contains("2 plugins built into ") && said.contains(", 2 of them from the cache"), "{said}");
     assert!(!third.join("logs").exists(), "nothing was run");
-    same(&first, &third);
+    same(first, &third);
     assert_eq!(fs::read(example.config().join("factory.lock")).unwrap(), before, "a sealed lock stays as it is");
-}
-
-/// What is published is the same, to the byte.
-#[track_caller]
-fn same(first: &Path, second: &Path) {
-    let (first, second) = (published(first), published(second));
-    assert_eq!(first.keys().collect::<Vec<_>>(), second.keys().collect::<Vec<_>>());
-    let differ: Vec<_> = first.iter().filter(|(path, bytes)| second[*path] != **bytes).map(|(path, _)| path).collect();
-    assert_eq!(differ, [""; 0]);
 }
 
 fn archives_match_their_integrity(output: &Path) {
@@ -164,7 +69,7 @@ fn archives_match_their_integrity(output: &Path) {
     }
 }
 
-fn images_are_what_the_installer_reads(example: &Example, output: &Path, lock: &Lock) {
+fn images_are_what_the_installer_reads(example: &Greeting, output: &Path, lock: &Lock) {
     let epoch = lock.workspace[0].source.epoch;
     for name in [FRONTEND, BACKEND] {
         let image = format!("oci:{}:{name}:0.1.0", text(&output.join("oci")));
@@ -211,16 +116,15 @@ fn package_of(layer: &Path, name: &str, epoch: u64) -> Value {
 }
 
 /// Node.js loads the exported backend with its peers at hand, and it answers a request.
-fn backend_loads(example: &Example, output: &Path) {
-    let node =
-        names(&cache("real_main").join("tools")).into_iter().find(|name| name.starts_with("node-linux-")).unwrap();
-    let peers = cache("real_main").join("work/greeting/source/examples/greeting/workspaces/greeting/node_modules");
+fn backend_loads(example: &Greeting, output: &Path) {
+    let node = names(&cache().join("tools")).into_iter().find(|name| name.starts_with("node-linux-")).unwrap();
+    let peers = cache().join("work/greeting/source/examples/greeting/workspaces/greeting/node_modules");
     let unpacked = example.path("unpacked");
     fs::create_dir(&unpacked).unwrap();
     let tgz = output.join(format!("{BACKEND}-dynamic-0.1.0.tgz"));
     run(Command::new("tar").args(["-xzf", text(&tgz), "-C", text(&unpacked)]));
     let script = harness::project().join("tests/real/load_backend.cjs");
-    let said = run(Command::new(cache("real_main").join("tools").join(node).join("bin/node"))
+    let said = run(Command::new(cache().join("tools").join(node).join("bin/node"))
         .arg(script)
         .args([unpacked.join("package"), peers])
         .arg("/greeting?name=Ada"));
@@ -273,11 +177,9 @@ fn no_secret_is_anywhere(output: &Path) {
 
 #[harness::test]
 fn interrupt_ends_all_children_and_leaves_no_output() {
-    harness::needs(&["git"]);
-    harness::needs_npm_registry();
+    greeting::needs();
     let _alone = alone();
-    let example = Example::new();
-    reuse_tree(&example.config());
+    let example = Greeting::new();
     let output = example.path("out");
     let mut child = example.command(&["run", "--output-dir", text(&output)]).stderr(Stdio::piped()).spawn().unwrap();
     let mut stderr = BufReader::new(child.stderr.take().unwrap());
@@ -301,7 +203,7 @@ fn interrupt_ends_all_children_and_leaves_no_output() {
 
 /// Command lines of processes whose build root shows this cache's sources.
 fn of_cache() -> Vec<String> {
-    let sources = cache("real_main").canonicalize().unwrap().join("work/greeting/source");
+    let sources = cache().canonicalize().unwrap().join("work/greeting/source");
     let pids = names(Path::new("/proc")).into_iter().filter(|name| name.bytes().all(|b| b.is_ascii_digit()));
     let works_here = |pid: &String| {
         fs::read_to_string(format!("/proc/{pid}/mountinfo")).is_ok_and(|mounts| mounts.contains(text(&sources)))
@@ -311,15 +213,14 @@ fn of_cache() -> Vec<String> {
         .collect()
 }
 
-/// One build of the example per push: what is asked before it, what is in the registry after it, and that nothing of
+/// What is asked before a push, what is in the registry after it, and that nothing of
 /// the login is anywhere.
-#[harness::test]
+#[harness::test(long)]
 fn images_are_pushed_after_asking_and_named_by_digest() {
-    harness::needs(&["git", "docker-registry", "buildah"]);
-    harness::needs_npm_registry();
+    harness::needs(&["docker-registry", "buildah"]);
+    greeting::needs();
     let _alone = alone();
-    let example = Example::new();
-    reuse_tree(&example.config());
+    let example = Greeting::new().sealed();
     let server = Server::with_password();
     let output = example.path("pushed");
     let refs = example.path("refs");
@@ -356,6 +257,7 @@ fn images_are_pushed_after_asking_and_named_by_digest() {
     documents_are_those_of_the_lock(&example, &server, &report, &said);
 
     // The same again, from buildah: other digests, so the tags are taken and stay.
+    greeting::without_frontend(&example.config());
     let taken = push(PASSWORD, &["--image-builder", "buildah"]);
     let said = String::from_utf8_lossy(&taken.stderr).into_owned();
     assert_eq!(taken.status.code(), Some(1), "{said}");
@@ -367,7 +269,7 @@ fn images_are_pushed_after_asking_and_named_by_digest() {
 }
 
 /// What is attached to each image is what `factory sbom` writes; its manifests are in the report and in what is said.
-fn documents_are_those_of_the_lock(example: &Example, server: &Server, report: &Value, said: &str) {
+fn documents_are_those_of_the_lock(example: &Greeting, server: &Server, report: &Value, said: &str) {
     let blob = |digest: &str| {
         let hex = digest.trim_start_matches("sha256:");
         let file = format!("data/docker/registry/v2/blobs/sha256/{}/{hex}/data", &hex[..2]);

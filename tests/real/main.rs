@@ -9,7 +9,9 @@
 )]
 
 mod attach;
+mod cache;
 mod example;
+mod greeting;
 mod image;
 mod original;
 mod programs;
@@ -18,5 +20,9 @@ mod reproducible;
 mod sbom;
 
 fn main() -> std::process::ExitCode {
-    harness::run(harness::Built { program: env!("CARGO_BIN_EXE_factory"), tmp: env!("CARGO_TARGET_TMPDIR") })
+    harness::run(harness::Built {
+        program: env!("CARGO_BIN_EXE_factory"),
+        tmp: env!("CARGO_TARGET_TMPDIR"),
+        waiting: 2,
+    })
 }

@@ -3,122 +3,33 @@
 //! Needs the npm registry, git and some minutes.
 
 use std::fs;
-use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use flate2::read::GzDecoder;
-use harness::cache::{cache, keep_tree, reuse_tree};
 
-/// A repository with the example in it, as a user has it.
-struct Place {
-    repository: PathBuf,
-    cache: PathBuf,
-}
-
-/// Builds share the cache and the machine: one test at a time, whether in threads or processes.
-fn alone() -> fs::File {
-    let file = fs::File::create(harness::tmp().join("real_reproducible.lock")).unwrap();
-    file.lock().unwrap();
-    file
-}
+use crate::cache::{self, Means};
+use crate::greeting::{self, Greeting, alone, assert_code, stderr};
 
 fn sh(dir: &Path, program: &str, args: &[&str]) {
     let output = Command::new(program).args(args).current_dir(dir).output().unwrap();
     assert!(output.status.success(), "{program} {args:?}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
-/// Copies the example and commits it, always as the same commit. `change` edits it first.
-fn repository(at: &Path, change: impl FnOnce(&Path)) -> PathBuf {
-    fs::create_dir_all(at.join("examples")).unwrap();
-    let project = harness::project();
-    sh(&project, "cp", &["-a", "examples/greeting", at.join("examples").to_str().unwrap()]);
-    let example = at.join("examples/greeting");
-    let _ = fs::remove_file(example.join("factory.lock"));
-    let _ = fs::remove_dir_all(example.join("factory.lock.d"));
-    change(&example);
-    sh(at, "git", &["init", "-q", "-b", "main"]);
-    sh(at, "git", &["add", "-A"]);
-    let commit = Command::new("git")
-        .args(["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "example"])
-        .env("GIT_AUTHOR_DATE", "1760000000 +0000")
-        .env("GIT_COMMITTER_DATE", "1760000000 +0000")
-        .current_dir(at)
-        .status()
-        .unwrap();
-    assert!(commit.success());
-    at.to_path_buf()
-}
-
-impl Place {
-    fn new(dir: &Path, change: impl FnOnce(&Path)) -> Self {
-        let place = Self { repository: repository(&dir.join("a"), change), cache: cache("real_reproducible") };
-        // After the commit, which does not have it.
-        reuse_tree(&place.example());
-        place
-    }
-
-    fn example(&self) -> PathBuf {
-        self.repository.join("examples/greeting")
-    }
-
-    fn factory(&self, command: &str, args: &[&str]) -> Command {
-        let mut factory = Command::new(harness::program());
-        factory.arg(command).args(args).arg("--config-dir").arg(self.example()).arg("--cache-dir").arg(&self.cache);
-        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("FACTORY_")) {
-            factory.env_remove(name);
-        }
-        factory
-    }
-
-    fn build(&self, command: &str, args: &[&str], output: &Path) -> Output {
-        self.factory(command, args).arg("--output-dir").arg(output).output().unwrap()
-    }
-}
-
-fn stderr(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
-
-fn assert_code(output: &Output, code: i32) {
-    assert_eq!(output.status.code(), Some(code), "signal {:?}\n{}", output.status.signal(), stderr(output));
-}
-
-/// Every archive, integrity file and image blob below a folder.
-fn made(output: &Path) -> Vec<(String, Vec<u8>)> {
-    let mut files = Vec::new();
-    let mut folders = vec![output.to_path_buf()];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(&folder).unwrap() {
-            let path = entry.unwrap().path();
-            let name = path.strip_prefix(output).unwrap().to_string_lossy().into_owned();
-            if path.is_dir() && name != "logs" {
-                folders.push(path);
-            } else if path.is_file() && name != "build-report.json" {
-                files.push((name, fs::read(&path).unwrap()));
-            }
-        }
-    }
-    files.sort();
-    files
-}
-
-/// Processes that use up the machine while this lives.
-struct Load(Vec<Child>);
+/// A process that wants the core that the build elsewhere has, while this lives.
+struct Load(Child);
 
 impl Load {
     fn new() -> Self {
-        let child = |_| Command::new("sha256sum").arg("/dev/zero").stdout(Stdio::null()).spawn().unwrap();
-        Self((0..2).map(child).collect())
+        let mut load = Command::new("taskset");
+        Self(load.args(["-c", "0", "sha256sum", "/dev/zero"]).stdout(Stdio::null()).spawn().unwrap())
     }
 }
 
 impl Drop for Load {
     fn drop(&mut self) {
-        for child in &mut self.0 {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 
@@ -140,11 +51,9 @@ echo > "$fake/go"
 wait $!
 "#;
 
-#[harness::test]
+#[harness::test(long)]
 fn everything_changed_and_still_equal() {
-    harness::needs(&["git"]);
-    harness::needs_npm_registry();
-    let _alone = alone();
+    greeting::needs();
     harness::needs_root();
     harness::needs(&["faketime", "unshare"]);
     let faketime = ["x86_64", "aarch64"]
@@ -152,20 +61,14 @@ fn everything_changed_and_still_equal() {
         .into_iter()
         .find(|path| path.exists())
         .expect("Debian's package has the library");
-    let dir = tempfile::tempdir().unwrap();
-    let one = Place::new(dir.path(), |_| {});
-    let first = dir.path().join("out");
-    assert_code(&one.build("run", &[], &first), 0);
-    keep_tree(&one.example());
+    let first = greeting::first();
 
     // Another path of another depth, another cache, all owned by another user.
     let elsewhere = tempfile::tempdir().unwrap();
-    let deep = elsewhere.path().join("some/where/quite/deep");
-    let other = Place { repository: repository(&deep, |_| {}), cache: elsewhere.path().join("another cache") };
-    for name in ["factory.lock", "factory.lock.d"] {
-        sh(&one.example(), "cp", &["-a", name, other.example().to_str().unwrap()]);
-    }
-    sh(dir.path(), "cp", &["-a", one.cache.to_str().unwrap(), other.cache.to_str().unwrap()]);
+    let other =
+        Greeting::at(&elsewhere.path().join("some/where/quite/deep"), elsewhere.path().join("another cache"), |_| {});
+    let other = other.sealed();
+    cache::stock(&other.cache, Means::Copy);
     let second = elsewhere.path().join("out");
     let fake = elsewhere.path().join("fake");
     fs::create_dir_all(fake.join("etc")).unwrap();
@@ -180,7 +83,7 @@ fn everything_changed_and_still_equal() {
         .args([&fake, &faketime, &program])
         .args(["build", "--offline", "--frozen", "--isolation", "required"])
         .arg("--config-dir")
-        .arg(other.example())
+        .arg(other.config())
         .arg("--cache-dir")
         .arg(&other.cache)
         .arg("--output-dir")
@@ -199,13 +102,8 @@ fn everything_changed_and_still_equal() {
     let report = fs::read_to_string(second.join("build-report.json")).unwrap();
     assert!(report.contains("\"isolation\": \"user-namespaces\""), "{report}");
 
-    let (left, right) = (made(&first), made(&second));
-    let names = |files: &[(String, Vec<u8>)]| files.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
-    assert_eq!(names(&left), names(&right));
-    assert!(left.len() > 8, "{:?}", names(&left));
-    for ((name, left), (_, right)) in left.iter().zip(&right) {
-        assert!(left == right, "`{name}` differs");
-    }
+    assert!(greeting::published(&second).len() > 8, "{:?}", greeting::published(&second).keys());
+    greeting::same(&first.output, &second);
 }
 
 /// The build script of a package of the backend with more in it, and no frontend.
@@ -217,8 +115,7 @@ fn plant(example: &Path, package: &str, script: &str) {
         manifest.replace("tsc --build tsconfig.build.json", "tsc --build tsconfig.build.json && node plant.cjs");
     assert_ne!(manifest, planted);
     fs::write(plugin.join("package.json"), planted).unwrap();
-    let list = fs::read_to_string(example.join("plugins-list.yaml")).unwrap();
-    fs::write(example.join("plugins-list.yaml"), list.replace("plugins/greeting:\n", "")).unwrap();
+    greeting::without_frontend(example);
 }
 
 /// The content of a file in the only archive of a folder.
@@ -235,22 +132,20 @@ fn unpacked(output: &Path, name: &str) -> String {
     panic!("no `{name}` in the archive");
 }
 
-#[harness::test]
+#[harness::test(long)]
 fn a_planted_time_is_named_and_no_secret_is_seen() {
-    harness::needs(&["git"]);
-    harness::needs_npm_registry();
-    let _alone = alone();
-    let dir = tempfile::tempdir().unwrap();
+    greeting::needs();
+    let alone = alone();
     // A grandchild that leaves its session and process group, and would outlive all that is not a namespace.
     let script = r"const fs = require('fs');
 fs.writeFileSync('dist/a-stamp.txt', String(process.hrtime.bigint()));
 fs.writeFileSync('dist/environment.json', JSON.stringify({ env: process.env, mask: process.umask(), home: fs.readdirSync(process.env.HOME) }));
 require('child_process').spawn('sleep', ['86399.125'], { detached: true, stdio: 'ignore' }).unref();
 ";
-    let place = Place::new(dir.path(), |example| plant(example, "greeting-backend", script));
-    let output = dir.path().join("out");
+    let place = Greeting::changed(|example| plant(example, "greeting-backend", script));
+    let output = place.path("out");
     let first = place
-        .factory("run", &["--output-dir", output.to_str().unwrap()])
+        .command(&["run", "--output-dir", output.to_str().unwrap()])
         .env("REGISTRY_USERNAME", "planted-user")
         .env("REGISTRY_PASSWORD", "planted-secret")
         .env("GITHUB_TOKEN", "planted-secret")
@@ -261,7 +156,7 @@ require('child_process').spawn('sleep', ['86399.125'], { detached: true, stdio: 
     assert_code(&first, 0);
 
     let said = unpacked(&output, "dist/environment.json");
-    for secret in ["planted", "\"REGISTRY_", "_TOKEN", "FACTORY_", &format!("{}", dir.path().display())] {
+    for secret in ["planted", "\"REGISTRY_", "_TOKEN", "FACTORY_", &format!("{}", place.path("").display())] {
         assert!(!said.contains(secret), "`{secret}` is seen by a build script: {said}");
     }
     if let Ok(home) = std::env::var("HOME") {
@@ -275,9 +170,10 @@ require('child_process').spawn('sleep', ['86399.125'], { detached: true, stdio: 
         .collect();
     assert!(survivors.is_empty(), "a process outlived its build");
 
-    let again = place.build("build", &["--offline", "--rebuild"], &dir.path().join("again"));
+    let again = place.build(&["build", "--offline", "--rebuild"], "again");
+    drop(alone);
     assert_code(&again, 4);
-    let offline = unpacked(&dir.path().join("again"), "dist/environment.json");
+    let offline = unpacked(&place.path("again"), "dist/environment.json");
     assert_eq!(without_random(&offline), without_random(&said), "offline, scripts see something else");
     let said = stderr(&again);
     assert!(
@@ -286,8 +182,8 @@ require('child_process').spawn('sleep', ['86399.125'], { detached: true, stdio: 
     );
 
     // From scratch, with a cache of its own.
-    let report = dir.path().join("verdicts.json");
-    let verified = place.factory("verify", &["--report", report.to_str().unwrap()]).output().unwrap();
+    let report = place.path("verdicts.json");
+    let verified = place.command(&["verify", "--report", report.to_str().unwrap()]).output().unwrap();
     assert_code(&verified, 4);
     let said = String::from_utf8_lossy(&verified.stdout).into_owned();
     assert!(said.starts_with("greeting plugins/greeting-backend: `dist/a-stamp.txt` differs first, of "), "{said}");
@@ -299,17 +195,15 @@ require('child_process').spawn('sleep', ['86399.125'], { detached: true, stdio: 
     );
 }
 
-#[harness::test]
+#[harness::test(long)]
 fn an_embedded_package_that_builds_otherwise_is_named() {
-    harness::needs(&["git"]);
-    harness::needs_npm_registry();
+    greeting::needs();
     let _alone = alone();
-    let dir = tempfile::tempdir().unwrap();
     let script = "require('fs').writeFileSync('dist/stamp.txt', String(process.hrtime.bigint()));\n";
-    let place = Place::new(dir.path(), |example| plant(example, "greeting-common", script));
-    assert_code(&place.build("run", &[], &dir.path().join("out")), 0);
+    let place = Greeting::changed(|example| plant(example, "greeting-common", script));
+    assert_code(&place.build(&["run"], "out"), 0);
 
-    let again = place.build("build", &["--offline", "--rebuild"], &dir.path().join("again"));
+    let again = place.build(&["build", "--offline", "--rebuild"], "again");
     let said = stderr(&again);
     let error = "error: plugin `plugins/greeting-backend` of workspace `greeting` is not what the lock has sealed: its \
                  closure no longer fits, since `@factory-examples/plugin-greeting-common`, which it embeds, was not rebuilt \
@@ -324,6 +218,14 @@ fn without_random(text: &str) -> String {
     let mut parts = text.split("xfs-");
     let first = parts.next().unwrap().to_owned();
     parts.fold(first, |text, part| text + "xfs-…" + &part[8..])
+}
+
+/// Makes a file another than that of the cache it was linked from.
+fn unlink(file: &Path) {
+    let (bytes, mode) = (fs::read(file).unwrap(), file.metadata().unwrap().permissions());
+    fs::remove_file(file).unwrap();
+    fs::write(file, bytes).unwrap();
+    fs::set_permissions(file, mode).unwrap();
 }
 
 /// Flips the lowest bit of the byte in the middle of a file.
@@ -343,16 +245,13 @@ fn find(folder: &Path, end: &str) -> PathBuf {
 
 #[harness::test]
 fn a_flipped_bit_is_named_and_never_built_from() {
-    harness::needs(&["git"]);
-    harness::needs_npm_registry();
-    let _alone = alone();
-    let dir = tempfile::tempdir().unwrap();
-    let place = Place::new(dir.path(), |example| plant(example, "greeting-backend", ""));
-    assert_code(&place.build("run", &[], &dir.path().join("out")), 0);
-    let own = Place { repository: place.repository.clone(), cache: dir.path().join("own cache") };
-    sh(dir.path(), "cp", &["-a", place.cache.to_str().unwrap(), own.cache.to_str().unwrap()]);
+    greeting::needs();
+    greeting::first();
+    let mut own = Greeting::new().sealed();
+    own.cache = own.path("own cache");
+    cache::stock(&own.cache, Means::Link);
 
-    // What no build is needed for is in `tests/flipped.rs`; here are real tools and packages.
+    // What no build is needed for is in `tests/it/flipped.rs`; here are real tools and packages.
     let tools = own.cache.join("tools");
     let node = find(&tools, "/bin/node");
     let package = find(&own.cache.join("yarn"), "/express-npm-*.zip");
@@ -361,10 +260,11 @@ fn a_flipped_bit_is_named_and_never_built_from() {
         let kept = fs::read(&file).unwrap();
         let entry = file.strip_prefix(&tools).ok().map(|rest| tools.join(rest.components().next().unwrap()));
         let entry = entry.unwrap_or_else(|| file.clone());
-        let backup = dir.path().join("backup");
-        sh(dir.path(), "cp", &["-a", entry.to_str().unwrap(), backup.to_str().unwrap()]);
+        let backup = own.path("backup");
+        greeting::copy(&entry, &backup);
+        unlink(&file);
         flip(&file);
-        let output = own.build("build", &["--offline", "--frozen"], &dir.path().join("flipped"));
+        let output = own.build(&["build", "--offline", "--frozen"], "flipped");
         assert_code(&output, 5);
         let said = stderr(&output);
         assert!(
@@ -373,19 +273,19 @@ fn a_flipped_bit_is_named_and_never_built_from() {
         );
         assert!(!entry.exists(), "damaged, and kept: {}", entry.display());
 
-        let output = own.build("build", &["--offline", "--frozen"], &dir.path().join("flipped"));
+        let output = own.build(&["build", "--offline", "--frozen"], "flipped");
         assert_code(&output, 5);
         let said = stderr(&output);
         assert!(said.contains(what) && said.contains("not in the cache"), "{said}");
         assert!(said.contains("run `factory fetch"), "{said}");
-        sh(dir.path(), "mv", &[backup.to_str().unwrap(), entry.to_str().unwrap()]);
+        fs::rename(&backup, &entry).unwrap();
         assert_eq!(fs::read(&file).unwrap(), kept);
     }
 
-    let file = find(&own.example().join("factory.lock.d"), "files");
+    let file = find(&own.config().join("factory.lock.d"), "files");
     let kept = fs::read(&file).unwrap();
     flip(&file);
-    let output = own.build("build", &["--offline", "--frozen"], &dir.path().join("flipped"));
+    let output = own.build(&["build", "--offline", "--frozen"], "flipped");
     assert_code(&output, 3);
     assert!(stderr(&output).contains(&file.display().to_string()), "{}", stderr(&output));
     fs::write(&file, kept).unwrap();

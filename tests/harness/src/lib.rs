@@ -4,13 +4,11 @@
 //! this crate that does: on a machine without that program it is skipped, and named at the end of the run together
 //! with the Debian package that has it. `FACTORY_TEST_STRICT=1` makes a skipped test a failed one.
 
-pub mod cache;
 pub mod docker_registry;
 pub mod git_server;
 pub mod lockfile;
 pub mod npm_registry;
 pub mod package;
-pub mod place;
 pub mod program;
 pub mod proxy;
 pub mod releases;
@@ -22,5 +20,5 @@ pub mod workspace;
 pub use factory_harness_macros::test;
 // For what `test` expands to.
 pub use inventory;
-pub use run::{Built, Case, Kind, program, project, run, tmp};
+pub use run::{Built, Case, Kind, program, project, run, run_folder, tmp};
 pub use skip::{needs, needs_folder, needs_npm_registry, needs_root, skip, skip_without};

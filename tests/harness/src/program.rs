@@ -5,7 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-/// A folder with `config/`, and what is run in it. Nothing of the machine's environment is passed on, not even a `PATH`.
+/// A folder with `config/`, and what is run in it. Nothing of the machine's environment is passed on, not even a `PATH`
+/// unless it is asked for.
 pub struct Test {
     dir: tempfile::TempDir,
     vars: Vec<(String, String)>,
@@ -18,16 +19,35 @@ impl Test {
         Self { dir, vars: Vec::new() }
     }
 
+    /// One that finds the machine's programs.
+    pub fn with_path() -> Self {
+        let mut test = Self::new();
+        if let Ok(path) = std::env::var("PATH") {
+            test.env("PATH", path);
+        }
+        test
+    }
+
     pub fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
-    /// Writes a file of the configuration.
-    pub fn config(&self, path: &str, bytes: impl AsRef<[u8]>) -> &Self {
-        let path = self.path("config").join(path);
+    /// Writes a file, making its folders.
+    pub fn write(&self, name: &str, bytes: impl AsRef<[u8]>) -> &Self {
+        let path = self.path(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, bytes).unwrap();
         self
+    }
+
+    pub fn read(&self, name: &str) -> String {
+        let path = self.path(name);
+        fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    }
+
+    /// Writes a file of the configuration.
+    pub fn config(&self, path: &str, bytes: impl AsRef<[u8]>) -> &Self {
+        self.write(&format!("config/{path}"), bytes)
     }
 
     #[allow(clippy::needless_pass_by_value, reason = "paths, numbers and texts alike")]
@@ -52,14 +72,19 @@ impl Test {
     }
 
     pub fn run(&self, args: &[&str]) -> Outcome {
-        self.outcome(self.command(args).output().unwrap())
+        self.run_with(args, &[])
     }
 
-    /// What came out, with this test's folder shown as `[DIR]` and the times of steps as `[TIME]`.
+    /// With variables for this run alone.
+    pub fn run_with(&self, args: &[&str], variables: &[(&str, &str)]) -> Outcome {
+        self.outcome(self.command(args).envs(variables.iter().copied()).output().unwrap())
+    }
+
+    /// What came out of a program, with this test's folder shown as `[DIR]` and the times of steps as `[TIME]`.
     pub fn outcome(&self, output: Output) -> Outcome {
         let folder = self.dir.path().to_str().unwrap();
         let text = |bytes: Vec<u8>| without_times(&String::from_utf8(bytes).unwrap().replace(folder, "[DIR]"));
-        Outcome { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+        Outcome { code: output.status.code().unwrap_or(-1), stdout: text(output.stdout), stderr: text(output.stderr) }
     }
 }
 
@@ -77,7 +102,8 @@ fn without_times(text: &str) -> String {
 /// Text and exit code of a run.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Outcome {
-    pub code: Option<i32>,
+    /// -1 for a signal.
+    pub code: i32,
     pub stdout: String,
     pub stderr: String,
 }
@@ -90,7 +116,7 @@ impl Outcome {
 
     #[track_caller]
     pub fn exits(self, code: i32) -> Self {
-        assert_eq!(self.code, Some(code), "{}", self.stderr);
+        assert_eq!(self.code, code, "{}", self.stderr);
         self
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
+use std::num::NonZero;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::{Mutex, OnceLock};
@@ -37,6 +38,8 @@ pub struct Built {
     pub program: &'static str,
     /// `CARGO_TARGET_TMPDIR`.
     pub tmp: &'static str,
+    /// Threads beyond one a core, for tests that wait.
+    pub waiting: usize,
 }
 
 static BUILT: OnceLock<Built> = OnceLock::new();
@@ -51,6 +54,14 @@ pub fn tmp() -> PathBuf {
     BUILT.get().expect("`harness::run` runs").tmp.into()
 }
 
+static RUN_FOLDER: Mutex<Option<tempfile::TempDir>> = Mutex::new(None);
+
+/// A folder for all tests of a run, removed at its end.
+pub fn run_folder() -> PathBuf {
+    let mut folder = RUN_FOLDER.lock().unwrap();
+    folder.get_or_insert_with(|| tempfile::tempdir().unwrap()).path().to_path_buf()
+}
+
 /// The folder of the project.
 pub fn project() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap().to_path_buf()
@@ -60,6 +71,9 @@ static SKIPPED: Mutex<Vec<(&str, Skip)>> = Mutex::new(Vec::new());
 
 /// Runs the tests that the arguments select, and says at the end which of them were skipped.
 pub fn run(built: Built) -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    let cores = thread::available_parallelism().map_or(1, NonZero::get);
+    arguments.test_threads.get_or_insert(cores + built.waiting);
     let _ = BUILT.set(built);
     let mut cases: Vec<&Case> = inventory::iter::<Case>.into_iter().collect();
     cases.sort_by_key(|case| (case.kind, case.name));
@@ -67,7 +81,8 @@ pub fn run(built: Built) -> ExitCode {
         Trial::ignorable_test(short(case.name), move || attempt(case)).with_ignored_flag(case.kind == Kind::Ignored)
     };
     let trials = cases.into_iter().map(trial).collect();
-    let conclusion = libtest_mimic::run(&Arguments::from_args(), trials);
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    drop(RUN_FOLDER.lock().unwrap().take());
     tell_skipped();
     conclusion.exit_code()
 }

@@ -2,9 +2,18 @@
 
 use crate::repository::Repository;
 
-/// Writes `workspaces/<name>` with the plugin `plugins/<name>-backend` into a repository. Its `yarn tsc` prints the
-/// environment and the version of Node.js, and takes longer than a thread is kept that has nothing to do.
-pub fn write(repository: &Repository, name: &str) {
+/// A `tsc.cjs` that does nothing.
+pub const QUICK: &str = "";
+
+/// One that prints the environment and the version of Node.js, and takes longer than a thread is kept that has nothing to
+/// do.
+pub const SLOW: &str = "console.log(`NODE ${process.version}`);
+for (const [name, value] of Object.entries(process.env).sort()) console.log(`ENV ${name}=${value}`);
+setTimeout(() => console.log('ENV END'), 12_000);
+";
+
+/// Writes `workspaces/<name>` with the plugin `plugins/<name>-backend` into a repository; `yarn tsc` runs `tsc`.
+pub fn write(repository: &Repository, name: &str, tsc: &str) {
     let at = |path: &str| format!("workspaces/{name}/{path}");
     let plugin = |path: &str| format!("workspaces/{name}/plugins/{name}-backend/{path}");
     let package = format!("@demo/plugin-{name}-backend");
@@ -17,13 +26,7 @@ pub fn write(repository: &Repository, name: &str) {
             ),
         )
         .write(&at(".yarnrc.yml"), "nodeLinker: node-modules\n")
-        .write(
-            &at("tsc.cjs"),
-            "console.log(`NODE ${process.version}`);
-for (const [name, value] of Object.entries(process.env).sort()) console.log(`ENV ${name}=${value}`);
-setTimeout(() => console.log('ENV END'), 12_000);
-",
-        )
+        .write(&at("tsc.cjs"), tsc)
         .write(&at("backstage.json"), r#"{"version":"1.42.0"}"#)
         .write(
             &plugin("package.json"),
