@@ -23,6 +23,6 @@ fn main() -> std::process::ExitCode {
     harness::run(harness::Built {
         program: env!("CARGO_BIN_EXE_factory"),
         tmp: env!("CARGO_TARGET_TMPDIR"),
-        waiting: 2,
+        waiting: 6,
     })
 }
