@@ -117,7 +117,9 @@ fn package_of(layer: &Path, name: &str, epoch: u64) -> Value {
 
 /// Node.js loads the exported backend with its peers at hand, and it answers a request.
 fn backend_loads(example: &Greeting, output: &Path) {
-    let node = names(&cache().join("tools")).into_iter().find(|name| name.starts_with("node-linux-")).unwrap();
+    let version = format!("-{}-", example.lock().tools.node.version);
+    let is_locked = |name: &String| name.starts_with("node-linux-") && name.contains(&version);
+    let node = names(&cache().join("tools")).into_iter().find(is_locked).unwrap();
     let peers = cache().join("work/greeting/source/examples/greeting/workspaces/greeting/node_modules");
     let unpacked = example.path("unpacked");
     fs::create_dir(&unpacked).unwrap();

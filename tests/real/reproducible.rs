@@ -253,7 +253,7 @@ fn a_flipped_bit_is_named_and_never_built_from() {
 
     // What no build is needed for is in `tests/it/flipped.rs`; here are real tools and packages.
     let tools = own.cache.join("tools");
-    let node = find(&tools, "/bin/node");
+    let node = find(&tools, &format!("-{}-*/bin/node", own.lock().tools.node.version));
     let package = find(&own.cache.join("yarn"), "/express-npm-*.zip");
     // The order in which a build looks: each is kept, flipped, named, gone, and put back.
     for (file, what) in [(node, "node-linux-"), (package, "express@npm:")] {
