@@ -98,7 +98,9 @@ fn attempt(case: &'static Case) -> Result<Completion, Failed> {
     let ended = thread::Builder::new().name(name.to_owned()).spawn(case.run)?.join();
     let Err(payload) = ended else { return Ok(Completion::Completed) };
     let message = match payload.downcast::<Skip>() {
-        Ok(skip) if is_strict() => format!("{} (FACTORY_TEST_STRICT=1 forbids to skip)", skip.reason),
+        Ok(skip) if is_strict() && !skip.is_agreed => {
+            format!("{} (FACTORY_TEST_STRICT=1 forbids to skip)", skip.reason)
+        }
         Ok(skip) => {
             let completion = Completion::ignored_with(&skip.reason);
             SKIPPED.lock().unwrap().push((name, *skip));

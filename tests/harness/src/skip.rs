@@ -1,7 +1,7 @@
 //! Tests that this machine cannot run: skipped, and said so with what would run them.
 
 use std::ffi::OsStr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::LazyLock;
 
@@ -27,16 +27,22 @@ pub struct Skip {
     pub reason: String,
     /// Debian packages that would help.
     pub packages: Vec<&'static str>,
+    /// It was said that this is missing, so it is no failure where skips are forbidden.
+    pub is_agreed: bool,
 }
 
 /// Ends the test.
 pub fn skip(reason: impl Into<String>) -> ! {
-    end(Skip { reason: reason.into(), packages: Vec::new() })
+    end(Skip { reason: reason.into(), packages: Vec::new(), is_agreed: false })
 }
 
 /// Ends the test for want of something that is no program.
 pub fn skip_without(what: &str, package: &'static str) -> ! {
-    end(Skip { reason: format!("{what} not found (Debian package `{package}`)"), packages: vec![package] })
+    end(Skip {
+        reason: format!("{what} not found (Debian package `{package}`)"),
+        packages: vec![package],
+        is_agreed: false,
+    })
 }
 
 fn end(skip: Skip) -> ! {
@@ -55,7 +61,7 @@ pub fn needs(programs: &[&str]) {
     let quoted = |names: &[&str]| names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
     let noun = if packages.len() == 1 { "package" } else { "packages" };
     let reason = format!("{} not found (Debian {noun} {})", quoted(&missing), quoted(&packages));
-    end(Skip { reason, packages });
+    end(Skip { reason, packages, is_agreed: false });
 }
 
 /// Skips the test unless the npm registry that this machine is configured to use answers.
@@ -73,10 +79,13 @@ pub fn needs_npm_registry() {
 }
 
 /// A folder of data that is not part of the project: `$variable`, or a neighbour of the project. Skips the test where
-/// there is none.
+/// there is none, also where skips are forbidden if the variable says `none`.
 pub fn needs_folder(variable: &str, neighbour: &str) -> PathBuf {
     let beside = || crate::project().join("..").join(neighbour);
     let folder = std::env::var_os(variable).map_or_else(beside, PathBuf::from);
+    if folder == Path::new("none") {
+        end(Skip { reason: format!("`{variable}` is `none`"), packages: Vec::new(), is_agreed: true });
+    }
     if !folder.is_dir() {
         skip(format!("no folder `{}` (set {variable})", folder.display()));
     }
