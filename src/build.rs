@@ -5,7 +5,7 @@
 //! ```text
 //! seal        what lies beside the lock is what the lock names, before anything runs
 //! finished    what is sealed and still in the cache is not built again
-//! prepare     source (checkout) -> tree (patches, overlays) -> install (packages, native_log), in a workdir
+//! prepare     source (checkout) -> patches and overlays -> install (packages, native_log), in a workdir
 //! plugin      export (drift) -> select (masked) -> artefact (file_list, build_info) -> verdict against the seal
 //! new_seals   what was built for the first time, into the lock and beside it; verdict compares later builds with it
 //! results     report (build-report.json), plugins_yaml (dynamic-plugins.yaml)
@@ -32,7 +32,6 @@ pub mod results;
 pub mod seal;
 mod select;
 mod source;
-mod tree;
 pub mod verdict;
 mod workdir;
 mod workspace;

@@ -10,10 +10,10 @@
 //! into pins; [`lock`] is the text those pins are kept in; [`build`] replays a lock; [`image`] makes and pushes
 //! the bytes that RHDH installs; [`audit`] answers questions about locks.
 //!
-//! Below them: [`tools`] pins and provides node, npm, yarn and rhdh-cli, [`sandbox`] runs third-party code, [`store`] is
-//! the cache, [`npm`] and [`yarn`] read the formats of others, [`parallel`], [`interrupt`], [`ui`] and [`error`] are for
-//! all; [`cli`] is the command line. Each module uses only modules that stand below it in the list that
-//! `tests/it/architecture.rs` checks.
+//! Below them: [`tools`] pins and provides node, npm, yarn and rhdh-cli, [`overlay`] lays patches and overlays over a
+//! source, [`sandbox`] runs third-party code, [`store`] is the cache, [`npm`] and [`yarn`] read the formats of others,
+//! [`parallel`], [`interrupt`], [`ui`] and [`error`] are for all; [`cli`] is the command line. Each module uses only
+//! modules that stand below it in the list that `tests/it/architecture.rs` checks.
 
 pub mod cli;
 
@@ -26,6 +26,8 @@ pub mod build;
 pub mod config;
 
 pub mod tools;
+
+pub mod overlay;
 
 pub mod sandbox;
 

@@ -23,7 +23,7 @@ pub use arguments::Argument;
 pub use check::{is_commit, is_package_name, is_relative};
 pub use digest::{Integrity, Sha256};
 pub use model::{
-    ArgsFrom, Input, Lock, Node, Plugin, Rhdh, RhdhCli, Role, Sealed, SealedPackages, Source, Tool, Tools, Workspace,
-    Yarn, YarnFrom,
+    ArgsFrom, Effective, Input, Lock, Node, Plugin, Rhdh, RhdhCli, Role, Sealed, SealedPackages, Source, Tool, Tools,
+    Workspace, Yarn, YarnFrom,
 };
 pub use problem::PluginProblem;

@@ -5,7 +5,8 @@
 //! 1. [`request`]: what a run is asked to do. [`requested`]: what the configuration asks for, in the lock's terms.
 //! 2. [`rhdh`] finds the RHDH release that plugins are computed against, [`host`] reads what it provides.
 //! 3. [`refs`] turns refs into commits; [`commits`] fetches them and has each workspace read.
-//! 4. [`workspace`] makes a workspace's block of the lock from its files ([`source`]): its plugins ([`discover`]), its
+//! 4. [`workspace`] makes a workspace's block of the lock from its files ([`source`], after patches
+//!    and overlays: [`effective`]): its plugins ([`discover`]), its
 //!    yarn ([`package_manager`]) and the arguments of its plugins ([`compute`]: [`graph`] → [`build_args`]).
 //! 5. `tool_pins` pins node, npm and rhdh-cli; `previous` keeps what the lock there was knows and still holds.
 
@@ -20,6 +21,7 @@ pub mod commits;
 pub mod refs;
 
 pub mod discover;
+pub mod effective;
 pub mod fault;
 pub mod package_manager;
 pub mod source;

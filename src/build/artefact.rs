@@ -11,11 +11,11 @@ use super::export::Exported;
 use super::file_list::FileList;
 use super::plugins_yaml;
 use super::report::Output;
-use super::tree::{self, read_input};
 use crate::error::{Error, Result};
 use crate::image::{self, Facts, Image, ImageName, ImageNames, ImagePath, Layout, PackageFiles, Packed, Packing, Tag};
 use crate::lock::inputs;
 use crate::lock::{Sealed, Sha256};
+use crate::overlay;
 use crate::sandbox::root::Isolation;
 use crate::store::{atomic_copy, atomic_file};
 
@@ -161,7 +161,7 @@ pub(super) fn pack(
     let packing = Packing { path: &paths.image_path, epoch: workspace.source.epoch, compression: options.compression };
     let packed = image::pack(entries, &packing, &paths.tgz(), &layer_file)?;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let own = plugins_yaml::own_config(&tree.join(tree::join(&plugin.path, "")));
+    let own = plugins_yaml::own_config(&tree.join(overlay::join(&plugin.path, "")));
     let record = PackageRecord {
         name: exported.name.clone(),
         version: exported.version.clone(),
@@ -251,11 +251,11 @@ fn finish(target: PluginTarget<'_>, paths: &OutputPaths, record: PackageRecord, 
 /// plugin's own.
 fn plugin_config(target: PluginTarget<'_>, paths: &OutputPaths, record: &PackageRecord) -> Result<Option<Value>> {
     let PluginTarget { shared, workspace, plugin } = target;
-    let wanted = tree::join(&plugin.path, "app-config.dynamic.yaml");
+    let wanted = overlay::join(&plugin.path, "app-config.dynamic.yaml");
     let Some(input) = workspace.input.iter().find(|input| Path::new(&input.path) == wanted) else {
         return Ok(record.config.as_deref().and_then(|text| yaml_serde::from_str(text).ok()));
     };
-    let bytes = read_input(&shared.options.config_dir.join(&workspace.dir), input)?;
+    let bytes = overlay::read_input(&shared.options.config_dir.join(&workspace.dir), input)?;
     atomic_file(&paths.beside("app-config.dynamic.yaml"), &bytes)?;
     let value = yaml_serde::from_slice::<Value>(&bytes).ok().filter(Value::is_mapping);
     // The file may hold only the plugin's part, or wrap it as RHDH's own examples do.

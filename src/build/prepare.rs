@@ -6,9 +6,9 @@ use super::context::WorkspaceBuild;
 use super::packages::unpinned::Unpinned;
 use super::report::InstallScripts;
 use super::source;
-use super::tree::Overlays;
 use super::workdir::{Folders, Toolset, Workdir};
 use crate::error::Result;
+use crate::overlay::Overlays;
 use crate::sandbox::child::Log;
 use crate::store::Reading;
 use crate::tools::provide::Provider;
@@ -75,8 +75,12 @@ impl WorkspaceBuild<'_> {
         let (shared, workspace) = (self.shared, self.workspace);
         let step = self.step("check out");
         tokio::task::block_in_place(|| source::write(shared, workspace, &folders.source))?;
+        let plugins: Vec<&str> = workspace.plugin.iter().map(|plugin| plugin.path.as_str()).collect();
         let overlays = Overlays {
-            workspace,
+            workspace: &workspace.name,
+            epoch: workspace.source.epoch,
+            inputs: &workspace.input,
+            plugins: &plugins,
             config: &shared.options.config_dir.join(&workspace.dir),
             tree: &folders.tree(workspace),
             log,
@@ -86,6 +90,7 @@ impl WorkspaceBuild<'_> {
         // Also after a patch that failed: that is when people want to look at it.
         tokio::task::block_in_place(|| source::leave_copy(shared, workspace, &folders.source))?;
         let (patches, overlays) = applied?;
+        source::check_effective(shared, workspace, &folders.tree(workspace))?;
         let commit = workspace.source.commit.as_deref().map_or("local tree", |commit| &commit[..commit.len().min(12)]);
         step.done(format!("{commit}, {}, {}", count(patches, "patch"), count(overlays, "overlay file")));
         self.timings.record_since("checkout", started);

@@ -86,8 +86,7 @@ fn write_commit(shared: &Shared, url: &SourceUrl, commit: &str, to: &Path) -> Re
 
 /// The commit's `yarn.lock` must be the one in the lock: a commit has only one, so the lock is wrong when it is not.
 fn check_yarn_lock(shared: &Shared, workspace: &Workspace, commit: &str, source: &Path) -> Result<()> {
-    let path = source.join(&workspace.source.path).join("yarn.lock");
-    let found = Sha256::of(fs::read(&path).map_err(Error::io("read", &path))?);
+    let found = yarn_lock(&source.join(&workspace.source.path))?;
     if found == workspace.source.yarn_lock {
         return Ok(());
     }
@@ -101,12 +100,39 @@ fn check_yarn_lock(shared: &Shared, workspace: &Workspace, commit: &str, source:
     })
 }
 
+/// The `yarn.lock` that patches and overlays make must be the one that `factory resolve` read.
+pub fn check_effective(shared: &Shared, workspace: &Workspace, tree: &Path) -> Result<()> {
+    let Some(effective) = &workspace.effective else { return Ok(()) };
+    let found = yarn_lock(tree)?;
+    if found == effective.yarn_lock {
+        return Ok(());
+    }
+    Err(Error::Lock {
+        place: Place::file(shared.options.lock_dir.join(FILE_NAME)),
+        what: format!(
+            "the `yarn.lock` of workspace `{}` has the checksum {found} after its patches and overlays, but the lock says {}",
+            workspace.name, effective.yarn_lock
+        ),
+        hint: format!("restore the lock from version control, or run `factory resolve {}`", workspace.name),
+    })
+}
+
+/// The digest of a workspace's `yarn.lock`; of no bytes where there is none, since a patch or overlay may add it.
+fn yarn_lock(tree: &Path) -> Result<Sha256> {
+    let path = tree.join("yarn.lock");
+    match fs::read(&path) {
+        Ok(bytes) => Ok(Sha256::of(bytes)),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(Sha256::of("")),
+        Err(e) => Err(Error::io("read", &path)(e)),
+    }
+}
+
 /// Leaves a copy of a workspace's patched source where the user asked for it; factory never reads it again.
 pub fn leave_copy(shared: &Shared, workspace: &Workspace, source: &Path) -> Result<()> {
     let Some(to) = shared.options.source_copy.as_ref().filter(|_| !workspace.source.local) else { return Ok(()) };
     let to = if workspace.dir == "." { to.clone() } else { to.join(&workspace.name) };
     fs::create_dir_all(&to).map_err(Error::io("create", &to))?;
-    copy(shared, source, &to, &[super::tree::SCALPRUM])
+    copy(shared, source, &to, &[crate::overlay::SCALPRUM])
 }
 
 /// Copies a tree; the original is only read. Links are copied as links. Folders that factory itself writes to are left

@@ -68,9 +68,15 @@ pub fn stale_reasons(config: &Config, lock: &Lock, names: &[String]) -> Vec<Stal
     stale::reasons(lock, &requested, all)
 }
 
-/// Writes a lock, when its text changes.
+/// Writes a lock, when its text changes. One that could not be read again is not written.
 pub fn write(lock_file: &Path, lock: &Lock) -> Result<()> {
     let text = lock.to_text();
+    if let Err(unreadable) = Lock::from_text(&text, lock_file) {
+        return Err(Error::build(
+            format!("the lock is not written, since it could not be read again: {unreadable}"),
+            "correct what it names in the repository or with a patch; the lock there was is unchanged",
+        ));
+    }
     if std::fs::read_to_string(lock_file).is_ok_and(|there| there == text) {
         return Ok(());
     }

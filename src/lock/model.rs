@@ -128,6 +128,9 @@ pub struct Workspace {
     pub tools: Option<Tools>,
     /// What is built.
     pub source: Source,
+    /// What patches and overlays make of the source, where it is pinned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub effective: Option<Effective>,
     /// What builds found out about its packages; later builds are held to it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sealed: Option<SealedPackages>,
@@ -140,6 +143,15 @@ pub struct Workspace {
     /// Plugins that cannot be exported, and why, sorted by path.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub problem: Vec<PluginProblem>,
+}
+
+/// What patches and overlays make of a source. Versions, roles, arguments and the yarn in the lock are those after them,
+/// too.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Effective {
+    /// Digest of the workspace's `yarn.lock` that is built, where it is not the commit's.
+    pub yarn_lock: Sha256,
 }
 
 /// Facts about a workspace's packages that only a build can know.

@@ -15,8 +15,8 @@ use crate::error::{Error, Place, Result};
 
 /// The format this factory writes, and the newest it reads.
 pub const VERSION: u32 = 1;
-/// Compatible additions within [`VERSION`]: 1 has `workspace.sealed`, 2 `workspace.problem`. A lock says the least that it
-/// needs.
+/// Compatible additions within [`VERSION`]: 1 has `workspace.sealed`, 2 `workspace.effective` and `workspace.problem`. A
+/// lock says the least that it needs.
 pub const REVISION: u32 = 2;
 /// The name of the lock beside the configuration.
 pub const FILE_NAME: &str = "factory.lock";
@@ -63,10 +63,10 @@ impl Lock {
 
 /// The revision that a block needs.
 fn revision(workspace: &Workspace) -> u32 {
-    match (&workspace.sealed, workspace.problem.as_slice()) {
-        (_, [_, ..]) => 2,
-        (Some(_), []) => 1,
-        (None, []) => 0,
+    if workspace.effective.is_some() || !workspace.problem.is_empty() {
+        2
+    } else {
+        u32::from(workspace.sealed.is_some())
     }
 }
 
@@ -128,6 +128,7 @@ fn lay_out(document: &mut DocumentMut) {
         for workspace in workspaces.iter_mut() {
             block(workspace, "tools");
             block(workspace, "source");
+            block(workspace, "effective");
             block(workspace, "sealed");
             blocks(workspace, "input");
             blocks(workspace, "plugin");
@@ -215,6 +216,7 @@ pub(super) mod tests {
                 },
                 yarn_lock: Sha256::of("lock"),
             },
+            effective: None,
             sealed: None,
             input: vec![Input { path: "patches/1.patch".into(), sha256: Sha256::of("patch"), executable: false }],
             plugin: vec![
@@ -303,6 +305,17 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn the_effective_yarn_lock_is_a_block_and_needs_a_newer_reader() {
+        let mut lock = sample();
+        lock.workspace[1].effective = Some(Effective { yarn_lock: Sha256::of("patched") });
+        let text = lock.to_text();
+        assert!(text.contains("\nversion = 1\nrevision = 2\n"), "{text}");
+        let block = format!("\n[workspace.effective]\nyarn-lock = \"{}\"\n", Sha256::of("patched"));
+        assert!(text.contains(&block), "{text}");
+        assert_eq!(Lock::from_text(&text, Path::new("factory.lock")).unwrap().to_text(), text);
+    }
+
+    #[test]
     fn reading_what_was_written_gives_the_same_text() {
         let text = sample().to_text();
         let read = Lock::from_text(&text, Path::new("factory.lock")).unwrap();
@@ -323,7 +336,7 @@ pub(super) mod tests {
         );
         assert_eq!(
             error_for("dir = \"acr\"", "dirs = \"acr\""),
-            "factory.lock:12:1: unknown field `dirs`, expected one of `name`, `dir`, `tools`, `source`, `sealed`, `input`, `plugin`, `problem`"
+            "factory.lock:12:1: unknown field `dirs`, expected one of `name`, `dir`, `tools`, `source`, `effective`, `sealed`, `input`, `plugin`, `problem`"
         );
         assert_eq!(
             error_for("version = 1", "version = 9"),
@@ -341,7 +354,7 @@ pub(super) mod tests {
         // Of several errors the first in the text, whatever its name.
         assert_eq!(
             error_for("dir = \"acr\"", "zone = 1\narea = 2"),
-            "factory.lock:12:1: unknown field `zone`, expected one of `name`, `dir`, `tools`, `source`, `sealed`, `input`, `plugin`, `problem`"
+            "factory.lock:12:1: unknown field `zone`, expected one of `name`, `dir`, `tools`, `source`, `effective`, `sealed`, `input`, `plugin`, `problem`"
         );
         assert_eq!(
             error_for("version = 1", "version = 0"),

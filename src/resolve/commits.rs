@@ -80,7 +80,7 @@ fn read_all(
     };
     let located = locate(provider, chosen, options);
     Workers::new(options.jobs, interrupt).map(chosen.iter().zip(located), |(config, source)| match source? {
-        LocatedSource::Local(folder) => reader.read(config, None, &Files::Local(folder)),
+        LocatedSource::Local(folder) => reader.read(config, None, Files::Local(folder)),
         LocatedSource::Commit(located) => {
             let (url, resolution) = *located;
             if let Some(warning) = &resolution.warning {
@@ -94,7 +94,7 @@ fn read_all(
                 let files = some_names(uncommitted.iter());
                 provider.ui.warn(format!("{}: uncommitted changes in `{url}` are not built: {files}", config.name));
             }
-            reader.read(config, Some(&commit), &Files::Commit(Box::new(tree)))
+            reader.read(config, Some(&commit), Files::Commit(Box::new(tree)))
         }
     })
 }

@@ -1,7 +1,11 @@
 //! The files of a workspace before anything is built: those of a commit, or of a local tree.
 
+pub mod changed;
+
 use std::fs;
 use std::path::{Path, PathBuf};
+
+use changed::ChangedFiles;
 
 use super::discover::is_skipped;
 use crate::error::{Error, Result};
@@ -13,6 +17,8 @@ pub enum Files {
     Commit(Box<Tree>),
     /// A local tree, read as it is.
     Local(PathBuf),
+    /// One of them after patches and overlays.
+    Changed(Box<ChangedFiles>),
 }
 
 /// The largest file that is read, in bytes: lockfiles have a few MB.
@@ -24,6 +30,15 @@ impl Files {
         match self {
             Self::Commit(tree) => tree.read(path),
             Self::Local(root) => read_local(root, path),
+            Self::Changed(changed) => changed.read(path),
+        }
+    }
+
+    /// The files before patches and overlays.
+    pub fn pinned(&self) -> &Self {
+        match self {
+            Self::Changed(changed) => changed.base(),
+            pinned => pinned,
         }
     }
 
@@ -33,13 +48,26 @@ impl Files {
         match self {
             Self::Commit(tree) => tree.epoch(),
             Self::Local(_) => 315_532_800,
+            Self::Changed(changed) => changed.base().epoch(),
         }
     }
 
     /// The `package.json` files of a workspace, each with its folder from the workspace. Folders that hold no package
     /// of it (`node_modules`, dist, dot-folders) are left out.
     pub fn manifests(&self, workspace: &str) -> Result<Vec<(String, Vec<u8>)>> {
-        let mut folders = match self {
+        let mut paths = self.manifest_paths(workspace)?;
+        paths.sort();
+        let mut manifests = Vec::with_capacity(paths.len());
+        for path in paths {
+            if let Some(bytes) = self.read(&path)? {
+                manifests.push((folder_in(workspace, &path), bytes));
+            }
+        }
+        Ok(manifests)
+    }
+
+    fn manifest_paths(&self, workspace: &str) -> Result<Vec<String>> {
+        Ok(match self {
             Self::Commit(tree) => tree
                 .walk(workspace, |path, kind| match kind {
                     EntryKind::Folder => !is_skipped(last(path)),
@@ -54,15 +82,8 @@ impl Files {
                 walk_local(root, &root.join(workspace), &mut found)?;
                 found
             }
-        };
-        folders.sort();
-        let mut manifests = Vec::with_capacity(folders.len());
-        for path in folders {
-            if let Some(bytes) = self.read(&path)? {
-                manifests.push((folder_in(workspace, &path), bytes));
-            }
-        }
-        Ok(manifests)
+            Self::Changed(changed) => changed.manifests(workspace, changed.base().manifest_paths(workspace)?),
+        })
     }
 }
 

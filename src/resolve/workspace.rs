@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::build_args;
 use super::compute::{ArgsComputation, not_a_workspace, was_computed};
 use super::discover::{self, DiscoveredPlugin};
+use super::effective::{self, EffectiveTree};
 use super::fault::PluginFault;
 use super::host::HostLock;
 use super::rhdh::LazyHost;
@@ -13,7 +14,7 @@ use crate::config::{self, plugins_list};
 use crate::error::nearest::nearest;
 use crate::error::{Error, Place, Result};
 use crate::lock::arguments::words;
-use crate::lock::{ArgsFrom, Argument, Lock, Plugin, PluginProblem, Sha256, Source, Workspace, Yarn};
+use crate::lock::{ArgsFrom, Argument, Lock, Plugin, PluginProblem, Sha256, Source, Workspace, Yarn, is_package_name};
 use crate::resolve::package_manager::{self, YarnRequest};
 use crate::tools::pin::Companion;
 use crate::tools::provide::Provider;
@@ -49,19 +50,24 @@ pub struct WorkspaceReader<'a> {
 }
 
 impl WorkspaceReader<'_> {
-    /// Reads a workspace. `commit` is none for a local tree. What is large (its lockfile, its packages) is gone when
-    /// this returns, so that the number of workspaces does not matter.
-    pub fn read(&self, config: &config::WorkspaceConfig, commit: Option<&str>, files: &Files) -> Result<ReadWorkspace> {
+    /// Reads a workspace, with its patches and overlays. `commit` is none for a local tree. What is large (its lockfile, its
+    /// packages) is gone when this returns, so that the number of workspaces does not matter.
+    pub fn read(&self, config: &config::WorkspaceConfig, commit: Option<&str>, files: Files) -> Result<ReadWorkspace> {
+        let tree = EffectiveTree { provider: self.provider, runtime: self.runtime, config };
+        let files = &tree.of(files)?;
         let SourceFiles { mut manifests, lockfile } = SourceFiles::read(config, commit, files)?;
         let yarn = package_manager::requested_yarn(files, &config.source.workspace_path, &lockfile, &config.name)?;
         let mut warnings = Vec::new();
         let Candidates { mut plugins, mut faults } = candidates(config, &manifests, commit, &mut warnings)?;
         faults.extend(outside(&mut plugins, &lockfile, config));
+        faults.extend(unlockable(&mut plugins, config));
+        let source = source(config, commit, files, &yarn)?;
         let mut workspace = Workspace {
             name: config.name.clone(),
             dir: config.dir.clone(),
             tools: None,
-            source: source(config, commit, files, &yarn, &lockfile)?,
+            effective: effective::pinned(source.yarn_lock, &lockfile),
+            source,
             sealed: None,
             input: config.inputs.clone(),
             plugin: plugins,
@@ -123,7 +129,8 @@ impl WorkspaceReader<'_> {
     /// What was found when the arguments of the same source were computed, and is not looked for now.
     fn remembered(&self, workspace: &Workspace) -> Vec<PluginFault> {
         let Some(before) = self.before(&workspace.name) else { return vec![] };
-        if (&before.source.commit, before.source.yarn_lock) != (&workspace.source.commit, workspace.source.yarn_lock) {
+        let (then, now) = (&before.source, &workspace.source);
+        if (&then.commit, then.yarn_lock, &before.input) != (&now.commit, now.yarn_lock, &workspace.input) {
             return vec![];
         }
         let still_holds = |problem: &&PluginProblem| {
@@ -231,14 +238,10 @@ fn outside(plugins: &mut Vec<Plugin>, lockfile: &[u8], config: &config::Workspac
 }
 
 /// The source's block of the lock.
-fn source(
-    config: &config::WorkspaceConfig,
-    commit: Option<&str>,
-    files: &Files,
-    yarn: &YarnRequest,
-    lockfile: &[u8],
-) -> Result<Source> {
+fn source(config: &config::WorkspaceConfig, commit: Option<&str>, files: &Files, yarn: &YarnRequest) -> Result<Source> {
     let path = &config.source.workspace_path;
+    // Where a patch or overlay adds it, the commit has none: no bytes.
+    let lockfile = files.pinned().read(&at(path, "yarn.lock"))?.unwrap_or_default();
     let backstage = match &config.source.backstage_version {
         Some(version) => Some(version.clone()),
         None => files.read(&at(path, "backstage.json"))?.as_deref().and_then(backstage_version),
@@ -254,6 +257,29 @@ fn source(
         yarn: Yarn { from: yarn.from, version: yarn.version.clone(), integrity: None, path: yarn.path.clone() },
         yarn_lock: Sha256::of(lockfile),
     })
+}
+
+/// Takes out the plugins whose name or version cannot stand in a lock: tags of images are made of them.
+fn unlockable(plugins: &mut Vec<Plugin>, config: &config::WorkspaceConfig) -> Vec<PluginFault> {
+    let wrong = |plugin: &Plugin| {
+        let Plugin { path, name, version, .. } = plugin;
+        if !is_package_name(name) {
+            return Some(format!(
+                "`name` of `{path}` is `{}`, which is not the name of a package",
+                name.escape_debug()
+            ));
+        }
+        let is_version = semver::Version::parse(version).is_ok();
+        let version = version.escape_debug();
+        (!is_version).then(|| format!("`version` of `{path}` is `{version}`, which is not a version like `1.2.3`"))
+    };
+    let fault = |plugin: Plugin| {
+        let file = at(&config.source.workspace_path, &at(&plugin.path, "package.json"));
+        let hint = "set it with a patch (`patches/*.patch` in the configuration), or with an overlay".to_owned();
+        let (place, what) = (Place::file(format!("{}: {file}", config.name)), wrong(&plugin).unwrap_or_default());
+        PluginFault { plugin: plugin.path, place, what, hint }
+    };
+    plugins.extract_if(.., |plugin| wrong(plugin).is_some()).map(fault).collect()
 }
 
 /// Where a file was looked for, in messages.

@@ -13,13 +13,14 @@ use std::sync::LazyLock;
 use source::{Source, SourceFile};
 
 /// The rooms from top to bottom: each uses only rooms of later lines.
-const ROOMS: [&[&str]; 14] = [
+const ROOMS: [&[&str]; 15] = [
     &["cli"],
     &["audit"],
     &["resolve"],
     &["build"],
     &["config"],
     &["tools"],
+    &["overlay"],
     &["sandbox"],
     &["image"],
     &["store"],

@@ -25,7 +25,7 @@ fn workspace() -> Test {
     repo.git(&["branch", "release-1.9"]);
     test.config("source.json", r#"{"repo": "../repo", "repo-ref": "main", "workspace-path": "."}"#);
     test.config("plugins-list.yaml", LIST);
-    test.config("patches/1-fix.patch", "--- a/x\n+++ b/x\n");
+    test.config("patches/1-fix.patch", "--- /dev/null\n+++ b/x\n@@ -0,0 +1 @@\n+x\n");
     test
 }
 
@@ -171,13 +171,13 @@ fn building_needs_a_lock_that_is_not_stale() {
     );
     test.run(&["resolve"]).success();
     let lock = fs::read(test.path("config/factory.lock")).unwrap();
-    test.config("patches/1-fix.patch", "--- a/y\n+++ b/y\n");
+    test.config("patches/1-fix.patch", "--- /dev/null\n+++ b/y\n@@ -0,0 +1 @@\n+y\n");
     test.run(&["build"]).fails(
         3,
         "error: lockfile is stale for workspace `repo`: patches/1-fix.patch changed since `factory resolve`\n\n\
          hint: run `factory resolve repo`",
     );
-    test.config("patches/2-more.patch", "--- a/y\n+++ b/y\n");
+    test.config("patches/2-more.patch", "--- /dev/null\n+++ b/y\n@@ -0,0 +1 @@\n+x\n");
     test.config("plugins-list.yaml", "plugins/todo-backend: --suppress-native-package x\n");
     test.run(&["build"]).fails(
         3,
@@ -288,7 +288,7 @@ fn nothing_is_half_written_on_a_full_disk() {
     test.run(&["resolve"]).success();
     let lock = fs::read_to_string(test.path("config/factory.lock")).unwrap();
     fs::create_dir(test.path("full")).unwrap();
-    test.config("patches/2-more.patch", "--- a/y\n+++ b/y\n");
+    test.config("patches/2-more.patch", "--- /dev/null\n+++ b/y\n@@ -0,0 +1 @@\n+x\n");
     // A small file system in a mount namespace that ends with the test, full but for what is there already.
     let script = "mount -t tmpfs -o size=64k tmpfs full && cp -a config/. full
         cat /dev/zero >full/fill 2>/dev/null

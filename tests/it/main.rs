@@ -15,6 +15,7 @@ mod bad_plugin;
 mod build_args;
 mod diff;
 mod docs;
+mod effective;
 mod errors;
 mod flipped;
 mod git_local;

@@ -8,18 +8,18 @@ use harness::npm_registry::Registry;
 use harness::repository::Repository;
 
 /// A configuration with a repository of two workspaces beside it.
-struct Setup {
-    dir: tempfile::TempDir,
+pub struct Setup {
+    pub dir: tempfile::TempDir,
     registry: Registry,
-    source: Repository,
+    pub source: Repository,
 }
 
-fn package(name: &str, role: &str) -> String {
+pub fn package(name: &str, role: &str) -> String {
     format!(r#"{{"name": "@acme/{name}", "version": "1.2.3", "backstage": {{"role": "{role}"}}}}"#)
 }
 
 impl Setup {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let source = Repository::init(&dir.path().join("source"));
         for workspace in ["alpha", "beta"] {
@@ -40,17 +40,17 @@ impl Setup {
         setup
     }
 
-    fn config(&self) -> PathBuf {
+    pub fn config(&self) -> PathBuf {
         self.dir.path().join("config")
     }
 
-    fn write(&self, path: &str, text: &str) {
+    pub fn write(&self, path: &str, text: &str) {
         let path = self.config().join(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, text).unwrap();
     }
 
-    fn workspace(&self, name: &str, reference: &str) {
+    pub fn workspace(&self, name: &str, reference: &str) {
         let source =
             format!(r#"{{"repo": "../../source", "repo-ref": "{reference}", "workspace-path": "workspaces/{name}"}}"#);
         self.write(&format!("{name}/source.json"), &source);
@@ -60,7 +60,7 @@ impl Setup {
         );
     }
 
-    fn run(&self, args: &[&str]) -> Output {
+    pub fn run(&self, args: &[&str]) -> Output {
         Command::new(harness::program())
             .args(args)
             .arg("--config-dir")
@@ -75,18 +75,18 @@ impl Setup {
     }
 
     #[track_caller]
-    fn ok(&self, args: &[&str]) -> Output {
+    pub fn ok(&self, args: &[&str]) -> Output {
         let output = self.run(args);
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         output
     }
 
-    fn lock(&self) -> String {
+    pub fn lock(&self) -> String {
         fs::read_to_string(self.config().join("factory.lock")).unwrap()
     }
 }
 
-fn said(output: &Output) -> String {
+pub fn said(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
 }
 
@@ -138,7 +138,7 @@ fn keep_adds_what_is_missing_and_moves_nothing() {
     assert_eq!(block(&second, "alpha"), block(&first, "alpha"));
     assert!(second.contains("name = \"beta\""));
     // A changed patch makes the block stale: it is written anew, at the commit it is pinned to.
-    setup.write("alpha/patches/1-x.patch", "--- a/x\n+++ b/x\n");
+    setup.write("alpha/patches/1-x.patch", "--- /dev/null\n+++ b/x\n@@ -0,0 +1 @@\n+x\n");
     setup.ok(&["resolve", "--keep"]);
     let third = setup.lock();
     assert!(block(&third, "alpha").contains("path = \"patches/1-x.patch\""));
@@ -180,7 +180,7 @@ fn dry_run_prints_the_change_on_stdout_and_writes_nothing() {
 fn a_stale_lock_is_not_built_and_each_reason_names_its_file_or_field() {
     let setup = Setup::new();
     setup.workspace("alpha", "main");
-    setup.write("alpha/patches/1-x.patch", "--- a/x\n+++ b/x\n");
+    setup.write("alpha/patches/1-x.patch", "--- /dev/null\n+++ b/x\n@@ -0,0 +1 @@\n+x\n");
     setup.ok(&["resolve"]);
     setup.write("alpha/patches/1-x.patch", "--- a/y\n+++ b/y\n");
     let output = setup.run(&["build"]);

@@ -65,6 +65,7 @@ pub fn workspace(name: &str, repo: &str, path: &str, digit: &str, epoch: u64) ->
             },
             yarn_lock: Sha256::of(format!("yarn.lock at {digit}")),
         },
+        effective: None,
         sealed: None,
         input: Vec::new(),
         plugin: Vec::new(),

@@ -1,25 +1,39 @@
-//! Patches and overlays: the checked-out workspace becomes the tree that is built.
+//! Patches and overlays, laid over the source of a workspace: `build` lays them over the checkout, `resolve` over the few
+//! files that it reads, so that both speak of the same tree.
+
+pub mod patch;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::error::{Error, Result};
 use crate::interrupt::Interrupt;
-use crate::lock::{Input, Sha256, Workspace};
-use crate::sandbox::child::{Log, Run, run};
+use crate::lock::{Input, Sha256};
+use crate::sandbox::child::{ChildFailure, Log, Run, run};
 use crate::sandbox::env::ChildEnv;
 use crate::sandbox::root::{Isolation, Root};
+use patch::PatchText;
 
 /// Folder names under a plugin's configuration whose content is copied over the plugin. Both are in use.
 pub const OVERLAY_FOLDERS: [&str; 2] = ["overlay", "overlays"];
 
-/// Applies patches and overlays to a checked-out workspace.
+/// The file that says which Backstage version a workspace is for, in the configuration and in the workspace.
+const BACKSTAGE: &str = "backstage.json";
+
+/// Patches and overlays of a workspace, and the tree they are laid over.
 pub struct Overlays<'a> {
-    /// The workspace.
-    pub workspace: &'a Workspace,
+    /// The workspace's name.
+    pub workspace: &'a str,
+    /// The source's time.
+    pub epoch: u64,
+    /// The files of its configuration.
+    pub inputs: &'a [Input],
+    /// The folders of the plugins whose overlays count.
+    pub plugins: &'a [&'a str],
     /// The folder of its configuration.
     pub config: &'a Path,
-    /// Its folder in the checkout.
+    /// Its folder in the tree.
     pub tree: &'a Path,
     /// Where what is done is written.
     pub log: &'a Log,
@@ -31,55 +45,65 @@ impl Overlays<'_> {
     /// Applies all patches in the order of their names, then the overlays. Returns how many of each.
     pub async fn apply(&self) -> Result<(usize, usize)> {
         let mut patches = 0;
-        for input in &self.workspace.input {
-            if is_patch(&input.path) {
-                self.patch(input).await?;
-                patches += 1;
-            }
+        for input in self.inputs.iter().filter(|input| is_patch(&input.path)) {
+            self.patch(input).await?;
+            patches += 1;
         }
         let mut overlays = 0;
-        for input in &self.workspace.input {
+        for input in self.inputs {
             if let Some(target) = self.overlay_target(&input.path) {
                 self.copy(input, &target)?;
                 overlays += 1;
             }
         }
-        if let Some(backstage) = self.workspace.input.iter().find(|input| input.path == "backstage.json") {
+        if let Some(backstage) = self.inputs.iter().find(|input| input.path == BACKSTAGE) {
             // The CLI takes `backstage.supported-versions` from the workspace's own file.
-            self.copy(backstage, Path::new("backstage.json"))?;
+            self.copy(backstage, Path::new(BACKSTAGE))?;
         }
-        for plugin in &self.workspace.plugin {
-            let Some(scalprum) = self.input(&plugin.path, "scalprum-config.json") else { continue };
-            self.copy(scalprum, &join(&plugin.path, SCALPRUM))?;
+        for plugin in self.plugins {
+            let wanted = join(plugin, "scalprum-config.json");
+            let Some(scalprum) = self.inputs.iter().find(|input| Path::new(&input.path) == wanted) else { continue };
+            self.copy(scalprum, &join(plugin, SCALPRUM))?;
         }
         Ok((patches, overlays))
     }
 
-    /// A configuration file of a plugin, when the lock has it.
-    pub fn input(&self, plugin: &str, name: &str) -> Option<&Input> {
-        let wanted = join(plugin, name);
-        self.workspace.input.iter().find(|input| Path::new(&input.path) == wanted)
+    /// The files of the workspace that patches and overlays may change, make or remove; a few more at most.
+    pub fn touched(&self) -> Result<Vec<String>> {
+        let mut touched = Vec::new();
+        for input in self.inputs {
+            if is_patch(&input.path) {
+                touched.extend(PatchText::parse(&read_input(self.config, input)?).touched());
+            } else if let Some(target) = self.overlay_target(&input.path) {
+                touched.extend(target.to_str().map(str::to_owned));
+            } else if input.path == BACKSTAGE {
+                touched.push(BACKSTAGE.to_owned());
+            }
+        }
+        touched.sort();
+        touched.dedup();
+        Ok(touched)
     }
 
     /// Where an overlay's file goes in the workspace: `plugins/a/overlay/src/x.ts` is `plugins/a/src/x.ts`.
     fn overlay_target(&self, path: &str) -> Option<PathBuf> {
-        self.workspace.plugin.iter().find_map(|plugin| {
+        self.plugins.iter().find_map(|plugin| {
             OVERLAY_FOLDERS.iter().find_map(|folder| {
-                let rest = Path::new(path).strip_prefix(join(&plugin.path, folder)).ok()?;
-                Some(join(&plugin.path, rest))
+                let rest = Path::new(path).strip_prefix(join(plugin, folder)).ok()?;
+                Some(join(plugin, rest))
             })
         })
     }
 
-    /// GNU patch, the reference of the original: `-p1` for git's and unified headers with `a/`, else `-p0`; blanks in
-    /// the context may differ.
+    /// GNU patch, the reference of the original: `-p1` for headers with `a/` and `b/`, else `-p0`; blanks in the context
+    /// may differ.
     async fn patch(&self, input: &Input) -> Result<()> {
         let bytes = read_input(self.config, input)?;
-        let level = if has_prefixes(&bytes) { "-p1" } else { "-p0" };
+        let text = PatchText::parse(&bytes);
         let file = self.tree.join(".factory.patch");
         fs::write(&file, &bytes).map_err(Error::io("write", &file))?;
         let args: Vec<String> = [
-            level,
+            if text.strip == 0 { "-p0" } else { "-p1" },
             "--forward",
             "--batch",
             "--ignore-whitespace",
@@ -90,7 +114,7 @@ impl Overlays<'_> {
         .map(str::to_owned)
         .into();
         let root = Root::new(Isolation::None, PathBuf::new());
-        let env = ChildEnv::base(self.workspace.source.epoch).with("PATH", "/usr/bin:/bin:/usr/local/bin");
+        let env = ChildEnv::base(self.epoch).with("PATH", "/usr/bin:/bin:/usr/local/bin");
         let done = run(Run {
             program: Path::new("patch"),
             args: &args,
@@ -99,15 +123,29 @@ impl Overlays<'_> {
             root: &root,
             network: false,
             log: self.log,
-            timeout: std::time::Duration::from_secs(120),
+            timeout: Duration::from_secs(120),
             interrupt: self.interrupt,
         })
         .await;
         let _ = fs::remove_file(&file);
         done.map(drop).map_err(|failure| {
-            let what = format!("`{}` does not apply to workspace `{}`", input.path, self.workspace.name);
-            failure.into_error(&what, self.log, "update the patch for the pinned commit")
+            let what = format!("`{}` does not apply to workspace `{}`", input.path, self.workspace);
+            match failure {
+                ChildFailure::Code(_, tail) => {
+                    let why = text.why(self.tree, &self.last_output(tail.clone()));
+                    Error::Build { what: format!("{what}: {}", why.what), tail, hint: why.hint }
+                }
+                other => other.into_error(&what, self.log, "install GNU patch"),
+            }
         })
+    }
+
+    /// All that the last command said; `tail` when the log cannot be read.
+    fn last_output(&self, tail: Vec<String>) -> Vec<String> {
+        let Ok(bytes) = fs::read(self.log.path()) else { return tail };
+        let all = String::from_utf8_lossy(&bytes);
+        let last = all.rsplit("$ patch -p").next().unwrap_or_default();
+        last.lines().map(str::to_owned).collect()
     }
 
     fn copy(&self, input: &Input, target: &Path) -> Result<()> {
@@ -155,14 +193,11 @@ pub fn join(plugin: &str, rest: impl AsRef<Path>) -> PathBuf {
     if plugin == "." { rest.as_ref().to_path_buf() } else { Path::new(plugin).join(rest) }
 }
 
-fn is_patch(path: &str) -> bool {
+/// True for what is applied as a patch.
+pub fn is_patch(path: &str) -> bool {
     path.strip_prefix("patches/").is_some_and(|name| {
         !name.contains('/') && Path::new(name).extension().is_some_and(|extension| extension == "patch")
     })
-}
-
-fn has_prefixes(patch: &[u8]) -> bool {
-    patch.split(|b| *b == b'\n').any(|line| line.starts_with(b"diff --git") || line.starts_with(b"--- a/"))
 }
 
 /// A repository may contain a symlink that points elsewhere: nothing is written through it.
@@ -187,13 +222,6 @@ fn refuse_links(tree: &Path, folder: &Path) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_strip_level_follows_the_headers() {
-        assert!(has_prefixes(b"diff --git a/x b/x\n"));
-        assert!(has_prefixes(b"text\n--- a/x\n+++ b/x\n"));
-        assert!(!has_prefixes(b"--- x.orig\n+++ x\n"));
-    }
 
     #[test]
     fn only_files_of_the_patches_folder_are_patches() {

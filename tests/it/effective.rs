@@ -1,0 +1,192 @@
+//! The lock speaks of the tree that is built: the source after its patches and overlays. Real git and GNU patch.
+
+use std::fs;
+
+use crate::resolve::{Setup, said};
+
+const MANIFEST: &str = "workspaces/alpha/plugins/one/package.json";
+
+/// A source of `alpha` alone, with the manifest of its only listed plugin.
+fn setup(manifest: &str) -> Setup {
+    let setup = Setup::new();
+    setup.workspace("alpha", "main");
+    setup.write("alpha/plugins-list.yaml", "plugins/one:\n");
+    setup.source.write(MANIFEST, manifest);
+    setup.source.commit("one");
+    setup
+}
+
+fn manifest(version: &str) -> String {
+    format!(
+        "{{\n  \"name\": \"@acme/one\",\n  \"version\": \"{version}\",\n  \
+         \"backstage\": {{ \"role\": \"frontend-plugin\" }}\n}}\n"
+    )
+}
+
+/// A patch that replaces one line.
+fn patch(path: &str, line: usize, from: &str, to: &str) -> String {
+    format!("--- a/{path}\n+++ b/{path}\n@@ -{line},1 +{line},1 @@\n-{from}\n+{to}\n")
+}
+
+const SET_VERSION: (&str, &str) = ("  \"version\": \"NPM_PACKAGE_VERSION\",", "  \"version\": \"0.9.6\",");
+
+#[harness::test]
+fn a_version_that_a_patch_sets_is_in_the_lock() {
+    let setup = setup(&manifest("NPM_PACKAGE_VERSION"));
+    let output = setup.run(&["resolve"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(
+        said(&output)
+            .lines()
+            .filter(|line| line.starts_with("error: alpha") || line.starts_with("hint"))
+            .collect::<Vec<_>>(),
+        [
+            "error: alpha: workspaces/alpha/plugins/one/package.json: `version` of `plugins/one` is \
+             `NPM_PACKAGE_VERSION`, which is not a version like `1.2.3`",
+            "hint: set it with a patch (`patches/*.patch` in the configuration), or with an overlay",
+        ]
+    );
+    setup.write("alpha/patches/1.patch", &patch("plugins/one/package.json", 3, SET_VERSION.0, SET_VERSION.1));
+    setup.ok(&["resolve"]);
+    let lock = setup.lock();
+    assert!(lock.contains("\nversion = \"0.9.6\"\n"), "{lock}");
+    assert!(lock.contains("\nrevision = 0\n") && !lock.contains("[workspace.effective]"), "{lock}");
+    setup.ok(&["resolve", "--check"]);
+    setup.ok(&["status"]);
+}
+
+#[harness::test]
+fn an_overlay_counts_for_a_plugin_that_it_adds_and_for_a_local_tree() {
+    let setup = setup("{ \"name\": \"@acme/one\" }");
+    setup.write("alpha/plugins-list.yaml", "plugins/one:\nplugins/new:\n");
+    setup.write("alpha/plugins/one/overlay/package.json", &manifest("1.5.0"));
+    setup.write("alpha/plugins/new/overlay/package.json", &manifest("2.5.0").replace("/one", "/new"));
+    setup.ok(&["resolve"]);
+    let lock = setup.lock();
+    assert!(lock.contains("name = \"@acme/new\"\nversion = \"2.5.0\""), "{lock}");
+    assert!(lock.contains("name = \"@acme/one\"\nversion = \"1.5.0\""), "{lock}");
+
+    let local = setup.source.dir.clone();
+    fs::rename(setup.config().join("alpha"), setup.dir.path().join("alpha")).unwrap();
+    for entry in fs::read_dir(setup.dir.path().join("alpha")).unwrap() {
+        let entry = entry.unwrap();
+        fs::rename(entry.path(), setup.config().join(entry.file_name())).unwrap();
+    }
+    fs::remove_file(setup.config().join("factory.lock")).unwrap();
+    setup.ok(&["resolve", "--use-local", "--repo-path", local.to_str().unwrap()]);
+    let lock = setup.lock();
+    assert!(lock.contains("local = true"), "{lock}");
+    assert!(lock.contains("name = \"@acme/new\"\nversion = \"2.5.0\""), "{lock}");
+}
+
+#[harness::test]
+fn without_a_list_the_tree_after_patches_and_overlays_is_searched() {
+    let setup = setup(&manifest("1.0.0"));
+    fs::remove_file(setup.config().join("alpha/plugins-list.yaml")).unwrap();
+    setup.write("alpha/plugins/new/overlay/package.json", &manifest("2.5.0").replace("/one", "/new"));
+    // This one makes no plugin, and is not copied by a build.
+    setup.write("alpha/plugins/lib/overlay/package.json", "{ \"name\": \"@acme/lib\" }");
+    setup.write("alpha/patches/1.patch", "--- a/plugins/two/package.json\n+++ /dev/null\n@@ -1 +0,0 @@\n-GONE\n");
+    setup.source.write("workspaces/alpha/plugins/two/package.json", "GONE\n");
+    setup.source.commit("two");
+    let host = setup.dir.path().join("host.lock");
+    fs::write(&host, "__metadata:\n  version: 8\n").unwrap();
+    setup.source.write("workspaces/alpha/yarn.lock", "# yarn lockfile v1\n");
+    setup.source.commit("lock");
+    setup.ok(&["resolve", "--host-lockfile", host.to_str().unwrap()]);
+    let lock = setup.lock();
+    let paths: Vec<_> = lock.lines().filter(|line| line.starts_with("path = \"plugins/")).collect();
+    assert_eq!(
+        paths,
+        [
+            "path = \"plugins/lib/overlay/package.json\"",
+            "path = \"plugins/new/overlay/package.json\"",
+            "path = \"plugins/new\"",
+            "path = \"plugins/one\"",
+        ],
+        "{lock}"
+    );
+}
+
+#[harness::test]
+fn the_yarn_lock_and_the_yarn_that_are_built_are_pinned() {
+    let setup = setup(&manifest("1.0.0"));
+    let root = "workspaces/alpha/package.json";
+    setup.source.write(root, "{\n  \"name\": \"root\",\n  \"packageManager\": \"pnpm@9.0.0\"\n}\n");
+    setup.source.commit("pnpm");
+    let set = patch("package.json", 3, "  \"packageManager\": \"pnpm@9.0.0\"", "  \"packageManager\": \"yarn@3.8.7\"");
+    let lock = patch("yarn.lock", 2, "  version: 8", "  version: 6");
+    setup.write("alpha/patches/1.patch", &format!("{set}{lock}"));
+    setup.ok(&["resolve"]);
+    let lock = setup.lock();
+    assert!(lock.contains("yarn = { from = \"packageManager\", version = \"3.8.7\""), "{lock}");
+    assert!(lock.contains("\nrevision = 2\n"), "{lock}");
+    let digest = |text: &str| factory::lock::Sha256::of(text).to_string();
+    let (before, after) =
+        ("__metadata:\n  version: 8\n  cacheKey: 10c0\n", "__metadata:\n  version: 6\n  cacheKey: 10c0\n");
+    assert!(lock.contains(&format!("yarn-lock = \"{}\"\n\n[workspace.effective]\n", digest(before))), "{lock}");
+    assert!(lock.contains(&format!("[workspace.effective]\nyarn-lock = \"{}\"\n", digest(after))), "{lock}");
+}
+
+#[harness::test]
+fn why_a_patch_fails_is_said_by_resolve() {
+    let failure = |patch: &str| {
+        let setup = setup(&manifest("1.0.0"));
+        setup.write("alpha/patches/1.patch", patch);
+        let output = setup.run(&["resolve"]);
+        assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+        assert!(!setup.config().join("factory.lock").exists());
+        let start = "error: `patches/1.patch` does not apply to workspace `alpha`: ";
+        let said = said(&output);
+        let line = said.lines().find_map(|line| line.strip_prefix(start)).unwrap_or_else(|| panic!("{said}"));
+        let hint = said.lines().find_map(|line| line.strip_prefix("hint: ")).unwrap();
+        format!("{line} ({hint})")
+    };
+    assert_eq!(
+        failure(&patch("plugins/one/package.json", 3, "  \"version\": \"1.0.1\",", "  \"version\": \"1.0.2\",")),
+        "hunk 1 does not fit `plugins/one/package.json` at line 3 (update the patch for the pinned commit)"
+    );
+    assert_eq!(
+        failure(&patch(MANIFEST, 3, "  \"version\": \"1.0.0\",", "  \"version\": \"1.0.1\",")),
+        "its paths start with `workspaces/alpha`, which is not in the workspace's folder (write its paths relative to \
+         the workspace's folder, as `git diff --relative` does there)"
+    );
+    assert_eq!(
+        failure(
+            "diff --git a/i.png b/i.png\nindex 1..2 100644\nGIT binary patch\nliteral 1\nIcmZPo000310RR91\n\nliteral 0\n\
+             HcmV?d00001\n\n"
+        ),
+        "it changes a binary file, which GNU patch cannot do (put the file into an `overlay` folder beside the plugin's \
+         configuration instead)"
+    );
+    assert_eq!(
+        failure(&patch("plugins/one/package.json", 3, "  \"version\": \"0.9.0\",", "  \"version\": \"1.0.0\",")),
+        "the commit has its changes already (remove the patch, or what the commit has of it, and run `factory resolve`)"
+    );
+}
+
+#[harness::test]
+fn a_patch_without_prefixes_applies() {
+    let setup = setup(&manifest("NPM_PACKAGE_VERSION"));
+    let path = "plugins/one/package.json";
+    let text = patch(path, 3, SET_VERSION.0, SET_VERSION.1).replace("--- a/", "--- ").replace("+++ b/", "+++ ");
+    setup.write("alpha/patches/1.patch", &format!("diff --git {path} {path}\n{text}"));
+    setup.ok(&["resolve"]);
+    assert!(setup.lock().contains("\nversion = \"0.9.6\"\n"));
+}
+
+#[harness::test]
+fn the_root_of_a_repository_is_patched_too() {
+    let setup = Setup::new();
+    setup.write("alpha/source.json", r#"{"repo": "../../source", "repo-ref": "main", "workspace-path": "."}"#);
+    setup.write("alpha/plugins-list.yaml", "workspaces/alpha/plugins/one:\n");
+    setup.source.write(MANIFEST, manifest("NPM_PACKAGE_VERSION"));
+    setup
+        .source
+        .write("package.json", "{\"packageManager\": \"yarn@4.9.2\"}\n")
+        .write("yarn.lock", "__metadata:\n  version: 8\n");
+    setup.source.commit("root");
+    setup.write("alpha/patches/1.patch", &patch(MANIFEST, 3, SET_VERSION.0, SET_VERSION.1));
+    setup.ok(&["resolve"]);
+    assert!(setup.lock().contains("\nversion = \"0.9.6\"\n"));
+}
