@@ -93,6 +93,7 @@ impl Config {
         }
         let mut versions = Versions::find(dir)?;
         warnings.extend(versions.as_mut().and_then(Versions::refuse_other_cli));
+        let overlays = versions.is_some() || versions::overlays_root(dir).is_some();
         let (env, env_warnings) = options.env.with_file(&dir.join(env::FILE_NAME))?;
         let names = workspaces::sub_folders(dir)?;
         let mut config = Self {
@@ -105,14 +106,14 @@ impl Config {
             warnings,
         };
         if config.mode == Mode::Single {
-            config.workspaces.push(workspaces::single(options, config.env.clone(), env_warnings)?);
+            config.workspaces.push(workspaces::single(options, config.env.clone(), env_warnings, overlays)?);
             return Ok(config);
         }
         refuse_single_options(options)?;
         config.warnings.extend(env_warnings);
         config.warnings.extend(strays(dir, &names)?);
         for name in names {
-            match workspaces::of_sub_folder(options, &name, &config.env) {
+            match workspaces::of_sub_folder(options, &name, &config.env, overlays) {
                 Ok(workspace) => config.workspaces.push(workspace),
                 Err(error) => config.broken.push(Broken { name, error }),
             }

@@ -60,11 +60,13 @@ impl SourceJson {
 
     /// The workspace's folder: `workspace-path` if given, else by `repo-flat`; `None` when neither is there.
     ///
-    /// `name` is the workspace's name, which RHDH's layout takes from the configuration folder.
-    pub fn effective_path(&self, name: &str) -> Option<String> {
+    /// `name` is the workspace's name, which RHDH's layout takes from the configuration folder. In that layout
+    /// (`overlays`), a `source.json` without `repo-flat` is one that says `false`.
+    pub fn effective_path(&self, name: &str, overlays: bool) -> Option<String> {
+        let flat = self.flat.or(overlays.then_some(false));
         self.workspace_path
             .clone()
-            .or_else(|| self.flat.map(|flat| if flat { ".".to_owned() } else { format!("workspaces/{name}") }))
+            .or_else(|| flat.map(|flat| if flat { ".".to_owned() } else { format!("workspaces/{name}") }))
     }
 }
 
@@ -276,7 +278,7 @@ mod tests {
         for reference in ["", r#","repo-ref":"""#, r#","repo-ref":null"#] {
             let source = parse(&format!(r#"{{"repo":"x"{reference}}}"#)).unwrap();
             assert_eq!(source.requested, "");
-            assert_eq!(source.effective_path("todo"), None);
+            assert_eq!(source.effective_path("todo", false), None);
         }
     }
 
@@ -290,10 +292,11 @@ mod tests {
             ("null", None),
         ] {
             let source = parse(&format!(r#"{{"repo":"x","repo-flat":{flat}}}"#)).unwrap();
-            assert_eq!(source.effective_path("todo").as_deref(), path, "{flat}");
+            assert_eq!(source.effective_path("todo", false).as_deref(), path, "{flat}");
+            assert_eq!(source.effective_path("todo", true).as_deref(), path.or(Some("workspaces/todo")), "{flat}");
         }
         let both = parse(r#"{"repo":"x","repo-flat":true,"workspace-path":"a"}"#).unwrap();
-        assert_eq!(both.effective_path("todo").as_deref(), Some("a"));
+        assert_eq!(both.effective_path("todo", true).as_deref(), Some("a"));
     }
 
     #[test]

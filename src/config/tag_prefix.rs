@@ -3,12 +3,10 @@
 //! RHDH's export repository tags the images of a workspace `bs_<Backstage version of the release>__<version>` when the
 //! workspace is compatible with the release, and `next__<version>` when it is not. The rule is that of its
 //! `export-workspaces-as-dynamic.yaml`: the workspace's Backstage version is that of its own `backstage.json`, else
-//! `repo-backstage-version`; compatible is a release within `~<that version>`.
+//! `repo-backstage-version`; compatible is a release of the same major and minor version, whichever patch is newer.
 
 use std::convert::Infallible;
 use std::str::FromStr;
-
-use semver::{Version, VersionReq};
 
 /// The prefix that is asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -45,13 +43,16 @@ impl FromStr for TagPrefix {
     }
 }
 
-/// Whether `release` is within `~<workspace>`: the same major and minor version, and no older patch version.
+/// Whether both have the same major and minor version.
 pub fn compatible(workspace: &str, release: &str) -> bool {
-    let range = VersionReq::parse(&format!("~{}", workspace.trim().trim_start_matches('v')));
-    match (range, Version::parse(release)) {
-        (Ok(range), Ok(release)) => range.matches(&release),
-        _ => false,
-    }
+    minor_line(workspace).is_some_and(|line| minor_line(release) == Some(line))
+}
+
+/// The major and the minor version.
+fn minor_line(version: &str) -> Option<(u64, u64)> {
+    let (major, rest) = version.trim().trim_start_matches('v').split_once('.')?;
+    let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+    Some((major.parse().ok()?, rest[..digits].parse().ok()?))
 }
 
 #[cfg(test)]
@@ -59,21 +60,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_release_within_the_tilde_range_is_compatible() {
+    fn a_release_of_the_same_minor_version_is_compatible() {
         for (workspace, release, expected) in [
             ("1.49.4", "1.49.4", true),
             ("1.49.0", "1.49.4", true),
             ("1.49", "1.49.4", true),
             ("v1.49.0", "1.49.4", true),
-            ("1.49.5", "1.49.4", false),
+            ("1.49.5", "1.49.4", true),
+            ("1.52.1", "1.52.0", true),
+            ("1.49.0", "1.49.4-next.1", true),
+            ("1.5.0", "1.50.0", false),
+            ("2.49.4", "1.49.4", false),
             ("1.48.9", "1.49.4", false),
             ("1.50.0", "1.49.4", false),
-            ("1.49.0", "1.49.4-next.1", false),
             ("", "1.49.4", false),
             ("null", "1.49.4", false),
+            ("1.x", "1.x", false),
+            ("", "", false),
             ("1.49.0", "", false),
         ] {
-            assert_eq!(compatible(workspace, release), expected, "~{workspace} {release}");
+            assert_eq!(compatible(workspace, release), expected, "{workspace} {release}");
         }
     }
 

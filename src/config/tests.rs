@@ -84,6 +84,19 @@ fn a_flat_or_nested_repository_as_rhdh_writes_it() {
 }
 
 #[test]
+fn a_workspace_of_rhdhs_layout_is_nested_unless_it_says_otherwise() {
+    let json = r#"{"repo":"https://example.com/x","repo-ref":"v1"}"#;
+    let dir = Dir::new(&[("workspaces/todo/source.json", json), ("config/todo/source.json", json)]);
+    let read =
+        |path| Config::read(&ConfigOptions { env: Env::new([]), ..ConfigOptions::new(dir.path().join(path)) }).unwrap();
+    let path = |path| read(path).workspaces.remove(0).source.workspace_path;
+    assert_eq!([path("workspaces"), path("workspaces/todo")], ["workspaces/todo"; 2]);
+    assert_eq!(read("config").broken.len(), 1, "elsewhere nothing says which folder it is");
+    dir.write("config/versions.json", "{}");
+    assert_eq!(path("config"), "workspaces/todo");
+}
+
+#[test]
 fn source_repo_wins_over_the_whole_source_json() {
     let dir = Dir::new(&[("source.json", TODO)]);
     let options = ConfigOptions {

@@ -39,10 +39,7 @@ impl Versions {
     /// holds it: a `versions.json` in any other parent is somebody else's.
     pub fn find(config_dir: &Path) -> Result<Option<Self>> {
         let mut places = vec![config_dir.to_path_buf()];
-        if let Ok(dir) = config_dir.canonicalize() {
-            let layout = dir.ancestors().take(2).find(|dir| dir.file_name().is_some_and(|name| name == "workspaces"));
-            places.extend(layout.and_then(Path::parent).map(Path::to_path_buf));
-        }
+        places.extend(overlays_root(config_dir));
         for place in places {
             let path = place.join(FILE_NAME);
             if let Some(text) = text::read(&path)? {
@@ -67,6 +64,14 @@ impl Versions {
             text::json(path, text, r#"write `{ "backstage": "1.49.4", "node": "24.14.0", "cli": "1.10.8" }`"#)?;
         Ok(Self { path: path.to_path_buf(), ..versions })
     }
+}
+
+/// The root of RHDH's export repository that a configuration directory belongs to: the parent of a folder named
+/// `workspaces` that is the directory or holds it.
+pub(super) fn overlays_root(config_dir: &Path) -> Option<PathBuf> {
+    let dir = config_dir.canonicalize().ok()?;
+    let workspaces = dir.ancestors().take(2).find(|dir| dir.file_name().is_some_and(|name| name == "workspaces"))?;
+    workspaces.parent().map(Path::to_path_buf)
 }
 
 #[cfg(test)]

@@ -93,12 +93,19 @@ pub(super) fn sub_folders(config_dir: &Path) -> Result<Vec<String>> {
 }
 
 /// Reads the workspace of a sub-folder.
-pub(super) fn of_sub_folder(options: &ConfigOptions, name: &str, root_env: &Env) -> Result<WorkspaceConfig> {
+///
+/// `overlays` says that the configuration directory has the layout of RHDH's export repository.
+pub(super) fn of_sub_folder(
+    options: &ConfigOptions,
+    name: &str,
+    root_env: &Env,
+    overlays: bool,
+) -> Result<WorkspaceConfig> {
     let config_dir = options.config_dir.join(name);
     let (env, env_warnings) = root_env.with_file(&config_dir.join(env::FILE_NAME))?;
     let file = config_dir.join(source_json::FILE_NAME);
     let json = SourceJson::read_required(&file)?;
-    let workspace_path = json.effective_path(name).ok_or_else(|| no_workspace_path(&file))?;
+    let workspace_path = json.effective_path(name, overlays).ok_or_else(|| no_workspace_path(&file))?;
     let local = match &options.repo_path {
         _ if !options.use_local => None,
         Some(path) => Some(path.join(name)),
@@ -125,8 +132,13 @@ pub(super) fn of_sub_folder(options: &ConfigOptions, name: &str, root_env: &Env)
 }
 
 /// Reads the one workspace of a configuration directory.
-pub(super) fn single(options: &ConfigOptions, env: Env, mut warnings: Vec<Warning>) -> Result<WorkspaceConfig> {
-    let source = single_source(options, &mut warnings)?;
+pub(super) fn single(
+    options: &ConfigOptions,
+    env: Env,
+    mut warnings: Vec<Warning>,
+    overlays: bool,
+) -> Result<WorkspaceConfig> {
+    let source = single_source(options, &mut warnings, overlays)?;
     let name = match source.workspace_path.rsplit('/').next() {
         Some(last) if last != "." => Some(last.to_owned()),
         _ => match (&source.repo, &source.local) {
@@ -141,7 +153,7 @@ pub(super) fn single(options: &ConfigOptions, env: Env, mut warnings: Vec<Warnin
 }
 
 /// Where the code of the one workspace comes from: `--source-repo`, else `source.json`, else the local code.
-fn single_source(options: &ConfigOptions, warnings: &mut Vec<Warning>) -> Result<SourceConfig> {
+fn single_source(options: &ConfigOptions, warnings: &mut Vec<Warning>, overlays: bool) -> Result<SourceConfig> {
     let file = options.config_dir.join(source_json::FILE_NAME);
     let wanted = options.workspace_path.as_deref().filter(|path| !path.is_empty());
     let wanted = wanted.map(path::inside).transpose().map_err(|what| {
@@ -167,7 +179,7 @@ fn single_source(options: &ConfigOptions, warnings: &mut Vec<Warning>) -> Result
     } else if let Some(json) = SourceJson::read(&file)? {
         warnings.extend(unknown_fields(&file, &json));
         let name = folder_name(&options.config_dir);
-        let from_file = name.as_deref().and_then(|name| json.effective_path(name));
+        let from_file = name.as_deref().and_then(|name| json.effective_path(name, overlays));
         let workspace_path = wanted.or(from_file).ok_or_else(|| no_workspace_path(&file))?;
         let local = if options.use_local { Some(local().ok_or_else(|| no_local_tree(options))?) } else { None };
         Ok(SourceConfig {
