@@ -52,6 +52,8 @@ pub struct BuildOptions {
     pub install_scripts: bool,
     /// Prefixes of image tags, by workspace; none where there is no entry.
     pub tag_prefixes: BTreeMap<String, String>,
+    /// Name the plugin's folder behind each image in `dynamic-plugins.yaml`.
+    pub paths_in_references: bool,
     /// Let buildah make the images.
     pub buildah: bool,
     /// The compression of image layers.

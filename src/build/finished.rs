@@ -154,6 +154,7 @@ mod tests {
                 timeout: Duration::from_secs(1),
                 install_scripts: true,
                 tag_prefixes: BTreeMap::new(),
+                paths_in_references: false,
                 buildah: false,
                 compression: Compression::Gzip,
             },

@@ -1,9 +1,10 @@
 //! `dynamic-plugins.yaml`: what a user pastes into RHDH's configuration.
 
+mod block;
+
 use std::path::Path;
 
-use serde::Serialize;
-use yaml_serde::Value;
+use yaml_serde::{Mapping, Value};
 
 use crate::lock::Integrity;
 
@@ -11,23 +12,24 @@ use crate::lock::Integrity;
 pub const FILE_NAME: &str = "dynamic-plugins.yaml";
 
 /// One entry of the list.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct DynamicPlugin {
-    /// `oci://…@sha256:…!<path>` for a pushed image, `./<file>.tgz` for one that was not pushed.
+    /// `oci://…@sha256:…` for a pushed image, `./<file>.tgz` for one that was not pushed.
     pub package: String,
     /// Of the `.tgz`; an image carries its own digest.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub integrity: Option<Integrity>,
-    /// Ready to use.
-    pub disabled: bool,
     /// The plugin's configuration, when it brings one.
-    #[serde(rename = "pluginConfig", skip_serializing_if = "Option::is_none")]
     pub plugin_config: Option<Value>,
 }
 
 /// Files of a plugin's source that carry its configuration, in the order in which the CLI's packager looks for them.
 pub const CONFIG_FILES: [&str; 3] =
     ["app-config.janus-idp.yaml", "app-config.backstage-community.yaml", "app-config.yaml"];
+
+/// The `package` of a pushed image, with the plugin's folder behind it if that is given.
+pub fn image_package(pinned: &str, path: Option<&str>) -> String {
+    path.map_or_else(|| format!("oci://{pinned}"), |path| format!("oci://{pinned}!{path}"))
+}
 
 /// The plugin's own configuration in its source folder, when it has one that is a map.
 pub fn own_config(folder: &Path) -> Option<Value> {
@@ -37,22 +39,40 @@ pub fn own_config(folder: &Path) -> Option<Value> {
     })
 }
 
+const HEAD: &str = "\
+# Written by `factory build`. Paste the entries into RHDH's dynamic plugins configuration.
+";
+
+const ARCHIVES: &str = "\
+# Entries that begin with `./` are archives beside this file. RHDH's installer looks for them under the same names in
+# its working directory (`/opt/app-root/src` in RHDH's image): put them there, or push images (`--push-images`).
+";
+
 /// The text of the file. It names the plugins that are not in it, since they could not be built.
-///
-/// # Panics
-/// Never: entries are plain data.
 pub fn render(entries: &[DynamicPlugin], failed: &[String]) -> String {
-    #[derive(Serialize)]
-    struct PluginsYaml<'a> {
-        plugins: &'a [DynamicPlugin],
+    let mut text = HEAD.to_owned();
+    if entries.iter().any(|entry| entry.package.starts_with("./")) {
+        text.push_str(ARCHIVES);
     }
-    let list = yaml_serde::to_string(&PluginsYaml { plugins: entries }).expect("entries are plain data");
-    let failed: String = failed
-        .iter()
-        .fold(String::new(), |text, plugin| text + "# Not in this list, since it failed: " + plugin + "\n");
-    format!(
-        "# Written by `factory build`. Paste the entries into RHDH's dynamic plugins configuration.\n{failed}{list}"
-    )
+    for plugin in failed {
+        text = text + "# Not in this list, since it failed: " + plugin + "\n";
+    }
+    let plugins = entries.iter().map(|entry| Value::Mapping(entry.to_map())).collect();
+    text + &block::render(&Mapping::from_iter([("plugins".into(), Value::Sequence(plugins))]))
+}
+
+impl DynamicPlugin {
+    fn to_map(&self) -> Mapping {
+        let integrity = self.integrity.map(|integrity| ("integrity".into(), integrity.to_string().into()));
+        let config = self.plugin_config.clone().map(|config| ("pluginConfig".into(), merged(config)));
+        [("package".into(), self.package.clone().into())].into_iter().chain(integrity).chain(config).collect()
+    }
+}
+
+/// With what `<<` takes over from other maps, which not every reader does.
+fn merged(mut config: Value) -> Value {
+    let as_written = config.clone();
+    if config.apply_merge().is_ok() { config } else { as_written }
 }
 
 #[cfg(test)]
@@ -61,9 +81,9 @@ mod tests {
 
     #[test]
     fn what_failed_is_named_above_the_list() {
-        let entry = DynamicPlugin { package: "./a.tgz".into(), integrity: None, disabled: false, plugin_config: None };
+        let entry = DynamicPlugin { package: "oci://h/a@sha256:0".into(), integrity: None, plugin_config: None };
         let head = "# Written by `factory build`. Paste the entries into RHDH's dynamic plugins configuration.\n";
-        let list = "plugins:\n- package: ./a.tgz\n  disabled: false\n";
+        let list = "plugins:\n- package: oci://h/a@sha256:0\n";
         assert_eq!(render(std::slice::from_ref(&entry), &[]), format!("{head}{list}"));
         let failed = ["`plugins/b` of workspace `todo`".to_owned()];
         let note = "# Not in this list, since it failed: `plugins/b` of workspace `todo`\n";
@@ -71,32 +91,48 @@ mod tests {
     }
 
     #[test]
+    fn an_image_is_named_by_its_digest_alone_unless_its_folder_is_asked_for() {
+        assert_eq!(image_package("h/a@sha256:0", None), "oci://h/a@sha256:0");
+        assert_eq!(image_package("h/a@sha256:0", Some("x-a")), "oci://h/a@sha256:0!x-a");
+    }
+
+    #[test]
+    fn it_says_where_archives_have_to_lie() {
+        let integrity = Some(Integrity::of(b""));
+        let text = render(&[DynamicPlugin { package: "./a.tgz".into(), integrity, plugin_config: None }], &[]);
+        insta::assert_snapshot!(text, @r"
+        # Written by `factory build`. Paste the entries into RHDH's dynamic plugins configuration.
+        # Entries that begin with `./` are archives beside this file. RHDH's installer looks for them under the same names in
+        # its working directory (`/opt/app-root/src` in RHDH's image): put them there, or push images (`--push-images`).
+        plugins:
+        - package: ./a.tgz
+          integrity: sha512-z4PhNX7vuL3xVChQ1m2AB9Yg5AULVxXcg/SpIdNs6c5H0NE8XYXysP+DGNKHfuwvY7kxvUdBeoGlODJ6+SfaPg==
+        ");
+        assert_eq!(render(&[], &[]).split_once('\n').unwrap().1, "plugins: []\n");
+    }
+
+    #[test]
     fn a_configuration_keeps_its_order_texts_and_types() {
         let config = "b: true\nt: 'true'\non: 'on'\nn: '5'\nf: 1.50\nnull: ~\ne: ''\ncolon: 'a: b'\nport: ':80'\n\
                       at: '@x'\nm: {}\nl: []\nlines: \"a\\nb\\n\"\nlong: '${VERY} LONG TEXT, LONGER THAN EIGHTY CHARACTERS, \
-                      WHICH IS NOT FOLDED INTO SEVERAL LINES'\nlist:\n  - [1, [x]]\n  - k: v\n    w: é\n1: one\n";
+                      WHICH IS NOT FOLDED INTO SEVERAL LINES'\nbase: &base {x: 1, y: 2}\nmerged: {<<: *base, y: 3}\ntagged: !Ref x\nlist:\n  - [1, [x]]\n  - k: v\n    w: é\n1: one\n";
         let config = yaml_serde::from_str(config).unwrap();
-        let entry = DynamicPlugin {
-            package: "oci://h/a@sha256:0!a".into(),
-            integrity: None,
-            disabled: true,
-            plugin_config: Some(config),
-        };
+        let entry =
+            DynamicPlugin { package: "oci://h/a@sha256:0".into(), integrity: None, plugin_config: Some(config) };
         let text = render(&[entry], &[]);
         insta::assert_snapshot!(text.split_once('\n').unwrap().1, @r"
         plugins:
-        - package: oci://h/a@sha256:0!a
-          disabled: true
+        - package: oci://h/a@sha256:0
           pluginConfig:
             b: true
             t: 'true'
-            on: on
-            n: '5'
+            'on': 'on'
+            'n': '5'
             f: 1.5
             null: null
             e: ''
             colon: 'a: b'
-            port: :80
+            port: ':80'
             at: '@x'
             m: {}
             l: []
@@ -104,6 +140,13 @@ mod tests {
               a
               b
             long: ${VERY} LONG TEXT, LONGER THAN EIGHTY CHARACTERS, WHICH IS NOT FOLDED INTO SEVERAL LINES
+            base:
+              x: 1
+              'y': 2
+            merged:
+              'y': 3
+              x: 1
+            tagged: x
             list:
             - - 1
               - - x

@@ -30,11 +30,13 @@ pub fn write(shared: &Shared, built: &[BuiltWorkspace]) -> Result<()> {
     let entries: Vec<_> = artefacts
         .map(|artefact| plugins_yaml::DynamicPlugin {
             package: match &artefact.output.pushed {
-                Some(pinned) => format!("oci://{pinned}!{}", artefact.output.image_path),
+                Some(pinned) => {
+                    let path = shared.options.paths_in_references.then_some(artefact.output.image_path.as_str());
+                    plugins_yaml::image_package(pinned, path)
+                }
                 None => format!("./{}", artefact.output.tgz),
             },
             integrity: artefact.output.pushed.is_none().then_some(artefact.output.integrity),
-            disabled: false,
             plugin_config: artefact.config.clone(),
         })
         .collect();

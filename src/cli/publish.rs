@@ -47,6 +47,9 @@ pub struct PublishArgs {
     /// Write the references of the pushed images, by digest, to this file, one per line
     #[arg(long, env = "FACTORY_IMAGE_REFS", value_name = "FILE")]
     pub image_refs: Option<PathBuf>,
+    /// Oldest RHDH that reads `dynamic-plugins.yaml`; only 1.8 needs the plugin's directory behind each image
+    #[arg(long, env = "FACTORY_INSTALLER", value_enum, default_value = "1.9", value_name = "RHDH")]
+    pub installer: Installer,
     #[command(flatten)]
     pub(super) attach: AttachArgs,
 }
@@ -71,6 +74,17 @@ pub enum BuilderChoice {
     Buildah,
 }
 
+/// The oldest RHDH whose installer reads `dynamic-plugins.yaml`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Installer {
+    /// `oci://…@sha256:…!<directory>`
+    #[value(name = "1.8")]
+    V1_8,
+    /// `oci://…@sha256:…`
+    #[value(name = "1.9", alias = "1.10")]
+    V1_9,
+}
+
 /// How layers are compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum CompressionChoice {
@@ -91,6 +105,7 @@ impl PublishArgs {
             image_builder: BuilderChoice::Builtin,
             compression: CompressionChoice::Gzip,
             image_refs: None,
+            installer: Installer::V1_9,
             attach: AttachArgs::none(),
         }
     }

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::publish::{self, BuilderChoice};
+use super::publish::{self, BuilderChoice, Installer};
 use super::repo_path::Sources;
 use super::session::{self, Session};
 use super::steps::BuildFlags;
@@ -89,6 +89,7 @@ impl Replay<'_> {
                 install_scripts: !flags.no_install_scripts,
                 tag_prefixes: flags.prefixes(config, &lock),
                 compression: flags.publish.compression(),
+                paths_in_references: flags.publish.installer == Installer::V1_8,
                 buildah: flags.publish.image_builder == BuilderChoice::Buildah,
                 network: sources.network,
                 local: sources.local,

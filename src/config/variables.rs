@@ -103,6 +103,7 @@ pub const OPTIONS: &[Variable] = &[
     option("FACTORY_IMAGE_PUSHER", "builtin", "--image-pusher", "program that pushes images"),
     option("FACTORY_IMAGE_BUILDER", "builtin", "--image-builder", "program that makes images"),
     option("FACTORY_COMPRESSION", "gzip", "--compression", "compression of the images' layers"),
+    option("FACTORY_INSTALLER", "1.9", "--installer", "oldest RHDH that reads dynamic-plugins.yaml"),
     option("FACTORY_IMAGE_REFS", "", "--image-refs", "file for the digest references of pushed images"),
     option("FACTORY_ATTACH", "", "--attach", "documents to attach to pushed images"),
     option("FACTORY_BUILDER_ID", "urn:factory:local", "--builder-id", "who builds, as a URI"),

@@ -73,10 +73,12 @@ pub struct PlannedImage {
     pub names: ImageNames,
 }
 
-/// Refuses two plugins of one run that RHDH would install over each other, or whose images have one name and tag.
+/// Refuses two plugins of one run that RHDH would install over each other: into one folder, or from images of one name,
+/// by which the operator's installer calls the folder. Two images of a layout have different references.
 pub fn check_distinct(plugins: &[PlannedImage]) -> Result<()> {
     let mut paths = BTreeMap::new();
     let mut images = BTreeMap::new();
+    let mut references = BTreeMap::new();
     for PlannedImage { plugin, names } in plugins {
         if let Some(other) = paths.insert(&names.path, plugin) {
             return Err(Error::usage(
@@ -84,10 +86,12 @@ pub fn check_distinct(plugins: &[PlannedImage]) -> Result<()> {
                 "RHDH would install one over the other: build them in separate runs, or rename one package",
             ));
         }
-        if let Some(other) = images.insert(layout_reference(&names.name, &names.tag), plugin) {
+        let same_name = images.insert(&names.name, plugin);
+        let same_reference = references.insert(layout_reference(&names.name, &names.tag), plugin);
+        if let Some(other) = same_name.or(same_reference) {
             return Err(Error::usage(
-                format!("`{other}` and `{plugin}` both make the image `{}:{}`", names.name, names.tag),
-                "build them in separate runs, or rename one package",
+                format!("`{other}` and `{plugin}` both make the image `{}`", names.name),
+                "RHDH's installers know an image by its name, without registry, namespace and tag: build them in separate runs, or rename one package",
             ));
         }
     }
@@ -145,7 +149,14 @@ mod tests {
         let path = check_distinct(&[a.clone(), planned("w: b", "x-todo-dynamic", "x-todo", "2.0.0")]).unwrap_err();
         assert_eq!(path.to_string(), "`w: a` and `w: b` both install into `x-todo`");
         assert_eq!(path.exit_code(), 2);
-        let image = check_distinct(&[a, planned("w: b", "y-dynamic", "x-todo", "1.0.0")]).unwrap_err();
-        assert_eq!(image.to_string(), "`w: a` and `w: b` both make the image `x-todo:1.0.0`");
+        for version in ["1.0.0", "2.0.0"] {
+            let other = planned("w: b", "y-dynamic", "x-todo", version);
+            let image = check_distinct(&[a.clone(), other]).unwrap_err();
+            assert_eq!(image.to_string(), "`w: a` and `w: b` both make the image `x-todo`");
+        }
+        let dashes = planned("w: a", "a---b-dynamic", "a---b", "1.0.0");
+        let underlines = planned("w: b", "a__b-dynamic", "a__b", "1.0.0");
+        let image = check_distinct(&[dashes, underlines]).unwrap_err();
+        assert_eq!(image.to_string(), "`w: a` and `w: b` both make the image `a__b`");
     }
 }

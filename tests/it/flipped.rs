@@ -466,6 +466,7 @@ fn options(dir: &Path) -> BuildOptions {
         timeout: std::time::Duration::ZERO,
         install_scripts: true,
         tag_prefixes: std::collections::BTreeMap::new(),
+        paths_in_references: false,
         buildah: false,
         compression: Compression::Gzip,
     }

@@ -146,7 +146,7 @@ fn results_are_described(output: &Path, lock: &Lock) {
     for plugin in plugins {
         let tgz = fs::read(output.join(plugin["package"].as_str().unwrap())).unwrap();
         assert_eq!(plugin["integrity"], Integrity::of(&tgz).to_string());
-        assert_eq!(plugin["disabled"], false);
+        assert_eq!(plugin.get("disabled"), None);
         assert!(plugin["pluginConfig"].is_object(), "{plugin}");
     }
 
@@ -251,7 +251,7 @@ fn images_are_pushed_after_asking_and_named_by_digest() {
         let pinned = format!("{}/acme/{name}@{digest}", server.address);
         assert!(report.to_string().contains(&format!("\"pushed\":\"{pinned}\"")), "{report}");
         let list = fs::read_to_string(output.join("dynamic-plugins.yaml")).unwrap();
-        assert!(list.contains(&format!("- package: oci://{pinned}!{name}\n")), "{list}");
+        assert!(list.contains(&format!("- package: oci://{pinned}\n")), "{list}");
         listed += &pinned;
         listed.push('\n');
     }
