@@ -123,6 +123,7 @@ fn every_option_that_is_named_exists() {
     let known: BTreeSet<String> = options.iter().map(|option| format!("--{}", option.long)).collect();
     // Of rhdh-cli, cargo, podman, yarn and others.
     let others = [
+        "--allow-native-package",
         "--embed-package",
         "--shared-package",
         "--suppress-native-package",
