@@ -177,7 +177,7 @@ fn building_needs_a_lock_that_is_not_stale() {
         "error: lockfile is stale for workspace `repo`: patches/1-fix.patch changed since `factory resolve`\n\n\
          hint: run `factory resolve repo`",
     );
-    test.config("patches/2-more.patch", "--- /dev/null\n+++ b/y\n@@ -0,0 +1 @@\n+x\n");
+    test.config("patches/2-more.patch", "--- /dev/null\n+++ b/z\n@@ -0,0 +1 @@\n+z\n");
     test.config("plugins-list.yaml", "plugins/todo-backend: --suppress-native-package x\n");
     test.run(&["build"]).fails(
         3,
