@@ -39,11 +39,11 @@ use std::collections::BTreeMap;
 use crate::config::WorkspaceConfig;
 use crate::error::{Error, Result};
 use crate::lock::text::{REVISION, VERSION};
-use crate::lock::{ArgsFrom, Integrity, Lock, Workspace};
+use crate::lock::{Integrity, Lock, Workspace};
 use crate::npm::registry::NpmRegistry;
 use crate::tools::pin::{self, Companion};
 use crate::tools::provide::Provider;
-pub use request::{ResolveRequest, UpdateMode};
+pub use request::{Demands, ResolveRequest, UpdateMode};
 use rhdh::{HostRequest, LazyHost};
 use tool_pins::ToolPins;
 use workspace::ReadWorkspace;
@@ -119,11 +119,11 @@ fn lazy_host<'a>(
     request: &'a ResolveRequest<'_>,
     chosen: &[&WorkspaceConfig],
 ) -> Result<Option<LazyHost<'a>>> {
-    let is_needed = chosen.iter().any(|workspace| workspace.list.is_none() || request.generate);
-    let asked = if (request.host.is_given() && !chosen.is_empty()) || is_needed {
-        request.host.clone()
+    let is_needed = chosen.iter().any(|workspace| workspace.list.is_none() || request.demands.generate);
+    let asked = if (request.demands.host.is_given() && !chosen.is_empty()) || is_needed {
+        request.demands.host.clone()
     } else if let Some(version) = request.old.and_then(|old| locked_host(old, chosen)) {
-        HostRequest { version: Some(version), ..request.host.clone() }
+        HostRequest { version: Some(version), ..request.demands.host.clone() }
     } else {
         return Ok(None);
     };
@@ -132,13 +132,9 @@ fn lazy_host<'a>(
 
 /// The host that a lock asked for, if arguments of the chosen workspaces were computed against it.
 fn locked_host(old: &Lock, chosen: &[&WorkspaceConfig]) -> Option<String> {
-    let is_computed = |locked: &Workspace| {
-        let mut backends = locked.plugin.iter().filter(|plugin| plugin.role.is_backend());
-        backends.any(|plugin| plugin.args_from == ArgsFrom::Computed)
-    };
     let host = old.rhdh.as_ref().filter(|host| host.commit.is_some())?;
     let is_chosen = |locked: &&Workspace| chosen.iter().any(|workspace| workspace.name == locked.name);
-    old.workspace.iter().filter(is_chosen).any(is_computed).then(|| host.requested.clone())
+    old.workspace.iter().filter(is_chosen).any(Workspace::is_computed).then(|| host.requested.clone())
 }
 
 /// The workspaces that could be read. The errors of the others, and of plugins, go to `failed`.
@@ -153,7 +149,7 @@ fn read<'a>(
         old: request.old,
         kept: request.kept(),
         host,
-        generate: request.generate,
+        generate: request.demands.generate,
         network: &request.network,
         jobs: request.jobs,
     };

@@ -11,7 +11,7 @@ use crate::config::Config;
 use crate::error::Result;
 use crate::lock::Lock;
 use crate::npm::registry::NpmRegistry;
-use crate::resolve::{self, ResolveRequest, Resolved, UpdateMode, rhdh};
+use crate::resolve::{self, Demands, ResolveRequest, Resolved, UpdateMode, rhdh};
 use crate::sandbox::root::IsolationChoice;
 use crate::store::{Reading, atomic_file};
 use crate::tools::provide::Provider;
@@ -53,9 +53,27 @@ pub struct PinRequest<'a> {
 }
 
 impl PinRequest<'_> {
+    /// True if something is asked for that the lock does not have, even if it is not stale.
+    pub fn asks_for_more(&self) -> bool {
+        self.old.is_some_and(|old| self.demands().are_new_to(old, self.names))
+    }
+
+    fn demands(&self) -> Demands {
+        let given = |name: &str| self.config.env.given(name).map(str::to_owned);
+        Demands {
+            host: rhdh::HostRequest {
+                file: self.flags.host_lockfile.clone(),
+                version: self.flags.rhdh_version.clone().or_else(|| given("RHDH_VERSION")),
+                repository: given("RHDH_REPO"),
+            },
+            generate: self.flags.generate_build_args,
+            renew_tools: self.flags.renew_tools,
+        }
+    }
+
     /// Resolves with this machine's registry.
     pub async fn run(&self, session: &Session<'_>) -> Result<Resolved> {
-        let Self { config, flags, .. } = self;
+        let config = self.config;
         let store = session.store()?;
         let registry = NpmRegistry::of_machine()?;
         let isolation = session.isolation(&store, IsolationChoice::Auto).await?;
@@ -68,22 +86,15 @@ impl PinRequest<'_> {
             interrupt: &session.interrupt,
         };
         let lock_dir = paths::folder_of(&paths::lock_file(session.global));
-        let given = |name: &str| config.env.given(name).map(str::to_owned);
         let request = ResolveRequest {
             config,
             names: self.names,
             mode: self.mode,
-            renew_tools: flags.renew_tools,
+            demands: self.demands(),
             old: self.old,
             lock_dir: &lock_dir,
             jobs: std::thread::available_parallelism().map_or(2, std::num::NonZero::get),
             network: self.source.network(),
-            host: rhdh::HostRequest {
-                file: flags.host_lockfile.clone(),
-                version: flags.rhdh_version.clone().or_else(|| given("RHDH_VERSION")),
-                repository: given("RHDH_REPO"),
-            },
-            generate: flags.generate_build_args,
         };
         resolve::resolve(&provider, &registry, &request).await
     }

@@ -10,6 +10,7 @@ use super::source::SourceArgs;
 use super::steps::BuildFlags;
 use super::{dry_run, lock_file, misspelt, paths, publish};
 use crate::error::Result;
+use crate::lock::Lock;
 use crate::resolve::UpdateMode;
 
 /// Options of `factory run`.
@@ -45,28 +46,24 @@ pub(super) async fn run(session: &Session<'_>, args: &RunArgs) -> Result<()> {
     }
     publish::registries(&config, names, &args.build.publish)?;
     let sources = args.build.sources(session, &config, names, &args.source)?;
-    let is_fresh = |lock: &_| lock_file::stale_reasons(&config, lock, names).is_empty();
-    let (lock, mut failed) = match old {
-        Some(lock) if is_fresh(&lock) => {
-            let problems = lock.problems(names);
-            (lock, problems)
+    let request = PinRequest {
+        config: &config,
+        names,
+        mode: UpdateMode::Missing,
+        old: old.as_ref(),
+        source: &args.source,
+        flags: &args.resolve,
+    };
+    let is_fresh = |lock: &&Lock| lock_file::stale_reasons(&config, lock, names).is_empty() && !request.asks_for_more();
+    let (lock, mut failed) = if let Some(lock) = old.as_ref().filter(is_fresh) {
+        (lock.clone(), lock.problems(names))
+    } else {
+        let resolved = request.run(session).await?;
+        if !resolved.lock.workspace.is_empty() {
+            pins::write(session, &lock_file, &resolved, &args.resolve)?;
+            session.ui.note(format!("{} written", lock_file.display()));
         }
-        old => {
-            let request = PinRequest {
-                config: &config,
-                names,
-                mode: UpdateMode::Missing,
-                old: old.as_ref(),
-                source: &args.source,
-                flags: &args.resolve,
-            };
-            let resolved = request.run(session).await?;
-            if !resolved.lock.workspace.is_empty() {
-                pins::write(session, &lock_file, &resolved, &args.resolve)?;
-                session.ui.note(format!("{} written", lock_file.display()));
-            }
-            (resolved.lock, resolved.failed)
-        }
+        (resolved.lock, resolved.failed)
     };
     let built = if lock.workspace.is_empty() {
         Ok(())

@@ -37,6 +37,12 @@ impl Lock {
         workspace.tools.as_ref().unwrap_or(&self.tools)
     }
 
+    /// True if some plugin of these workspaces, of all when no name is given, is a backend: their arguments are for a host.
+    pub fn has_backends(&self, names: &[String]) -> bool {
+        let mut wanted = self.workspace.iter().filter(|locked| names.is_empty() || names.contains(&locked.name));
+        wanted.any(|workspace| workspace.plugin.iter().any(|plugin| plugin.role.is_backend()))
+    }
+
     /// The problems of the named workspaces, of all when no name is given, each with its workspace.
     pub fn problems(&self, names: &[String]) -> Vec<(String, Error)> {
         self.workspace
@@ -63,6 +69,13 @@ pub struct Rhdh {
     pub version: Option<String>,
     /// The host's `yarn.lock`.
     pub lockfile: Sha256,
+}
+
+impl Rhdh {
+    /// The version that was asked for; a lockfile that was given as a file has the one it was given with.
+    pub fn asked_version(&self) -> Option<&str> {
+        if self.commit.is_some() { Some(&self.requested) } else { self.version.as_deref() }
+    }
 }
 
 /// The programs that build, each fetched from the npm registry and held to its integrity.
@@ -152,6 +165,14 @@ pub struct Workspace {
 pub struct Effective {
     /// Digest of the workspace's `yarn.lock` that is built, where it is not the commit's.
     pub yarn_lock: Sha256,
+}
+
+impl Workspace {
+    /// True if arguments of its plugins were computed against a host.
+    pub fn is_computed(&self) -> bool {
+        let mut backends = self.plugin.iter().filter(|plugin| plugin.role.is_backend());
+        backends.any(|plugin| plugin.args_from == ArgsFrom::Computed)
+    }
 }
 
 /// Facts about a workspace's packages that only a build can know.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use super::arguments::Argument;
-use super::model::{Input, Lock, Tools, Workspace};
+use super::model::{Input, Lock, Rhdh, Tools, Workspace};
 
 /// What the configuration asks for, in the lock's own terms.
 #[derive(Clone, Debug, Default)]
@@ -35,6 +35,8 @@ pub struct RequestedWorkspace {
     pub node: Option<String>,
     pub npm: Option<String>,
     pub cli: Option<String>,
+    /// The RHDH release to compute arguments against; none where any will do.
+    pub rhdh: Option<String>,
 }
 
 /// One reason why a lock is stale.
@@ -157,6 +159,9 @@ fn compare(lock: &Lock, locked: &Workspace, wanted: &RequestedWorkspace, out: &m
             field(name, locked, wanted);
         }
     }
+    if let Some(wanted) = wanted.rhdh.as_ref().filter(|_| locked.is_computed()) {
+        field("RHDH_VERSION", lock.rhdh.as_ref().and_then(Rhdh::asked_version).unwrap_or_default(), wanted);
+    }
     for input in &wanted.inputs {
         let file = || input.path.clone();
         match locked.input.iter().find(|known| known.path == input.path) {
@@ -212,6 +217,7 @@ mod tests {
             node: Some("22".into()),
             npm: Some("11".into()),
             cli: Some("latest".into()),
+            rhdh: None,
         });
         Requested { workspaces: workspaces.collect() }
     }

@@ -25,7 +25,9 @@ pub(super) fn keep_others(lock: &mut Lock, request: &ResolveRequest<'_>) {
 
 /// Computed arguments end up in a plugins-list.yaml; listed there unchanged, they keep the reasons they were given.
 pub(super) fn keep_reasons(lock: &mut Lock, old: Option<&Lock>) {
-    let Some(old) = old else { return };
+    // The reasons name the host.
+    let host = |lock: &Lock| lock.rhdh.as_ref().map(|host| host.lockfile);
+    let Some(old) = old.filter(|old| host(old) == host(lock)) else { return };
     for workspace in &mut lock.workspace {
         let Some(before) = old.workspace.iter().find(|before| before.name == workspace.name) else { continue };
         for plugin in workspace.plugin.iter_mut().filter(|plugin| plugin.args_from == ArgsFrom::PluginsList) {

@@ -28,8 +28,8 @@ pub struct ResolveRequest<'a> {
     pub names: &'a [String],
     /// What is resolved anew.
     pub mode: UpdateMode,
-    /// Resolve the CLI's tree anew even when its version stays.
-    pub renew_tools: bool,
+    /// What is asked of every workspace.
+    pub demands: Demands,
     /// The lock of the last run, if any.
     pub old: Option<&'a Lock>,
     /// The lock's folder.
@@ -38,23 +38,39 @@ pub struct ResolveRequest<'a> {
     pub jobs: usize,
     /// How repositories are reached.
     pub network: Network,
+}
+
+/// What is asked of every workspace, also of one that is locked and not stale.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Demands {
     /// The RHDH host that is asked for.
     pub host: HostRequest,
     /// Compute the arguments of listed plugins too.
     pub generate: bool,
+    /// Resolve the CLI's tree anew even when its version stays.
+    pub renew_tools: bool,
+}
+
+impl Demands {
+    /// True if a lock does not meet them already.
+    pub fn are_new_to(&self, lock: &Lock, names: &[String]) -> bool {
+        let is_other_host = || lock.has_backends(names) && !self.host.is_locked(lock.rhdh.as_ref());
+        self.generate || self.renew_tools || is_other_host()
+    }
 }
 
 impl<'a> ResolveRequest<'a> {
     /// The workspaces to resolve.
     pub(super) fn chosen(&self) -> Vec<&'a WorkspaceConfig> {
         let is_stale = self.stale();
+        let all = self.old.is_some_and(|old| self.demands.are_new_to(old, self.names));
         self.config
             .workspaces
             .iter()
             .filter(|workspace| self.names.is_empty() || self.names.contains(&workspace.name))
             .filter(|workspace| {
                 let is_locked = |old: &Lock| old.workspace.iter().any(|locked| locked.name == workspace.name);
-                is_stale.contains(&workspace.name) || !self.old.is_some_and(is_locked)
+                all || is_stale.contains(&workspace.name) || !self.old.is_some_and(is_locked)
             })
             .collect()
     }

@@ -64,5 +64,6 @@ fn one(config: &Config, workspace: &WorkspaceConfig) -> RequestedWorkspace {
         node: tools.node,
         npm: tools.npm,
         cli: tools.cli,
+        rhdh: config.env.given("RHDH_VERSION").map(str::to_owned),
     }
 }

@@ -44,6 +44,20 @@ impl HostRequest {
         self.file.is_some() || self.version.is_some()
     }
 
+    /// True if a lock was made for this host.
+    pub fn is_locked(&self, pin: Option<&Rhdh>) -> bool {
+        match (&self.file, &self.version, pin) {
+            (Some(file), version, Some(pin)) => {
+                let is_same = |bytes: Vec<u8>| Sha256::of(bytes) == pin.lockfile;
+                std::fs::read(file).is_ok_and(is_same)
+                    && version.as_deref().is_none_or(|version| pin.asked_version() == Some(version))
+            }
+            (None, Some(version), Some(pin)) => pin.asked_version() == Some(version),
+            (None, None, _) => true,
+            (_, _, None) => false,
+        }
+    }
+
     /// The facts that are built in; none where a file or a repository is asked.
     pub fn built_in(&self) -> Result<Option<HostFacts>> {
         match (&self.file, &self.repository, self.version.as_deref()) {

@@ -35,10 +35,11 @@ impl ToolPins {
         for workspace in chosen {
             *counts.entry(tool_requests(request, host, workspace)).or_default() += 1;
         }
+        let renew = request.demands.renew_tools;
         let mut by_request = BTreeMap::new();
         let common = match request.old {
             // What most of the lock is built with stays, so that the other workspaces do not move.
-            Some(old) if request.kept().is_some() || !request.names.is_empty() => {
+            Some(old) if !renew && (request.kept().is_some() || !request.names.is_empty()) => {
                 let common = locked_requests(&old.tools);
                 by_request.insert(common.clone(), old.tools.clone());
                 common
@@ -53,8 +54,17 @@ impl ToolPins {
         let mut companions = Vec::new();
         for requests in counts.into_keys() {
             if let Entry::Vacant(vacant) = by_request.entry(requests) {
-                let pinned = pin::resolve(provider, registry, vacant.key(), request.lock_dir, request.renew_tools);
-                let (tools, companion) = pinned.await?;
+                // Renewed, and not to be moved: the same versions are asked for.
+                let held = request.kept().and_then(|old| {
+                    let own = old.workspace.iter().filter_map(|workspace| workspace.tools.as_ref());
+                    std::iter::once(&old.tools).chain(own).find(|held| locked_requests(held) == *vacant.key())
+                });
+                let wanted = held.map_or_else(|| vacant.key().clone(), exact_requests);
+                let pinned = pin::resolve(provider, registry, &wanted, request.lock_dir, renew);
+                let (mut tools, companion) = pinned.await?;
+                tools.node.requested.clone_from(&vacant.key().node);
+                tools.npm.requested.clone_from(&vacant.key().npm);
+                tools.rhdh_cli.requested.clone_from(&vacant.key().cli);
                 companions.extend(companion);
                 vacant.insert(tools);
             }
@@ -81,6 +91,14 @@ fn tool_requests(request: &ResolveRequest<'_>, host: Option<&RhdhHost>, workspac
     let mut tools = requested::tools(request.config, workspace);
     tools.node = tools.node.or_else(|| host.and_then(|host| host.node.clone()));
     ToolRequests::from(tools)
+}
+
+fn exact_requests(tools: &Tools) -> ToolRequests {
+    ToolRequests {
+        node: tools.node.version.clone(),
+        npm: tools.npm.version.clone(),
+        cli: tools.rhdh_cli.version.clone(),
+    }
 }
 
 fn locked_requests(tools: &Tools) -> ToolRequests {

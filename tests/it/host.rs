@@ -96,3 +96,49 @@ fn doctor_looks_at_the_host() {
     assert!(said.contains("warn  RHDH host: 1.7 is not built in, and is looked up in https://github.com/"), "{said}");
     assert!(said.contains("fix: give RHDH's yarn.lock with `--host-lockfile`"), "{said}");
 }
+
+#[harness::test]
+fn what_is_asked_of_a_lock_that_is_not_stale_is_done() {
+    let mut test = workspaces(&[("back", "backend-plugin")]);
+    test.config("back/plugins-list.yaml", "# mine\nplugins/a:\n");
+    test.run(&["resolve"]).success();
+    assert!(!lock(&test).contains("[rhdh]"), "{}", lock(&test));
+    let commit = |lock: &str| lock.lines().rfind(|line| line.starts_with("commit = ")).unwrap().to_owned();
+    let first = commit(&lock(&test));
+    let repo = Repository { dir: test.path("repo") };
+    repo.write("README", "more").commit("second");
+
+    test.run(&["resolve", "--keep", "--generate-build-args", "--rhdh-version", "1.9"]).success();
+    let list = std::fs::read_to_string(test.path("config/back/plugins-list.yaml")).unwrap();
+    assert_eq!(list, "# mine\nplugins/a: --embed-package @backstage/gone --shared-package !@backstage/gone\n");
+    assert!(lock(&test).contains("[rhdh]\nrequested = \"1.9\"\n"), "{}", lock(&test));
+    assert_eq!(commit(&lock(&test)), first);
+
+    test.run(&["resolve", "--keep", "--rhdh-version", "1.10"]).success();
+    let then = lock(&test);
+    assert!(then.contains("[rhdh]\nrequested = \"1.10\"\n"), "{then}");
+    assert!(then.contains("\"@backstage/gone is not in the RHDH 1.10 host lockfile\""), "{then}");
+    assert_eq!(commit(&then), first);
+    // Asked for the same again, nothing is resolved.
+    let said = test.run(&["resolve", "--keep", "--rhdh-version", "1.10"]).success().stderr;
+    assert!(said.contains("sources resolve 0 workspaces\n"), "{said}");
+    assert_eq!(lock(&test), then);
+
+    // The variable is part of the configuration: the lock is stale for it.
+    test.env("RHDH_VERSION", "1.8");
+    let said = test.run(&["status"]).success().stdout;
+    assert!(said.contains("RHDH_VERSION is now `1.8`, the lock was made for `1.10`"), "{said}");
+    let stale = "error: lockfile is stale for workspace `back`: RHDH_VERSION is now `1.8`, the lock was made for `1.10`\n\n\
+                 hint: run `factory resolve back`\n";
+    test.run(&["build"]).fails(3, stale);
+    test.run(&["resolve", "--keep"]).success();
+    assert!(lock(&test).contains("[rhdh]\nrequested = \"1.8\"\n"), "{}", lock(&test));
+
+    // So is a file.
+    test.config("host.lock", "__metadata:\n  version: 8\n");
+    test.run(&["resolve", "--keep", "--host-lockfile", "config/host.lock"]).success();
+    assert!(lock(&test).contains("[rhdh]\nrequested = \"host.lock\"\nversion = \"1.8\"\n"), "{}", lock(&test));
+    let then = lock(&test);
+    test.run(&["resolve", "--keep"]).success();
+    assert_eq!(lock(&test), then);
+}
