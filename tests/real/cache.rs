@@ -2,8 +2,11 @@
 //! between runs, in the folder that `FACTORY_TEST_CACHE` names, else below `target/`.
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+use harness::program::names;
 
 /// Its folder.
 pub fn cache() -> PathBuf {
@@ -20,21 +23,34 @@ pub fn lock() -> fs::File {
     file
 }
 
-/// How the files of a cache get into another.
-#[derive(Clone, Copy)]
-pub enum Means {
-    /// They are the other's files, too.
-    Link,
-    Copy,
+/// Copies what a build without a network needs into another cache.
+pub fn copy_to(other: &Path) {
+    fs::create_dir_all(other).unwrap();
+    for kind in ["tools", "yarn"] {
+        copy(&cache().join(kind), &other.join(kind));
+    }
 }
 
-/// Gives another cache what a build without a network needs.
-pub fn stock(other: &Path, means: Means) {
-    fs::create_dir_all(other).unwrap();
-    let option = match means {
-        Means::Link => "-al",
-        Means::Copy => "-a",
-    };
-    let copied = Command::new("cp").arg(option).args([cache().join("tools"), cache().join("yarn")]).arg(other).status();
-    assert!(copied.unwrap().success());
+/// The name of the entry of this Node.js.
+pub fn node(version: &str) -> String {
+    let version = format!("-{version}-");
+    let is_wanted = |name: &String| name.starts_with("node-linux-") && name.contains(&version);
+    names(&cache().join("tools")).into_iter().find(is_wanted).unwrap()
+}
+
+/// The same with links instead of the tools, all but the one named.
+pub fn link_to(other: &Path, copied: &str) {
+    fs::create_dir_all(other.join("tools")).unwrap();
+    copy(&cache().join("yarn"), &other.join("yarn"));
+    for name in names(&cache().join("tools")) {
+        let (here, there) = (cache().join("tools").join(&name), other.join("tools").join(&name));
+        if name == copied { copy(&here, &there) } else { symlink(here, there).unwrap() }
+    }
+}
+
+/// `cp -a`
+#[track_caller]
+pub fn copy(from: &Path, to: &Path) {
+    let copied = Command::new("cp").arg("-a").args([from, to]).status().unwrap();
+    assert!(copied.success(), "{} to {}", from.display(), to.display());
 }

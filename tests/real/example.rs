@@ -14,7 +14,7 @@ use harness::docker_registry::{PASSWORD, Server, USER};
 use harness::program::{names, text};
 use serde_json::Value;
 
-use crate::cache::cache;
+use crate::cache::{self, cache};
 use crate::greeting::{self, FirstBuild, Greeting, alone, published, same};
 
 const FRONTEND: &str = "factory-examples-plugin-greeting";
@@ -117,9 +117,7 @@ fn package_of(layer: &Path, name: &str, epoch: u64) -> Value {
 
 /// Node.js loads the exported backend with its peers at hand, and it answers a request.
 fn backend_loads(example: &Greeting, output: &Path) {
-    let version = format!("-{}-", example.lock().tools.node.version);
-    let is_locked = |name: &String| name.starts_with("node-linux-") && name.contains(&version);
-    let node = names(&cache().join("tools")).into_iter().find(is_locked).unwrap();
+    let node = cache::node(&example.lock().tools.node.version);
     let peers = cache().join("work/greeting/source/examples/greeting/workspaces/greeting/node_modules");
     let unpacked = example.path("unpacked");
     fs::create_dir(&unpacked).unwrap();

@@ -61,7 +61,7 @@ impl Greeting {
     pub fn sealed(self) -> Self {
         let first = first().greeting.config();
         for name in ["factory.lock", "factory.lock.d"] {
-            copy(&first.join(name), &self.config().join(name));
+            cache::copy(&first.join(name), &self.config().join(name));
         }
         self
     }
@@ -165,13 +165,6 @@ pub fn same(first: &Path, second: &Path) {
     assert_eq!(first.keys().collect::<Vec<_>>(), second.keys().collect::<Vec<_>>());
     let differ: Vec<_> = first.iter().filter(|(path, bytes)| second[*path] != **bytes).map(|(path, _)| path).collect();
     assert_eq!(differ, [""; 0]);
-}
-
-/// `cp -a`
-#[track_caller]
-pub fn copy(from: &Path, to: &Path) {
-    let copied = Command::new("cp").arg("-a").args([from, to]).status().unwrap();
-    assert!(copied.success(), "{} to {}", from.display(), to.display());
 }
 
 pub fn stderr(output: &Output) -> String {

@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 
 use flate2::read::GzDecoder;
 
-use crate::cache::{self, Means};
+use crate::cache;
 use crate::greeting::{self, Greeting, alone, assert_code, stderr};
 
 fn sh(dir: &Path, program: &str, args: &[&str]) {
@@ -68,7 +68,7 @@ fn everything_changed_and_still_equal() {
     let other =
         Greeting::at(&elsewhere.path().join("some/where/quite/deep"), elsewhere.path().join("another cache"), |_| {});
     let other = other.sealed();
-    cache::stock(&other.cache, Means::Copy);
+    cache::copy_to(&other.cache);
     let second = elsewhere.path().join("out");
     let fake = elsewhere.path().join("fake");
     fs::create_dir_all(fake.join("etc")).unwrap();
@@ -220,14 +220,6 @@ fn without_random(text: &str) -> String {
     parts.fold(first, |text, part| text + "xfs-…" + &part[8..])
 }
 
-/// Makes a file another than that of the cache it was linked from.
-fn unlink(file: &Path) {
-    let (bytes, mode) = (fs::read(file).unwrap(), file.metadata().unwrap().permissions());
-    fs::remove_file(file).unwrap();
-    fs::write(file, bytes).unwrap();
-    fs::set_permissions(file, mode).unwrap();
-}
-
 /// Flips the lowest bit of the byte in the middle of a file.
 fn flip(path: &Path) {
     let mut bytes = fs::read(path).unwrap();
@@ -249,20 +241,18 @@ fn a_flipped_bit_is_named_and_never_built_from() {
     greeting::first();
     let mut own = Greeting::new().sealed();
     own.cache = own.path("own cache");
-    cache::stock(&own.cache, Means::Link);
+    let node = cache::node(&own.lock().tools.node.version);
+    cache::link_to(&own.cache, &node);
 
     // What no build is needed for is in `tests/it/flipped.rs`; here are real tools and packages.
     let tools = own.cache.join("tools");
-    let node = find(&tools, &format!("-{}-*/bin/node", own.lock().tools.node.version));
+    let node = tools.join(node).join("bin/node");
     let package = find(&own.cache.join("yarn"), "/express-npm-*.zip");
-    // The order in which a build looks: each is kept, flipped, named, gone, and put back.
+    // The order in which a build looks: each is flipped, named, gone, and put back.
     for (file, what) in [(node, "node-linux-"), (package, "express@npm:")] {
         let kept = fs::read(&file).unwrap();
         let entry = file.strip_prefix(&tools).ok().map(|rest| tools.join(rest.components().next().unwrap()));
         let entry = entry.unwrap_or_else(|| file.clone());
-        let backup = own.path("backup");
-        greeting::copy(&entry, &backup);
-        unlink(&file);
         flip(&file);
         let output = own.build(&["build", "--offline", "--frozen"], "flipped");
         assert_code(&output, 5);
@@ -278,7 +268,7 @@ fn a_flipped_bit_is_named_and_never_built_from() {
         let said = stderr(&output);
         assert!(said.contains(what) && said.contains("not in the cache"), "{said}");
         assert!(said.contains("run `factory fetch"), "{said}");
-        fs::rename(&backup, &entry).unwrap();
+        cache::copy(&cache::cache().join(entry.strip_prefix(&own.cache).unwrap()), &entry);
         assert_eq!(fs::read(&file).unwrap(), kept);
     }
 
