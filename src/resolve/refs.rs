@@ -272,7 +272,7 @@ impl Refs {
         if nearest.is_empty() {
             return "give a branch, a tag or a full commit".to_owned();
         }
-        format!("similar refs: {}", list(&nearest))
+        format!("the nearest it has: {}", list(&nearest))
     }
 
     /// Up to three branches and tags whose names are closest to `name`, the closest first.

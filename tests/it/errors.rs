@@ -141,7 +141,7 @@ fn an_unknown_ref_names_the_nearest() {
 · sources resolve 1 workspace
 error: the repository `../repo` has no branch, tag or commit `relase-1.9`
 
-hint: similar refs: `release-1.9`, `main`",
+hint: the nearest it has: `release-1.9`, `main`",
     );
     assert!(!test.path("config/factory.lock").exists());
 }

@@ -78,7 +78,7 @@ fn every_kind_of_ref_of_a_clone_a_bare_repository_and_a_linked_work_tree() {
 
     let error = fixture.resolve("clone", "relase-1.9").unwrap_err();
     assert_eq!(error.to_string(), "the repository `clone` has no branch, tag or commit `relase-1.9`");
-    assert!(error.hint().unwrap().starts_with("similar refs: `release-1.9`"));
+    assert!(error.hint().unwrap().starts_with("the nearest it has: `release-1.9`"));
     let missing = "1".repeat(40);
     assert_eq!(
         fixture.resolve("clone", &missing).unwrap_err().to_string(),

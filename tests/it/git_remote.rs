@@ -120,7 +120,7 @@ fn one_commit_over_http_without_its_history_and_then_from_the_cache() {
         format!("no branch, tag or advertised commit of `{url}` is or begins with `0123456`")
     );
     let error = resolved("v2").unwrap_err();
-    assert_eq!(error.hint().unwrap(), "similar refs: `v1`, `main`");
+    assert_eq!(error.hint().unwrap(), "the nearest it has: `v1`, `main`");
 
     let repository = store.repository(&url, &GO).unwrap();
     assert!(repository.tree(&fixture.second).unwrap().is_none());

@@ -61,11 +61,11 @@ fn a_branch_and_tag_of_one_name_is_the_branch_with_a_warning() {
 fn an_unknown_ref_names_the_nearest() {
     let error = refs().resolve("v6.31.0").unwrap_err();
     assert_eq!(error.to_string(), "the repository `https://example.com/a/b` has no branch, tag or commit `v6.31.0`");
-    assert_eq!(error.hint().unwrap(), "similar refs: `v6.13.0`, `v6.13.1`, `abcdef1`");
+    assert_eq!(error.hint().unwrap(), "the nearest it has: `v6.13.0`, `v6.13.1`, `abcdef1`");
     let near = |name: &str| refs().resolve(name).unwrap_err().hint().unwrap();
-    assert!(near("origin/main").starts_with("similar refs: `main`"), "{}", near("origin/main"));
-    assert!(near("6.13.0").starts_with("similar refs: `v6.13.0`"));
-    assert!(near("refs/heads/mian").starts_with("similar refs: `main`"));
+    assert!(near("origin/main").starts_with("the nearest it has: `main`"), "{}", near("origin/main"));
+    assert!(near("6.13.0").starts_with("the nearest it has: `v6.13.0`"));
+    assert!(near("refs/heads/mian").starts_with("the nearest it has: `main`"));
 }
 
 #[test]
