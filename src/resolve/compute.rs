@@ -163,7 +163,7 @@ impl ArgsComputation<'_> {
         let mut files = Vec::new();
         for folder in crate::resolve::package_manager::ancestors(folder) {
             let path = at(&folder, ".yarnrc.yml");
-            if let Some(bytes) = self.files.read(&path)? {
+            if let Some(bytes) = self.files.read_text(&path)? {
                 files.push((PathBuf::from(path), bytes));
             }
         }

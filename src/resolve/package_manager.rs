@@ -46,16 +46,17 @@ pub fn requested_yarn(files: &Files, workspace: &str, lockfile: &[u8], name: &st
     }
     for folder in ancestors(workspace) {
         let path = at(&folder, "package.json");
-        let Some(bytes) = files.read(&path)? else { continue };
+        let Some(bytes) = files.read_text(&path)? else { continue };
         let manifest: Manifest = serde_json::from_slice(&bytes).unwrap_or_default();
         let Some(text) = manifest.package_manager else { continue };
-        let Some(rest) = text.strip_prefix("yarn@") else {
-            return Err(Error::config(
+        let refused = || {
+            Error::config(
                 Place::file(format!("{name}: {path}")),
                 format!("requires the package manager `{}`", text.escape_debug()),
-                "factory builds yarn workspaces; add a patch that sets `packageManager` to a yarn",
-            ));
+                "factory builds workspaces of yarn 1 to 4; add a patch that sets `packageManager` to one of these",
+            )
         };
+        let rest = text.strip_prefix("yarn@").filter(|rest| !is_unknown_line(rest)).ok_or_else(refused)?;
         let (version, hash) = rest.split_once('+').map_or((rest, None), |(version, hash)| (version, Some(hash)));
         return Ok(YarnRequest {
             from: YarnFrom::PackageManager,
@@ -69,9 +70,16 @@ pub fn requested_yarn(files: &Files, workspace: &str, lockfile: &[u8], name: &st
     Ok(YarnRequest { from: YarnFrom::Default, version, path: None, hash: None })
 }
 
+/// True for yarn 5 and later, of which nothing is known: yarn 6 writes another lockfile and is another program.
+fn is_unknown_line(version: &str) -> bool {
+    let digits = version.trim_start_matches(|c: char| !c.is_ascii_digit());
+    let major = digits.split(|c: char| !c.is_ascii_digit()).next().unwrap_or_default();
+    !version.starts_with('<') && major.parse::<u64>().is_ok_and(|major| major > 4)
+}
+
 fn committed(files: &Files, folder: &str, name: &str) -> Result<Option<YarnRequest>> {
     let rc_path = at(folder, ".yarnrc.yml");
-    let Some(bytes) = files.read(&rc_path)? else { return Ok(None) };
+    let Some(bytes) = files.read_text(&rc_path)? else { return Ok(None) };
     let rc: Rc = yaml_serde::from_slice(&bytes).map_err(|e| {
         Error::config(
             Place { path: format!("{name}: {rc_path}").into(), line: e.location().map(|at| at.line()), column: None },
@@ -161,6 +169,23 @@ mod tests {
     fn another_package_manager_is_refused_with_its_file() {
         let error = in_tree(&[("package.json", r#"{"packageManager": "pnpm@9.0.0"}"#)], ".").unwrap_err();
         assert_eq!(error.to_string(), "todo: package.json: requires the package manager `pnpm@9.0.0`");
+    }
+
+    #[test]
+    fn a_later_yarn_is_refused_by_its_name() {
+        for version in ["6.0.0-rc.1", "^6", ">=5"] {
+            let text = format!(r#"{{"packageManager": "yarn@{version}"}}"#);
+            let error = in_tree(&[("package.json", &text)], ".").unwrap_err();
+            assert_eq!(error.to_string(), format!("todo: package.json: requires the package manager `yarn@{version}`"));
+        }
+        let asked = in_tree(&[("package.json", r#"{"packageManager": "yarn@^1.22.0"}"#)], ".").unwrap();
+        assert_eq!(asked.version, "^1.22.0");
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_passed_over() {
+        let asked = in_tree(&[("package.json", "\u{feff}{\"packageManager\": \"yarn@4.9.2\"}")], "w").unwrap();
+        assert_eq!(asked.version, "4.9.2");
     }
 
     #[test]

@@ -23,6 +23,7 @@ pub enum Files {
 
 /// The largest file that is read, in bytes: lockfiles have a few MB.
 const LARGEST: u64 = 64 << 20;
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
 impl Files {
     /// The bytes of a file; `path` is from the repository's root. None when it is not there.
@@ -32,6 +33,16 @@ impl Files {
             Self::Local(root) => read_local(root, path),
             Self::Changed(changed) => changed.read(path),
         }
+    }
+
+    /// The same of a JSON or YAML file, without the byte order mark that npm and yarn pass over.
+    pub fn read_text(&self, path: &str) -> Result<Option<Vec<u8>>> {
+        Ok(self.read(path)?.map(|mut bytes| {
+            if bytes.starts_with(BYTE_ORDER_MARK) {
+                bytes.drain(..BYTE_ORDER_MARK.len());
+            }
+            bytes
+        }))
     }
 
     /// The files before patches and overlays.
@@ -59,7 +70,7 @@ impl Files {
         paths.sort();
         let mut manifests = Vec::with_capacity(paths.len());
         for path in paths {
-            if let Some(bytes) = self.read(&path)? {
+            if let Some(bytes) = self.read_text(&path)? {
                 manifests.push((folder_in(workspace, &path), bytes));
             }
         }

@@ -180,7 +180,17 @@ impl SourceFiles {
             )
         })?;
         check_json(root, &place("package.json"))?;
-        let lockfile = files.read(&at(path, "yarn.lock"))?.ok_or_else(|| {
+        let lockfile = files.read(&at(path, "yarn.lock"))?;
+        for (other, manager) in [("pnpm-lock.yaml", "pnpm"), ("package-lock.json", "npm")] {
+            if lockfile.is_none() && files.read(&at(path, other))?.is_some() {
+                return Err(Error::config(
+                    place(other),
+                    format!("the workspace is one of {manager}: there is no yarn.lock beside it"),
+                    "factory builds workspaces of yarn 1 to 4; add a yarn.lock with an overlay or a patch",
+                ));
+            }
+        }
+        let lockfile = lockfile.ok_or_else(|| {
             Error::config(
                 place("yarn.lock"),
                 format!("is not in {}: nothing pins what is installed", source_label(config, commit)),
@@ -244,7 +254,7 @@ fn source(config: &config::WorkspaceConfig, commit: Option<&str>, files: &Files,
     let lockfile = files.pinned().read(&at(path, "yarn.lock"))?.unwrap_or_default();
     let backstage = match &config.source.backstage_version {
         Some(version) => Some(version.clone()),
-        None => files.read(&at(path, "backstage.json"))?.as_deref().and_then(backstage_version),
+        None => files.read_text(&at(path, "backstage.json"))?.as_deref().and_then(backstage_version),
     };
     Ok(Source {
         repo: config.source.repo.as_ref().map(config::Repo::public).unwrap_or_default(),

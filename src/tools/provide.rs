@@ -147,9 +147,12 @@ impl Provider<'_> {
     }
 }
 
-/// The npm package that carries yarn: its classic line and its modern one live in different packages.
+/// The npm package that carries yarn: its classic line and its modern one live in different packages. `version` may be a
+/// range, which is of the classic line when it starts there (`1`, `^1.22.0`).
 pub fn yarn_package(version: &str) -> &'static str {
-    if version.starts_with("0.") || version.starts_with("1.") { "yarn" } else { "@yarnpkg/cli-dist" }
+    let bare = version.trim_start_matches(['^', '~', '=', 'v', ' ']);
+    let major = bare.split(|c: char| !c.is_ascii_digit()).next().unwrap_or_default();
+    if matches!(major, "0" | "1") || version == "<2" { "yarn" } else { "@yarnpkg/cli-dist" }
 }
 
 fn missing_offline(what: &str) -> Error {
@@ -266,4 +269,19 @@ pub fn npm_settings(env: &mut ChildEnv, cache: &Path, registry: &str) {
         .set("npm_config_progress", "false")
         // A lock made here must not name the registry it was made with.
         .set("npm_config_omit_lockfile_registry_resolved", "true");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_range_is_of_the_line_it_starts_in() {
+        for classic in ["1", "1.22.22", "^1.22.0", "~1.22", "=1.22.1", "1.x", "0.27.5", "<2"] {
+            assert_eq!(yarn_package(classic), "yarn", "{classic}");
+        }
+        for modern in ["4", "10.0.0", "^4.1", "3.8.7", ">=1.22", "stable"] {
+            assert_eq!(yarn_package(modern), "@yarnpkg/cli-dist", "{modern}");
+        }
+    }
 }

@@ -190,3 +190,28 @@ fn the_root_of_a_repository_is_patched_too() {
     setup.ok(&["resolve"]);
     assert!(setup.lock().contains("\nversion = \"0.9.6\"\n"));
 }
+
+#[harness::test]
+fn a_range_or_a_lockfile_of_yarn_1_asks_for_yarn_1() {
+    for asked in ["", r#""packageManager": "yarn@1", "#, r#""packageManager": "yarn@^1.22.0", "#] {
+        let setup = setup(&manifest("1.0.0"));
+        let root = format!(r#"{{{asked}"name": "root", "workspaces": ["plugins/*"]}}"#);
+        setup.source.write("workspaces/alpha/package.json", root);
+        setup.source.write("workspaces/alpha/yarn.lock", "# yarn lockfile v1\n");
+        setup.source.commit("yarn 1");
+        setup.ok(&["resolve"]);
+        assert!(setup.lock().contains("version = \"1.22.22\""), "{}", setup.lock());
+    }
+}
+
+#[harness::test]
+fn byte_order_marks_are_passed_over() {
+    let setup = setup(&format!("\u{feff}{}", manifest("1.0.0")));
+    setup.source.write("workspaces/alpha/package.json", "\u{feff}{\"name\": \"root\"}");
+    setup.source.write("package.json", "\u{feff}{\"packageManager\": \"yarn@3.8.7\"}");
+    setup.source.write("workspaces/alpha/backstage.json", "\u{feff}{\"version\": \"1.39.1\"}");
+    setup.source.commit("marks");
+    setup.ok(&["resolve"]);
+    let lock = setup.lock();
+    assert!(lock.contains("backstage = \"1.39.1\"") && lock.contains("version = \"3.8.7\""), "{lock}");
+}

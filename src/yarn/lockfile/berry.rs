@@ -31,6 +31,9 @@ pub(super) struct Metadata<'t> {
 
 /// Reads the whole lock.
 pub(super) fn parse(text: &str) -> Result<(Metadata<'_>, Vec<YarnEntry<'_>>), SyntaxError> {
+    if text.starts_with('{') {
+        return Err(SyntaxError::line(1, "this is JSON, as yarn 6 writes it; lockfiles of yarn 1 to 4 can be read"));
+    }
     let mut lines = LockLines::new(text);
     let mut found = None;
     let mut entries = Vec::with_capacity(text.len() / 400);

@@ -152,7 +152,7 @@ fn every_error_has_a_place() {
     let entry = "\"a@npm:1\":\n  version: 1.0.0\n  resolution: \"a@npm:1.0.0\"\n";
     for (text, error) in [
         ("", "w/yarn.lock:1:1: not a yarn.lock: no `__metadata`, and no `# yarn lockfile v1`"),
-        ("{}", "w/yarn.lock:1:3: expected `:`"),
+        ("{}", "w/yarn.lock:1:1: this is JSON, as yarn 6 writes it; lockfiles of yarn 1 to 4 can be read"),
         ("__metadata:\n  cacheKey: 8\n", "w/yarn.lock:1:1: `__metadata` has no version"),
         ("__metadata:\n  version: 3\n", "w/yarn.lock:2:12: lock format 3 is not supported (4 and later are)"),
         (&format!("{head}{head}"), "w/yarn.lock:4:1: `__metadata` is duplicated"),
