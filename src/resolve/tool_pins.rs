@@ -8,7 +8,7 @@ use super::requested;
 use super::rhdh::RhdhHost;
 use crate::config::WorkspaceConfig;
 use crate::error::Result;
-use crate::lock::Tools;
+use crate::lock::{Sha256, Tools};
 use crate::npm::registry::NpmRegistry;
 use crate::tools::pin::{self, Companion, ToolRequests};
 use crate::tools::provide::Provider;
@@ -51,7 +51,7 @@ impl ToolPins {
                 common
             }
         };
-        let mut companions = Vec::new();
+        let mut companions: Vec<Companion> = Vec::new();
         for requests in counts.into_keys() {
             if let Entry::Vacant(vacant) = by_request.entry(requests) {
                 // Renewed, and not to be moved: the same versions are asked for.
@@ -65,12 +65,17 @@ impl ToolPins {
                 tools.node.requested.clone_from(&vacant.key().node);
                 tools.npm.requested.clone_from(&vacant.key().npm);
                 tools.rhdh_cli.requested.clone_from(&vacant.key().cli);
-                companions.extend(companion);
+                if let Some((path, tree)) = companion {
+                    // A lock has one tree for a version of the CLI, whatever Node.js resolved it.
+                    match companions.iter().find(|(known, _)| *known == path) {
+                        Some((_, first)) => tools.rhdh_cli.tree = Sha256::of(first),
+                        None => companions.push((path, tree)),
+                    }
+                }
                 vacant.insert(tools);
             }
         }
         companions.sort();
-        companions.dedup_by(|a, b| a.0 == b.0);
         Ok(Self { common: by_request[&common].clone(), by_request, companions })
     }
 

@@ -169,8 +169,10 @@ async fn recent_tree(provider: &Provider<'_>, registry: &NpmRegistry, tools: &To
     }
     let bytes = tree(provider, registry, tools).await?;
     let fill = |to: &Path| std::fs::write(to.join(FILE), &bytes).map_err(Error::io("write", to));
-    store.entry(CacheKind::Tools, &key, interrupt, fill)?;
-    Ok(bytes)
+    let entry = store.entry(CacheKind::Tools, &key, interrupt, fill)?;
+    // Another run may have been first, and what npm answers depends on the Node.js that runs it.
+    let path = entry.path().join(FILE);
+    std::fs::read(&path).map_err(Error::io("read", &path))
 }
 
 /// Resolves the CLI's dependencies with the pinned npm: the package-lock, naming no registry.
