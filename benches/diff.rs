@@ -5,7 +5,7 @@ use std::hint::black_box;
 use std::path::Path;
 
 use factory::audit::companions::Companions;
-use factory::audit::{Release, compare, html, human, json, markdown, side};
+use factory::audit::{Release, compare, diff_side, html, human, json, markdown};
 use factory::lock::Lock;
 
 fn main() {
@@ -60,7 +60,7 @@ fn read(text: &str) -> Release {
 fn texts_to_human(bencher: divan::Bencher<'_, '_>) {
     let (old, new) = (text(false), text(true));
     bencher.bench_local(|| {
-        let read = side::both(|| Ok::<_, ()>(read(black_box(&old))), || Ok(read(black_box(&new))));
+        let read = diff_side::both(|| Ok::<_, ()>(read(black_box(&old))), || Ok(read(black_box(&new))));
         let (old, new) = read.expect("both are locks");
         let diff = compare(&old, &new, None).expect("both are locks");
         human::render(&diff, human::HumanOptions::default())

@@ -1,6 +1,6 @@
 //! Questions about releases: what changed between two of them and why, what is pinned and built, and what is in them.
 //!
-//! OLD and NEW of a comparison are read by [`side`] into a [`Release`], from a lock ([`release`]) or a configuration
+//! OLD and NEW of a comparison are read by [`diff_side`] into a [`Release`], from a lock ([`release`]) or a configuration
 //! ([`configurations`]), on disk or in a commit ([`revision`]) with the files beside it ([`companions`]).
 //! [`compare`](mod@compare) finds what moved ([`moves`]) and makes one [`Diff`], a list of [`Change`]s: how far versions
 //! moved ([`version_step`]), in private dependencies ([`closure`]) and in the host ([`host`]), with [`link`]s.
@@ -14,6 +14,7 @@ pub mod companions;
 pub mod compare;
 pub mod configurations;
 pub mod diff;
+pub mod diff_side;
 mod display;
 pub mod host;
 pub mod html;
@@ -27,7 +28,6 @@ pub mod phrase;
 pub mod release;
 pub mod revision;
 pub mod sbom;
-pub mod side;
 pub mod status;
 pub mod version_step;
 

@@ -3,33 +3,33 @@
 //! In the order of the data; `workspace` calls `prepare` once, then `plugin` for each plugin, on what `context` holds:
 //!
 //! ```text
-//! seal        what lies beside the lock is what the lock names, before anything runs
-//! finished    what is sealed and still in the cache is not built again
-//! prepare     source (checkout) -> patches and overlays -> install (packages, native_log), in a workdir
-//! plugin      export (drift) -> select (masked) -> artefact (file_list, build_info) -> verdict against the seal
-//! new_seals   what was built for the first time, into the lock and beside it; verdict compares later builds with it
-//! results     report (build-report.json), plugins_yaml (dynamic-plugins.yaml)
+//! sealed_files   what lies beside the lock is what the lock names, before anything runs
+//! finished       what is sealed and still in the cache is not built again
+//! prepare        source (checkout) -> patches and overlays -> install (packages, native_log), in a workdir
+//! plugin         export (closure_drift) -> select (npm_masked) -> artefact (file_list, build_info) -> verdict against the seal
+//! new_seals      what was built for the first time, into the lock and beside it; verdict compares later builds with it
+//! results        report (build-report.json), plugins_yaml (dynamic-plugins.yaml)
 //! ```
 
 pub mod artefact;
 mod build_info;
 pub mod checkout;
+mod closure_drift;
 mod context;
-mod drift;
 mod export;
 pub mod file_list;
 mod finished;
 mod install;
-mod masked;
 mod native_log;
 pub mod new_seals;
+mod npm_masked;
 pub mod packages;
 mod plugin;
 pub mod plugins_yaml;
 mod prepare;
 pub mod report;
 pub mod results;
-pub mod seal;
+pub mod sealed_files;
 mod select;
 mod source;
 pub mod verdict;

@@ -3,37 +3,37 @@
 //! Each command has a file of its name, and none imports another's. What several need:
 //!
 //! ```text
-//! session, paths       one run: messages, cache, Ctrl-C; where files are
-//! source, repo_path    what is built, and from which sources
-//! lock_file            the lock: read, check, write
-//! pins                 the resolve of `resolve` and `run`
-//! steps, replay        the options of a build, and the build of `build`, `fetch`, `run` and `verify`
-//! publish, attach      pushing images, and documents about them
-//! summary, outcome     the end of a build, and the error and exit code of several failures
+//! session, paths              one run: messages, cache, Ctrl-C; where files are
+//! source_options, repo_path   what is built, and from which sources
+//! lock_file                   the lock: read, check, write
+//! resolve_step                the resolve of `resolve` and `run`
+//! build_options, build_step   the options of a build, and the build of `build`, `fetch`, `run` and `verify`
+//! publish, attach             pushing images, and documents about them
+//! summary, failures           the end of a build, and the error and exit code of several failures
 //! ```
 
 mod attach;
 mod build;
+mod build_options;
+mod build_step;
 mod cache;
 mod diff;
 mod doctor;
 mod dry_run;
+mod failures;
 mod fetch;
 mod lock_file;
 mod misspelt;
-mod outcome;
 mod paths;
-mod pins;
 mod publish;
-mod replay;
 mod repo_path;
 mod resolve;
+mod resolve_step;
 mod run;
 mod sbom;
 mod session;
-mod source;
+mod source_options;
 mod status;
-mod steps;
 mod summary;
 mod verify;
 mod version;

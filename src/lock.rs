@@ -1,11 +1,12 @@
 //! The lock: every pin of a run, as text a person can read and git can merge. No network here.
 //!
 //! ```text
-//! model        the typed lock, of digest (checksums) and arguments (of an export)
-//! text         its canonical writer and strict reader; check is what types cannot say
-//! companions   the files beside it, in factory.lock.d
-//! identity     the digest of a release's pins;   inputs   the digest of what one plugin is built from
-//! stale        why a lock no longer says what the configuration says
+//! model         the typed lock, of digest (checksums) and arguments (of an export)
+//! text          its canonical writer and strict reader; check is what types cannot say
+//! companions    the files beside it, in factory.lock.d
+//! identity      the digest of a release's pins
+//! input_digest  the digest of what one plugin is built from
+//! stale         why a lock no longer says what the configuration says
 //! ```
 
 pub mod arguments;
@@ -13,7 +14,7 @@ mod check;
 pub mod companions;
 pub mod digest;
 pub mod identity;
-pub mod inputs;
+pub mod input_digest;
 pub mod model;
 pub mod problem;
 pub mod stale;

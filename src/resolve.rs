@@ -2,16 +2,16 @@
 //!
 //! In the order of the data:
 //!
-//! 1. [`request`]: what a run is asked to do. [`requested`]: what the configuration asks for, in the lock's terms.
+//! 1. [`resolve_request`]: what a run is asked to do. [`requested`]: what the configuration asks for, in the lock's terms.
 //! 2. [`rhdh`] finds the RHDH release that plugins are computed against, [`host`] reads what it provides.
 //! 3. [`refs`] turns refs into commits; [`commits`] fetches them and has each workspace read.
-//! 4. [`workspace`] makes a workspace's block of the lock from its files ([`source`], after patches
-//!    and overlays: [`effective`]): its plugins ([`discover`]), its
-//!    yarn ([`package_manager`]) and the arguments of its plugins ([`compute`]: [`graph`] → [`build_args`]).
+//! 4. [`workspace`] makes a workspace's block of the lock from its files ([`source_files`], after patches and overlays:
+//!    [`effective`]): its plugins ([`discover`]), its yarn ([`package_manager`]) and the arguments of its plugins
+//!    ([`compute_args`]: [`graph`] → [`build_args`]).
 //! 5. `tool_pins` pins node, npm and rhdh-cli; `previous` keeps what the lock there was knows and still holds.
 
-pub mod request;
 pub mod requested;
+pub mod resolve_request;
 
 pub mod facts;
 pub mod host;
@@ -24,11 +24,11 @@ pub mod discover;
 pub mod effective;
 pub mod fault;
 pub mod package_manager;
-pub mod source;
+pub mod source_files;
 pub mod workspace;
 
 pub mod build_args;
-pub mod compute;
+pub mod compute_args;
 pub mod graph;
 
 mod previous;
@@ -43,7 +43,7 @@ use crate::lock::{Integrity, Lock, Workspace};
 use crate::npm::registry::NpmRegistry;
 use crate::tools::pin::{self, Companion};
 use crate::tools::provide::Provider;
-pub use request::{Demands, ResolveRequest, UpdateMode};
+pub use resolve_request::{Demands, ResolveRequest, UpdateMode};
 use rhdh::{HostRequest, LazyHost};
 use tool_pins::ToolPins;
 use workspace::ReadWorkspace;

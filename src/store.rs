@@ -12,7 +12,7 @@
 //!
 //! Nothing here is a record: deleting the folder costs time, never a pin.
 //!
-//! `lock` keeps processes apart and `scratch` gives each of them a folder below `tmp/`; `entry` fills a scratch folder and
+//! `file_lock` keeps processes apart and `scratch` gives each of them a folder below `tmp/`; `cache_entry` fills a scratch folder and
 //! [`atomic`] gives it its name. `checksums` lists an entry's files and compares them before each use, for which
 //! `stat_cache` remembers those that were not touched. `prune` removes what is not used. [`git`] is the sources.
 
@@ -26,17 +26,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::{Error, Result};
 
 pub mod atomic;
+mod cache_entry;
 mod checksums;
-mod entry;
+mod file_lock;
 pub mod git;
-mod lock;
 mod prune;
 mod scratch;
 mod stat_cache;
 
 pub use atomic::{AtomicFile, atomic_copy, atomic_file};
-pub use entry::{CacheEntry, CheckedEntry, entry_lock_name};
-pub use lock::{LockGuard, Share};
+pub use cache_entry::{CacheEntry, CheckedEntry, entry_lock_name};
+pub use file_lock::{LockGuard, Share};
 pub use prune::{PruneScope, Pruned, Size};
 pub use scratch::{Scratch, remove_tree};
 pub use stat_cache::Reading;
@@ -132,12 +132,12 @@ impl Store {
     ///
     /// [`LockGuard::waited`] tells whether another held it. Dropping the guard, or dying, releases it.
     pub fn lock(&self, name: &str, interrupt: &AtomicBool) -> Result<LockGuard> {
-        lock::acquire(&self.lock_file(name), Share::Exclusive, interrupt)
+        file_lock::acquire(&self.lock_file(name), Share::Exclusive, interrupt)
     }
 
     /// The lock `name` if nobody else has it.
     pub fn try_lock(&self, name: &str) -> Result<Option<LockGuard>> {
-        lock::attempt(&self.lock_file(name), Share::Exclusive)
+        file_lock::attempt(&self.lock_file(name), Share::Exclusive)
     }
 
     /// An empty folder on the cache's own file system, removed when the value is dropped, or by the next run where

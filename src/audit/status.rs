@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::display::{day, printable, short_ref};
 use crate::build::report::{PluginReport, Report};
-use crate::lock::inputs;
+use crate::lock::input_digest;
 use crate::lock::stale::StaleReason;
 use crate::lock::{self, Lock, Sha256, is_relative};
 use crate::ui::count;
@@ -199,7 +199,7 @@ fn built(
     }
     let sealed = plugin.sealed.as_ref();
     let is_other = sealed.is_some_and(|sealed| sealed.tgz != output.integrity || sealed.closure != output.closure);
-    if is_other || inputs::digest(lock, workspace, plugin, output.closure) != output.inputs {
+    if is_other || input_digest::digest(lock, workspace, plugin, output.closure) != output.inputs {
         BuiltState::Outdated
     } else {
         BuiltState::Yes

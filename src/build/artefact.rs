@@ -13,7 +13,7 @@ use super::plugins_yaml;
 use super::report::Output;
 use crate::error::{Error, Result};
 use crate::image::{self, Facts, Image, ImageName, ImageNames, ImagePath, Layout, PackageFiles, Packed, Packing, Tag};
-use crate::lock::inputs;
+use crate::lock::input_digest;
 use crate::lock::{Sealed, Sha256};
 use crate::overlay;
 use crate::sandbox::root::Isolation;
@@ -123,7 +123,7 @@ impl OutputPaths {
 impl<'a> PluginTarget<'a> {
     /// The digest of everything that the plugin is built from.
     pub(super) fn inputs(self, closure: Option<Sha256>) -> Sha256 {
-        inputs::digest(&self.shared.lock, self.workspace, self.plugin, closure)
+        input_digest::digest(&self.shared.lock, self.workspace, self.plugin, closure)
     }
 
     /// What the image says of where it comes from.

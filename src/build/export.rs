@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use super::closure_drift::Drift;
 use super::context::PluginTarget;
-use super::drift::Drift;
-use super::seal::sealed_closure;
+use super::sealed_files::sealed_closure;
 use super::workdir::Workdir;
 use crate::error::{Error, Place, Result};
 use crate::lock::arguments::words;

@@ -10,7 +10,7 @@ use super::packages::lockfile::LockfilePackages;
 use super::packages::unpinned::Unpinned;
 use super::packages::{PackageCache, is_berry};
 use super::report::InstallScripts;
-use super::seal::sealed_closure;
+use super::sealed_files::sealed_closure;
 use super::workdir::Workdir;
 use crate::error::{Error, Result};
 use crate::lock::Plugin;

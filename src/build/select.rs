@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::Deserialize;
 
 use super::export::{Export, Exported};
-use super::masked::unmask;
+use super::npm_masked::unmask;
 use crate::error::{Error, Result};
 use crate::image::{Content, PackageFiles, mf_types};
 

@@ -11,7 +11,7 @@ use super::packages::unpinned::Unpinned;
 use super::plugin::PluginBuild;
 use super::prepare::Prepared;
 use super::report::{InstallScripts, Output, PluginReport, WorkspaceReport};
-use super::{finished, seal, source};
+use super::{finished, sealed_files, source};
 use crate::error::{Error, Result};
 use crate::lock::{Plugin, Workspace};
 use crate::store::remove_tree;
@@ -78,7 +78,7 @@ struct BuiltPlugin {
 impl WorkspaceBuild<'_> {
     async fn run(&self, progress: &mut Progress) -> Result<()> {
         let finished = tokio::task::block_in_place(|| {
-            seal::check(&self.shared.options, self.workspace)?;
+            sealed_files::check(&self.shared.options, self.workspace)?;
             source::warn_of_uncommitted(self.shared, self.workspace);
             finished::all(self.shared, self.workspace)
         })?;

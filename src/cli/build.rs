@@ -2,11 +2,11 @@
 
 use clap::Args;
 
-use super::outcome::{both, broken, failures};
-use super::replay::Replay;
+use super::build_options::BuildFlags;
+use super::build_step::Replay;
+use super::failures::{both, broken, failures};
 use super::session::Session;
-use super::source::SourceArgs;
-use super::steps::BuildFlags;
+use super::source_options::SourceArgs;
 use super::{lock_file, paths};
 use crate::error::Result;
 

@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 
 use super::session::Session;
 use super::{lock_file, paths};
-use crate::audit::{self, Diff, Hosts, Release, human, json, side};
+use crate::audit::{self, Diff, Hosts, Release, diff_side, human, json};
 use crate::error::{Error, Result, exit_code};
 use crate::lock::text::FILE_NAME;
 use crate::lock::{Rhdh, Sha256};
@@ -108,19 +108,19 @@ fn sides(session: &Session<'_>, args: &DiffArgs, here: &Path) -> Result<(Release
         && let (Some(old_lock), Some(new_lock)) = (locks(old), locks(new))
     {
         let read =
-            |text: &str, lock: &Path| side::at_path(&format!("{}/{FILE_NAME}", text.trim_end_matches('/')), lock);
+            |text: &str, lock: &Path| diff_side::at_path(&format!("{}/{FILE_NAME}", text.trim_end_matches('/')), lock);
         return Ok((read(old, &old_lock)?, read(new, &new_lock)?));
     }
     let old = || match &args.old {
-        Some(old) => side::read(old, here),
-        None => side::at_rev("HEAD", &lock_file, here),
+        Some(old) => diff_side::read(old, here),
+        None => diff_side::at_rev("HEAD", &lock_file, here),
     };
     let new = || match &args.new {
-        Some(new) => side::read(new, here),
-        None if lock_file.is_file() => side::at_path(&lock_file.display().to_string(), &here.join(&lock_file)),
+        Some(new) => diff_side::read(new, here),
+        None if lock_file.is_file() => diff_side::at_path(&lock_file.display().to_string(), &here.join(&lock_file)),
         None => Err(lock_file::missing(&lock_file, "name OLD and NEW, or the lock with `--lock-file`")),
     };
-    side::both(old, new)
+    diff_side::both(old, new)
 }
 
 /// The lockfiles of the two RHDH releases: those that are given, else what `factory resolve` left in the cache.

@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use clap::Args;
 
 use super::session::Session;
-use super::source::SourceArgs;
+use super::source_options::SourceArgs;
 use super::{lock_file, paths};
 use crate::config::Config;
 use crate::error::{Error, Result, exit_code};

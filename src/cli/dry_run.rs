@@ -2,10 +2,10 @@
 
 use std::fmt::Write as _;
 
+use super::build_options::BuildFlags;
+use super::failures::failures;
 use super::lock_file::stale_reasons;
-use super::outcome::failures;
 use super::session::Session;
-use super::steps::BuildFlags;
 use crate::config::{Config, WorkspaceConfig};
 use crate::error::{Error, Result};
 use crate::lock::{Argument, Lock, Plugin};

@@ -2,12 +2,12 @@
 
 use clap::Args;
 
-use super::outcome::{broken, failures};
-use super::replay::Replay;
+use super::build_options::{BuildFlags, StepFlags};
+use super::build_step::Replay;
+use super::failures::{broken, failures};
 use super::repo_path::Sources;
 use super::session::Session;
-use super::source::SourceArgs;
-use super::steps::{BuildFlags, StepFlags};
+use super::source_options::SourceArgs;
 use super::{lock_file, paths};
 use crate::error::Result;
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::session::Session;
-use super::source::SourceArgs;
+use super::source_options::SourceArgs;
 use crate::config::Config;
 use crate::error::{Error, Place, Result};
 use crate::lock::Lock;

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::session::Session;
-use super::source::SourceArgs;
+use super::source_options::SourceArgs;
 use super::{GlobalArgs, paths};
 use crate::config::{Config, Mode};
 use crate::error::{Error, Result};

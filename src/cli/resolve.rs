@@ -4,10 +4,10 @@ use std::path::Path;
 
 use clap::Args;
 
-use super::outcome::{broken, failures};
-use super::pins::{self, PinRequest, ResolveFlags};
+use super::failures::{broken, failures};
+use super::resolve_step::{self, PinRequest, ResolveFlags};
 use super::session::Session;
-use super::source::SourceArgs;
+use super::source_options::SourceArgs;
 use super::{lock_file, paths};
 use crate::error::{Error, Place, Result};
 use crate::lock::Lock;
@@ -57,7 +57,7 @@ pub(super) async fn run(session: &Session<'_>, args: &ResolveArgs) -> Result<()>
     } else if args.check {
         check_unchanged(&lock_file, &before, &after)?;
     } else {
-        pins::write(session, &lock_file, &resolved, &args.flags)?;
+        resolve_step::write(session, &lock_file, &resolved, &args.flags)?;
         let plugins = resolved.lock.workspace.iter().map(|workspace| workspace.plugin.len()).sum();
         let done = if before == after { "is unchanged" } else { "written" };
         let what = format!("{}, {}", count(workspaces, "workspace"), count(plugins, "plugin"));

@@ -2,12 +2,12 @@
 
 use clap::Args;
 
-use super::outcome::{both, broken, failures};
-use super::pins::{self, PinRequest, ResolveFlags};
-use super::replay::Replay;
+use super::build_options::BuildFlags;
+use super::build_step::Replay;
+use super::failures::{both, broken, failures};
+use super::resolve_step::{self, PinRequest, ResolveFlags};
 use super::session::Session;
-use super::source::SourceArgs;
-use super::steps::BuildFlags;
+use super::source_options::SourceArgs;
 use super::{dry_run, lock_file, misspelt, paths, publish};
 use crate::error::Result;
 use crate::lock::Lock;
@@ -60,7 +60,7 @@ pub(super) async fn run(session: &Session<'_>, args: &RunArgs) -> Result<()> {
     } else {
         let resolved = request.run(session).await?;
         if !resolved.lock.workspace.is_empty() {
-            pins::write(session, &lock_file, &resolved, &args.resolve)?;
+            resolve_step::write(session, &lock_file, &resolved, &args.resolve)?;
             session.ui.note(format!("{} written", lock_file.display()));
         }
         (resolved.lock, resolved.failed)

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::session::Session;
-use super::source::SourceArgs;
+use super::source_options::SourceArgs;
 use super::{lock_file, paths};
 use crate::audit::status;
 use crate::build::report::{self, Report};

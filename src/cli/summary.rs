@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use super::outcome::code_of;
+use super::failures::code_of;
 use crate::build::BuiltWorkspace;
 use crate::build::report::{self, WorkspaceReport};
 use crate::error::{Error, Result};

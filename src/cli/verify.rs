@@ -7,12 +7,12 @@ use clap::Args;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::outcome::{broken, code_of, failures};
-use super::replay::Replay;
+use super::build_options::StepFlags;
+use super::build_step::Replay;
+use super::failures::{broken, code_of, failures};
 use super::repo_path::Sources;
 use super::session::Session;
-use super::source::SourceArgs;
-use super::steps::StepFlags;
+use super::source_options::SourceArgs;
 use super::{lock_file, paths};
 use crate::build::verdict::{self, Verdict};
 use crate::build::{self, BuiltWorkspace, Shared};

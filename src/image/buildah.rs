@@ -8,9 +8,9 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tempfile::TempDir;
 
-use super::entry::{Content, PackageFiles};
 use super::manifest::{self, Facts, Image};
 use super::name::ImageNames;
+use super::package_files::{Content, PackageFiles};
 use super::program::{self, ProgramOutput};
 use crate::lock::Sha256;
 use crate::{Error, Result};

@@ -11,9 +11,9 @@ use flate2::write::GzEncoder;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256 as Sha256Hasher, Sha512};
 
-use super::entry::{Content, PackageFile, PackageFiles, folders};
 use super::limits::LargeFile;
 use super::name::ImagePath;
+use super::package_files::{Content, PackageFile, PackageFiles, folders};
 use super::tarball::{Archive, END};
 use crate::lock::{Integrity, Sha256};
 use crate::parallel::join;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::host::HostLock;
 use super::refs::{self, Resolution};
 use super::rhdh::LazyHost;
-use super::source::Files;
+use super::source_files::Files;
 use super::workspace::{ReadWorkspace, WorkspaceReader};
 use crate::config;
 use crate::error::{Error, Result};

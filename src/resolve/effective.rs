@@ -5,8 +5,8 @@ use std::fs;
 use std::path::Path;
 
 use super::discover;
-use super::source::changed::ChangedFiles;
-use super::source::{Files, at};
+use super::source_files::changed::ChangedFiles;
+use super::source_files::{Files, at};
 use crate::config::WorkspaceConfig;
 use crate::error::{Error, Result};
 use crate::lock::{Effective, Sha256};

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use crate::error::{Error, Place, Result};
 use crate::lock::YarnFrom;
-use crate::resolve::source::{Files, at};
+use crate::resolve::source_files::{Files, at};
 use crate::yarn::lockfile::YarnLock;
 
 /// What a workspace says about its yarn.

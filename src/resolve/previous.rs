@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::request::ResolveRequest;
-use crate::lock::{ArgsFrom, Lock, inputs};
+use super::resolve_request::ResolveRequest;
+use crate::lock::{ArgsFrom, Lock, input_digest};
 
 /// Workspaces that were not resolved now stay as they are locked, unless the configuration has them no more.
 pub(super) fn keep_others(lock: &mut Lock, request: &ResolveRequest<'_>) {
@@ -49,7 +49,7 @@ pub(super) fn keep_seals(lock: &mut Lock, old: Option<&Lock>) {
         for (p, plugin) in workspace.plugin.iter().enumerate() {
             let Some(known) = before.plugin.iter().find(|known| known.path == plugin.path) else { continue };
             let Some(sealed) = &known.sealed else { continue };
-            let digest = |lock, workspace, plugin| inputs::digest(lock, workspace, plugin, sealed.closure);
+            let digest = |lock, workspace, plugin| input_digest::digest(lock, workspace, plugin, sealed.closure);
             if digest(old, before, known) == digest(lock, workspace, plugin) {
                 seals.push((w, p, sealed.clone()));
             }

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
-use super::request::ResolveRequest;
 use super::requested;
+use super::resolve_request::ResolveRequest;
 use super::rhdh::RhdhHost;
 use crate::config::WorkspaceConfig;
 use crate::error::Result;

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use super::build_args;
-use super::compute::{ArgsComputation, not_a_workspace, was_computed};
+use super::compute_args::{ArgsComputation, not_a_workspace, was_computed};
 use super::discover::{self, DiscoveredPlugin};
 use super::effective::{self, EffectiveTree};
 use super::fault::PluginFault;
 use super::host::HostLock;
 use super::rhdh::LazyHost;
-use super::source::{Files, at};
+use super::source_files::{Files, at};
 use crate::config::{self, plugins_list};
 use crate::error::nearest::nearest;
 use crate::error::{Error, Place, Result};

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use factory::build::report::{Output, PluginReport, Report, WorkspaceReport};
-use factory::lock::inputs;
+use factory::lock::input_digest;
 use factory::lock::{Integrity, Lock, SealedPackages, Sha256};
 use harness::releases::{commit, factory, input, plugin, sealed, tools, workspace};
 
@@ -85,7 +85,7 @@ impl Fixture {
             diff_id: Sha256::of("layer todo"),
             files: 1,
             closure: None,
-            inputs: inputs::digest(&self.lock, todo, &todo.plugin[0], None),
+            inputs: input_digest::digest(&self.lock, todo, &todo.plugin[0], None),
             pushed: Some("registry.example/ns/x-plugin-todo@sha256:0".into()),
             attached: Vec::new(),
         };

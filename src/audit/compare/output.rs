@@ -7,7 +7,7 @@ use super::comparison::Comparison;
 use crate::build::file_list::{self, FileList};
 use crate::error::Result;
 use crate::lock::companions::CompanionPath;
-use crate::lock::{self, Lock, Sealed, Sha256, Tool, Tools, inputs};
+use crate::lock::{self, Lock, Sealed, Sha256, Tool, Tools, input_digest};
 
 impl Comparison<'_> {
     /// The verdict over what was built of a plugin on both sides.
@@ -89,7 +89,7 @@ impl<'a> LockedPlugin<'a> {
 
     /// The digest that the build itself compares.
     fn digest(&self, sealed: &Sealed) -> Sha256 {
-        inputs::digest(self.lock, self.workspace, self.plugin, sealed.closure)
+        input_digest::digest(self.lock, self.workspace, self.plugin, sealed.closure)
     }
 
     /// The kinds of inputs that differ.

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::Check;
 use crate::cli::session::Session;
-use crate::cli::source::SourceArgs;
+use crate::cli::source_options::SourceArgs;
 use crate::config::{Config, Env};
 use crate::npm::registry::NpmRegistry;
 use crate::resolve::refs::list_refs;

@@ -11,7 +11,7 @@ use super::build_args::{
 use super::fault::PluginFault;
 use super::graph::{DependencyGraph, Manifests, PackageJson};
 use super::host::HostLock;
-use super::source::{Files, at};
+use super::source_files::{Files, at};
 use crate::error::{Place, Result};
 use crate::lock::arguments::words;
 use crate::lock::{ArgsFrom, Argument, Integrity, Plugin, Workspace};

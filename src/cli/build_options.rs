@@ -9,7 +9,7 @@ use super::paths;
 use super::publish::PublishArgs;
 use super::repo_path::{RepoPath, Sources};
 use super::session::Session;
-use super::source::SourceArgs;
+use super::source_options::SourceArgs;
 use crate::config::{Config, TagPrefix, WorkspaceConfig};
 use crate::error::Result;
 use crate::lock::Lock;

@@ -4,10 +4,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::build_options::BuildFlags;
 use super::publish::{self, BuilderChoice, Installer};
 use super::repo_path::Sources;
 use super::session::{self, Session};
-use super::steps::BuildFlags;
 use super::{lock_file, paths, summary};
 use crate::build::{self, BuildOptions, BuiltWorkspace, Shared, new_seals, results};
 use crate::config::Config;
