@@ -66,10 +66,11 @@ pub async fn build(shared: Arc<Shared>, names: &[String]) -> Result<Vec<BuiltWor
     Ok(done.into_iter().flatten().collect())
 }
 
-/// The workspaces of the lock that are named, in the lock's order.
+/// The workspaces of the lock that are named, in the lock's order. Of those that could not be resolved there are none.
 pub fn choose(lock: &Lock, names: &[String]) -> Result<Vec<Workspace>> {
     for name in names {
-        if !lock.workspace.iter().any(|workspace| workspace.name == *name) {
+        let is_unresolved = lock.unresolved.iter().any(|one| one.name == *name);
+        if !is_unresolved && !lock.workspace.iter().any(|workspace| workspace.name == *name) {
             let known: Vec<_> = lock.workspace.iter().map(|w| format!("`{}`", w.name)).collect();
             return Err(Error::usage(
                 format!("workspace `{name}` is not in the lock"),

@@ -27,4 +27,4 @@ pub use model::{
     ArgsFrom, Effective, Input, Lock, Node, Plugin, Rhdh, RhdhCli, Role, Sealed, SealedPackages, Source, Tool, Tools,
     Workspace, Yarn, YarnFrom,
 };
-pub use problem::PluginProblem;
+pub use problem::{PluginProblem, UnresolvedWorkspace};

@@ -56,7 +56,8 @@ pub struct Resolved {
     pub companions: Vec<Companion>,
     /// Generated lists of plugins, to be written into the configuration.
     pub lists: Vec<Companion>,
-    /// Workspaces that could not be resolved, of which the lock keeps what it had; and plugins that cannot be exported.
+    /// Workspaces that could not be resolved, of which the lock keeps what it had, or the reason; and plugins that cannot
+    /// be exported.
     pub failed: Vec<(String, Error)>,
 }
 
@@ -76,9 +77,17 @@ pub async fn resolve(
     let mut failed = Vec::new();
     let read = read(provider, request, host.as_ref(), &chosen, &mut failed);
 
-    // A mistyped ref is told at once, not after the minute that the tools take.
+    // A mistyped ref is told at once, not after the minute that the tools take. What is wrong with the files of a commit
+    // is as well, and then locked: builds say it again.
+    let mut said = None;
     if read.is_empty() && failed.len() == 1 && request.config.broken.is_empty() && request.old.is_none() {
-        return Err(failed.remove(0).1);
+        let (name, error) = failed.remove(0);
+        if !matches!(error, Error::Config { .. } | Error::Build { .. }) {
+            return Err(error);
+        }
+        provider.ui.error(&error);
+        said = Some(Error::Failed { what: format!("1 workspace failed: `{name}`"), code: error.exit_code() });
+        failed.push((name, error));
     }
     let host = host.and_then(LazyHost::into_found);
     let pins = ToolPins::resolve(provider, registry, request, host.as_ref(), &chosen).await?;
@@ -101,6 +110,7 @@ pub async fn resolve(
         rhdh: host.map(|host| host.pin),
         tools: pins.common,
         workspace: resolved,
+        unresolved: vec![],
     };
     previous::keep_others(&mut lock, request);
     previous::keep_reasons(&mut lock, request.old);
@@ -108,6 +118,10 @@ pub async fn resolve(
     let is_chosen = |name: &String| chosen.iter().any(|workspace| workspace.name == *name);
     failed.extend(lock.problems(request.names).into_iter().filter(|(name, _)| !is_chosen(name)));
     lock.workspace.sort_by(|a, b| a.name.cmp(&b.name));
+    lock.unresolved = previous::unresolved(&lock, request, &failed);
+    if let Some(said) = said {
+        failed[0].1 = said;
+    }
     Ok(Resolved { lock, companions: pins.companions, lists, failed })
 }
 

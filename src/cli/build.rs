@@ -30,7 +30,8 @@ pub(super) async fn run(session: &Session<'_>, args: &BuildArgs) -> Result<()> {
     let sources = args.flags.sources(session, &config, names, &args.source)?;
     let replay = Replay { config: &config, lock, lock_file: &lock_file, names, sources, flags: &args.flags };
     let mut failed = replay.lock.problems(names);
+    let others = replay.workspaces()?;
     let built = replay.run(session).await;
     failed.extend(broken(config, names));
-    both(session, failures(session, failed, 1), built)
+    both(session, failures(session, failed, others), built)
 }

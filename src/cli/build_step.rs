@@ -33,8 +33,16 @@ pub struct Replay<'a> {
 }
 
 impl Replay<'_> {
+    /// How many workspaces are built: those that are named and resolved.
+    pub fn workspaces(&self) -> Result<usize> {
+        build::choose(&self.lock, self.names).map(|chosen| chosen.len())
+    }
+
     /// Builds, seals, pushes and writes the results; with `--fetch-only` only fills the cache.
     pub async fn run(self, session: &Session<'_>) -> Result<()> {
+        if self.workspaces()? == 0 {
+            return Ok(());
+        }
         let (config, flags, names, lock_file) = (self.config, self.flags, self.names, self.lock_file);
         let store = session.store()?;
         let output_dir = if flags.fetch_only {

@@ -30,6 +30,8 @@ pub(super) async fn run(session: &Session<'_>, args: &FetchArgs) -> Result<()> {
     let flags = BuildFlags { fetch_only: true, ..args.steps.build_flags() };
     let sources = Sources::without_copy(&config, &args.source);
     let replay = Replay { config: &config, lock, lock_file: &lock_file, names, sources, flags: &flags };
+    let others = replay.workspaces()?;
+    let unresolved: Vec<_> = replay.lock.unresolved_errors(names).collect();
     let fetched = replay.run(session).await;
-    failures(session, broken(config, names).collect(), 1).and(fetched)
+    failures(session, unresolved.into_iter().chain(broken(config, names)).collect(), others).and(fetched)
 }

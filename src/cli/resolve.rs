@@ -47,7 +47,7 @@ pub(super) async fn run(session: &Session<'_>, args: &ResolveArgs) -> Result<()>
     let mut resolved = request.run(session).await?;
     resolved.failed.extend(broken(config, names));
     let workspaces = resolved.lock.workspace.len();
-    if workspaces == 0 && !resolved.failed.is_empty() {
+    if workspaces == 0 && resolved.lock.unresolved.is_empty() && !resolved.failed.is_empty() {
         return failures(session, resolved.failed, 0);
     }
     let before = old.as_ref().map(Lock::to_text).unwrap_or_default();

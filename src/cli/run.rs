@@ -54,23 +54,22 @@ pub(super) async fn run(session: &Session<'_>, args: &RunArgs) -> Result<()> {
         source: &args.source,
         flags: &args.resolve,
     };
-    let is_fresh = |lock: &&Lock| lock_file::stale_reasons(&config, lock, names).is_empty() && !request.asks_for_more();
+    let is_fresh = |lock: &&Lock| {
+        let is_resolved = !lock.unresolved.iter().any(|one| names.is_empty() || names.contains(&one.name));
+        is_resolved && lock_file::stale_reasons(&config, lock, names).is_empty() && !request.asks_for_more()
+    };
     let (lock, mut failed) = if let Some(lock) = old.as_ref().filter(is_fresh) {
         (lock.clone(), lock.problems(names))
     } else {
         let resolved = request.run(session).await?;
-        if !resolved.lock.workspace.is_empty() {
+        if !(resolved.lock.workspace.is_empty() && resolved.lock.unresolved.is_empty()) {
             resolve_step::write(session, &lock_file, &resolved, &args.resolve)?;
             session.ui.note(format!("{} written", lock_file.display()));
         }
         (resolved.lock, resolved.failed)
     };
-    let built = if lock.workspace.is_empty() {
-        Ok(())
-    } else {
-        let replay = Replay { config: &config, lock, lock_file: &lock_file, names, sources, flags: &args.build };
-        replay.run(session).await
-    };
+    let replay = Replay { config: &config, lock, lock_file: &lock_file, names, sources, flags: &args.build };
+    let built = replay.run(session).await;
     let others = usize::from(built.is_err());
     failed.extend(broken(config, names));
     both(session, failures(session, failed, others), built)

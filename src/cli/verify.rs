@@ -81,6 +81,10 @@ pub(super) async fn run(session: &Session<'_>, args: &VerifyArgs) -> Result<()> 
     let lock_file = paths::lock_file(session.global);
     let (lock, config) = lock_file::read_fresh(session, &lock_file, &args.source, names)?;
     must_be_sealed(&lock, &lock_file, names)?;
+    let mut failed: Vec<_> = lock.unresolved_errors(names).collect();
+    if build::choose(&lock, names)?.is_empty() && !failed.is_empty() {
+        return failures(session, failed, 0);
+    }
     // A cache of its own, below the usual one for its room: everything is downloaded and built again.
     let around = session.store()?.scratch()?;
     let store = Store::open(around.path().join("cache"))?;
@@ -105,7 +109,8 @@ pub(super) async fn run(session: &Session<'_>, args: &VerifyArgs) -> Result<()> 
         let text = serde_json::to_string_pretty(&report).expect("a report is plain data");
         atomic_file(path, format!("{text}\n").as_bytes())?;
     }
-    failures(session, broken(config, names).collect(), 1).and(conclude(&verdicts, &built))
+    failed.extend(broken(config, names));
+    failures(session, failed, 1).and(conclude(&verdicts, &built))
 }
 
 /// A plugin without a seal has nothing to be compared with.

@@ -8,19 +8,16 @@ use super::model::{Lock, Tools, Workspace};
 pub(super) fn check(lock: &Lock) -> Result<(), (String, String)> {
     check_tools(&lock.tools)?;
     let mut names = BTreeSet::new();
-    for workspace in &lock.workspace {
-        if !is_segment(&workspace.name) {
-            return Err(wrong(
-                &workspace.name,
-                "is not a workspace name (one path segment without control characters)",
-            ));
+    let unresolved = lock.unresolved.iter().map(|one| &one.name);
+    for name in lock.workspace.iter().map(|workspace| &workspace.name).chain(unresolved) {
+        if !is_segment(name) {
+            return Err(wrong(name, "is not a workspace name (one path segment without control characters)"));
         }
-        if !names.insert(&workspace.name) {
-            return Err(wrong(&workspace.name, "stands twice among the workspaces"));
+        if !names.insert(name) {
+            return Err(wrong(name, "stands twice among the workspaces"));
         }
-        check_workspace(workspace)?;
     }
-    Ok(())
+    lock.workspace.iter().try_for_each(check_workspace)
 }
 
 fn check_workspace(workspace: &Workspace) -> Result<(), (String, String)> {

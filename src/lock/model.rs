@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::arguments::Argument;
 use super::digest::{Integrity, Sha256};
-use super::problem::PluginProblem;
+use super::problem::{PluginProblem, UnresolvedWorkspace};
 use crate::error::Error;
 
 /// `factory.lock`: every pin of a run.
@@ -29,6 +29,9 @@ pub struct Lock {
     /// One block per workspace, sorted by name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub workspace: Vec<Workspace>,
+    /// Workspaces of the configuration that could not be resolved, and why, sorted by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unresolved: Vec<UnresolvedWorkspace>,
 }
 
 impl Lock {
@@ -45,13 +48,17 @@ impl Lock {
 
     /// The problems of the named workspaces, of all when no name is given, each with its workspace.
     pub fn problems(&self, names: &[String]) -> Vec<(String, Error)> {
-        self.workspace
-            .iter()
-            .filter(|workspace| names.is_empty() || names.contains(&workspace.name))
-            .flat_map(|workspace| {
-                workspace.problem.iter().map(|one| (workspace.name.clone(), one.error(&workspace.name)))
-            })
-            .collect()
+        let named = |name: &String| names.is_empty() || names.contains(name);
+        let plugins = self.workspace.iter().filter(|workspace| named(&workspace.name)).flat_map(|workspace| {
+            workspace.problem.iter().map(|one| (workspace.name.clone(), one.error(&workspace.name)))
+        });
+        plugins.chain(self.unresolved_errors(names)).collect()
+    }
+
+    /// Why named workspaces, all when no name is given, could not be resolved.
+    pub fn unresolved_errors(&self, names: &[String]) -> impl Iterator<Item = (String, Error)> {
+        let unresolved = self.unresolved.iter().filter(|one| names.is_empty() || names.contains(&one.name));
+        unresolved.map(|one| (one.name.clone(), one.error()))
     }
 }
 

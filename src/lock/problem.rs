@@ -1,8 +1,10 @@
-//! Plugins that are known not to be exported: found by `factory resolve`, and kept, so that every later run says it.
+//! What `factory resolve` found that cannot be built, kept in the lock so that every later run says it: plugins that
+//! cannot be exported, and workspaces that could not be resolved.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::Sha256;
 use crate::error::Error;
 
 /// Why a plugin cannot be exported.
@@ -22,5 +24,91 @@ impl PluginProblem {
     /// As it is reported; the other plugins of the workspace are none the worse.
     pub fn error(&self, workspace: &str) -> Error {
         Error::build(format!("{workspace}: {}", self.what), &self.hint)
+    }
+}
+
+/// A workspace that could not be resolved; the others are none the worse.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct UnresolvedWorkspace {
+    /// Its name.
+    pub name: String,
+    /// Digest of what the configuration asked for. When it asks for something else, the reason may be gone.
+    pub requested: Sha256,
+    /// What is wrong.
+    pub what: String,
+    /// The next step.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub hint: String,
+}
+
+impl UnresolvedWorkspace {
+    /// What is wrong with a workspace, as it was reported.
+    pub fn new(name: &str, requested: Sha256, error: &Error) -> Self {
+        let (what, hint) = (error.to_string(), error.hint().unwrap_or_default());
+        Self { name: name.to_owned(), requested, what, hint }
+    }
+
+    /// As a later run reports it.
+    pub fn error(&self) -> Error {
+        let Self { name, what, hint, .. } = self;
+        let stop = if hint.is_empty() { "" } else { "; then " };
+        Error::build(format!("{name}: not resolved: {what}"), format!("{hint}{stop}run `factory resolve {name}`"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::lock::Lock;
+    use crate::lock::text::tests::sample;
+
+    #[test]
+    fn problems_are_blocks_and_need_a_newer_reader() {
+        let mut lock = sample();
+        lock.workspace[1].problem.push(PluginProblem {
+            plugin: "plugins/c".into(),
+            what: "plugin `plugins/c` is not in the workspace".into(),
+            hint: String::new(),
+        });
+        let text = lock.to_text();
+        assert!(text.contains("\nversion = 1\nrevision = 2\n"), "{text}");
+        let block = "\n[[workspace.problem]]\nplugin = \"plugins/c\"\n\
+                     what = \"plugin `plugins/c` is not in the workspace\"\n";
+        assert!(text.contains(block), "{text}");
+        let read = Lock::from_text(&text, Path::new("factory.lock")).unwrap();
+        assert_eq!(read.workspace[0].problem, lock.workspace[1].problem);
+        let [(workspace, error)] = &read.problems(&["acr".to_owned()])[..] else { panic!("one problem") };
+        assert_eq!((workspace.as_str(), error.exit_code()), ("acr", 1));
+        assert_eq!(error.to_string(), "acr: plugin `plugins/c` is not in the workspace");
+        assert!(read.problems(&["todo".to_owned()]).is_empty());
+    }
+
+    #[test]
+    fn a_workspace_that_could_not_be_resolved_is_a_block() {
+        let mut lock = sample();
+        for name in ["zoo", "bar"] {
+            let error = Error::build(format!("`{name}.patch` does not apply"), "update it");
+            lock.unresolved.push(UnresolvedWorkspace::new(name, Sha256::of("requested"), &error));
+        }
+        let text = lock.to_text();
+        assert!(text.contains("\nversion = 1\nrevision = 2\n"), "{text}");
+        let block = format!(
+            "\n[[unresolved]]\nname = \"bar\"\nrequested = \"{}\"\nwhat = \"`bar.patch` does not apply\"\n\
+             hint = \"update it\"\n\n[[unresolved]]\nname = \"zoo\"\n",
+            Sha256::of("requested")
+        );
+        assert!(text.contains(&block), "{text}");
+        let read = Lock::from_text(&text, Path::new("factory.lock")).unwrap();
+        let [(name, error)] = &read.problems(&["zoo".to_owned()])[..] else { panic!("one workspace") };
+        assert_eq!((name.as_str(), error.exit_code()), ("zoo", 1));
+        assert_eq!(error.to_string(), "zoo: not resolved: `zoo.patch` does not apply");
+        assert_eq!(error.hint().unwrap(), "update it; then run `factory resolve zoo`");
+        assert_eq!(read.problems(&[]).len(), 2);
+        lock.unresolved[0].name = "todo".into();
+        let error = Lock::from_text(&lock.to_text(), Path::new("factory.lock")).unwrap_err().to_string();
+        assert!(error.ends_with("`todo` stands twice among the workspaces"), "{error}");
     }
 }

@@ -3,6 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use serde::Serialize;
+
+use super::Sha256;
 use super::arguments::Argument;
 use super::model::{Input, Lock, Rhdh, Tools, Workspace};
 
@@ -14,7 +17,7 @@ pub struct Requested {
 }
 
 /// What the configuration asks for one workspace.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub struct RequestedWorkspace {
     pub name: String,
     /// Where its configuration lies.
@@ -39,11 +42,20 @@ pub struct RequestedWorkspace {
     pub rhdh: Option<String>,
 }
 
+impl RequestedWorkspace {
+    /// Digest of all of it: equal when the same is asked for again.
+    pub fn digest(&self) -> Sha256 {
+        Sha256::of(serde_json::to_vec(self).unwrap_or_default())
+    }
+}
+
 /// One reason why a lock is stale.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StaleReason {
     /// The configuration has a workspace that the lock has not.
     Added { workspace: String },
+    /// The configuration changed a workspace that could not be resolved.
+    Unresolved { workspace: String },
     /// The lock has a workspace that the configuration has not.
     Removed { workspace: String },
     /// A field asks for something else.
@@ -73,6 +85,7 @@ impl StaleReason {
     pub fn workspace(&self) -> &str {
         match self {
             Self::Added { workspace }
+            | Self::Unresolved { workspace }
             | Self::Removed { workspace }
             | Self::Field { workspace, .. }
             | Self::Changed { workspace, .. }
@@ -90,6 +103,7 @@ impl fmt::Display for StaleReason {
         write!(f, "workspace `{}`: ", self.workspace())?;
         match self {
             Self::Added { .. } => write!(f, "is new since `factory resolve`"),
+            Self::Unresolved { .. } => write!(f, "could not be resolved, and was changed since `factory resolve`"),
             Self::Removed { .. } => write!(f, "is no longer in the configuration"),
             Self::Field { field, locked, wanted, .. } => {
                 let shown = |text: &str| match (text, *field) {
@@ -120,7 +134,12 @@ pub fn reasons(lock: &Lock, wanted: &Requested, all: bool) -> Vec<StaleReason> {
     for workspace in &wanted.workspaces {
         match lock.workspace.iter().find(|locked| locked.name == workspace.name) {
             Some(locked) => compare(lock, locked, workspace, &mut out),
-            None => out.push(StaleReason::Added { workspace: workspace.name.clone() }),
+            None => match lock.unresolved.iter().find(|one| one.name == workspace.name) {
+                None => out.push(StaleReason::Added { workspace: workspace.name.clone() }),
+                // That it cannot be resolved is known.
+                Some(one) if one.requested == workspace.digest() => {}
+                Some(_) => out.push(StaleReason::Unresolved { workspace: workspace.name.clone() }),
+            },
         }
     }
     if all {
@@ -200,7 +219,8 @@ fn compare(lock: &Lock, locked: &Workspace, wanted: &RequestedWorkspace, out: &m
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lock::Sha256;
+    use crate::error::Error;
+    use crate::lock::UnresolvedWorkspace;
     use crate::lock::text::tests::sample;
 
     /// What was asked for when the lock was made.
@@ -320,5 +340,18 @@ mod tests {
         assert_eq!(added.to_string(), "workspace `zoo`: is new since `factory resolve`");
         // Of a part of the configuration nothing follows for the others.
         assert_eq!(reasons(&lock, &wanted, false), [added]);
+
+        // What could not be resolved is stale when something else is asked for.
+        let mut lock = lock;
+        let error = Error::usage("`main` is not a branch", "write `master`");
+        lock.unresolved.push(UnresolvedWorkspace::new("zoo", wanted.workspaces[1].digest(), &error));
+        assert_eq!(reasons(&lock, &wanted, false), []);
+        wanted.workspaces[1].inputs.clear();
+        let changed = reasons(&lock, &wanted, false);
+        assert_eq!(changed, [StaleReason::Unresolved { workspace: "zoo".into() }]);
+        assert_eq!(
+            changed[0].to_string(),
+            "workspace `zoo`: could not be resolved, and was changed since `factory resolve`"
+        );
     }
 }

@@ -15,8 +15,8 @@ use crate::error::{Error, Place, Result};
 
 /// The format this factory writes, and the newest it reads.
 pub const VERSION: u32 = 1;
-/// Compatible additions within [`VERSION`]: 1 has `workspace.sealed`, 2 `workspace.effective` and `workspace.problem`. A
-/// lock says the least that it needs.
+/// Compatible additions within [`VERSION`]: 1 has `workspace.sealed`, 2 `workspace.effective`,
+/// `workspace.problem` and `unresolved`. A lock says the least that it needs.
 pub const REVISION: u32 = 2;
 /// The name of the lock beside the configuration.
 pub const FILE_NAME: &str = "factory.lock";
@@ -31,7 +31,8 @@ impl Lock {
     pub fn to_text(&self) -> String {
         let mut sorted = self.clone();
         sorted.sort();
-        sorted.revision = sorted.workspace.iter().map(revision).max().unwrap_or(0);
+        let unresolved = if sorted.unresolved.is_empty() { 0 } else { 2 };
+        sorted.revision = sorted.workspace.iter().map(revision).max().unwrap_or(0).max(unresolved);
         let mut document = toml_edit::ser::to_document(&sorted).expect("every field of the lock has a TOML form");
         lay_out(&mut document);
         format!("{HEADER}{document}")
@@ -53,6 +54,7 @@ impl Lock {
     /// Sorts blocks as the text has them: workspaces by name, inputs and plugins by path.
     fn sort(&mut self) {
         self.workspace.sort_by(|a, b| a.name.cmp(&b.name));
+        self.unresolved.sort_by(|a, b| a.name.cmp(&b.name));
         for workspace in &mut self.workspace {
             workspace.input.sort_by(|a, b| a.path.cmp(&b.path));
             workspace.plugin.sort_by(|a, b| a.path.cmp(&b.path));
@@ -124,6 +126,7 @@ fn lay_out(document: &mut DocumentMut) {
         block(root, key);
     }
     blocks(root, "workspace");
+    blocks(root, "unresolved");
     if let Some(workspaces) = root.get_mut("workspace").and_then(Item::as_array_of_tables_mut) {
         for workspace in workspaces.iter_mut() {
             block(workspace, "tools");
@@ -183,7 +186,7 @@ impl VisitMut for OneElementALine {
 pub(super) mod tests {
     use super::*;
     use crate::lock::model::*;
-    use crate::lock::{Argument, Integrity, PluginProblem, Sha256};
+    use crate::lock::{Argument, Integrity, Sha256};
 
     fn workspace(name: &str) -> Workspace {
         let plugin = |path: &str, name: &str, role| Plugin {
@@ -264,6 +267,7 @@ pub(super) mod tests {
                 },
             },
             workspace: vec![todo, workspace("acr")],
+            unresolved: vec![],
         }
     }
 
@@ -281,27 +285,6 @@ pub(super) mod tests {
         assert_eq!(text, include_str!("../../tests/data/lock/version-1-revision-1.lock"));
         lock.sort();
         assert_eq!(Lock::from_text(&text, Path::new("factory.lock")).unwrap(), lock);
-    }
-
-    #[test]
-    fn problems_are_blocks_and_need_a_newer_reader() {
-        let mut lock = sample();
-        lock.workspace[1].problem.push(PluginProblem {
-            plugin: "plugins/c".into(),
-            what: "plugin `plugins/c` is not in the workspace".into(),
-            hint: String::new(),
-        });
-        let text = lock.to_text();
-        assert!(text.contains("\nversion = 1\nrevision = 2\n"), "{text}");
-        let block = "\n[[workspace.problem]]\nplugin = \"plugins/c\"\n\
-                     what = \"plugin `plugins/c` is not in the workspace\"\n";
-        assert!(text.contains(block), "{text}");
-        let read = Lock::from_text(&text, Path::new("factory.lock")).unwrap();
-        assert_eq!(read.workspace[0].problem, lock.workspace[1].problem);
-        let [(workspace, error)] = &read.problems(&["acr".to_owned()])[..] else { panic!("one problem") };
-        assert_eq!((workspace.as_str(), error.exit_code()), ("acr", 1));
-        assert_eq!(error.to_string(), "acr: plugin `plugins/c` is not in the workspace");
-        assert!(read.problems(&["todo".to_owned()]).is_empty());
     }
 
     #[test]

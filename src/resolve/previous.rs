@@ -1,9 +1,12 @@
-//! What stays of the lock there was: workspaces that were not resolved, reasons of arguments, and seals.
+//! What stays of the lock there was: workspaces that were not resolved, reasons of arguments, and seals; and what is
+//! said of workspaces that no lock has yet.
 
 use std::collections::BTreeSet;
 
+use super::requested;
 use super::resolve_request::ResolveRequest;
-use crate::lock::{ArgsFrom, Lock, input_digest};
+use crate::error::Error;
+use crate::lock::{ArgsFrom, Lock, UnresolvedWorkspace, input_digest};
 
 /// Workspaces that were not resolved now stay as they are locked, unless the configuration has them no more.
 pub(super) fn keep_others(lock: &mut Lock, request: &ResolveRequest<'_>) {
@@ -21,6 +24,26 @@ pub(super) fn keep_others(lock: &mut Lock, request: &ResolveRequest<'_>) {
     if lock.rhdh.is_none() {
         lock.rhdh.clone_from(&old.rhdh);
     }
+}
+
+/// Workspaces that are not in the lock because they could not be resolved, now or earlier. They are named, so that the
+/// others can be built.
+pub(super) fn unresolved(
+    lock: &Lock,
+    request: &ResolveRequest<'_>,
+    failed: &[(String, Error)],
+) -> Vec<UnresolvedWorkspace> {
+    let is_locked = |name: &str| lock.workspace.iter().any(|locked| locked.name == name);
+    let missing = request.config.workspaces.iter().filter(|workspace| !is_locked(&workspace.name));
+    missing
+        .filter_map(|workspace| match failed.iter().find(|(name, _)| *name == workspace.name) {
+            Some((name, error)) => {
+                let requested = requested::one(request.config, workspace).digest();
+                Some(UnresolvedWorkspace::new(name, requested, error))
+            }
+            None => request.old?.unresolved.iter().find(|before| before.name == workspace.name).cloned(),
+        })
+        .collect()
 }
 
 /// Computed arguments end up in a plugins-list.yaml; listed there unchanged, they keep the reasons they were given.

@@ -47,7 +47,8 @@ pub fn of(config: &Config) -> Requested {
     Requested { workspaces: config.workspaces.iter().map(|workspace| one(config, workspace)).collect() }
 }
 
-fn one(config: &Config, workspace: &WorkspaceConfig) -> RequestedWorkspace {
+/// What the configuration asks for one of its workspaces.
+pub fn one(config: &Config, workspace: &WorkspaceConfig) -> RequestedWorkspace {
     let tools = tools(config, workspace);
     RequestedWorkspace {
         name: workspace.name.clone(),

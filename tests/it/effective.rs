@@ -135,11 +135,21 @@ fn why_a_patch_fails_is_said_by_resolve() {
         setup.write("alpha/patches/1.patch", patch);
         let output = setup.run(&["resolve"]);
         assert_eq!(output.status.code(), Some(1), "{}", said(&output));
-        assert!(!setup.config().join("factory.lock").exists());
+        assert!(setup.lock().contains("[[unresolved]]\nname = \"alpha\"\n"), "{}", setup.lock());
         let start = "error: `patches/1.patch` does not apply to workspace `alpha`: ";
         let said = said(&output);
         let line = said.lines().find_map(|line| line.strip_prefix(start)).unwrap_or_else(|| panic!("{said}"));
         let hint = said.lines().find_map(|line| line.strip_prefix("hint: ")).unwrap();
+        // A build says it again.
+        let again = setup.run(&["build"]);
+        assert_eq!(again.status.code(), Some(1));
+        assert_eq!(
+            self::said(&again),
+            format!(
+                "error: alpha: not resolved: `patches/1.patch` does not apply to workspace `alpha`: {line}\n\n\
+                 hint: {hint}; then run `factory resolve alpha`\n"
+            )
+        );
         format!("{line} ({hint})")
     };
     assert_eq!(
@@ -163,6 +173,34 @@ fn why_a_patch_fails_is_said_by_resolve() {
         failure(&patch("plugins/one/package.json", 3, "  \"version\": \"0.9.0\",", "  \"version\": \"1.0.0\",")),
         "the commit has its changes already (remove the patch, or what the commit has of it, and run `factory resolve`)"
     );
+}
+
+#[harness::test]
+fn a_workspace_that_cannot_be_resolved_does_not_hold_up_the_others() {
+    let setup = setup(&manifest("1.0.0"));
+    setup.workspace("beta", "main");
+    let good = patch("plugins/one/package.json", 3, "  \"version\": \"1.0.0\",", "  \"version\": \"1.0.1\",");
+    setup.write("alpha/patches/1.patch", &good.replace("1.0.0", "0.9.0"));
+    assert_eq!(setup.run(&["resolve"]).status.code(), Some(1));
+    let lock = setup.lock();
+    assert!(lock.contains("\n[[workspace]]\nname = \"beta\"\n"), "{lock}");
+    assert!(lock.contains("\n[[unresolved]]\nname = \"alpha\"\n"), "{lock}");
+    let status = setup.run(&["status"]);
+    assert!(String::from_utf8_lossy(&status.stdout).contains("not stale"), "{}", said(&status));
+
+    // It stays when another one is resolved.
+    setup.ok(&["resolve", "beta"]);
+    assert_eq!(setup.lock(), lock);
+
+    // A change makes it stale, and a resolve of it alone mends it.
+    setup.write("alpha/patches/1.patch", &good);
+    let stale = setup.run(&["build"]);
+    assert_eq!(stale.status.code(), Some(3));
+    let reason = "error: lockfile is stale for workspace `alpha`: could not be resolved, and was changed since `factory \
+                  resolve`\n\nhint: run `factory resolve alpha`\n";
+    assert_eq!(said(&stale), reason);
+    setup.ok(&["resolve", "alpha"]);
+    assert!(!setup.lock().contains("[[unresolved]]") && setup.lock().contains("version = \"1.0.1\""));
 }
 
 #[harness::test]

@@ -39,6 +39,7 @@ impl Fixture {
             rhdh: None,
             tools: tools("22.20.0", "1.9.1", "tree"),
             workspace: vec![pinned, todo],
+            unresolved: vec![],
         };
         let fixture = Self { root, lock };
         fixture.write("config/factory.lock", &fixture.lock.to_text());

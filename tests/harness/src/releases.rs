@@ -205,6 +205,7 @@ pub fn release(is_new: bool) -> Release {
         }),
         tools: tools(pick("22.20.0", "24.14.0"), pick("1.9.1", "1.10.8"), &tree),
         workspace: Vec::new(),
+        unresolved: Vec::new(),
     };
     let files = vec![(format!("rhdh-cli/{}/package-lock.json", pick("1.9.1", "1.10.8")), tree)];
     let mut b = Builder { release: Release { lock, files } };
