@@ -3,13 +3,15 @@
 //! Each command has a file of its name, and none imports another's. What several need:
 //!
 //! ```text
+//! restart                     the settings of a `.env` file that hold for the whole run
 //! session, paths              one run: messages, cache, Ctrl-C; where files are
 //! source_options, repo_path   what is built, and from which sources
 //! lock_file                   the lock: read, check, write
 //! resolve_step                the resolve of `resolve` and `run`
 //! build_options, build_step   the options of a build, and the build of `build`, `fetch`, `run` and `verify`
 //! publish, attach             pushing images, and documents about them
-//! summary, failures           the end of a build, and the error and exit code of several failures
+//! summary, github_output      the end of a build, for people and for a workflow
+//! failures                    the error and exit code of several failures
 //! ```
 
 mod attach;
@@ -21,6 +23,7 @@ mod diff;
 mod doctor;
 mod dry_run;
 mod failures;
+mod github_output;
 mod fetch;
 mod lock_file;
 mod misspelt;
@@ -28,6 +31,7 @@ mod paths;
 mod publish;
 mod repo_path;
 mod resolve;
+mod restart;
 mod resolve_step;
 mod run;
 mod sbom;
@@ -154,19 +158,28 @@ pub fn command() -> clap::Command {
 
 /// Runs the command line of this process and returns its exit code.
 pub fn main() -> u8 {
-    let mut args = std::env::args();
-    let _ = args.next();
-    match args.next().as_deref() {
-        Some("__enter") => return inside(crate::sandbox::enter::enter, &args.collect::<Vec<_>>()),
-        Some("__init") => return inside(crate::sandbox::enter::init, &args.collect::<Vec<_>>()),
+    let mut args: Vec<std::ffi::OsString> = std::env::args_os().collect();
+    let first = args.get(1).and_then(|first| first.to_str()).unwrap_or_default();
+    let rest = || args.iter().skip(2).map(|arg| arg.to_string_lossy().into_owned()).collect::<Vec<_>>();
+    match first {
+        "__enter" => return inside(crate::sandbox::enter::enter, &rest()),
+        "__init" => return inside(crate::sandbox::enter::init, &rest()),
         _ => {}
     }
-    let matches = command().get_matches();
+    let is_restarted = first == restart::MARK;
+    if is_restarted {
+        args.remove(1);
+    }
+    let matches = command().get_matches_from(&args);
     let cli = match Cli::from_arg_matches(&matches) {
         Ok(cli) => cli,
         Err(e) => e.exit(),
     };
     let ui = Ui::new(cli.global.log_level).verbose(cli.global.verbose);
+    if !is_restarted && let Err(error) = restart::with_env_file(&cli.global, args.get(1..).unwrap_or_default()) {
+        ui.error(&error);
+        return error.exit_code();
+    }
     start_log(&cli.global);
     misspelt::variables(&ui);
     match dispatch(&matches, cli, ui) {

@@ -243,6 +243,27 @@ impl Error {
         }
     }
 
+    /// The same error with the name of the workspace that it is about, unless its text has the name already.
+    #[must_use]
+    pub fn in_workspace(self, name: &str) -> Self {
+        let text = self.to_string();
+        let is_part = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.');
+        if text.split(|c| !is_part(c)).any(|word| word.trim_end_matches('.') == name) {
+            return self;
+        }
+        let with_name = |what: String| format!("{name}: {what}");
+        match self {
+            Self::Usage { what, hint } => Self::Usage { what: with_name(what), hint },
+            Self::Build { what, tail, hint } => Self::Build { what: with_name(what), tail, hint },
+            Self::NotReproducible { what, hint } => Self::NotReproducible { what: with_name(what), hint },
+            Self::Network { what, hint } => Self::Network { what: with_name(what), hint },
+            Self::Integrity { what, expected, found, hint } => {
+                Self::Integrity { what: with_name(what), expected, found, hint }
+            }
+            other => other,
+        }
+    }
+
     /// The next step for the user, if there is one worth saying.
     pub fn hint(&self) -> Option<String> {
         match self {

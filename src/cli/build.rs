@@ -26,12 +26,13 @@ pub(super) async fn run(session: &Session<'_>, args: &BuildArgs) -> Result<()> {
     args.flags.publish.check()?;
     let names = &args.workspaces;
     let lock_file = paths::lock_file(session.global);
-    let (lock, config) = lock_file::read_fresh(session, &lock_file, &args.source, names)?;
+    let (lock, mut config) = lock_file::read_fresh(session, &lock_file, &args.source, names)?;
     let sources = args.flags.sources(session, &config, names, &args.source)?;
-    let replay = Replay { config: &config, lock, lock_file: &lock_file, names, sources, flags: &args.flags };
-    let mut failed = replay.lock.problems(names);
+    let mut failed = lock.problems(names);
+    failed.extend(broken(&mut config, names));
+    let (config, unresolved, flags) = (&config, &failed[..], &args.flags);
+    let replay = Replay { config, lock, lock_file: &lock_file, names, unresolved, sources, flags };
     let others = replay.workspaces()?;
     let built = replay.run(session).await;
-    failed.extend(broken(config, names));
     both(session, failures(session, failed, others), built)
 }

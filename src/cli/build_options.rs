@@ -82,7 +82,10 @@ impl BuildFlags {
     pub fn prefix(&self, config: &Config, workspace: &WorkspaceConfig, own: Option<&str>) -> String {
         let release = config.versions.as_ref().and_then(|versions| versions.backstage.as_deref());
         let configured = workspace.supported_versions.as_deref().or(workspace.source.backstage_version.as_deref());
-        self.tag_prefix.of(release, configured.or(own))
+        match (&self.tag_prefix, workspace.env.given("INPUTS_IMAGE_TAG_PREFIX")) {
+            (TagPrefix::Auto, Some(prefix)) => prefix.to_owned(),
+            (given, _) => given.of(release, configured.or(own)),
+        }
     }
 
     /// The prefix of each workspace's image tags.

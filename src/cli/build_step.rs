@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::build_options::BuildFlags;
+use super::github_output::StepOutputs;
 use super::publish::{self, BuilderChoice, Installer};
 use super::repo_path::Sources;
 use super::session::{self, Session};
@@ -26,6 +27,8 @@ pub struct Replay<'a> {
     pub lock_file: &'a Path,
     /// Only these workspaces; all when empty.
     pub names: &'a [String],
+    /// Workspaces and plugins that are not built, since they could not be read or resolved.
+    pub unresolved: &'a [(String, Error)],
     /// Where the sources come from.
     pub sources: Sources,
     /// How it is built.
@@ -41,9 +44,13 @@ impl Replay<'_> {
     /// Builds, seals, pushes and writes the results; with `--fetch-only` only fills the cache.
     pub async fn run(self, session: &Session<'_>) -> Result<()> {
         if self.workspaces()? == 0 {
+            if !self.flags.fetch_only {
+                StepOutputs::of(self.config, &self.lock, &[], &[], self.unresolved).write(session);
+            }
             return Ok(());
         }
         let (config, flags, names, lock_file) = (self.config, self.flags, self.names, self.lock_file);
+        let unresolved = self.unresolved;
         let store = session.store()?;
         let output_dir = if flags.fetch_only {
             store.dir().join("logs/fetch")
@@ -58,11 +65,13 @@ impl Replay<'_> {
         }
         // Sealed before it is pushed: what is attached to the images describes what is sealed.
         let lock = if flags.frozen { shared.lock.clone() } else { seal(&shared, &built, lock_file)? };
-        if let Some(publication) = publication {
-            publication.push(session, &lock, &shared.options.lock_dir, &mut built).await?;
-        }
+        let pushed = match publication {
+            Some(publication) => publication.push(session, &lock, &shared.options.lock_dir, &mut built).await?,
+            None => Vec::new(),
+        };
         results::write(&shared, &built)?;
-        summary::built(&session.ui, &built, &shared.options.output_dir)
+        StepOutputs::of(config, &lock, &built, &pushed, unresolved).write(session);
+        summary::built(&session.ui, &built, unresolved, &shared.options.output_dir)
     }
 
     /// What all workspaces of a build share. With `verify_mode` nothing is taken from earlier builds.

@@ -95,7 +95,7 @@ pub(super) async fn run(session: &Session<'_>, args: &DoctorArgs) -> Result<()> 
 /// The configuration and the lock.
 fn configuration(session: &Session<'_>, args: &DoctorArgs) -> (Option<Config>, Vec<Check>) {
     let dir = paths::config_dir(session.global);
-    let config = match args.source.config(session) {
+    let config = match args.source.config(session, &[]) {
         Ok(config) => config,
         Err(error) => return (None, vec![Check::of_error(&error)]),
     };

@@ -24,9 +24,6 @@ pub fn list(
     let mut text = String::new();
     let (mut plugins, mut unknown, mut unlocked) = (0, 0, 0);
     for workspace in &config.workspaces {
-        for warning in &workspace.warnings {
-            session.ui.warn(format!("{}: {warning}", workspace.name));
-        }
         let locked = lock.and_then(|lock| lock.workspace.iter().find(|locked| locked.name == workspace.name));
         let stale = reasons.iter().any(|reason| reason.workspace() == workspace.name);
         let fresh = locked.filter(|_| !stale);

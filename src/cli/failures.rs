@@ -3,14 +3,20 @@
 use std::collections::BTreeSet;
 
 use super::session::Session;
-use crate::config::Config;
+use crate::config::{Config, Mode};
 use crate::error::{Error, Result, exit_code};
 use crate::ui::count;
 
-/// The errors of workspaces whose configuration cannot be read, by name.
-pub fn broken(config: Config, names: &[String]) -> impl Iterator<Item = (String, Error)> {
+/// Takes the errors of workspaces whose configuration cannot be read, by name.
+pub fn broken(config: &mut Config, names: &[String]) -> Vec<(String, Error)> {
     let wanted = |name: &String| names.is_empty() || names.contains(name);
-    config.broken.into_iter().filter(move |broken| wanted(&broken.name)).map(|broken| (broken.name, broken.error))
+    let broken = std::mem::take(&mut config.broken).into_iter().filter(|broken| wanted(&broken.name));
+    broken.map(|broken| (broken.name, broken.error)).collect()
+}
+
+/// An error of one workspace, which it names where there are several.
+pub fn of_workspace(config: &Config, name: &str, error: Error) -> Error {
+    if config.mode == Mode::Multi { error.in_workspace(name) } else { error }
 }
 
 /// The error of a command that failed for some workspaces, of which one may have several errors; each error is printed

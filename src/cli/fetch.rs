@@ -26,12 +26,14 @@ pub struct FetchArgs {
 pub(super) async fn run(session: &Session<'_>, args: &FetchArgs) -> Result<()> {
     let names = &args.workspaces;
     let lock_file = paths::lock_file(session.global);
-    let (lock, config) = lock_file::read_fresh(session, &lock_file, &args.source, names)?;
+    let (lock, mut config) = lock_file::read_fresh(session, &lock_file, &args.source, names)?;
     let flags = BuildFlags { fetch_only: true, ..args.steps.build_flags() };
     let sources = Sources::without_copy(&config, &args.source);
-    let replay = Replay { config: &config, lock, lock_file: &lock_file, names, sources, flags: &flags };
+    let mut failed: Vec<_> = lock.unresolved_errors(names).collect();
+    failed.extend(broken(&mut config, names));
+    let (config, unresolved) = (&config, &failed[..]);
+    let replay = Replay { config, lock, lock_file: &lock_file, names, unresolved, sources, flags: &flags };
     let others = replay.workspaces()?;
-    let unresolved: Vec<_> = replay.lock.unresolved_errors(names).collect();
     let fetched = replay.run(session).await;
-    failures(session, unresolved.into_iter().chain(broken(config, names)).collect(), others).and(fetched)
+    failures(session, failed, others).and(fetched)
 }

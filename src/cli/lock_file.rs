@@ -40,7 +40,7 @@ pub fn read_fresh(
     source: &SourceArgs,
     names: &[String],
 ) -> Result<(Lock, Config)> {
-    let config = source.config(session)?;
+    let config = source.config(session, names)?;
     config.check_names(names)?;
     let lock =
         read(lock_file)?.ok_or_else(|| missing(lock_file, "run `factory resolve` first, or `factory run` for both"))?;

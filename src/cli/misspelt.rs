@@ -4,6 +4,7 @@ use clap::CommandFactory as _;
 
 use super::Cli;
 use crate::config::Config;
+use crate::config::variables::replacement;
 use crate::error::nearest::misspelt;
 use crate::error::{Error, Result};
 use crate::ui::Ui;
@@ -40,8 +41,14 @@ pub(super) fn variables(ui: &Ui) {
     let mut known: Vec<_> = factory.get_subcommands().flat_map(options).collect();
     known.extend(options(&factory));
     let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    let names: Vec<String> = names.collect();
+    let mut replaced: Vec<_> = names.iter().filter_map(|name| Some((name, replacement(name)?))).collect();
+    replaced.sort_unstable();
+    for (name, instead) in replaced {
+        ui.warn(format!("environment variable `{name}` has no effect: {instead}"));
+    }
     let mut unknown: Vec<_> =
-        names.filter(|name| name.starts_with(PREFIX) && !name.starts_with(TESTS) && !known.contains(name)).collect();
+        names.into_iter().filter(|name| name.starts_with(PREFIX) && !name.starts_with(TESTS) && !known.contains(name)).collect();
     unknown.sort_unstable();
     for name in unknown {
         let meant = misspelt(&name, known.iter().map(String::as_str));

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::{ArgAction, Args, ValueEnum};
 
 use super::attach::{self, AttachArgs, Attaching};
+use super::failures::of_workspace;
 use super::session::Session;
 use crate::audit::sbom::provenance;
 use crate::build::{BuiltWorkspace, Shared, choose};
@@ -168,7 +169,9 @@ pub fn registries(config: &Config, names: &[String], args: &PublishArgs) -> Resu
     let pushed = |name: &String| args.push_images && (names.is_empty() || names.contains(name));
     let registry = |workspace: &WorkspaceConfig| {
         let variables = workspace.env.iter().map(|(name, value)| (name.to_owned(), value.text.clone())).collect();
-        Ok((workspace.name.clone(), OciRegistry::from_variables(&variables)?))
+        let registry = OciRegistry::from_variables(&variables);
+        let registry = registry.map_err(|error| of_workspace(config, &workspace.name, error))?;
+        Ok((workspace.name.clone(), registry))
     };
     config.workspaces.iter().filter(|workspace| pushed(&workspace.name)).map(registry).collect()
 }
@@ -242,7 +245,7 @@ impl Publication {
         lock: &Lock,
         lock_dir: &Path,
         built: &mut [BuiltWorkspace],
-    ) -> Result<()> {
+    ) -> Result<Vec<Pushed>> {
         let attaching = Attaching { args: &self.attach, lock, lock_dir };
         let mut all: Vec<Pushed> = Vec::new();
         for workspace in built.iter_mut() {
@@ -282,7 +285,8 @@ impl Publication {
             }
             attaching.attach(session, registry, &self.options, workspace, there).await?;
         }
-        self.write_refs(&all)
+        self.write_refs(&all)?;
+        Ok(all)
     }
 
     fn write_refs(&self, all: &[Pushed]) -> Result<()> {

@@ -37,7 +37,7 @@ pub struct ResolveArgs {
 
 pub(super) async fn run(session: &Session<'_>, args: &ResolveArgs) -> Result<()> {
     let names = &args.workspaces;
-    let config = args.source.config(session)?;
+    let mut config = args.source.config(session, names)?;
     config.check_names(names)?;
     let lock_file = paths::lock_file(session.global);
     let old = lock_file::read(&lock_file)?;
@@ -45,7 +45,7 @@ pub(super) async fn run(session: &Session<'_>, args: &ResolveArgs) -> Result<()>
     let request =
         PinRequest { config: &config, names, mode, old: old.as_ref(), source: &args.source, flags: &args.flags };
     let mut resolved = request.run(session).await?;
-    resolved.failed.extend(broken(config, names));
+    resolved.failed.extend(broken(&mut config, names));
     let workspaces = resolved.lock.workspace.len();
     if workspaces == 0 && resolved.lock.unresolved.is_empty() && !resolved.failed.is_empty() {
         return failures(session, resolved.failed, 0);

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use super::failures::of_workspace;
 use super::session::Session;
 use super::source_options::SourceArgs;
 use super::{lock_file, paths};
@@ -96,7 +97,16 @@ impl PinRequest<'_> {
             jobs: std::thread::available_parallelism().map_or(2, std::num::NonZero::get),
             network: self.source.network(),
         };
-        resolve::resolve(&provider, &registry, &request).await
+        let mut resolved = resolve::resolve(&provider, &registry, &request).await?;
+        resolved.failed = resolved
+            .failed
+            .into_iter()
+            .map(|(name, error)| {
+                let error = of_workspace(config, &name, error);
+                (name, error)
+            })
+            .collect();
+        Ok(resolved)
     }
 }
 

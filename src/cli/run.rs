@@ -33,7 +33,7 @@ pub struct RunArgs {
 pub(super) async fn run(session: &Session<'_>, args: &RunArgs) -> Result<()> {
     let names = &args.workspaces;
     args.build.publish.check()?;
-    let config = args.source.config(session).or_else(|error| {
+    let mut config = args.source.config(session, names).or_else(|error| {
         misspelt::command(names, None)?;
         Err(error)
     })?;
@@ -68,9 +68,10 @@ pub(super) async fn run(session: &Session<'_>, args: &RunArgs) -> Result<()> {
         }
         (resolved.lock, resolved.failed)
     };
-    let replay = Replay { config: &config, lock, lock_file: &lock_file, names, sources, flags: &args.build };
+    failed.extend(broken(&mut config, names));
+    let (config, unresolved) = (&config, &failed[..]);
+    let replay = Replay { config, lock, lock_file: &lock_file, names, unresolved, sources, flags: &args.build };
     let built = replay.run(session).await;
     let others = usize::from(built.is_err());
-    failed.extend(broken(config, names));
     both(session, failures(session, failed, others), built)
 }

@@ -40,8 +40,9 @@ fn repo(text: &str) -> Result<Repo, String> {
 }
 
 impl SourceArgs {
-    /// Reads the configuration and says its warnings.
-    pub fn config(&self, session: &Session<'_>) -> Result<Config> {
+    /// Reads the configuration and says its warnings: those of all, and those of the workspaces that are named (of all
+    /// workspaces when none is).
+    pub fn config(&self, session: &Session<'_>, names: &[String]) -> Result<Config> {
         let options = ConfigOptions {
             repo_path: Some(self.repo_path.clone().unwrap_or_else(|| PathBuf::from("/source"))),
             workspace_path: self.workspace_path.clone(),
@@ -59,6 +60,11 @@ impl SourceArgs {
         }
         for warning in &config.warnings {
             session.ui.warn(warning);
+        }
+        for workspace in config.workspaces.iter().filter(|one| names.is_empty() || names.contains(&one.name)) {
+            for warning in &workspace.warnings {
+                session.ui.warn(format!("{}: {warning}", workspace.name));
+            }
         }
         Ok(config)
     }

@@ -33,7 +33,7 @@ pub(super) fn run(session: &Session<'_>, args: &StatusArgs) -> Result<()> {
     })?;
     let mut notes = Vec::new();
     // A lock alone, in a release's archive say, still has a status.
-    let reasons = match args.source.config(session) {
+    let reasons = match args.source.config(session, &[]) {
         Ok(config) => {
             notes.extend(config.broken.iter().map(|broken| format!("{broken}")));
             Some(lock_file::stale_reasons(&config, &lock, &[]))

@@ -1,5 +1,6 @@
 //! The end of a build or a fetch: a line for each workspace, and the log of what failed.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -22,9 +23,12 @@ pub fn fetched(ui: &Ui, built: &[BuiltWorkspace]) -> Result<()> {
 }
 
 /// Prints the end of a build; an error names the workspaces and plugins that failed.
-pub fn built(ui: &Ui, built: &[BuiltWorkspace], output_dir: &Path) -> Result<()> {
-    if built.len() > 1 {
-        ui.note(text(built.iter().map(|workspace| &workspace.report), output_dir));
+/// `unresolved` are the workspaces and plugins that could not be built since they were not resolved: they stand in the
+/// summary, and their errors are reported apart.
+pub fn built(ui: &Ui, built: &[BuiltWorkspace], unresolved: &[(String, Error)], output_dir: &Path) -> Result<()> {
+    let unresolved: Vec<_> = unresolved.iter().map(|(name, error)| (name.as_str(), error.to_string())).collect();
+    if built.len() > 1 || unresolved.iter().any(|(name, _)| built.iter().all(|built| built.name != *name)) {
+        ui.note(text(built.iter().map(|workspace| &workspace.report), &unresolved, output_dir));
     }
     let good = built.iter().flat_map(|workspace| &workspace.plugins).filter(|plugin| plugin.is_ok()).count();
     let failed: Vec<String> = built.iter().filter_map(failed_parts).collect();
@@ -54,11 +58,22 @@ fn code(built: &[BuiltWorkspace]) -> u8 {
     code_of(built.iter().flat_map(BuiltWorkspace::errors))
 }
 
-fn text<'r>(reports: impl Iterator<Item = &'r WorkspaceReport>, output_dir: &Path) -> String {
-    let lines: Vec<(bool, String)> = reports.map(|report| of(report, output_dir)).collect();
-    let failed = lines.iter().filter(|(failed, _)| *failed).count();
+fn text<'r>(
+    reports: impl Iterator<Item = &'r WorkspaceReport>,
+    unresolved: &[(&str, String)],
+    output_dir: &Path,
+) -> String {
+    let mut lines: BTreeMap<&str, (bool, String)> =
+        reports.map(|report| (report.name.as_str(), of(report, output_dir))).collect();
+    for (name, error) in unresolved {
+        let line = lines.entry(name).or_insert_with(|| (true, format!("{name}: not resolved")));
+        line.0 = true;
+        // The first line says what failed; the rest is said with the error.
+        let _ = write!(line.1, "\n    {}", error.lines().next().unwrap_or_default());
+    }
+    let failed = lines.values().filter(|(failed, _)| *failed).count();
     let mut text = format!("{}: {} succeeded, {failed} failed", count(lines.len(), "workspace"), lines.len() - failed);
-    for (_, line) in lines {
+    for (_, line) in lines.into_values() {
         text.push_str("\n  ");
         text.push_str(&line);
     }
@@ -86,8 +101,6 @@ fn of(report: &WorkspaceReport, output_dir: &Path) -> (bool, String) {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
     use crate::build::report::PluginReport;
     use crate::lock::Role;
@@ -121,12 +134,16 @@ mod tests {
             workspace("b", None, vec![plugin("x", None), plugin("y", Some("no"))]),
             workspace("c", None, vec![plugin("z", None)]),
         ];
-        insta::assert_snapshot!(text(reports.iter(), Path::new("/out")), @r"
-        3 workspaces: 1 succeeded, 2 failed
+        let unresolved = [("b", "b: `q` cannot be exported".to_owned()), ("d", "d/source.json:1: no\nmore".to_owned())];
+        insta::assert_snapshot!(text(reports.iter(), &unresolved, Path::new("/out")), @r"
+        4 workspaces: 1 succeeded, 3 failed
           a: `yarn install` failed for workspace `a` (exit code 1); log: /out/a/logs/workspace.log
           b: 1 plugin built
             y: no; log: /out/b/logs/y.log
+            b: `q` cannot be exported
           c: 1 plugin built
+          d: not resolved
+            d/source.json:1: no
         ");
     }
 }

@@ -79,7 +79,7 @@ pub struct PluginVerdict {
 pub(super) async fn run(session: &Session<'_>, args: &VerifyArgs) -> Result<()> {
     let names = &args.workspaces;
     let lock_file = paths::lock_file(session.global);
-    let (lock, config) = lock_file::read_fresh(session, &lock_file, &args.source, names)?;
+    let (lock, mut config) = lock_file::read_fresh(session, &lock_file, &args.source, names)?;
     must_be_sealed(&lock, &lock_file, names)?;
     let mut failed: Vec<_> = lock.unresolved_errors(names).collect();
     if build::choose(&lock, names)?.is_empty() && !failed.is_empty() {
@@ -91,7 +91,8 @@ pub(super) async fn run(session: &Session<'_>, args: &VerifyArgs) -> Result<()> 
     let flags = args.steps.build_flags();
     let output_dir = around.path().join("outputs");
     let sources = Sources::without_copy(&config, &args.source);
-    let replay = Replay { config: &config, lock, lock_file: &lock_file, names, sources, flags: &flags };
+    let replay =
+        Replay { config: &config, lock, lock_file: &lock_file, names, unresolved: &[], sources, flags: &flags };
     let shared = replay.share(session, store, &output_dir, true).await?;
     let built = build::build(shared.clone(), names).await?;
     let verdicts = compare(&shared, names, &built)?;
@@ -109,7 +110,7 @@ pub(super) async fn run(session: &Session<'_>, args: &VerifyArgs) -> Result<()> 
         let text = serde_json::to_string_pretty(&report).expect("a report is plain data");
         atomic_file(path, format!("{text}\n").as_bytes())?;
     }
-    failed.extend(broken(config, names));
+    failed.extend(broken(&mut config, names));
     failures(session, failed, 1).and(conclude(&verdicts, &built))
 }
 

@@ -5,7 +5,7 @@
 //! `default.env`. So a `.env` file **wins over** what was exported before; only the defaults yield to it.
 //! Each workspace has its own map, and nothing is ever put into the process's environment.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::Path;
 
@@ -67,23 +67,34 @@ impl Env {
         env
     }
 
-    /// This environment with a `.env` file over it, and a warning for each line that cannot be read. A file that
-    /// does not exist changes nothing.
+    /// This environment with the `.env` file of the configuration directory over it, and a warning for each line that
+    /// cannot be read. A file that does not exist changes nothing.
     pub fn with_file(&self, path: &Path) -> Result<(Self, Vec<Warning>)> {
         let Some(text) = text::read(path)? else { return Ok((self.clone(), Vec::new())) };
-        Ok(self.with_text(&text, path))
+        Ok(self.with_text(&text, path, true))
     }
 
-    /// Like [`Env::with_file`], of a text. A variable that has no effect there, or looks misspelt, is a warning too.
-    pub fn with_text(&self, text: &str, path: &Path) -> (Self, Vec<Warning>) {
+    /// The same with the `.env` file of one workspace of several.
+    pub fn with_workspace_file(&self, path: &Path) -> Result<(Self, Vec<Warning>)> {
+        let Some(text) = text::read(path)? else { return Ok((self.clone(), Vec::new())) };
+        Ok(self.with_text(&text, path, false))
+    }
+
+    /// Like [`Env::with_file`], or with `is_root` false [`Env::with_workspace_file`], of a text. A variable that has no
+    /// effect there, or looks misspelt, is a warning too; one that other values refer to has its use.
+    fn with_text(&self, text: &str, path: &Path, is_root: bool) -> (Self, Vec<Warning>) {
         let (bindings, broken) = dotenv::parse(text);
+        let mut referred = BTreeSet::new();
         // A key without `=` is empty for the expansions behind it, and sets nothing in the end.
         let mut values: BTreeMap<String, Option<(String, usize)>> = BTreeMap::new();
         for dotenv::Binding { key, value, line } in bindings {
             let value = value.map(|value| {
-                dotenv::expand(&value, |name| match values.get(name) {
-                    Some(value) => Some(value.as_ref().map(|(text, _)| text.clone()).unwrap_or_default()),
-                    None => self.get(name).map(str::to_owned),
+                dotenv::expand(&value, |name| {
+                    referred.insert(name.to_owned());
+                    match values.get(name) {
+                        Some(value) => Some(value.as_ref().map(|(text, _)| text.clone()).unwrap_or_default()),
+                        None => self.get(name).map(str::to_owned),
+                    }
                 })
             });
             values.insert(key, value.map(|value| (value, line)));
@@ -93,7 +104,8 @@ impl Env {
             broken.into_iter().map(|line| (line, "this line is not `KEY=value` and is skipped".to_owned())).collect();
         for (key, value) in values {
             if let Some((text, line)) = value {
-                warnings.extend(variables::wrong_in_env_file(&key).map(|wrong| (line, wrong)));
+                let wrong = variables::wrong_in_env_file(&key, is_root).filter(|_| !referred.contains(&key));
+                warnings.extend(wrong.map(|wrong| (line, wrong)));
                 env.set(key, text, EnvOrigin::File(Place::line(path, line)));
             }
         }
@@ -124,6 +136,11 @@ impl Env {
     /// The layer that set a variable.
     pub fn origin(&self, name: &str) -> Option<&EnvOrigin> {
         self.0.get(name).map(|value| &value.origin)
+    }
+
+    /// What `.env` files say of the whole run: proxies, certificate authorities and npm's settings.
+    pub fn of_run(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.from_files().filter(|(name, _)| variables::is_of_run(name))
     }
 
     /// All variables, sorted by name.

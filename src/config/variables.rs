@@ -17,8 +17,23 @@ pub struct Variable {
     pub about: &'static str,
     /// The option or the part of factory that reads it.
     pub used_by: &'static str,
-    /// True when a `.env` file can set it.
-    pub env_file: bool,
+    /// Where a `.env` file can set it.
+    pub env_file: EnvFileScope,
+}
+
+/// What a variable in a `.env` file holds for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EnvFileScope {
+    /// For a workspace, or, in the file of the configuration directory, for all of them.
+    Workspace,
+    /// In the file of the configuration directory, for the whole run.
+    Run,
+    /// The same, and in the file of a workspace for its push.
+    RunAndPush,
+    /// For the push alone.
+    Push,
+    /// For nothing: it is read from the environment alone.
+    Nothing,
 }
 
 impl Variable {
@@ -29,20 +44,30 @@ impl Variable {
 }
 
 const fn workspace(name: &'static str, default: &'static str, used_by: &'static str, about: &'static str) -> Variable {
-    Variable { name, default, about, used_by, env_file: true }
+    Variable { name, default, about, used_by, env_file: EnvFileScope::Workspace }
 }
 
 const fn option(name: &'static str, default: &'static str, flag: &'static str, about: &'static str) -> Variable {
-    Variable { name, default, about, used_by: flag, env_file: false }
+    Variable { name, default, about, used_by: flag, env_file: EnvFileScope::Nothing }
 }
 
 const fn ambient(name: &'static str, used_by: &'static str, about: &'static str) -> Variable {
-    Variable { name, default: "", about, used_by, env_file: false }
+    Variable { name, default: "", about, used_by, env_file: EnvFileScope::Nothing }
 }
 
 /// Of a push alone: its variables are those of the workspace.
 const fn of_push(name: &'static str, about: &'static str) -> Variable {
-    Variable { name, default: "", about, used_by: "network, push", env_file: true }
+    Variable { name, default: "", about, used_by: "network, push", env_file: EnvFileScope::Push }
+}
+
+/// Of all that uses the network.
+const fn of_run(
+    name: &'static str,
+    env_file: EnvFileScope,
+    used_by: &'static str,
+    about: &'static str,
+) -> Variable {
+    Variable { name, default: "", about, used_by, env_file }
 }
 
 /// The original's variables, set in the environment or in a `.env` file, each workspace for itself.
@@ -59,6 +84,12 @@ pub const WORKSPACE: &[Variable] = &[
     workspace("REGISTRY_PASSWORD", "", "push", "password or token for the registry"),
     workspace("REGISTRY_AUTH_FILE", "", "push", "credentials file, read only; wins over user name and password"),
     workspace("REGISTRY_INSECURE", "false", "push", "`true`: plain HTTP and unchecked certificates"),
+    workspace(
+        "INPUTS_IMAGE_TAG_PREFIX",
+        "",
+        "build",
+        "what stands before the version in image tags, where `--tag-prefix` does not say it",
+    ),
     workspace("NODE_VERSION", "", "resolve", "Node.js that builds; by default the one RHDH runs"),
     workspace(
         "NPM_VERSION",
@@ -119,14 +150,30 @@ pub const AMBIENT: &[Variable] = &[
     ambient("NO_COLOR", "messages", "no colours"),
     ambient("TERM", "messages", "`dumb`: no live lines"),
     ambient("CI", "messages", "no live lines"),
-    of_push("SSL_CERT_FILE", "certificate authorities to trust"),
-    ambient("SSL_CERT_DIR", "network", "certificate authorities to trust, as a folder"),
-    ambient("NODE_EXTRA_CA_CERTS", "builds", "certificate authorities that Node.js trusts besides its own"),
-    of_push("HTTP_PROXY", "proxy for http"),
-    of_push("HTTPS_PROXY", "proxy for https"),
-    of_push("NO_PROXY", "hosts that need no proxy"),
-    ambient("NPM_CONFIG_REGISTRY", "tools, packages", "npm registry that tools and packages come from"),
-    ambient("NPM_CONFIG_USERCONFIG", "tools, packages", "the user's `.npmrc`; by default in the home folder"),
+    of_run("SSL_CERT_FILE", EnvFileScope::RunAndPush, "network, push", "certificate authorities to trust"),
+    of_run("SSL_CERT_DIR", EnvFileScope::Run, "network", "certificate authorities to trust, as a folder"),
+    of_run(
+        "NODE_EXTRA_CA_CERTS",
+        EnvFileScope::Run,
+        "builds",
+        "certificate authorities that Node.js trusts besides its own",
+    ),
+    of_run("HTTP_PROXY", EnvFileScope::RunAndPush, "network, push", "proxy for http"),
+    of_run("HTTPS_PROXY", EnvFileScope::RunAndPush, "network, push", "proxy for https"),
+    of_run("NO_PROXY", EnvFileScope::RunAndPush, "network, push", "hosts that need no proxy"),
+    of_run(
+        "NPM_CONFIG_REGISTRY",
+        EnvFileScope::Run,
+        "tools, packages",
+        "npm registry that tools and packages come from",
+    ),
+    of_run(
+        "NPM_CONFIG_USERCONFIG",
+        EnvFileScope::Run,
+        "tools, packages",
+        "the user's `.npmrc`; by default in the home folder",
+    ),
+    ambient("GITHUB_OUTPUT", "build, run", "file for the outputs of a step of GitHub Actions"),
     ambient("GIT_ASKPASS", "sources", "program that gives git a password"),
     ambient("GIT_SSH", "sources", "program that `git` connects with"),
     ambient("GIT_SSH_COMMAND", "sources", "command that `git` connects with"),
@@ -144,20 +191,94 @@ pub fn all() -> impl Iterator<Item = &'static Variable> {
     [WORKSPACE, OPTIONS, AMBIENT].into_iter().flatten()
 }
 
-/// What a person should know of a variable that a `.env` file sets, when it does not do what it looks like.
-///
-/// Other names than those of the table are free: values refer to them, and credential helpers read them.
-pub(super) fn wrong_in_env_file(name: &str) -> Option<String> {
-    match all().find(|variable| variable.name == name) {
-        Some(variable) if variable.env_file => None,
-        None if !name.starts_with("FACTORY_") => {
-            let names = || WORKSPACE.iter().map(|variable| variable.name);
-            let beginning = |known: &&str| known.starts_with(name) && name.len() > known.len() / 2;
-            let meant = names().find(beginning).or_else(|| misspelt(name, names()))?;
-            Some(format!("factory does not read `{name}`; did you mean `{meant}`?"))
+/// Variables of the original and of the programs that it starts which do nothing here, and what does it instead.
+const REPLACED: &[(&str, &str)] = &[
+    ("INPUTS_APP_CONFIG_FILE_NAME", "the file is always called `app-config.dynamic.yaml`"),
+    ("INPUTS_BUNDLE_WORKSPACE", "each plugin has an image of its own"),
+    ("INPUTS_CLI_PACKAGE", "plugins are always exported with `@red-hat-developer-hub/cli`"),
+    ("INPUTS_CLI_VERSION", "set `RHDH_CLI_VERSION`"),
+    ("INPUTS_DESTINATION", "give `--output-dir`"),
+    ("INPUTS_IMAGE_REPOSITORY_PREFIX", "set `REGISTRY_URL` and `REGISTRY_NAMESPACE`"),
+    ("INPUTS_JANUS_CLI_VERSION", "set `RHDH_CLI_VERSION`"),
+    ("INPUTS_LAST_PUBLISH_COMMIT", "what is sealed and in the cache is not built again anyway"),
+    ("INPUTS_PLUGINS_FILE", "the list is always `plugins-list.yaml` in the workspace's configuration"),
+    ("INPUTS_PUSH_CONTAINER_IMAGE", "give `--push-images`"),
+    ("INPUTS_SCALPRUM_CONFIG_FILE_NAME", "the file is always called `scalprum-config.json`"),
+    ("INPUTS_SOURCE_OVERLAY_FOLDER_NAME", "the folder is always called `overlay`"),
+    ("INPUTS_SOURCE_PATCH_FILE_NAME", "patches are always `patches/*.patch`"),
+];
+
+/// The same, of names that other programs may use as well: named in a `.env` file alone.
+const REPLACED_IN_FILES: &[(&str, &str)] = &[
+    ("CONTAINER_BUILD_TOOL", "give `--image-builder` or `--image-pusher`"),
+    ("LOG_LEVEL", "give `--log-level`"),
+    ("WORKSPACE_PATH", "write `workspace-path` in source.json, or give `--workspace-path`"),
+    ("YARN_HTTPS_PROXY", "set `HTTPS_PROXY`"),
+    ("YARN_HTTP_PROXY", "set `HTTP_PROXY`"),
+    ("YARN_NPM_AUTH_TOKEN", "write the registry's `_authToken` in `.npmrc`"),
+    ("YARN_NPM_REGISTRY_SERVER", "set `NPM_CONFIG_REGISTRY`"),
+];
+
+/// What takes the place of a variable of the original's scripts (`INPUTS_…`); none for other variables.
+pub fn replacement(name: &str) -> Option<&'static str> {
+    REPLACED.iter().find(|(replaced, _)| *replaced == name).map(|(_, instead)| *instead)
+}
+
+/// The beginnings of names that credential helpers read.
+const OF_HELPERS: &[&str] = &["AWS_", "AZURE_", "CLOUDSDK_", "DOCKER_", "GOOGLE_"];
+
+/// Names that `.npmrc` files refer to by custom.
+const OF_NPM: &[&str] = &["NPM_TOKEN", "NODE_AUTH_TOKEN"];
+
+/// What a variable in a `.env` file holds for; none for a name that is not known. The other case of a proxy's name, and
+/// any setting of npm's, is known too.
+fn scope(name: &str) -> Option<EnvFileScope> {
+    let upper = name.to_ascii_uppercase();
+    if upper.starts_with("NPM_CONFIG_") || OF_NPM.contains(&name) {
+        return Some(EnvFileScope::Run);
+    }
+    let known = |name: &str| all().find(|variable| variable.name == name).map(|variable| variable.env_file);
+    let is_proxy = upper.ends_with("_PROXY") && name == name.to_ascii_lowercase();
+    known(name).or_else(|| known(&upper).filter(|_| is_proxy))
+}
+
+/// True for a variable of the configuration directory's `.env` that holds for the whole run: proxies, certificate
+/// authorities and npm's settings.
+pub fn is_of_run(name: &str) -> bool {
+    matches!(scope(name), Some(EnvFileScope::Run | EnvFileScope::RunAndPush))
+}
+
+/// What a person should know of a variable that a `.env` file sets, when it does not do what it looks like. `is_root` is
+/// true for the file of the configuration directory.
+pub(super) fn wrong_in_env_file(name: &str, is_root: bool) -> Option<String> {
+    if let Some((_, instead)) = REPLACED.iter().chain(REPLACED_IN_FILES).find(|(replaced, _)| *replaced == name) {
+        return Some(format!("`{name}` has no effect: {instead}"));
+    }
+    let elsewhere = "set it in that of the configuration directory";
+    match scope(name) {
+        Some(EnvFileScope::Workspace | EnvFileScope::Push) => None,
+        Some(EnvFileScope::Run | EnvFileScope::RunAndPush) if is_root => None,
+        Some(EnvFileScope::Run) => {
+            Some(format!("`{name}` has no effect in the `.env` file of a workspace: {elsewhere}"))
         }
+        Some(EnvFileScope::RunAndPush) => Some(format!(
+            "`{name}` is for the push alone in the `.env` file of a workspace: for downloads and builds, {elsewhere}"
+        )),
+        None if !name.starts_with("FACTORY_") => unknown(name),
         _ => Some(format!("`{name}` has no effect in a `.env` file: it is read from the environment alone")),
     }
+}
+
+fn unknown(name: &str) -> Option<String> {
+    if OF_HELPERS.iter().any(|beginning| name.starts_with(beginning)) {
+        return None;
+    }
+    let names = || all().map(|variable| variable.name).filter(|known| scope(known) != Some(EnvFileScope::Nothing));
+    let beginning = |known: &&str| known.starts_with(name) && name.len() > known.len() / 2;
+    Some(match names().find(beginning).or_else(|| misspelt(name, names())) {
+        Some(meant) => format!("factory does not read `{name}`; did you mean `{meant}`?"),
+        None => format!("factory does not read `{name}`, and no build sees it"),
+    })
 }
 
 /// Parts of a name that make its value a secret.

@@ -16,6 +16,7 @@ mod build_args;
 mod diff;
 mod docs;
 mod effective;
+mod env_file;
 mod errors;
 mod flipped;
 mod git_local;

@@ -44,7 +44,7 @@ pub fn parse(text: &str) -> (Vec<Binding>, Vec<usize>) {
 }
 
 /// Expands `${NAME}` and `${NAME:-default}`; what is not set is empty.
-pub fn expand(value: &str, get: impl Fn(&str) -> Option<String>) -> String {
+pub fn expand(value: &str, mut get: impl FnMut(&str) -> Option<String>) -> String {
     let mut out = String::new();
     let mut rest = value;
     while let Some(start) = rest.find("${") {

@@ -17,8 +17,9 @@ fn process(pairs: &[(&str, &str)]) -> Env {
 }
 
 fn layered(process: &Env, text: &str) -> Env {
-    let (env, warnings) = process.with_text(text, Path::new("config/.env"));
-    assert_eq!(warnings, []);
+    let (env, warnings) = process.with_text(text, Path::new("config/.env"), true);
+    let unread: Vec<_> = warnings.iter().filter(|warning| !warning.what.starts_with("factory does not read")).collect();
+    assert_eq!(unread, [&Warning::new(Place::file(""), ""); 0]);
     env
 }
 
@@ -64,9 +65,10 @@ fn comments_blank_lines_and_keys_without_a_value() {
 #[test]
 fn a_line_that_cannot_be_read_is_a_warning_without_its_text() {
     let text = "A=1\n=s3cret\nB=\"s3cret\nC='x'y\nD=2\n'a=b'=s3cret\n";
-    let (env, warnings) = process(&[]).with_text(text, Path::new("config/.env"));
+    let (env, warnings) = process(&[]).with_text(text, Path::new("config/.env"), true);
     assert_eq!(env.from_files().collect::<Vec<_>>(), [("A", "1"), ("D", "2")]);
-    let warnings: Vec<_> = warnings.iter().map(ToString::to_string).collect();
+    let warnings = warnings.iter().filter(|warning| !warning.what.starts_with("factory does not read"));
+    let warnings: Vec<_> = warnings.map(ToString::to_string).collect();
     assert_eq!(
         warnings,
         [2, 3, 4, 6].map(|line| format!("config/.env:{line}: this line is not `KEY=value` and is skipped"))
@@ -99,7 +101,7 @@ fn a_file_wins_over_the_process_and_the_process_over_the_defaults() {
     assert_eq!(process(&[]).origin("RHDH_CLI_VERSION"), Some(&EnvOrigin::Default));
     let env = process(&[("RHDH_CLI_VERSION", "1.8.0"), ("REGISTRY_URL", "process"), ("X", "process")]);
     let root = layered(&env, "REGISTRY_URL=root\nREGISTRY_INSECURE=True\n");
-    let (workspace, _) = root.with_text("\nREGISTRY_URL=workspace\nX\n", Path::new("config/todo/.env"));
+    let (workspace, _) = root.with_text("\nREGISTRY_URL=workspace\nX\n", Path::new("config/todo/.env"), false);
     assert_eq!(workspace.get("RHDH_CLI_VERSION"), Some("1.8.0"));
     assert_eq!(workspace.get("REGISTRY_URL"), Some("workspace"));
     assert_eq!(workspace.get("X"), Some("process"));
@@ -112,22 +114,65 @@ fn a_file_wins_over_the_process_and_the_process_over_the_defaults() {
     assert_eq!(layered(&env, "RHDH_CLI_VERSION=\n").given("RHDH_CLI_VERSION"), None);
 }
 
+fn warnings(text: &str, path: &str, is_root: bool) -> Vec<String> {
+    let (_, warnings) = process(&[]).with_text(text, Path::new(path), is_root);
+    warnings.iter().map(ToString::to_string).collect()
+}
+
 #[test]
 fn a_variable_without_effect_in_a_file_is_a_warning() {
     let text = "FACTORY_JOBS=4\nREGISTRY_PASSWROD=x\nHELPER_TOKEN=x\nHTTPS_PROXY=http://p\n=\nNPM_CONFIG_REGISTRY=http://r\n\
-                FACTORY_NEW=1\nREGISTRY_USER=\n";
-    let (env, warnings) = process(&[]).with_text(text, Path::new("config/.env"));
+                FACTORY_NEW=1\nREGISTRY_USER=\nGIT_SSH=x\nAWS_PROFILE=x\nORG=me\nREGISTRY_NAMESPACE=${ORG}\nhtps_proxy=x\n\
+                https_proxy=x\nnpm_config__auth=x\nNPM_TOKEN=x\nINPUTS_IMAGE_TAG_PREFIX=x\n";
+    let (env, _) = process(&[]).with_text(text, Path::new("config/.env"), true);
     assert_eq!(env.get("FACTORY_JOBS"), Some("4"));
-    let warnings: Vec<_> = warnings.iter().map(ToString::to_string).collect();
+    let of_run: Vec<_> = env.of_run().map(|(name, _)| name).collect();
+    assert_eq!(of_run, ["HTTPS_PROXY", "NPM_CONFIG_REGISTRY", "NPM_TOKEN", "https_proxy", "npm_config__auth"]);
     assert_eq!(
-        warnings,
+        warnings(text, "config/.env", true),
         [
             "config/.env:1: `FACTORY_JOBS` has no effect in a `.env` file: it is read from the environment alone",
             "config/.env:2: factory does not read `REGISTRY_PASSWROD`; did you mean `REGISTRY_PASSWORD`?",
+            "config/.env:3: factory does not read `HELPER_TOKEN`, and no build sees it",
             "config/.env:5: this line is not `KEY=value` and is skipped",
-            "config/.env:6: `NPM_CONFIG_REGISTRY` has no effect in a `.env` file: it is read from the environment alone",
             "config/.env:7: `FACTORY_NEW` has no effect in a `.env` file: it is read from the environment alone",
             "config/.env:8: factory does not read `REGISTRY_USER`; did you mean `REGISTRY_USERNAME`?",
+            "config/.env:9: `GIT_SSH` has no effect in a `.env` file: it is read from the environment alone",
+            "config/.env:13: factory does not read `htps_proxy`; did you mean `HTTPS_PROXY`?",
+        ]
+    );
+}
+
+#[test]
+fn what_holds_for_the_whole_run_belongs_into_the_file_at_the_root() {
+    let text = "HTTPS_PROXY=http://p\nNPM_CONFIG_REGISTRY=http://r\nNODE_EXTRA_CA_CERTS=/ca.pem\nDOCKER_CONFIG=/d\n";
+    assert_eq!(warnings(text, "config/.env", true), [""; 0]);
+    assert_eq!(
+        warnings(text, "config/todo/.env", false),
+        [
+            "config/todo/.env:1: `HTTPS_PROXY` is for the push alone in the `.env` file of a workspace: for downloads and \
+             builds, set it in that of the configuration directory",
+            "config/todo/.env:2: `NPM_CONFIG_REGISTRY` has no effect in the `.env` file of a workspace: set it in that of \
+             the configuration directory",
+            "config/todo/.env:3: `NODE_EXTRA_CA_CERTS` has no effect in the `.env` file of a workspace: set it in that of \
+             the configuration directory",
+        ]
+    );
+}
+
+#[test]
+fn a_variable_of_the_original_that_does_nothing_is_named_with_what_does_it() {
+    let text = "INPUTS_DESTINATION=/x\nINPUTS_CLI_PACKAGE=@janus-idp/cli\nINPUTS_NEW=1\nWORKSPACE_PATH=x\nLOG_LEVEL=DEBUG\n\
+                YARN_NPM_REGISTRY_SERVER=http://r\n";
+    assert_eq!(
+        warnings(text, ".env", true),
+        [
+            ".env:1: `INPUTS_DESTINATION` has no effect: give `--output-dir`",
+            ".env:2: `INPUTS_CLI_PACKAGE` has no effect: plugins are always exported with `@red-hat-developer-hub/cli`",
+            ".env:3: factory does not read `INPUTS_NEW`, and no build sees it",
+            ".env:4: `WORKSPACE_PATH` has no effect: write `workspace-path` in source.json, or give `--workspace-path`",
+            ".env:5: `LOG_LEVEL` has no effect: give `--log-level`",
+            ".env:6: `YARN_NPM_REGISTRY_SERVER` has no effect: set `NPM_CONFIG_REGISTRY`",
         ]
     );
 }
@@ -155,7 +200,7 @@ proptest::proptest! {
         for line in bindings.iter().map(|binding| binding.line).chain(broken) {
             proptest::prop_assert!((1..=lines).contains(&line));
         }
-        let (env, _) = process(&[("A", "1")]).with_text(&text, Path::new(".env"));
+        let (env, _) = process(&[("A", "1")]).with_text(&text, Path::new(".env"), true);
         for (name, value) in env.iter() {
             proptest::prop_assert!(!name.is_empty() && !name.contains(['=', '\0']) && !value.text.contains('\0'));
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use clap::{Arg, ArgAction, Command};
-use factory::config::variables;
+use factory::config::variables::{self, EnvFileScope};
 use serde_json::Value;
 
 /// An option with the commands that have it.
@@ -103,10 +103,20 @@ pub fn text() -> String {
         "\n## Variables\n\nBesides those of options. These can also be set in `.env` files, for each workspace:\n\n{head}"
     );
     variable_rows(&mut text, variables::WORKSPACE.iter());
+    let of = |scopes: &'static [EnvFileScope]| {
+        variables::AMBIENT.iter().filter(move |variable| scopes.contains(&variable.env_file))
+    };
+    let _ = write!(
+        text,
+        "\nThese hold for a whole run; they are read from the environment and from the `.env` file of the configuration\n\
+         directory (proxies in either case of their names), as is every `NPM_CONFIG_…`, and `NPM_TOKEN` and\n\
+         `NODE_AUTH_TOKEN` for `.npmrc`. A push reads those that are for it from the `.env` file of its workspace too:\n\n{head}"
+    );
+    variable_rows(&mut text, of(&[EnvFileScope::Run, EnvFileScope::RunAndPush]));
     let _ = write!(text, "\nThese are read from the environment; a push reads them from `.env` files too:\n\n{head}");
-    variable_rows(&mut text, variables::AMBIENT.iter().filter(|variable| variable.env_file));
+    variable_rows(&mut text, of(&[EnvFileScope::Push]));
     let _ = write!(text, "\nThese, and those of options, are read from the environment alone:\n\n{head}");
-    variable_rows(&mut text, variables::AMBIENT.iter().filter(|variable| !variable.env_file));
+    variable_rows(&mut text, of(&[EnvFileScope::Nothing]));
     text
 }
 
