@@ -75,12 +75,6 @@ impl Config {
     /// stays with that workspace, the error of a single one is the result.
     pub fn read(options: &ConfigOptions) -> Result<Self> {
         let dir = &options.config_dir;
-        if options.source_ref.is_some() && options.source_repo.is_none() {
-            return Err(Error::usage(
-                "`--source-ref` needs `--source-repo`",
-                "give both, or write `repo-ref` in source.json",
-            ));
-        }
         let mut warnings = Vec::new();
         if !dir.is_dir() {
             // `--source-repo` alone says enough to build a workspace whose plugins are discovered.
@@ -95,7 +89,11 @@ impl Config {
         warnings.extend(versions.as_mut().and_then(Versions::refuse_other_cli));
         let overlays = versions.is_some() || versions::overlays_root(dir).is_some();
         let (env, env_warnings) = options.env.with_file(&dir.join(env::FILE_NAME))?;
-        let names = workspaces::sub_folders(dir)?;
+        let (names, hidden) = workspaces::sub_folders(dir)?;
+        warnings.extend(hidden.iter().map(|name| {
+            let what = "has a source.json, and is no workspace since its name begins with a dot: rename it";
+            Warning::new(Place::file(dir.join(name)), what)
+        }));
         let mut config = Self {
             dir: dir.clone(),
             mode: if names.is_empty() { Mode::Single } else { Mode::Multi },
@@ -106,6 +104,7 @@ impl Config {
             warnings,
         };
         if config.mode == Mode::Single {
+            refuse_ref_alone(options)?;
             config.workspaces.push(workspaces::single(options, config.env.clone(), env_warnings, overlays)?);
             return Ok(config);
         }
@@ -140,6 +139,14 @@ impl Config {
         names.sort_unstable();
         names.into_iter()
     }
+}
+
+fn refuse_ref_alone(options: &ConfigOptions) -> Result<()> {
+    if options.source_ref.is_some() && options.source_repo.is_none() {
+        let hint = "give both, or write `repo-ref` in source.json";
+        return Err(Error::usage("`--source-ref` needs `--source-repo`", hint));
+    }
+    Ok(())
 }
 
 fn refuse_single_options(options: &ConfigOptions) -> Result<()> {

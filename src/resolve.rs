@@ -6,7 +6,7 @@
 //! 2. [`rhdh`] finds the RHDH release that plugins are computed against, [`host`] reads what it provides.
 //! 3. [`refs`] turns refs into commits; [`commits`] fetches them and has each workspace read.
 //! 4. [`workspace`] makes a workspace's block of the lock from its files ([`source_files`], after patches and overlays:
-//!    [`effective`]): its plugins ([`discover`]), its yarn ([`package_manager`]) and the arguments of its plugins
+//!    [`effective`]): its plugins ([`discover`], [`plugin_files`]), its yarn ([`package_manager`]) and the arguments of its plugins
 //!    ([`compute_args`]: [`graph`] → [`build_args`]).
 //! 5. `tool_pins` pins node, npm and rhdh-cli; `previous` keeps what the lock there was knows and still holds.
 
@@ -24,6 +24,7 @@ pub mod discover;
 pub mod effective;
 pub mod fault;
 pub mod package_manager;
+pub mod plugin_files;
 pub mod source_files;
 pub mod workspace;
 
@@ -68,11 +69,6 @@ pub async fn resolve(
     request: &ResolveRequest<'_>,
 ) -> Result<Resolved> {
     let chosen = request.chosen();
-    for workspace in &chosen {
-        for warning in &workspace.warnings {
-            provider.ui.warn(format!("{}: {warning}", workspace.name));
-        }
-    }
     let host = lazy_host(provider, request, &chosen)?;
     let mut failed = Vec::new();
     let read = read(provider, request, host.as_ref(), &chosen, &mut failed);

@@ -83,6 +83,9 @@ impl Export<'_> {
         args.extend(words(&self.target.plugin.args));
         if !self.target.plugin.role.is_backend() && folder.join(SCALPRUM).is_file() {
             args.extend(["--scalprum-config".into(), SCALPRUM.into()]);
+        } else if self.target.plugin.scalprum.is_some() {
+            // The overlay has put it there.
+            args.extend(["--scalprum-config".into(), "scalprum-config.json".into()]);
         }
         self.node(
             &args,

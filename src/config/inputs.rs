@@ -19,11 +19,13 @@ use crate::error::Place;
 use crate::lock::{Input, Sha256};
 use crate::{Error, Result};
 
+mod unused;
+
 /// The folder of patches, each applied with GNU patch in the order of their names' bytes.
 pub const PATCHES: &str = "patches";
 /// Folders that are copied over a plugin before it is installed; a plugin has at most one of them.
 pub const OVERLAYS: [&str; 2] = ["overlay", "overlays"];
-/// A frontend plugin's Scalprum configuration.
+/// A frontend plugin's Scalprum configuration, beside its overlay or, as the original's example of TODO has it, in it.
 pub const SCALPRUM: &str = "scalprum-config.json";
 /// A plugin's default app configuration.
 pub const APP_CONFIG: &str = "app-config.dynamic.yaml";
@@ -62,6 +64,7 @@ pub fn read(root: &Path, dir: &Path, list: Option<&PluginsList>) -> Result<Confi
     let mut reader = InputsReader { root, dir, inputs: ConfigInputs::default() };
     reader.patches()?;
     reader.backstage()?;
+    reader.unused_at_root(list)?;
     let found = reader.plugin_folders(list)?;
     match list {
         None => {
@@ -109,9 +112,8 @@ impl InputsReader<'_> {
             let is_file = matches!(self.kind(&path)?, PathKind::File);
             if is_file && Path::new(&name).extension().is_some_and(|extension| extension == "patch") {
                 self.file(path)?;
-            } else if is_file && [".diff", ".PATCH"].iter().any(|ending| name.ends_with(ending)) {
-                let place = Place::file(self.dir.join(&path));
-                self.inputs.warnings.push(Warning::new(place, "is not applied: only `*.patch` is"));
+            } else {
+                self.unused_patch(&path)?;
             }
         }
         Ok(())
@@ -147,6 +149,7 @@ impl InputsReader<'_> {
             text::yaml_map(&file, &text::read(&file)?.unwrap_or_default())?;
             self.file(app_config)?;
         }
+        self.unused_of_plugin(plugin);
         let mut overlay: Option<String> = None;
         for name in OVERLAYS {
             let folder = path::join(plugin, name);

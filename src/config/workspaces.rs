@@ -68,11 +68,12 @@ impl fmt::Display for Broken {
     }
 }
 
-/// The sub-folders that hold a `source.json`, sorted by name. Folders whose names start with a dot are none.
-pub(super) fn sub_folders(config_dir: &Path) -> Result<Vec<String>> {
-    let mut names = Vec::new();
+/// The sub-folders that hold a `source.json`, sorted by name. Those whose names start with a dot are none, and are
+/// returned as the second list.
+pub(super) fn sub_folders(config_dir: &Path) -> Result<(Vec<String>, Vec<String>)> {
+    let (mut names, mut hidden) = (Vec::new(), Vec::new());
     if !config_dir.exists() {
-        return Ok(names);
+        return Ok((names, hidden));
     }
     for entry in std::fs::read_dir(config_dir).map_err(Error::io("read", config_dir))? {
         let entry = entry.map_err(Error::io("read", config_dir))?;
@@ -84,12 +85,15 @@ pub(super) fn sub_folders(config_dir: &Path) -> Result<Vec<String>> {
             let what = "this workspace's name is not UTF-8, or has a backslash or a control character in it";
             Error::config(Place::file(entry.path()), what, "rename the folder")
         })?;
-        if !name.starts_with('.') {
+        if name.starts_with('.') {
+            hidden.push(name);
+        } else {
             names.push(name);
         }
     }
     names.sort_unstable();
-    Ok(names)
+    hidden.sort_unstable();
+    Ok((names, hidden))
 }
 
 /// Reads the workspace of a sub-folder.
@@ -102,7 +106,7 @@ pub(super) fn of_sub_folder(
     overlays: bool,
 ) -> Result<WorkspaceConfig> {
     let config_dir = options.config_dir.join(name);
-    let (env, env_warnings) = root_env.with_file(&config_dir.join(env::FILE_NAME))?;
+    let (env, env_warnings) = root_env.with_workspace_file(&config_dir.join(env::FILE_NAME))?;
     let file = config_dir.join(source_json::FILE_NAME);
     let json = SourceJson::read_required(&file)?;
     let workspace_path = json.effective_path(name, overlays).ok_or_else(|| no_workspace_path(&file))?;
@@ -283,7 +287,7 @@ fn no_local_tree(options: &ConfigOptions) -> Error {
 fn no_source(options: &ConfigOptions, file: &Path) -> Error {
     // The root of RHDH's export repository holds its workspaces one folder deeper.
     let below = options.config_dir.join("workspaces");
-    let hint = if sub_folders(&below).is_ok_and(|names| !names.is_empty()) {
+    let hint = if sub_folders(&below).is_ok_and(|(names, _)| !names.is_empty()) {
         format!("the workspaces are in `{0}`: give `--config-dir {0}`", below.display())
     } else {
         "write a source.json, give `--source-repo`, or put the code in `--repo-path` and give `--use-local`".to_owned()

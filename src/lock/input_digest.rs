@@ -20,6 +20,8 @@ struct DigestedInputs<'a> {
     input: &'a [Input],
     path: &'a str,
     args: &'a [Argument],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scalprum: Option<&'a str>,
     closure: Option<Sha256>,
     /// Left out for the first recipe: it had no number.
     #[serde(skip_serializing_if = "is_first")]
@@ -67,6 +69,7 @@ fn digest_with(recipe: u32, lock: &Lock, workspace: &Workspace, plugin: &Plugin,
         input: &workspace.input,
         path: &plugin.path,
         args: &plugin.args,
+        scalprum: plugin.scalprum.as_deref(),
         closure,
         recipe,
     };

@@ -280,6 +280,9 @@ pub struct Plugin {
     /// The reason of each computed argument, in the order of `args`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub why: Vec<String>,
+    /// The file of its overlay that is its Scalprum configuration, where none lies beside the overlay.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scalprum: Option<String>,
     /// What the first build found out; later builds are held to it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sealed: Option<Sealed>,

@@ -15,9 +15,9 @@ use crate::error::{Error, Place, Result};
 
 /// The format this factory writes, and the newest it reads.
 pub const VERSION: u32 = 1;
-/// Compatible additions within [`VERSION`]: 1 has `workspace.sealed`, 2 `workspace.effective`,
-/// `workspace.problem` and `unresolved`. A lock says the least that it needs.
-pub const REVISION: u32 = 2;
+/// Compatible additions within [`VERSION`]: 1 has `workspace.sealed`, 2 `workspace.effective`, `workspace.problem` and
+/// `unresolved`, 3 `workspace.plugin.scalprum`. A lock says the least that it needs.
+pub const REVISION: u32 = 3;
 /// The name of the lock beside the configuration.
 pub const FILE_NAME: &str = "factory.lock";
 
@@ -65,7 +65,9 @@ impl Lock {
 
 /// The revision that a block needs.
 fn revision(workspace: &Workspace) -> u32 {
-    if workspace.effective.is_some() || !workspace.problem.is_empty() {
+    if workspace.plugin.iter().any(|plugin| plugin.scalprum.is_some()) {
+        3
+    } else if workspace.effective.is_some() || !workspace.problem.is_empty() {
         2
     } else {
         u32::from(workspace.sealed.is_some())
@@ -197,6 +199,7 @@ pub(super) mod tests {
             args_from: ArgsFrom::PluginsList,
             args: vec![],
             why: vec![],
+            scalprum: None,
             sealed: None,
         };
         Workspace {

@@ -8,6 +8,7 @@ use super::discover::{self, DiscoveredPlugin};
 use super::effective::{self, EffectiveTree};
 use super::fault::PluginFault;
 use super::host::HostLock;
+use super::plugin_files;
 use super::rhdh::LazyHost;
 use super::source_files::{Files, at};
 use crate::config::{self, plugins_list};
@@ -94,7 +95,9 @@ impl WorkspaceReader<'_> {
             }
             faults.extend(self.remembered(&workspace));
         }
+        plugin_files::set_scalprum(config, &mut workspace)?;
         workspace.problem = faults.iter().map(PluginFault::problem).collect();
+        warnings.extend(plugin_files::unused(config, &workspace));
         let list = self.list(config, &workspace);
         Ok(ReadWorkspace { workspace, yarn, list, warnings, faults })
     }
@@ -303,7 +306,7 @@ fn source_label(config: &config::WorkspaceConfig, commit: Option<&str>) -> Strin
 
 fn plugin(found: &DiscoveredPlugin, args_from: ArgsFrom, args: Vec<Argument>) -> Plugin {
     let DiscoveredPlugin { path, name, version, role } = found.clone();
-    Plugin { path, name, version, role, args_from, args, why: vec![], sealed: None }
+    Plugin { path, name, version, role, args_from, args, why: vec![], scalprum: None, sealed: None }
 }
 
 /// The plugins of the list; those that are no packages that can be exported are faults.

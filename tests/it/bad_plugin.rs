@@ -5,7 +5,7 @@ use harness::program::Test;
 use harness::repository::Repository;
 
 /// A repository of these plugins, each with its role and more fields of its package.json, and a configuration.
-fn workspace(plugins: &[(&str, &str, &str)], list: Option<&str>) -> Test {
+pub fn workspace(plugins: &[(&str, &str, &str)], list: Option<&str>) -> Test {
     let mut test = Test::new();
     let repo = Repository::init(&test.path("repo"));
     repo.write("package.json", r#"{"name":"root","packageManager":"yarn@4.9.2","workspaces":["plugins/*"]}"#);

@@ -27,6 +27,7 @@ mod resolve;
 mod sbom;
 mod schema;
 mod status;
+mod unused_files;
 
 fn main() -> ExitCode {
     if let Ok(url) = std::env::var("CHILD_URL") {

@@ -362,6 +362,7 @@ fn row_11_options_of_one_workspace_are_refused_with_the_reason() {
     for (args, what) in [
         (vec!["--source-repo", "https://example.com/x"], "its source"),
         (vec!["--source-repo", "https://example.com/x", "--source-ref", "v1"], "its source"),
+        (vec!["--source-ref", "v1"], "its source"),
         (vec!["--workspace-path", "x"], "its workspace-path"),
     ] {
         let said = test.run(&args);

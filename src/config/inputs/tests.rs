@@ -37,6 +37,10 @@ fn every_file_that_a_build_uses_is_an_input() {
         ("patches/1-a.patch", "a"),
         ("patches/README.md", ""),
         ("patches/more/x.patch", ""),
+        ("patches/no-ending", "--- a/x\n+++ b/x\n"),
+        ("patches/2-c.patch.bak", ""),
+        ("patches/.gitkeep", ""),
+        ("patches/series.txt", "1-a.patch\n"),
         ("patches/old.diff", ""),
         ("plugins/todo/scalprum-config.json", "{}"),
         ("plugins/todo/app-config.dynamic.yaml", "a: 1\n"),
@@ -70,11 +74,68 @@ fn every_file_that_a_build_uses_is_an_input() {
     let executable: Vec<_> = inputs.files.iter().filter(|input| input.executable).map(|input| &input.path).collect();
     assert_eq!(executable, ["plugins/old/overlays/index.ts"]);
     assert_eq!(inputs.supported_versions.as_deref(), Some("1.49.4"));
-    let warnings: Vec<_> = inputs.warnings.iter().map(|warning| warning.what.as_str()).collect();
     assert_eq!(
-        warnings,
-        ["is not applied: only `*.patch` is", "`plugins/typo` is not in plugins-list.yaml, so its files are not used"]
+        warnings(&dir, &inputs),
+        [
+            "[dir]/patches/2-c.patch.bak: is not applied: only `*.patch` is",
+            "[dir]/patches/more: its patches are not applied: only those in `patches` itself are",
+            "[dir]/patches/no-ending: is not applied: only `*.patch` is",
+            "[dir]/patches/old.diff: is not applied: only `*.patch` is",
+            "[dir]/plugins/typo: `plugins/typo` is not in plugins-list.yaml, so its files are not used",
+        ]
     );
+}
+
+fn warnings(dir: &tempfile::TempDir, inputs: &ConfigInputs) -> Vec<String> {
+    let shown = |warning: &Warning| warning.to_string().replace(dir.path().to_str().unwrap(), "[dir]");
+    inputs.warnings.iter().map(shown).collect()
+}
+
+#[test]
+fn what_is_not_used_is_named_with_what_would_be() {
+    let dir = config(&[
+        ("plugins-list.yml", ""),
+        ("fix.patch", ""),
+        ("patch", "--- x\n+++ x\n"),
+        ("overlays/x", ""),
+        ("app-config.dynamic.yaml", "a: 1\n"),
+        ("plugins/a/app-config.dynamic.yml", ""),
+        ("plugins/a/overlay/scalprum-config.json", "{}"),
+        ("plugins/a/scalprum-config.yaml", ""),
+    ]);
+    let list = list("plugins/a:\n");
+    let inputs = read(dir.path(), dir.path(), Some(&list)).unwrap();
+    assert_eq!(paths(&inputs), ["plugins/a/overlay/scalprum-config.json"]);
+    assert_eq!(
+        warnings(&dir, &inputs),
+        [
+            "[dir]/app-config.dynamic.yaml: is not used: it is for the plugin `.`, which is not in plugins-list.yaml",
+            "[dir]/fix.patch: is not applied: only `patches/*.patch` is",
+            "[dir]/overlays: is not used: it is for the plugin `.`, which is not in plugins-list.yaml",
+            "[dir]/patch: is not applied: only `patches/*.patch` is",
+            "[dir]/plugins-list.yml: is not read: the list is `plugins-list.yaml`",
+            "[dir]/plugins/a/app-config.dynamic.yml: is not read: the file is `app-config.dynamic.yaml`",
+            "[dir]/plugins/a/scalprum-config.yaml: is not read: the file is `scalprum-config.json`",
+        ]
+    );
+}
+
+#[test]
+fn what_is_normal_beside_a_configuration_is_not_named() {
+    let dir = config(&[
+        ("README.md", "apply `x.patch`"),
+        ("cve-backports.yaml", ""),
+        ("metadata/backstage-plugin-a.yaml", ""),
+        ("smoke-tests/app-config.yaml", ""),
+        ("plugins-list.yaml", ""),
+        ("source.json", "{}"),
+        ("patches/README.md", "--- a\n\n+++ b"),
+        ("patches/series", "1.patch"),
+        ("plugins/a/README.md", ""),
+        ("patch/notes.txt", ""),
+        ("tests/overlay/x", ""),
+    ]);
+    assert_eq!(warnings(&dir, &read(dir.path(), dir.path(), Some(&list("plugins/a:\n"))).unwrap()), [""; 0]);
 }
 
 #[test]

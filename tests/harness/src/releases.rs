@@ -81,6 +81,7 @@ pub fn plugin(path: &str, name: &str, version: &str, role: Role) -> Plugin {
         args_from: ArgsFrom::Computed,
         args: Vec::new(),
         why: Vec::new(),
+        scalprum: None,
         sealed: None,
     }
 }
