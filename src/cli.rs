@@ -23,16 +23,16 @@ mod diff;
 mod doctor;
 mod dry_run;
 mod failures;
-mod github_output;
 mod fetch;
+mod github_output;
 mod lock_file;
 mod misspelt;
 mod paths;
 mod publish;
 mod repo_path;
 mod resolve;
-mod restart;
 mod resolve_step;
+mod restart;
 mod run;
 mod sbom;
 mod session;
@@ -118,7 +118,7 @@ pub struct GlobalArgs {
     /// [default: /config where it exists, else ./config]
     #[arg(long, global = true, env = "FACTORY_CONFIG_DIR", value_name = "DIR", help_heading = "Global options")]
     pub config_dir: Option<std::path::PathBuf>,
-    /// Lock file [default: factory.lock in the configuration directory]
+    /// Lock file [default: factory.lock in the configuration directory, or in the output directory if that one is read-only]
     #[arg(long, global = true, env = "FACTORY_LOCK_FILE", value_name = "FILE", help_heading = "Global options")]
     pub lock_file: Option<std::path::PathBuf>,
     /// Cache directory [default: factory in the user's cache directory]

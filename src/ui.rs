@@ -4,7 +4,7 @@
 //! step is one plain line when it starts and one when it ends. Colour follows the terminal and `NO_COLOR`.
 
 use std::fmt::Display;
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, BufRead as _, IsTerminal as _, Read as _, Write as _};
 use std::panic::Location;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -116,16 +116,21 @@ impl Ui {
         }
     }
 
-    /// Asks a question that is answered with y or n; none when nobody is there to answer.
+    /// Asks a question that is answered with y or n, on the terminal or through a pipe (`echo y | factory …`); none when
+    /// nobody answers. What is piped is waited for [`ANSWER`], since some machines leave a pipe open that nobody writes to.
     pub fn ask(&self, question: &str) -> Option<bool> {
-        if !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
+        let is_terminal = io::stdin().is_terminal();
+        let can_answer = if is_terminal { io::stderr().is_terminal() } else { can_be_piped() };
+        if !can_answer {
             return None;
         }
         let ask = || {
             let _ = write!(anstream::stderr(), "{} [y/N] ", clean(question));
-            let mut answer = String::new();
-            io::stdin().read_line(&mut answer).ok().filter(|read| *read > 0)?;
-            Some(matches!(answer.trim(), "y" | "Y" | "yes"))
+            let answer = if is_terminal { read_answer() } else { read_piped_answer() };
+            if !is_terminal {
+                let _ = writeln!(anstream::stderr(), "{}", clean(answer.as_deref().unwrap_or_default().trim()));
+            }
+            answer.map(|answer| matches!(answer.trim(), "y" | "Y" | "yes" | "Yes" | "YES"))
         };
         match &self.live {
             Some(live) => live.suspend(ask),
@@ -169,6 +174,33 @@ impl Ui {
             None => write(),
         }
     }
+}
+
+/// How long an answer through a pipe is waited for.
+const ANSWER: Duration = Duration::from_secs(10);
+
+/// The longest answer that is read, in bytes.
+const ANSWER_LENGTH: u64 = 1024;
+
+/// True if stdin is a pipe, a socket or a file: not `/dev/null`, and not closed.
+fn can_be_piped() -> bool {
+    use std::os::unix::fs::FileTypeExt as _;
+    let kind = std::fs::metadata("/proc/self/fd/0").map(|meta| meta.file_type());
+    kind.is_ok_and(|kind| kind.is_fifo() || kind.is_socket() || kind.is_file())
+}
+
+/// A line of stdin; none at its end.
+fn read_answer() -> Option<String> {
+    let mut line = Vec::new();
+    let mut stdin = io::stdin().lock().take(ANSWER_LENGTH);
+    stdin.read_until(b'\n', &mut line).ok().filter(|read| *read > 0)?;
+    Some(String::from_utf8_lossy(&line).into_owned())
+}
+
+fn read_piped_answer() -> Option<String> {
+    let (sender, answer) = std::sync::mpsc::channel();
+    std::thread::spawn(move || sender.send(read_answer()));
+    answer.recv_timeout(ANSWER).ok().flatten()
 }
 
 /// A step that is under way. Dropped without [`Step::done`], it leaves no line: its error is the line.

@@ -5,9 +5,9 @@ use clap::Args;
 use super::build_options::BuildFlags;
 use super::build_step::Replay;
 use super::failures::{both, broken, failures};
+use super::lock_file;
 use super::session::Session;
 use super::source_options::SourceArgs;
-use super::{lock_file, paths};
 use crate::error::Result;
 
 /// Options of `factory build`.
@@ -25,9 +25,13 @@ pub struct BuildArgs {
 pub(super) async fn run(session: &Session<'_>, args: &BuildArgs) -> Result<()> {
     args.flags.publish.check()?;
     let names = &args.workspaces;
-    let lock_file = paths::lock_file(session.global);
+    let output_dir = args.flags.output_dir.as_deref();
+    let mut lock_file = lock_file::place(session, output_dir);
     let (lock, mut config) = lock_file::read_fresh(session, &lock_file, &args.source, names)?;
     let sources = args.flags.sources(session, &config, names, &args.source)?;
+    if args.flags.will_seal(&lock, names) {
+        lock_file = lock_file::written(session, &lock_file, output_dir)?;
+    }
     let mut failed = lock.problems(names);
     failed.extend(broken(&mut config, names));
     let (config, unresolved, flags) = (&config, &failed[..], &args.flags);

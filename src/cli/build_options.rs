@@ -59,11 +59,6 @@ pub struct BuildFlags {
     pub(super) publish: PublishArgs,
 }
 
-/// The output directory of the environment, for commands that have no such option.
-pub fn output_dir_of_environment() -> Option<PathBuf> {
-    std::env::var_os("FACTORY_OUTPUT_DIR").filter(|dir| !dir.is_empty()).map(PathBuf::from)
-}
-
 impl BuildFlags {
     /// Where the sources of a build come from; asks before it empties `--repo-path`.
     pub fn sources(
@@ -75,6 +70,13 @@ impl BuildFlags {
     ) -> Result<Sources> {
         let output_dir = paths::output_dir(self.output_dir.as_deref());
         RepoPath { session, source, output_dir: &output_dir, clean: self.clean }.prepare(config, names)
+    }
+
+    /// True if the build of these workspaces, of all when no name is given, will seal something in the lock.
+    pub fn will_seal(&self, lock: &Lock, names: &[String]) -> bool {
+        let mut chosen = lock.workspace.iter().filter(|locked| names.is_empty() || names.contains(&locked.name));
+        let writes = !self.frozen && !self.fetch_only;
+        writes && chosen.any(|locked| locked.plugin.iter().any(|plugin| plugin.sealed.is_none()))
     }
 
     /// The prefix of a workspace's image tags. `own` is the Backstage version that its source says it is for, which

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
+use super::lock_file;
 use super::session::Session;
-use super::{lock_file, paths};
 use crate::audit::{self, Diff, Hosts, Release, diff_side, human, json};
 use crate::error::{Error, Result, exit_code};
 use crate::lock::text::FILE_NAME;
@@ -101,7 +101,7 @@ fn sides(session: &Session<'_>, args: &DiffArgs, here: &Path) -> Result<(Release
     if args.old.as_deref() == Some("-") && args.new.as_deref() == Some("-") {
         return Err(Error::usage("both sides cannot come from stdin", "name one of them by its path"));
     }
-    let lock_file = paths::lock_file(session.global);
+    let lock_file = lock_file::place(session, None);
     // Two folders that both have a lock are two locked releases; without, what their configurations say is compared.
     let locks = |text: &str| Some(here.join(text).join(FILE_NAME)).filter(|lock| lock.is_file());
     if let (Some(old), Some(new)) = (&args.old, &args.new)

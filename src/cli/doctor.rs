@@ -108,7 +108,7 @@ fn configuration(session: &Session<'_>, args: &DoctorArgs) -> (Option<Config>, V
         let hint = broken.error.hint().unwrap_or_default();
         Check::bad(broken.to_string(), hint)
     }));
-    let file = paths::lock_file(session.global);
+    let file = lock_file::place(session, None);
     checks.push(match lock_file::read(&file) {
         Err(error) => Check::of_error(&error),
         Ok(None) => Check::doubtful(format!("lock: {} does not exist", file.display()), "run `factory resolve`"),

@@ -5,10 +5,10 @@ use clap::Args;
 use super::build_options::{BuildFlags, StepFlags};
 use super::build_step::Replay;
 use super::failures::{broken, failures};
+use super::lock_file;
 use super::repo_path::Sources;
 use super::session::Session;
 use super::source_options::SourceArgs;
-use super::{lock_file, paths};
 use crate::error::Result;
 
 /// Options of `factory fetch`.
@@ -25,7 +25,7 @@ pub struct FetchArgs {
 
 pub(super) async fn run(session: &Session<'_>, args: &FetchArgs) -> Result<()> {
     let names = &args.workspaces;
-    let lock_file = paths::lock_file(session.global);
+    let lock_file = lock_file::place(session, None);
     let (lock, mut config) = lock_file::read_fresh(session, &lock_file, &args.source, names)?;
     let flags = BuildFlags { fetch_only: true, ..args.steps.build_flags() };
     let sources = Sources::without_copy(&config, &args.source);

@@ -62,7 +62,9 @@ impl StepOutputs {
         let is_built = |name: &String| built.iter().any(|built| built.name == *name);
         let locked: Vec<_> = lock.workspace.iter().filter(|workspace| is_built(&workspace.name)).collect();
         let inputs = || locked.iter().flat_map(|workspace| &workspace.input).map(|input| Path::new(&input.path));
-        let folder = |path: &Path, names: &[&str]| path.components().any(|part| names.iter().any(|name| part.as_os_str() == *name));
+        let folder = |path: &Path, names: &[&str]| {
+            path.components().any(|part| names.iter().any(|name| part.as_os_str() == *name))
+        };
         Self {
             failed,
             published: pushed.iter().map(|pushed| pushed.reference.clone()).collect(),
@@ -86,7 +88,9 @@ impl StepOutputs {
         let end = file.seek(SeekFrom::End(0)).map_err(Error::io("read", path))?;
         let mut last = [b'\n'];
         if end > 0 {
-            file.seek(SeekFrom::Start(end - 1)).and_then(|_| file.read_exact(&mut last)).map_err(Error::io("read", path))?;
+            file.seek(SeekFrom::Start(end - 1))
+                .and_then(|_| file.read_exact(&mut last))
+                .map_err(Error::io("read", path))?;
         }
         let gap = if last == *b"\n" { "" } else { "\n" };
         file.write_all(format!("{gap}{}", self.text()).as_bytes()).map_err(Error::io("write", path))

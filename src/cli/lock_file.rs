@@ -1,13 +1,16 @@
 //! The lock as the commands read, check and write it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use super::paths;
 use super::session::Session;
 use super::source_options::SourceArgs;
 use crate::config::Config;
 use crate::error::{Error, Place, Result};
 use crate::lock::Lock;
+use crate::lock::companions::FOLDER_NAME;
 use crate::lock::stale::{self, StaleReason};
+use crate::lock::text::FILE_NAME;
 use crate::resolve::requested;
 use crate::store::atomic_file;
 
@@ -26,6 +29,57 @@ pub fn read(path: &Path) -> Result<Option<Lock>> {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(e) => Err(Error::io("read", path)(e)),
     }
+}
+
+/// Where the lock that a command reads is. That it is not beside a configuration that can only be read is said.
+pub fn place(session: &Session<'_>, output: Option<&Path>) -> PathBuf {
+    let file = paths::lock_file(session.global, output);
+    let config_dir = paths::config_dir(session.global);
+    let beside = config_dir.join(FILE_NAME);
+    if session.global.lock_file.is_some() || file == beside {
+        return file;
+    }
+    session.ui.note(format!("`{}` is read-only: the lock is {}", config_dir.display(), file.display()));
+    if let (Ok(Some(other)), Ok(Some(used))) = (read(&beside), read(&file))
+        && other.identity() != used.identity()
+    {
+        session.ui.warn(format!(
+            "{} has other pins and is not used; remove {}, or name the one to use with `--lock-file`",
+            beside.display(),
+            file.display()
+        ));
+    }
+    file
+}
+
+/// Where a lock that was read from `lock_file` is written. What lies beside it goes along when that is another place.
+pub fn written(session: &Session<'_>, lock_file: &Path, output: Option<&Path>) -> Result<PathBuf> {
+    let written = paths::written_lock(session.global, output);
+    if written == lock_file || !lock_file.exists() {
+        return Ok(written);
+    }
+    let (from, to) = (paths::folder_of(lock_file), paths::folder_of(&written));
+    session.ui.note(format!("`{}` is read-only: the lock goes to {}", from.display(), written.display()));
+    copy(&from.join(FOLDER_NAME), &to.join(FOLDER_NAME))?;
+    atomic_file(&written, &std::fs::read(lock_file).map_err(Error::io("read", lock_file))?)?;
+    Ok(written)
+}
+
+/// Copies the files of a folder that may not exist.
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    if !from.is_dir() {
+        return Ok(());
+    }
+    for entry in std::fs::read_dir(from).map_err(Error::io("read", from))? {
+        let entry = entry.map_err(Error::io("read", from))?;
+        let (from, to) = (entry.path(), to.join(entry.file_name()));
+        if from.is_dir() {
+            copy(&from, &to)?;
+        } else {
+            atomic_file(&to, &std::fs::read(&from).map_err(Error::io("read", &from))?)?;
+        }
+    }
+    Ok(())
 }
 
 /// The error of a command that needs a lock where there is none.

@@ -47,8 +47,10 @@ pub(super) fn variables(ui: &Ui) {
     for (name, instead) in replaced {
         ui.warn(format!("environment variable `{name}` has no effect: {instead}"));
     }
-    let mut unknown: Vec<_> =
-        names.into_iter().filter(|name| name.starts_with(PREFIX) && !name.starts_with(TESTS) && !known.contains(name)).collect();
+    let mut unknown: Vec<_> = names
+        .into_iter()
+        .filter(|name| name.starts_with(PREFIX) && !name.starts_with(TESTS) && !known.contains(name))
+        .collect();
     unknown.sort_unstable();
     for name in unknown {
         let meant = misspelt(&name, known.iter().map(String::as_str));

@@ -11,9 +11,33 @@ pub fn config_dir(global: &GlobalArgs) -> PathBuf {
     global.config_dir.clone().unwrap_or_else(|| mounted("/config", "config"))
 }
 
-/// The lock.
-pub fn lock_file(global: &GlobalArgs) -> PathBuf {
-    global.lock_file.clone().unwrap_or_else(|| config_dir(global).join(FILE_NAME))
+/// Where the lock is written: `--lock-file`, else beside the configuration, or beside the outputs where the configuration
+/// can only be read (a ConfigMap, a mount with `:ro`).
+pub fn written_lock(global: &GlobalArgs, output: Option<&Path>) -> PathBuf {
+    match &global.lock_file {
+        Some(file) => file.clone(),
+        None if is_read_only(&config_dir(global)) => {
+            output.map_or_else(|| output_dir(output_dir_of_environment().as_deref()), Path::to_path_buf).join(FILE_NAME)
+        }
+        None => config_dir(global).join(FILE_NAME),
+    }
+}
+
+/// The lock that is read: the one that is written, or, where there is none yet, the one beside the configuration.
+pub fn lock_file(global: &GlobalArgs, output: Option<&Path>) -> PathBuf {
+    let written = written_lock(global, output);
+    let beside = config_dir(global).join(FILE_NAME);
+    if global.lock_file.is_none() && !written.exists() && beside.exists() { beside } else { written }
+}
+
+/// The output directory of the environment, for commands that have no such option.
+pub fn output_dir_of_environment() -> Option<PathBuf> {
+    std::env::var_os("FACTORY_OUTPUT_DIR").filter(|dir| !dir.is_empty()).map(PathBuf::from)
+}
+
+/// True for a folder that is there and cannot be written to.
+pub fn is_read_only(folder: &Path) -> bool {
+    folder.is_dir() && nix::unistd::access(folder, nix::unistd::AccessFlags::W_OK).is_err()
 }
 
 /// The folder of a file, `.` when it names none.

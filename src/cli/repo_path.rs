@@ -122,7 +122,7 @@ fn protected(global: &GlobalArgs, folder: &Path, output_dir: &Path) -> Result<Op
     let here = std::env::current_dir().ok();
     let own = [
         ("the configuration", Some(paths::config_dir(global))),
-        ("the lock", Some(paths::lock_file(global))),
+        ("the lock", Some(paths::lock_file(global, Some(output_dir)))),
         ("the output folder", Some(output_dir.to_path_buf())),
         ("the cache", paths::cache_dir(global).ok()),
         ("your home folder", home),

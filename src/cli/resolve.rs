@@ -5,10 +5,10 @@ use std::path::Path;
 use clap::Args;
 
 use super::failures::{broken, failures};
+use super::lock_file;
 use super::resolve_step::{self, PinRequest, ResolveFlags};
 use super::session::Session;
 use super::source_options::SourceArgs;
-use super::{lock_file, paths};
 use crate::error::{Error, Place, Result};
 use crate::lock::Lock;
 use crate::resolve::UpdateMode;
@@ -39,11 +39,21 @@ pub(super) async fn run(session: &Session<'_>, args: &ResolveArgs) -> Result<()>
     let names = &args.workspaces;
     let mut config = args.source.config(session, names)?;
     config.check_names(names)?;
-    let lock_file = paths::lock_file(session.global);
+    let mut lock_file = lock_file::place(session, None);
     let old = lock_file::read(&lock_file)?;
     let mode = if args.keep { UpdateMode::Missing } else { UpdateMode::All };
-    let request =
-        PinRequest { config: &config, names, mode, old: old.as_ref(), source: &args.source, flags: &args.flags };
+    if !args.dry_run && !args.check {
+        lock_file = lock_file::written(session, &lock_file, None)?;
+    }
+    let request = PinRequest {
+        config: &config,
+        names,
+        mode,
+        old: old.as_ref(),
+        lock_file: &lock_file,
+        source: &args.source,
+        flags: &args.flags,
+    };
     let mut resolved = request.run(session).await?;
     resolved.failed.extend(broken(&mut config, names));
     let workspaces = resolved.lock.workspace.len();

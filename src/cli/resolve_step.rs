@@ -47,6 +47,8 @@ pub struct PinRequest<'a> {
     pub mode: UpdateMode,
     /// The lock so far.
     pub old: Option<&'a Lock>,
+    /// Where the new one goes.
+    pub lock_file: &'a Path,
     /// How repositories are reached.
     pub source: &'a SourceArgs,
     /// How it is resolved.
@@ -86,7 +88,7 @@ impl PinRequest<'_> {
             ui: &session.ui,
             interrupt: &session.interrupt,
         };
-        let lock_dir = paths::folder_of(&paths::lock_file(session.global));
+        let lock_dir = paths::folder_of(self.lock_file);
         let request = ResolveRequest {
             config,
             names: self.names,
@@ -125,6 +127,12 @@ pub fn write(session: &Session<'_>, lock_file: &Path, resolved: &Resolved, flags
 
 fn write_list(session: &Session<'_>, path: &Path, bytes: &[u8]) -> Result<()> {
     let after = String::from_utf8_lossy(bytes);
+    if paths::is_read_only(&paths::folder_of(path)) {
+        let what =
+            "is not written, since its folder is read-only: its plugins and their arguments are in the lock alone";
+        session.ui.warn(format!("{} {what}", path.display()));
+        return Ok(());
+    }
     match std::fs::read_to_string(path) {
         Ok(before) if before == after => return Ok(()),
         Ok(before) => {

@@ -8,7 +8,7 @@ use super::failures::{both, broken, failures};
 use super::resolve_step::{self, PinRequest, ResolveFlags};
 use super::session::Session;
 use super::source_options::SourceArgs;
-use super::{dry_run, lock_file, misspelt, paths, publish};
+use super::{dry_run, lock_file, misspelt, publish};
 use crate::error::Result;
 use crate::lock::Lock;
 use crate::resolve::UpdateMode;
@@ -39,18 +39,21 @@ pub(super) async fn run(session: &Session<'_>, args: &RunArgs) -> Result<()> {
     })?;
     misspelt::command(names, Some(&config))?;
     config.check_names(names)?;
-    let lock_file = paths::lock_file(session.global);
+    let output_dir = args.build.output_dir.as_deref();
+    let mut lock_file = lock_file::place(session, output_dir);
     let old = lock_file::read(&lock_file)?;
     if args.dry_run {
         return dry_run::list(session, config, old.as_ref(), names, &args.build);
     }
     publish::registries(&config, names, &args.build.publish)?;
     let sources = args.build.sources(session, &config, names, &args.source)?;
-    let request = PinRequest {
+    let place = lock_file.clone();
+    let mut request = PinRequest {
         config: &config,
         names,
         mode: UpdateMode::Missing,
         old: old.as_ref(),
+        lock_file: &place,
         source: &args.source,
         flags: &args.resolve,
     };
@@ -59,8 +62,13 @@ pub(super) async fn run(session: &Session<'_>, args: &RunArgs) -> Result<()> {
         is_resolved && lock_file::stale_reasons(&config, lock, names).is_empty() && !request.asks_for_more()
     };
     let (lock, mut failed) = if let Some(lock) = old.as_ref().filter(is_fresh) {
+        if args.build.will_seal(lock, names) {
+            lock_file = lock_file::written(session, &lock_file, output_dir)?;
+        }
         (lock.clone(), lock.problems(names))
     } else {
+        lock_file = lock_file::written(session, &lock_file, output_dir)?;
+        request.lock_file = &lock_file;
         let resolved = request.run(session).await?;
         if !(resolved.lock.workspace.is_empty() && resolved.lock.unresolved.is_empty()) {
             resolve_step::write(session, &lock_file, &resolved, &args.resolve)?;

@@ -30,7 +30,7 @@ pub struct SbomArgs {
 }
 
 pub(super) fn run(session: &Session<'_>, args: &SbomArgs) -> Result<()> {
-    let lock_file = paths::lock_file(session.global);
+    let lock_file = lock_file::place(session, None);
     let lock = lock_file::read(&lock_file)?
         .ok_or_else(|| lock_file::missing(&lock_file, "run `factory resolve` and `factory build` first"))?;
     let companions = Companions::Folder(paths::folder_of(&lock_file));

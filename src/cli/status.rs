@@ -27,7 +27,7 @@ pub struct StatusArgs {
 }
 
 pub(super) fn run(session: &Session<'_>, args: &StatusArgs) -> Result<()> {
-    let lock_file = paths::lock_file(session.global);
+    let lock_file = lock_file::place(session, args.output_dir.as_deref());
     let lock = lock_file::read(&lock_file)?.ok_or_else(|| {
         lock_file::missing(&lock_file, "run `factory resolve` to pin what the configuration asks for")
     })?;

@@ -10,10 +10,10 @@ use serde::{Deserialize, Serialize};
 use super::build_options::StepFlags;
 use super::build_step::Replay;
 use super::failures::{broken, code_of, failures};
+use super::lock_file;
 use super::repo_path::Sources;
 use super::session::Session;
 use super::source_options::SourceArgs;
-use super::{lock_file, paths};
 use crate::build::verdict::{self, Verdict};
 use crate::build::{self, BuiltWorkspace, Shared};
 use crate::error::{Error, Place, Result};
@@ -78,7 +78,7 @@ pub struct PluginVerdict {
 
 pub(super) async fn run(session: &Session<'_>, args: &VerifyArgs) -> Result<()> {
     let names = &args.workspaces;
-    let lock_file = paths::lock_file(session.global);
+    let lock_file = lock_file::place(session, None);
     let (lock, mut config) = lock_file::read_fresh(session, &lock_file, &args.source, names)?;
     must_be_sealed(&lock, &lock_file, names)?;
     let mut failed: Vec<_> = lock.unresolved_errors(names).collect();

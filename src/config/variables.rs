@@ -61,12 +61,7 @@ const fn of_push(name: &'static str, about: &'static str) -> Variable {
 }
 
 /// Of all that uses the network.
-const fn of_run(
-    name: &'static str,
-    env_file: EnvFileScope,
-    used_by: &'static str,
-    about: &'static str,
-) -> Variable {
+const fn of_run(name: &'static str, env_file: EnvFileScope, used_by: &'static str, about: &'static str) -> Variable {
     Variable { name, default: "", about, used_by, env_file }
 }
 

@@ -53,7 +53,9 @@ fn check_workspace(workspace: &Workspace) -> Result<(), (String, String)> {
         if !paths.insert(&plugin.path) {
             return Err(wrong(&plugin.path, "stands twice among the plugins"));
         }
-        if let Some(scalprum) = plugin.scalprum.as_ref().filter(|path| !workspace.input.iter().any(|one| one.path == **path)) {
+        if let Some(scalprum) =
+            plugin.scalprum.as_ref().filter(|path| !workspace.input.iter().any(|one| one.path == **path))
+        {
             return Err(wrong(scalprum, "is not one of the inputs (`scalprum`)"));
         }
         if !is_package_name(&plugin.name) {

@@ -162,6 +162,14 @@ fn every_variable_that_is_named_exists() {
     let others = [
         "SOURCE_DATE_EPOCH",
         "BUILD_INFO",
+        "NPM_TOKEN",
+        "NODE_AUTH_TOKEN",
+        // Outputs of a step of GitHub Actions.
+        "FAILED_EXPORTS",
+        "PUBLISHED_EXPORTS",
+        "WORKSPACE_SKIPPED_UNCHANGED_SINCE",
+        "PATCHES_APPLIED",
+        "SOURCE_OVERLAY_APPLIED",
         "SYS_ADMIN",
         "LC_ALL",
         "FORCE_COLOR",

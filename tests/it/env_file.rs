@@ -153,7 +153,11 @@ fn answer_with(status: &'static str, body: &'static str) -> (String, mpsc::Recei
             let mut head = String::new();
             while reader.read_line(&mut head).unwrap_or(0) > 2 {}
             let _ = sender.send(head);
-            let _ = write!(stream, "HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}", body.len());
+            let _ = write!(
+                stream,
+                "HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+                body.len()
+            );
         }
     });
     (address, requests)

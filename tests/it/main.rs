@@ -23,6 +23,7 @@ mod git_local;
 mod git_remote;
 mod host;
 mod original;
+mod read_only;
 mod resolve;
 mod sbom;
 mod schema;

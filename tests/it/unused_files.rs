@@ -69,7 +69,9 @@ fn a_scalprum_configuration_that_is_no_object_is_refused_with_its_place() {
     test.config("plugins/a/overlay/scalprum-config.json", "[]");
     test.run(&["resolve"]).fails(
         2,
-        "· repo look up https://example.com",
+        "· sources resolve 1 workspace\nerror: config/plugins/a/overlay/scalprum-config.json:1:1: invalid type: sequence, \
+         expected a map\n\nhint: write a JSON object with `name` and `exposedModules`\n\
+         config/factory.lock written: 0 workspaces, 0 plugins\nerror: 1 workspace failed: `repo`",
     );
 }
 
@@ -146,5 +148,8 @@ fn workspaces_that_are_not_resolved_are_in_the_summary() {
     }
     // What a push lacks as well.
     let said = test.run(&["run", "lost", "--push-images"]).exits(2).stderr;
-    assert!(said.starts_with("error: lost: `REGISTRY_URL` is not set, and images cannot be pushed without it\n"), "{said}");
+    assert!(
+        said.starts_with("error: lost: `REGISTRY_URL` is not set, and images cannot be pushed without it\n"),
+        "{said}"
+    );
 }

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use super::Check;
+use crate::cli::paths;
 use crate::cli::session::{self, Session};
-use crate::cli::{build_options, paths};
 use crate::config::Config;
 use crate::sandbox::probe::probe;
 use crate::sandbox::root::IsolationChoice;
@@ -29,7 +29,7 @@ pub(super) async fn checks(session: &Session<'_>, config: Option<&Config>) -> Ve
             checks.push(room("cache", store.dir()));
         }
     }
-    checks.push(room("outputs", &paths::output_dir(build_options::output_dir_of_environment().as_deref())));
+    checks.push(room("outputs", &paths::output_dir(paths::output_dir_of_environment().as_deref())));
     checks.push(Check::good(format!("steps at once: {}, by cores and memory", session::jobs())));
     checks
 }

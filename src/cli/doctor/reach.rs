@@ -150,12 +150,14 @@ fn credentials(env: &Env) -> Check {
             "image registry: credentials are REGISTRY_USERNAME and REGISTRY_PASSWORD{}",
             from("REGISTRY_PASSWORD")
         )),
-        (Some(_), None) => {
-            Check::bad("image registry: REGISTRY_USERNAME without REGISTRY_PASSWORD", "set both, or neither")
-        }
-        (None, Some(_)) => {
-            Check::bad("image registry: REGISTRY_PASSWORD without REGISTRY_USERNAME", "set both, or neither")
-        }
+        (Some(_), None) => Check::doubtful(
+            "image registry: REGISTRY_USERNAME without REGISTRY_PASSWORD, so neither is used",
+            "set both, or neither",
+        ),
+        (None, Some(_)) => Check::doubtful(
+            "image registry: REGISTRY_PASSWORD without REGISTRY_USERNAME, so neither is used",
+            "set both, or neither",
+        ),
         (None, None) => match logins().into_iter().find(|path| path.is_file()) {
             Some(file) => Check::doubtful(
                 format!("image registry: the login of this machine in {}", file.display()),
@@ -237,7 +239,8 @@ mod tests {
         );
         assert!(!format!("{checks:?}").contains("s3cret"));
         let checks = images(&env(&all[..3]), true).await;
-        assert_eq!(checks[0].what, "image registry: REGISTRY_USERNAME without REGISTRY_PASSWORD");
+        assert_eq!(checks[0].what, "image registry: REGISTRY_USERNAME without REGISTRY_PASSWORD, so neither is used");
+        assert_eq!(checks[0].verdict, CheckStatus::Doubtful);
         let quoted = [("REGISTRY_URL", "\"quay.io\""), ("REGISTRY_NAMESPACE", "a"), all[2], all[3]];
         let checks = images(&env(&quoted), false).await;
         assert_eq!(checks[1].what, "image registry: REGISTRY_URL has quotes around it");

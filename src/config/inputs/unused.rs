@@ -9,9 +9,9 @@ use std::path::Path;
 
 use super::{APP_CONFIG, InputsReader, OVERLAYS, PATCHES, PathKind, SCALPRUM};
 use crate::Result;
+use crate::config::path;
 use crate::config::plugins_list::{self, PluginsList};
 use crate::config::warning::Warning;
-use crate::config::path;
 use crate::error::Place;
 
 /// Names that are taken for that of the list.
@@ -96,5 +96,6 @@ impl InputsReader<'_> {
 fn ends_like_patch(name: &str) -> bool {
     let lower = name.to_lowercase();
     let is_text = |name: &str| Path::new(name).extension().is_some_and(|extension| extension == "md");
-    !is_text(&lower) && [".patch", ".diff"].iter().any(|ending| lower.ends_with(ending) || lower.contains(&format!("{ending}.")))
+    !is_text(&lower)
+        && [".patch", ".diff"].iter().any(|ending| lower.ends_with(ending) || lower.contains(&format!("{ending}.")))
 }

@@ -94,14 +94,7 @@ impl OciRegistry {
             (None, Some(username), Some(password)) => {
                 Login::Password { username: username.to_owned(), password: Secret::new(password) }
             }
-            (None, None, None) => Login::Machine,
-            (None, username, _) => {
-                let (set, unset) = if username.is_some() { (USERNAME, PASSWORD) } else { (PASSWORD, USERNAME) };
-                return Err(Error::usage(
-                    format!("`{set}` is set and `{unset}` is not"),
-                    format!("set both, or neither to use `{AUTH_FILE}` or this machine's login"),
-                ));
-            }
+            (None, ..) => Login::Machine,
         };
         Ok(Self { host, namespace, insecure, login, variables })
     }
@@ -121,14 +114,16 @@ impl OciRegistry {
         self.insecure
     }
 
-    /// The warning when no credentials are configured, as in the original.
+    /// The warning when no credentials are configured, or only a part of them, as in the original.
     pub fn warning(&self) -> Option<String> {
-        matches!(self.login, Login::Machine).then(|| {
-            format!(
-                "no `{USERNAME}` and `{PASSWORD}`, no `{AUTH_FILE}`: pushing to `{}` with this machine's own login, if it has one",
-                self.host
-            )
-        })
+        let is_set = |name: &str| self.variables.get(name).is_some();
+        let why = match (is_set(USERNAME), is_set(PASSWORD)) {
+            (true, false) => format!("`{USERNAME}` is set and `{PASSWORD}` is not, so neither is used"),
+            (false, true) => format!("`{PASSWORD}` is set and `{USERNAME}` is not, so neither is used"),
+            _ => format!("no `{USERNAME}` and `{PASSWORD}`, no `{AUTH_FILE}`"),
+        };
+        matches!(self.login, Login::Machine)
+            .then(|| format!("{why}: pushing to `{}` with this machine's own login, if it has one", self.host))
     }
 
     /// `<namespace>/<name>`: the repository of an image.
@@ -269,14 +264,6 @@ mod tests {
                 vec![(URL, "quay.io"), (NAMESPACE, "me"), (INSECURE, "maybe")],
                 "`REGISTRY_INSECURE` is neither `true` nor `false`",
             ),
-            (
-                vec![(URL, "quay.io"), (NAMESPACE, "me"), (USERNAME, "u")],
-                "`REGISTRY_USERNAME` is set and `REGISTRY_PASSWORD` is not",
-            ),
-            (
-                vec![(URL, "quay.io"), (NAMESPACE, "me"), (PASSWORD, "hunter2")],
-                "`REGISTRY_PASSWORD` is set and `REGISTRY_USERNAME` is not",
-            ),
         ] {
             let error = registry(&variables).unwrap_err();
             assert_eq!(error.to_string(), message);
@@ -298,6 +285,15 @@ mod tests {
             registry(&base).unwrap().warning().unwrap(),
             "no `REGISTRY_USERNAME` and `REGISTRY_PASSWORD`, no `REGISTRY_AUTH_FILE`: pushing to `quay.io` with this machine's own login, if it has one"
         );
+        for (half, why) in [
+            ((USERNAME, "u"), "`REGISTRY_USERNAME` is set and `REGISTRY_PASSWORD` is not, so neither is used"),
+            ((PASSWORD, "hunter2"), "`REGISTRY_PASSWORD` is set and `REGISTRY_USERNAME` is not, so neither is used"),
+        ] {
+            let half = registry(&[&base[..], &[half]].concat()).unwrap();
+            assert!(matches!(half.login(), Login::Machine));
+            let expected = format!("{why}: pushing to `quay.io` with this machine's own login, if it has one");
+            assert_eq!(half.warning().unwrap(), expected);
+        }
         let quoted = [(URL, "'quay.io'"), (NAMESPACE, "me"), (USERNAME, "u"), (PASSWORD, "'hunter2'")];
         assert!(
             matches!(registry(&quoted).unwrap().login(), Login::Password { password, .. } if password.reveal() == "hunter2")
