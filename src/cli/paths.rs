@@ -12,7 +12,7 @@ pub fn config_dir(global: &GlobalArgs) -> PathBuf {
 }
 
 /// Where the lock is written: `--lock-file`, else beside the configuration, or beside the outputs where the configuration
-/// can only be read (a ConfigMap, a mount with `:ro`).
+/// can only be read (a `ConfigMap`, a mount with `:ro`).
 pub fn written_lock(global: &GlobalArgs, output: Option<&Path>) -> PathBuf {
     match &global.lock_file {
         Some(file) => file.clone(),

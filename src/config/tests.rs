@@ -220,6 +220,7 @@ fn sub_folders_with_a_source_json_are_workspaces() {
     assert_eq!(
         dir.warnings(&config.warnings),
         [
+            "[dir]/.hidden: has a source.json, and is no workspace since its name begins with a dot: rename it",
             "[dir]: not used, because they belong to no workspace: `notes/` (no source.json), `plugins-list.yaml`, `source.json`"
         ]
     );

@@ -48,8 +48,8 @@ impl Lock {
 
     /// The problems of the named workspaces, of all when no name is given, each with its workspace.
     pub fn problems(&self, names: &[String]) -> Vec<(String, Error)> {
-        let named = |name: &String| names.is_empty() || names.contains(name);
-        let plugins = self.workspace.iter().filter(|workspace| named(&workspace.name)).flat_map(|workspace| {
+        let is_wanted = |name: &String| names.is_empty() || names.contains(name);
+        let plugins = self.workspace.iter().filter(|workspace| is_wanted(&workspace.name)).flat_map(|workspace| {
             workspace.problem.iter().map(|one| (workspace.name.clone(), one.error(&workspace.name)))
         });
         plugins.chain(self.unresolved_errors(names)).collect()

@@ -5,6 +5,8 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 
+use super::proxy_login;
+
 /// Variables that are passed on from factory's own environment: the network's settings, without which no download
 /// behind a company's proxy or CA works. Everything else is dropped.
 const PASSED: &[&str] = &[
@@ -18,6 +20,9 @@ const PASSED: &[&str] = &[
     "SSL_CERT_FILE",
     "SSL_CERT_DIR",
 ];
+
+/// Which of them may carry a login, which no child sees.
+const PROXIES: &[&str] = &["http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"];
 
 /// Which of the passed variables name a file or folder that must be visible inside the build root.
 pub const CA_PATHS: &[&str] = &["NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE", "SSL_CERT_DIR"];
@@ -34,7 +39,11 @@ impl ChildEnv {
         let mut env = Self::default();
         for name in PASSED {
             if let Some(value) = std::env::var_os(name).filter(|value| !value.is_empty()) {
-                env.set(name, value);
+                match (PROXIES.contains(name), value.to_str()) {
+                    (true, Some(proxy)) => env.set(name, proxy_login::without_login(proxy)),
+                    (true, None) => &mut env,
+                    (false, _) => env.set(name, value),
+                };
             }
         }
         for (name, value) in [

@@ -8,6 +8,7 @@ use std::path::Path;
 use base64::Engine as _;
 use sha2::Digest as _;
 
+use harness::docker_registry::Server;
 use harness::program::{Outcome, Test};
 use harness::repository::Repository;
 
@@ -253,4 +254,59 @@ fn row_10_a_push_without_a_registry_is_refused_before_the_build() {
     hint: set it in the environment or in `.env`, e.g. `REGISTRY_NAMESPACE=my-organisation`, or build without `--push-images`
     exit 2
     ");
+}
+
+/// What `.env` says holds for the real programs, none of its secrets is seen by a script, and the workflow is told what
+/// was pushed to the real registry.
+#[harness::test]
+fn settings_of_the_env_file_reach_builds_without_their_secrets_and_a_workflow_is_told() {
+    harness::needs(&["git"]);
+    harness::needs_npm_registry();
+    let server = Server::open();
+    let test = Test::with_path();
+    let one = Repository::init(&test.path("one"));
+    let print = "for (const [name, value] of Object.entries(process.env)) console.log(`ENV ${name}=${value}`);";
+    workspace::write(&one, "a", print);
+    one.commit("one");
+    test.write("config/source.json", r#"{"repo":"../one","workspace-path":"workspaces/a"}"#);
+    test.write("config/plugins-list.yaml", "plugins/a-backend:\n");
+    test.write("config/plugins/a-backend/overlay/src/more.js", "// more\n");
+    let ca = test.path("ca.pem");
+    test.write("ca.pem", "");
+    let proxy = "http://me:hidden-in-proxy@127.0.0.1:1";
+    let env = format!(
+        "REGISTRY_URL={}\nREGISTRY_NAMESPACE=me\nREGISTRY_INSECURE=true\nINPUTS_IMAGE_TAG_PREFIX=pr_7__\n\
+         HTTP_PROXY={proxy}\nhttps_proxy={proxy}\nNO_PROXY=*\nNPM_TOKEN=hidden-in-npm\nNODE_EXTRA_CA_CERTS={}\n",
+        server.address,
+        ca.display()
+    );
+    test.write("config/.env", env);
+    let output = test.path("github");
+    let variables = [("GITHUB_OUTPUT", output.to_str().unwrap()), ("HTTPS_PROXY", "http://other.example")];
+    let said = factory(&test, &["--push-images", "--output-dir", "out"], &variables);
+    assert_eq!(said.code, 0, "{}", said.stderr);
+    assert!(!said.stderr.contains("hidden-in"), "{}", said.stderr);
+
+    let log = test.read("out/logs/workspace.log").replace(ca.to_str().unwrap(), "[DIR]/ca.pem");
+    for (name, value) in [
+        ("HTTP_PROXY", "http://factory:"),
+        ("https_proxy", "http://factory:"),
+        ("NO_PROXY", "*"),
+        ("NODE_EXTRA_CA_CERTS", "[DIR]/ca.pem"),
+    ] {
+        assert!(log.contains(&format!("ENV {name}={value}")), "{name}: {log}");
+    }
+    for leak in ["hidden-in", "ENV HTTPS_PROXY=", "ENV NPM_TOKEN=", "ENV REGISTRY_", "ENV INPUTS_", "ENV GITHUB_"] {
+        assert!(!log.contains(leak), "{leak}: {log}");
+    }
+    let expected = format!(
+        "FAILED_EXPORTS<<EOF\nEOF\nPUBLISHED_EXPORTS<<EOF\n{}/me/demo-plugin-a-backend:pr_7__0.1.0\nEOF\n\
+         WORKSPACE_SKIPPED_UNCHANGED_SINCE=false\nPATCHES_APPLIED=0\nSOURCE_OVERLAY_APPLIED=true\n",
+        server.address
+    );
+    assert_eq!(test.read("github"), expected);
+    assert!(server.tag("me/demo-plugin-a-backend", "pr_7__0.1.0").is_some());
+    for file in ["config/factory.lock", "out/build-report.json", "out/dynamic-plugins.yaml"] {
+        assert!(!test.read(file).contains("hidden-in"), "{file}");
+    }
 }
