@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::Path;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable as _};
@@ -26,6 +27,8 @@ pub struct NpmRegistry {
     base: Url,
     client: reqwest::Client,
     token: Option<Token>,
+    /// Why it cannot be reached, once a request has given up: all later ones of the run fail at once.
+    unreachable: Arc<OnceLock<String>>,
 }
 
 /// A bearer token: never printed.
@@ -96,12 +99,15 @@ impl NpmRegistry {
             base.set_path(&format!("{}/", base.path()));
         }
         let token = npmrc.get(&format!("{}:_authToken", nerf(&base))).cloned().map(Token);
-        Ok(Self { base, client: client()?, token })
+        Ok(Self { base, client: client()?, token, unreachable: Arc::default() })
     }
 
-    /// The address without a trailing slash, as yarn wants it.
+    /// The address without a trailing slash, as yarn wants it, and without a login: build scripts see it.
     pub fn address(&self) -> String {
-        self.base.as_str().trim_end_matches('/').to_owned()
+        let mut base = self.base.clone();
+        // An http address can have both.
+        let _ = (base.set_username(""), base.set_password(None));
+        base.as_str().trim_end_matches('/').to_owned()
     }
 
     /// Asks for a package's versions.
@@ -112,7 +118,7 @@ impl NpmRegistry {
             .retry(backoff())
             .when(|failure: &RequestFailure| failure.again)
             .await
-            .map_err(|failure| failure.error)?;
+            .map_err(|failure| self.given_up(failure).error)?;
         if body.len() > MAX_DOCUMENT {
             return Err(Error::network(format!("{what}: the npm registry's document is too large"), ""));
         }
@@ -135,7 +141,7 @@ impl NpmRegistry {
             .when(|failure: &RequestFailure| failure.again)
             .await
             .map(|bytes| bytes.to_vec())
-            .map_err(|failure| failure.error)
+            .map_err(|failure| self.given_up(failure).error)
     }
 
     /// Downloads a version's tarball to `to`; the bytes on disk have the integrity, or there are none.
@@ -186,10 +192,22 @@ impl NpmRegistry {
         .retry(backoff())
         .when(|failure: &RequestFailure| failure.again)
         .await
+        .map_err(|failure| self.given_up(failure))
+    }
+
+    /// Remembers why the registry cannot be reached.
+    fn given_up(&self, failure: RequestFailure) -> RequestFailure {
+        if let Some(cause) = &failure.no_connection {
+            let _ = self.unreachable.set(cause.clone());
+        }
+        failure
     }
 
     async fn get(&self, url: Url, what: &str) -> Result<reqwest::Response, RequestFailure> {
         let same_host = url.origin() == self.base.origin();
+        if let Some(cause) = self.unreachable.get().filter(|_| same_host) {
+            return Err(RequestFailure::last(cannot_be_reached(what, cause)));
+        }
         let mut request = self
             .client
             .get(url)
@@ -197,7 +215,11 @@ impl NpmRegistry {
         if let Some(token) = self.token.as_ref().filter(|_| same_host) {
             request = request.bearer_auth(&token.0);
         }
-        let response = request.send().await.map_err(|e| torn(what, &e))?;
+        let response = request.send().await.map_err(|e| {
+            let failure = torn(what, &e);
+            let no_connection = (same_host && e.is_connect()).then(|| cause_of(&e));
+            RequestFailure { no_connection, ..failure }
+        })?;
         let status = response.status();
         tracing::debug!("asked the npm registry for {what}: {status}");
         if status.is_success() {
@@ -211,6 +233,7 @@ impl NpmRegistry {
         Err(RequestFailure {
             again: status.is_server_error() || status.as_u16() == 429,
             missing: status.as_u16() == 404,
+            no_connection: None,
             error: Error::network(format!("{what}: the npm registry answered {status}"), hint),
         })
     }
@@ -229,29 +252,40 @@ struct RequestFailure {
     error: Error,
     again: bool,
     missing: bool,
+    /// Why there was no connection to the registry, if that is what failed.
+    no_connection: Option<String>,
 }
 
 impl RequestFailure {
     fn last(error: Error) -> Self {
-        Self { error, again: false, missing: false }
+        Self { error, again: false, missing: false, no_connection: None }
     }
 }
 
-/// An error of the connection, without the URL (it may carry credentials): the cause stands at the end of the chain.
-fn torn(what: &str, e: &reqwest::Error) -> RequestFailure {
+/// The end of an error's chain: the cause, without the URL (it may carry credentials).
+fn cause_of(e: &reqwest::Error) -> String {
     let mut cause: &dyn std::error::Error = e;
     while let Some(next) = cause.source() {
         cause = next;
     }
-    let error = Error::network(
+    cause.to_string()
+}
+
+/// An error of the connection.
+fn torn(what: &str, e: &reqwest::Error) -> RequestFailure {
+    RequestFailure { again: true, ..RequestFailure::last(cannot_be_reached(what, &cause_of(e))) }
+}
+
+fn cannot_be_reached(what: &str, cause: &str) -> Error {
+    Error::network(
         format!("{what}: the npm registry cannot be reached: {cause}"),
         "check the network, the proxy (`HTTPS_PROXY`) and the CA (`SSL_CERT_FILE`), then run the same command again",
-    );
-    RequestFailure { error, again: true, missing: false }
+    )
 }
 
 fn backoff() -> ExponentialBuilder {
-    ExponentialBuilder::default().with_min_delay(Duration::from_millis(500)).with_max_times(4).with_jitter()
+    let first = Duration::from_millis(if cfg!(test) { 1 } else { 500 });
+    ExponentialBuilder::default().with_min_delay(first).with_max_times(4).with_jitter()
 }
 
 fn client() -> Result<reqwest::Client> {
@@ -274,5 +308,29 @@ mod tests {
         let packument: Packument = serde_json::from_str(document).unwrap();
         assert_eq!(packument.newest(|v| v.major == 22).unwrap().to_string(), "22.10.0");
         assert_eq!(packument.newest(|v| v.major == 23), None);
+    }
+
+    #[tokio::test]
+    async fn a_registry_that_cannot_be_reached_is_asked_no_more() {
+        let free = || std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let listener = free();
+        let address = listener.local_addr().unwrap();
+        drop(listener);
+        let registry = NpmRegistry {
+            base: Url::parse(&format!("http://{address}/")).unwrap(),
+            client: reqwest::Client::builder().no_proxy().build().unwrap(),
+            token: None,
+            unreachable: Arc::default(),
+        };
+        let refused = |name: &str| {
+            format!("npm package `{name}`: the npm registry cannot be reached: Connection refused (os error 111)")
+        };
+        assert_eq!(registry.packument("a").await.unwrap_err().to_string(), refused("a"));
+        // It is there now, and nobody looks: also not whoever shares this registry.
+        let listener = std::net::TcpListener::bind(address).unwrap();
+        listener.set_nonblocking(true).unwrap();
+        assert_eq!(registry.packument("b").await.unwrap_err().to_string(), refused("b"));
+        assert_eq!(registry.clone().manifest("c", "1.0.0").await.unwrap_err().to_string(), refused("c@1.0.0"));
+        assert_eq!(listener.accept().unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
     }
 }
