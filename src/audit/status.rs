@@ -11,7 +11,7 @@ use super::display::{day, printable, short_ref};
 use crate::build::report::{PluginReport, Report};
 use crate::lock::input_digest;
 use crate::lock::stale::StaleReason;
-use crate::lock::{self, Lock, Sha256, is_relative};
+use crate::lock::{self, Lock, PluginProblem, Sha256, is_relative};
 use crate::ui::count;
 
 /// The format of the JSON.
@@ -55,6 +55,12 @@ pub struct WorkspaceStatus {
     /// Its day in UTC.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub date: Option<String>,
+    /// The digest of the `yarn.lock` that is built, where patches or overlays change it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub effective_yarn_lock: Option<Sha256>,
+    /// Plugins that cannot be exported, and why.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub problems: Vec<PluginProblem>,
     /// Why it is stale; empty when it is not.
     pub stale: Vec<String>,
     /// Its plugins.
@@ -136,6 +142,8 @@ pub fn of(
                 requested: None,
                 commit: None,
                 date: None,
+                effective_yarn_lock: None,
+                problems: Vec::new(),
                 stale: vec![text],
                 plugins: Vec::new(),
             }),
@@ -177,6 +185,8 @@ fn workspace(lock: &Lock, locked: &lock::Workspace, report: Option<&Report>, out
         requested: Some(source.requested.clone()),
         commit: source.commit.clone(),
         date: if source.local { None } else { day(source.epoch) },
+        effective_yarn_lock: locked.effective.as_ref().map(|effective| effective.yarn_lock),
+        problems: locked.problem.clone(),
         stale: Vec::new(),
         plugins: plugins.collect(),
     }
@@ -258,6 +268,12 @@ impl WorkspaceStatus {
         };
         for line in said.split('\n') {
             let _ = writeln!(text, "  {}", printable(line.trim()));
+        }
+        if let Some(yarn_lock) = &self.effective_yarn_lock {
+            let _ = writeln!(text, "  yarn.lock after patches and overlays: {yarn_lock}");
+        }
+        for problem in &self.problems {
+            let _ = writeln!(text, "  ! not exported: {}", printable(&problem.what));
         }
         for reason in &self.stale {
             let _ = writeln!(text, "  ! stale: {}", printable(reason));

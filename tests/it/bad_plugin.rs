@@ -75,6 +75,10 @@ fn a_listed_folder_that_is_missing_or_has_no_role() {
     assert_eq!(read(&test, "config/factory.lock"), lock);
     let said = test.run(&["status"]).success().stdout;
     assert!(said.contains("1 workspace: not stale"), "{said}");
+    let line = format!("\n  ! not exported: plugin `plugins/b` is not in the workspace at commit {commit}\n");
+    assert!(said.contains(&line), "{said}");
+    let status: serde_json::Value = serde_json::from_str(&test.run(&["status", "--json"]).success().stdout).unwrap();
+    assert_eq!(status["workspaces"][0]["problems"][0]["plugin"], "plugins/b");
 
     // Taken out of the list, it is forgotten.
     test.config("plugins-list.yaml", "plugins/a:\n");
