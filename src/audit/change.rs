@@ -178,6 +178,22 @@ pub enum ChangeKind {
         /// Now.
         to: Sha256,
     },
+    /// The `yarn.lock` that patches and overlays make of the workspace's; none where they leave it as it is.
+    EffectiveYarnLock {
+        /// Before.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        from: Option<Sha256>,
+        /// Now.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        to: Option<Sha256>,
+    },
+    /// Why a plugin cannot be exported.
+    Problem {
+        /// What is wrong.
+        what: String,
+        /// It was so before, and is no longer.
+        solved: bool,
+    },
     /// A file of the configuration.
     Input {
         /// From the workspace's configuration.

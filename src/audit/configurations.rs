@@ -71,6 +71,8 @@ fn workspace(read: &config::WorkspaceConfig, asked: &ConfiguredTools) -> Release
         backstage: source.backstage_version.clone(),
         tools: tools(asked),
         yarn_lock: None,
+        effective_yarn_lock: None,
+        problems: Vec::new(),
         inputs: read.inputs.clone(),
         plugins,
     }

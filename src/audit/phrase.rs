@@ -32,6 +32,8 @@ pub fn describe(change: &Change) -> Phrase<'_> {
             workspace::commit(from, to, *back).with_lines(link.chain(command).map(|see| span::line(vec![see])))
         }
         ChangeKind::YarnLock { .. } => workspace::yarn_lock(),
+        ChangeKind::EffectiveYarnLock { from, to } => workspace::effective_yarn_lock(from.is_some(), to.is_some()),
+        ChangeKind::Problem { what, solved } => plugin::problem(what, *solved),
         ChangeKind::Input { path, input, change } => workspace::input(path, *input, *change),
         ChangeKind::PluginAdded { package, version, arguments } => {
             plugin::added(package.as_deref(), version.as_deref(), arguments)

@@ -7,7 +7,7 @@ use super::companions::Companions;
 use super::diff::Form;
 use super::display::day;
 use crate::config::inputs::{APP_CONFIG, BACKSTAGE, OVERLAYS, PATCHES, SCALPRUM};
-use crate::lock::{self, ArgsFrom, Input, Lock, Rhdh, Role, Sealed, Sha256};
+use crate::lock::{self, ArgsFrom, Input, Lock, PluginProblem, Rhdh, Role, Sealed, Sha256};
 
 /// A release.
 #[derive(Debug)]
@@ -56,6 +56,10 @@ pub struct ReleaseWorkspace {
     pub tools: Vec<(&'static str, Pin)>,
     /// The digest of its `yarn.lock`.
     pub yarn_lock: Option<Sha256>,
+    /// The digest of the one that patches and overlays make of it, where they do.
+    pub effective_yarn_lock: Option<Sha256>,
+    /// Plugins that cannot be exported, and why; only a lock says it.
+    pub problems: Vec<PluginProblem>,
     /// The files of its configuration.
     pub inputs: Vec<Input>,
     /// Its plugins, sorted by path.
@@ -153,6 +157,8 @@ fn workspace(lock: &Lock, locked: &lock::Workspace, folder: Option<&Path>) -> Re
         backstage: source.backstage.clone(),
         tools,
         yarn_lock: Some(source.yarn_lock),
+        effective_yarn_lock: locked.effective.as_ref().map(|effective| effective.yarn_lock),
+        problems: locked.problem.clone(),
         inputs: locked.input.clone(),
         plugins: locked.plugin.iter().map(plugin).collect(),
     }

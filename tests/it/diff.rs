@@ -6,7 +6,7 @@ use std::path::Path;
 
 use factory::audit::companions::Companions;
 use factory::audit::{self, Release};
-use factory::lock::{Argument, Lock};
+use factory::lock::{Argument, Effective, Lock, PluginProblem, Sha256};
 use serde_json::Value;
 
 use harness::releases::{factory, golden, new_host, old_host, release};
@@ -513,4 +513,41 @@ fn a_repository_on_this_machine_is_looked_into_with_git() {
     let json: Value = serde_json::from_str(&fixture.stdout(&["--format", "json"])).unwrap();
     let commands: Vec<_> = json["changes"].as_array().unwrap().iter().filter_map(|c| c["command"].as_str()).collect();
     assert_eq!(commands, [whole]);
+}
+
+#[harness::test]
+fn plugins_that_cannot_be_exported_and_the_effective_yarn_lock_are_changes() {
+    let fixture = Fixture::new();
+    let file = fixture.path().join("new/factory.lock");
+    let mut lock = Lock::from_text(&fs::read_to_string(&file).unwrap(), &file).unwrap();
+    let what = "plugin `plugins/bad` cannot be exported";
+    let problem = PluginProblem { plugin: "plugins/bad".into(), what: what.into(), hint: String::new() };
+    lock.workspace[0].problem.push(problem);
+    lock.workspace[0].effective = Some(Effective { yarn_lock: Sha256::of("patched") });
+    fs::write(fixture.path().join("new/changed.lock"), lock.to_text()).unwrap();
+    let name = lock.workspace[0].name.as_str();
+    let said = |old: &str, new: &str, format: &str| {
+        let output = factory(fixture.path()).args(["diff", old, new, "--format", format]).assert().success();
+        String::from_utf8(output.get_output().stdout.clone()).unwrap()
+    };
+    let (before, after) = ("new/factory.lock", "new/changed.lock");
+    let diff: Value = serde_json::from_str(&said(before, after, "json")).unwrap();
+    let expected = serde_json::json!([
+        {
+            "mark": "~", "workspace": name, "kind": "effective-yarn-lock",
+            "to": Sha256::of("patched").to_string(),
+        },
+        {
+            "mark": "!", "workspace": name, "plugin": "plugins/bad", "kind": "problem", "what": what, "solved": false,
+        },
+    ]);
+    assert_eq!(diff["changes"], expected);
+    for format in ["human", "markdown", "html"] {
+        let text = said(before, after, format);
+        assert!(text.contains("yarn.lock") && text.contains("is changed by patches and overlays now"), "{text}");
+        assert!(text.contains("not exported: ") && text.contains("plugins/bad"), "{text}");
+        let text = said(after, before, format);
+        assert!(text.contains("is no longer changed by patches and overlays"), "{text}");
+        assert!(text.contains("no longer: ") && text.contains("plugins/bad"), "{text}");
+    }
 }

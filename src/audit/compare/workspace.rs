@@ -7,7 +7,7 @@ use super::super::release::{Release, ReleaseWorkspace, input_kind};
 use super::super::{link, moves};
 use super::comparison::Comparison;
 use crate::error::Result;
-use crate::lock::Input;
+use crate::lock::{Input, PluginProblem};
 
 /// A workspace of the union, by its positions.
 enum WorkspaceIndex {
@@ -65,7 +65,22 @@ impl Comparison<'_> {
         let moved = (0..workspace.plugins.len()).filter(|p| self.pairs.plugins.contains_key(&(at, *p))).count();
         let what = ChangeKind::WorkspaceAdded { source: workspace.source(), plugins: workspace.plugins.len(), moved };
         self.add(Mark::Added, Some(&workspace.name), None, what);
+        self.problems(&[], workspace);
         self.plugins(at, None)
+    }
+
+    /// Plugins that cannot be exported, and those of which that is no longer true.
+    fn problems(&mut self, old: &[PluginProblem], new: &ReleaseWorkspace) {
+        let is_in = |list: &[PluginProblem], one: &PluginProblem| {
+            list.iter().any(|other| (&other.plugin, &other.what) == (&one.plugin, &one.what))
+        };
+        let appeared = new.problems.iter().filter(|one| !is_in(old, one)).map(|one| (one, false));
+        let solved = old.iter().filter(|one| !is_in(&new.problems, one)).map(|one| (one, true));
+        for (problem, solved) in appeared.chain(solved) {
+            let mark = if solved { Mark::Removed } else { Mark::Review };
+            let what = ChangeKind::Problem { what: problem.what.clone(), solved };
+            self.add(mark, Some(&new.name), Some(&problem.plugin), what);
+        }
     }
 
     fn workspace_kept(&mut self, before: usize, now: usize, evidence: Evidence) -> Result<()> {
@@ -90,7 +105,12 @@ impl Comparison<'_> {
         {
             self.add(Mark::Changed, name, None, ChangeKind::YarnLock { from, to });
         }
+        if old.effective_yarn_lock != new.effective_yarn_lock {
+            let (from, to) = (old.effective_yarn_lock, new.effective_yarn_lock);
+            self.add(Mark::Changed, name, None, ChangeKind::EffectiveYarnLock { from, to });
+        }
         self.inputs(old, new);
+        self.problems(&old.problems, new);
         self.plugins(now, Some(before))
     }
 

@@ -24,6 +24,12 @@ pub fn is_headline(what: &ChangeKind) -> bool {
     matches!(what, ChangeKind::PluginAdded { .. } | ChangeKind::PluginRemoved { .. } | ChangeKind::PluginMoved { .. })
 }
 
+/// Why a plugin cannot be exported, or could not.
+pub(super) fn problem<'a>(what: &str, solved: bool) -> Phrase<'a> {
+    let said = if solved { "no longer: " } else { "not exported: " };
+    Phrase::new("plugin", vec![text(said), name(what.to_owned())])
+}
+
 pub(super) fn added<'a>(package: Option<&str>, version: Option<&str>, arguments: &[ExplainedArgument]) -> Phrase<'a> {
     let lines = arguments.iter().flat_map(|argument| argument_lines(argument, None, "with "));
     Phrase::new("plugin", with_package("added", package, version)).with_lines(lines)

@@ -86,6 +86,16 @@ pub(super) fn yarn_lock<'a>() -> Phrase<'a> {
     Phrase::new("source", vec![name("yarn.lock"), text(" changed at the same commit")])
 }
 
+/// Whether patches and overlays changed the `yarn.lock` before, and do now.
+pub(super) fn effective_yarn_lock<'a>(before: bool, now: bool) -> Phrase<'a> {
+    let what = match (before, now) {
+        (true, false) => " is no longer changed by patches and overlays",
+        (false, true) => " is changed by patches and overlays now",
+        _ => " after patches and overlays changed",
+    };
+    Phrase::new("source", vec![name("yarn.lock"), text(what)])
+}
+
 pub(super) fn input<'a>(path: &str, input: InputKind, change: FileChange) -> Phrase<'a> {
     let kind = match input {
         InputKind::Patch => "patch",
