@@ -19,14 +19,19 @@ pub const MARK: &str = "__with_env_file";
 pub fn with_env_file(global: &GlobalArgs, arguments: &[OsString]) -> Result<()> {
     let file = paths::config_dir(global).join(FILE_NAME);
     let Ok((env, _)) = Env::of_process().with_file(&file) else { return Ok(()) };
-    let is_new = |(name, value): &(&str, &str)| std::env::var_os(name).as_deref() != Some(OsStr::new(value));
-    if !env.of_run().any(|setting| is_new(&setting)) {
+    let in_file = |wanted: &str| env.of_run().any(|(name, _)| name == wanted);
+    let replaced = |name: &str| other_case(name).filter(|other| !in_file(other));
+    let is_new = |(name, value): (&str, &str)| {
+        let is_set = std::env::var_os(name).as_deref() == Some(OsStr::new(value));
+        !is_set || replaced(name).is_some_and(|other| std::env::var_os(other).is_some())
+    };
+    if !env.of_run().any(is_new) {
         return Ok(());
     }
     let program = std::env::current_exe().map_err(Error::io("start", "/proc/self/exe"))?;
     let mut command = Command::new(&program);
     for (name, value) in env.of_run() {
-        if let Some(other) = other_case(name).filter(|other| env.of_run().all(|(name, _)| name != other)) {
+        if let Some(other) = replaced(name) {
             command.env_remove(other);
         }
         command.env(name, value);

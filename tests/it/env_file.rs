@@ -49,11 +49,16 @@ fn a_login_of_npmrc_can_come_from_the_env_file() {
 
 #[harness::test]
 fn a_proxy_in_the_env_file_is_used_in_either_case_of_its_name() {
-    let variables = [("HTTP_PROXY", "http://127.0.0.1:1"), ("http_proxy", "http://127.0.0.1:1")];
-    for name in ["HTTP_PROXY", "http_proxy"] {
+    let nobody = "http://127.0.0.1:1";
+    for (name, known) in [("HTTP_PROXY", false), ("http_proxy", false), ("HTTP_PROXY", true), ("http_proxy", true)] {
         let test = single();
         let (address, requests) = answer_with("404 Not Found", "");
-        test.config(".env", format!("{name}=http://{address}\nNPM_CONFIG_REGISTRY=http://registry.invalid/\n"));
+        let (address, registry) = (format!("http://{address}"), "http://registry.invalid/");
+        test.config(".env", format!("{name}={address}\nNPM_CONFIG_REGISTRY={registry}\n"));
+        // The environment has another one, in one case of its name or in both.
+        let there = |variable: &str| if known && variable == name { address.clone() } else { nobody.to_owned() };
+        let (upper, lower) = (there("HTTP_PROXY"), there("http_proxy"));
+        let variables = [("HTTP_PROXY", upper.as_str()), ("http_proxy", &lower), ("NPM_CONFIG_REGISTRY", registry)];
         let said = npm_check(&test, &variables);
         let sent = requests.recv().unwrap();
         assert!(sent.starts_with("GET http://registry.invalid/@red-hat-developer-hub%2fcli HTTP/1.1\r\n"), "{sent}");

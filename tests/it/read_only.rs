@@ -1,4 +1,4 @@
-//! A configuration that can only be read, as a ConfigMap or a mount with `:ro`, and answers and logins as people give
+//! A configuration that can only be read, as a `ConfigMap` or a mount with `:ro`, and answers and logins as people give
 //! them.
 
 use std::fs;

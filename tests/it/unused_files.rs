@@ -22,8 +22,8 @@ fn exports(test: &Test, workspace: &str) -> Vec<String> {
     let folder = if folder.is_dir() { folder } else { test.path("out/logs") };
     let mut lines = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {
-        let text = fs::read_to_string(entry.unwrap().path()).unwrap_or_default();
-        let commands = text.lines().filter_map(|line| Some(line.split_once(" plugin export")?.1.trim().to_owned()));
+        let log = fs::read_to_string(entry.unwrap().path()).unwrap_or_default();
+        let commands = log.lines().filter_map(|line| Some(line.split_once(" plugin export")?.1.trim().to_owned()));
         lines.extend(commands);
     }
     lines.sort();

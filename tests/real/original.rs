@@ -276,7 +276,7 @@ fn settings_of_the_env_file_reach_builds_without_their_secrets_and_a_workflow_is
     let proxy = "http://me:hidden-in-proxy@127.0.0.1:1";
     let env = format!(
         "REGISTRY_URL={}\nREGISTRY_NAMESPACE=me\nREGISTRY_INSECURE=true\nINPUTS_IMAGE_TAG_PREFIX=pr_7__\n\
-         HTTP_PROXY={proxy}\nhttps_proxy={proxy}\nNO_PROXY=*\nNPM_TOKEN=hidden-in-npm\nNODE_EXTRA_CA_CERTS={}\n",
+         HTTP_PROXY={proxy}\nhttps_proxy={proxy}\nNO_PROXY=*,127.0.0.1\nNPM_TOKEN=hidden-in-npm\nNODE_EXTRA_CA_CERTS={}\n",
         server.address,
         ca.display()
     );
@@ -291,7 +291,7 @@ fn settings_of_the_env_file_reach_builds_without_their_secrets_and_a_workflow_is
     for (name, value) in [
         ("HTTP_PROXY", "http://factory:"),
         ("https_proxy", "http://factory:"),
-        ("NO_PROXY", "*"),
+        ("NO_PROXY", "*,127.0.0.1\n"),
         ("NODE_EXTRA_CA_CERTS", "[DIR]/ca.pem"),
     ] {
         assert!(log.contains(&format!("ENV {name}={value}")), "{name}: {log}");

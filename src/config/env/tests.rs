@@ -18,8 +18,8 @@ fn process(pairs: &[(&str, &str)]) -> Env {
 
 fn layered(process: &Env, text: &str) -> Env {
     let (env, warnings) = process.with_text(text, Path::new("config/.env"), true);
-    let unread: Vec<_> = warnings.iter().filter(|warning| !warning.what.starts_with("factory does not read")).collect();
-    assert_eq!(unread, [&Warning::new(Place::file(""), ""); 0]);
+    let is_other = |warning: &Warning| !warning.what.starts_with("factory does not read");
+    assert!(!warnings.iter().any(is_other), "{warnings:?}");
     env
 }
 
