@@ -21,6 +21,16 @@ const INSTEAD: &str = "leave out `--image-builder buildah`";
 /// and with one time for everything. The layer is written to `layer_file`. Its bytes are buildah's: the digests differ
 /// from [`pack`](super::pack())'s, the files in it are the same.
 pub async fn build(names: ImageNames, entries: &PackageFiles, layer_file: PathBuf, facts: &Facts<'_>) -> Result<Image> {
+    build_with("buildah", names, entries, layer_file, facts).await
+}
+
+async fn build_with(
+    program: &str,
+    names: ImageNames,
+    entries: &PackageFiles,
+    layer_file: PathBuf,
+    facts: &Facts<'_>,
+) -> Result<Image> {
     entries.check_limits()?;
     let folder = layer_file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let folder = folder.canonicalize().map_err(Error::io("read", folder))?;
@@ -33,7 +43,7 @@ pub async fn build(names: ImageNames, entries: &PackageFiles, layer_file: PathBu
 
     let package = entries.read("package.json")?.unwrap_or_default();
     let annotations = manifest::annotations(&names.path, &package, facts)?;
-    let buildah = Buildah { work: &work };
+    let buildah = Buildah { program, work: &work };
     let container = buildah.run(&["from", "scratch"]).await?.line();
     buildah.run(&["copy", "--quiet", &container, "tree", "/"]).await?;
     let mut config: Vec<String> =
@@ -86,6 +96,7 @@ fn copy(entries: &PackageFiles, root: &Path) -> Result<()> {
 }
 
 struct Buildah<'a> {
+    program: &'a str,
     work: &'a TempDir,
 }
 
@@ -97,7 +108,7 @@ impl Buildah<'_> {
         let variables = variables.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         let environment = program::environment(variables, &temporary);
         let all = [&["--storage-driver=vfs", "--root", &store, "--runroot", &run], arguments].concat();
-        let said = program::run("buildah", all, self.work.path(), &environment, INSTEAD).await?;
+        let said = program::run(self.program, all, self.work.path(), &environment, INSTEAD).await?;
         if said.success {
             return Ok(said);
         }
@@ -176,3 +187,6 @@ fn parse<T: DeserializeOwned>(json: &[u8]) -> Result<T> {
 fn odd() -> Error {
     Error::build("buildah wrote an image of an unknown kind", INSTEAD)
 }
+
+#[cfg(test)]
+mod tests;

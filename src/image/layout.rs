@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use sha2::Digest as _;
 
 use super::manifest::{Image, MANIFEST_TYPE};
+use super::pack::read_some;
 use crate::lock::Sha256;
 use crate::store::AtomicFile;
 use crate::{Error, Result};
@@ -116,15 +117,12 @@ impl Layout {
         let mut hasher = sha2::Sha256::new();
         let mut buffer = vec![0; 256 * 1024];
         loop {
-            match from.read(&mut buffer) {
-                Ok(0) => break,
-                Ok(got) => {
-                    hasher.update(&buffer[..got]);
-                    copy.write_all(&buffer[..got]).map_err(Error::io("write", &blob))?;
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(Error::io("read", &image.layer_file)(error)),
+            let got = read_some(&mut from, &mut buffer).map_err(Error::io("read", &image.layer_file))?;
+            if got == 0 {
+                break;
             }
+            hasher.update(&buffer[..got]);
+            copy.write_all(&buffer[..got]).map_err(Error::io("write", &blob))?;
         }
         let found = Sha256::from_bytes(hasher.finalize().into());
         if found != image.layer {

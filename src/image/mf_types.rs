@@ -156,6 +156,13 @@ mod tests {
         // 1980-01-01 as `w32tm` counts it.
         assert_eq!(one[50..58], 119_600_064_000_000_000_u64.to_le_bytes());
         assert!(patch_extra(&mut [0x55, 0x54, 9, 0, 3]).is_none(), "a field longer than the rest");
+        // NTFS fields without times.
+        for attribute in [[2, 0, 24, 0], [1, 0, 23, 0], [1, 1, 24, 0]] {
+            let head = [&[0x0a, 0, 32, 0, 0, 0, 0, 0][..], &attribute, &[7; 24]].concat();
+            let mut patched = head.clone();
+            patch_extra(&mut patched).unwrap();
+            assert_eq!(patched, head);
+        }
     }
 
     #[test]

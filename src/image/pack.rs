@@ -1,7 +1,7 @@
 //! The `.tgz` and the layer, from one reading of the package's files.
 
 use std::fs::File;
-use std::io::{self, BufWriter, Read as _, Write};
+use std::io::{self, BufWriter, Read, Write};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -187,9 +187,10 @@ fn feed_file(entry: &PackageFile, path: &Path, len: u64, send: &impl Fn(Piece) -
     }
 }
 
-fn read_some(file: &mut File, buffer: &mut [u8]) -> io::Result<usize> {
+/// Some bytes, 0 at the end; a signal that comes meanwhile is no error.
+pub(super) fn read_some(from: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
     loop {
-        match file.read(buffer) {
+        match from.read(buffer) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             result => return result,
         }

@@ -272,6 +272,20 @@ mod tests {
     }
 
     #[test]
+    fn an_archive_that_grows_is_read_up_to_where_it_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("@mf-types.zip");
+        fs::File::create(&file).unwrap().set_len(MAX_FILE + 3).unwrap();
+        let grown = content("@mf-types.zip", (file, 6)).unwrap();
+        let Content::Bytes(bytes) = &grown else { panic!("{grown:?}") };
+        assert_eq!(bytes.len() as u64, MAX_FILE + 1);
+        let files = vec![PackageFile { path: "@mf-types.zip".to_owned(), executable: false, content: grown }];
+        let error = PackageFiles::new(files).unwrap().check_limits().unwrap_err();
+        let refused = "`@mf-types.zip` is 40000001 bytes, and RHDH refuses files over 40000000 bytes";
+        assert_eq!(error.to_string(), refused);
+    }
+
+    #[test]
     fn an_empty_file_has_no_bytes() {
         assert!(Content::Bytes(Vec::new()).is_empty() && Content::File("a".into(), 0).is_empty());
         assert!(!Content::Bytes(vec![0]).is_empty() && !Content::File("a".into(), 1).is_empty());

@@ -141,6 +141,73 @@ mod tests {
         assert_eq!(said(&"x\n".repeat(50)).tail().len(), 20);
     }
 
+    /// A folder with two named pipes, `go` and `out`, and the script that is run there.
+    fn script(text: &str) -> (tempfile::TempDir, Vec<String>) {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["go", "out"] {
+            nix::unistd::mkfifo(&dir.path().join(name), nix::sys::stat::Mode::S_IRWXU).unwrap();
+        }
+        (dir, vec!["-c".to_owned(), text.to_owned()])
+    }
+
+    fn runtime() -> tokio::runtime::Runtime {
+        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+    }
+
+    #[test]
+    fn a_program_that_nobody_waits_for_is_killed_with_its_children() {
+        // The child tells that it runs, and would write once more.
+        let (dir, arguments) = script("{ echo runs; sleep 20; echo late; } > out & wait");
+        let environment = BTreeMap::from([("PATH".to_owned(), "/usr/bin:/bin".to_owned())]);
+        let mut out = String::new();
+        runtime().block_on(async {
+            let run = run("sh", &arguments, dir.path(), &environment, "do without");
+            let (path, (sender, receiver)) = (dir.path().join("out"), tokio::sync::oneshot::channel());
+            let reading = std::thread::spawn(move || {
+                use std::io::{BufRead as _, Read as _};
+                let (mut reader, mut all) = (io::BufReader::new(std::fs::File::open(path).unwrap()), String::new());
+                reader.read_line(&mut all).unwrap();
+                sender.send(()).unwrap();
+                reader.read_to_string(&mut all).unwrap();
+                all
+            });
+            tokio::select! {
+                _ = run => panic!("it has not ended"),
+                running = receiver => running.unwrap(),
+            }
+            out = tokio::task::spawn_blocking(|| reading.join().unwrap()).await.unwrap();
+        });
+        assert_eq!(out, "runs\n");
+    }
+
+    #[test]
+    fn what_a_program_leaves_running_when_it_ends_is_left_alone() {
+        let (dir, arguments) =
+            script("{ read line < go; echo \"$line\" > out; } > /dev/null 2>&1 & echo said; echo no >&2; exit 3");
+        let environment = BTreeMap::from([("PATH".to_owned(), "/usr/bin:/bin".to_owned())]);
+        let ended = runtime().block_on(run("sh", &arguments, dir.path(), &environment, "do without")).unwrap();
+        assert_eq!((ended.success, ended.line(), ended.complaint()), (false, "said".to_owned(), "no".to_owned()));
+        let path = dir.path().join("out");
+        let reading = std::thread::spawn(move || std::fs::read_to_string(path).unwrap());
+        std::fs::write(dir.path().join("go"), "went on\n").unwrap();
+        assert_eq!(reading.join().unwrap(), "went on\n");
+        let ended = runtime().block_on(run("true", [""; 0], dir.path(), &environment, "do without")).unwrap();
+        assert!(ended.success);
+    }
+
+    #[test]
+    fn a_program_that_cannot_be_run_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let fails = |program: &str| {
+            let run = runtime().block_on(run(program, [""; 0], dir.path(), &BTreeMap::new(), "do without"));
+            run.err().unwrap()
+        };
+        let missing = fails("no-such-program");
+        assert_eq!(missing.to_string(), "`no-such-program` is not installed");
+        assert_eq!(missing.hint().as_deref(), Some("install it, or do without"));
+        assert!(fails(dir.path().to_str().unwrap()).to_string().starts_with("cannot run `"));
+    }
+
     #[test]
     fn children_see_what_they_need_and_nothing_else() {
         let variables =

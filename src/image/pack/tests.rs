@@ -262,3 +262,34 @@ fn what_the_installers_refuse_is_not_packed() {
     assert_eq!(error.to_string(), "`a.wasm` is 40000001 bytes, and RHDH refuses files over 40000000 bytes");
     assert_eq!(names(dir.path()), Vec::<String>::new());
 }
+
+/// Fails in this way, then has three bytes.
+struct Failing(Option<io::ErrorKind>);
+
+impl Read for Failing {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self.0.take() {
+            Some(kind) => Err(kind.into()),
+            None => b"abc".as_slice().read(buffer),
+        }
+    }
+}
+
+#[test]
+fn a_read_goes_on_after_a_signal_and_no_other_error_is_passed_over() {
+    let mut buffer = [0; 8];
+    assert_eq!(read_some(&mut Failing(Some(io::ErrorKind::Interrupted)), &mut buffer).unwrap(), 3);
+    assert_eq!(buffer[..3], *b"abc");
+    let error = read_some(&mut Failing(Some(io::ErrorKind::TimedOut)), &mut buffer).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+    assert_eq!(read_some(&mut Failing(None), &mut []).unwrap(), 0);
+}
+
+#[test]
+fn what_is_hashed_is_flushed_to_where_it_goes() {
+    let mut out = Hashing::<Sha256Hasher, _>::new(BufWriter::new(Vec::new()));
+    out.write_all(b"abc").unwrap();
+    assert_eq!(out.inner.get_ref(), b"");
+    out.flush().unwrap();
+    assert_eq!((out.inner.get_ref().as_slice(), out.len), (b"abc".as_slice(), 3));
+}

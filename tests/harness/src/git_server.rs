@@ -2,7 +2,7 @@
 //! told to.
 
 use std::collections::VecDeque;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 
+use crate::http::{self, Request, Response};
 use crate::repository::git;
 
 /// What happens to one request instead of an answer.
@@ -113,13 +114,7 @@ impl Drop for Server {
 impl Shared {
     fn serve(&self, stream: TcpStream, log: &mpsc::Sender<String>) {
         let socket = stream.try_clone().unwrap();
-        match &self.tls {
-            None => self.answer(stream, &socket, log),
-            Some(config) => {
-                let connection = rustls::ServerConnection::new(Arc::clone(config)).unwrap();
-                self.answer(rustls::StreamOwned::new(connection, stream), &socket, log);
-            }
-        }
+        self.answer(http::connection(stream, self.tls.as_ref()), &socket, log);
     }
 
     fn answer(&self, stream: impl Read + Write, socket: &TcpStream, log: &mpsc::Sender<String>) {
@@ -150,7 +145,7 @@ impl Shared {
     }
 
     fn run_backend(&self, request: &Request) -> Vec<u8> {
-        let (path, query) = request.target.split_once('?').unwrap_or((&request.target, ""));
+        let (path, query) = request.parts();
         let mut child = git(&self.root)
             .arg("http-backend")
             .env("GIT_PROJECT_ROOT", &self.root)
@@ -193,54 +188,7 @@ impl Shared {
 }
 
 fn plain(status: u16) -> Vec<u8> {
-    let challenge = if status == 401 { "WWW-Authenticate: Basic realm=\"git\"\r\n" } else { "" };
-    format!("HTTP/1.1 {status} Said\r\nConnection: close\r\n{challenge}Content-Length: 0\r\n\r\n").into_bytes()
-}
-
-struct Request {
-    method: String,
-    target: String,
-    headers: Vec<(String, String)>,
-    body: Vec<u8>,
-}
-
-impl Request {
-    fn read(reader: &mut impl BufRead) -> Option<Self> {
-        let mut line = String::new();
-        reader.read_line(&mut line).ok()?;
-        let mut words = line.split_whitespace();
-        let (method, target) = (words.next()?.to_owned(), words.next()?.to_owned());
-        // A proxy is asked for a whole URL.
-        let target = match target.split_once("://") {
-            Some((_, rest)) => rest[rest.find('/')?..].to_owned(),
-            None => target,
-        };
-        let mut request = Self { method, target, headers: Vec::new(), body: Vec::new() };
-        loop {
-            let mut line = String::new();
-            reader.read_line(&mut line).ok()?;
-            let Some((name, value)) = line.trim_end().split_once(':') else { break };
-            request.headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
-        }
-        if let Some(length) = request.header("content-length") {
-            request.body = vec![0; length.parse().ok()?];
-            reader.read_exact(&mut request.body).ok()?;
-        } else if request.header("transfer-encoding").is_some() {
-            loop {
-                let mut size = String::new();
-                reader.read_line(&mut size).ok()?;
-                let mut chunk = vec![0; usize::from_str_radix(size.trim(), 16).ok()? + 2];
-                reader.read_exact(&mut chunk).ok()?;
-                if chunk.len() == 2 {
-                    break;
-                }
-                request.body.extend_from_slice(&chunk[..chunk.len() - 2]);
-            }
-        }
-        Some(request)
-    }
-
-    fn header(&self, name: &str) -> Option<String> {
-        self.headers.iter().find(|(found, _)| found == name).map(|(_, value)| value.clone())
-    }
+    let answer = Response::status(status);
+    let answer = if status == 401 { answer.header("WWW-Authenticate", "Basic realm=\"git\"") } else { answer };
+    answer.bytes("GET")
 }

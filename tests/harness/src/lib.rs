@@ -4,10 +4,13 @@
 //! this crate that does: on a machine without that program it is skipped, and named at the end of the run together
 //! with the Debian package that has it. `FACTORY_TEST_STRICT=1` makes a skipped test a failed one.
 
+pub mod certificate;
 pub mod docker_registry;
 pub mod git_server;
+pub mod http;
 pub mod lockfile;
 pub mod npm_registry;
+pub mod oci_registry;
 pub mod package;
 pub mod program;
 pub mod proxy;

@@ -2,12 +2,13 @@
 //! The real one serves the `real_…` tests; this one serves versions that must never move.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::io::{BufReader, Write as _};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use factory::lock::Integrity;
+
+use crate::http::{self, Connection, Request, Response};
 
 /// The CLI it serves.
 pub const CLI: &str = "1.9.1";
@@ -22,27 +23,28 @@ pub struct Registry {
 impl Registry {
     /// Starts one whose tarballs are not what their documents say.
     pub fn start() -> Self {
-        Self::serving(b"other bytes".to_vec(), false)
+        Self::serving(b"other bytes".to_vec(), false, None)
     }
 
     /// Starts one whose tarballs are what their documents say: programs that do nothing, and do it well.
     pub fn of_idle_tools() -> Self {
-        Self::serving(idle_tools(), true)
+        Self::serving(idle_tools(), true, None)
     }
 
-    fn serving(tarball: Vec<u8>, is_honest: bool) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("http://{}/", listener.local_addr().unwrap());
+    /// Starts one at an https address.
+    pub fn with_tls(tls: Arc<rustls::ServerConfig>) -> Self {
+        Self::serving(b"other bytes".to_vec(), false, Some(tls))
+    }
+
+    fn serving(tarball: Vec<u8>, is_honest: bool, tls: Option<Arc<rustls::ServerConfig>>) -> Self {
         let asked: Arc<Mutex<Vec<String>>> = Arc::default();
         let documents = documents(is_honest.then(|| Integrity::of(&tarball)));
         let seen = asked.clone();
-        std::thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let (documents, tarball, seen) = (documents.clone(), tarball.clone(), seen.clone());
-                std::thread::spawn(move || serve(&stream, &documents, &tarball, &seen));
-            }
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let address = http::listen(move |stream| {
+            serve(http::connection(stream, tls.as_ref()), &documents, &tarball, &seen);
         });
-        Self { url, asked }
+        Self { url: format!("{scheme}://{address}/"), asked }
     }
 
     /// What was asked for, in order.
@@ -104,28 +106,21 @@ fn documents(served: Option<Integrity>) -> BTreeMap<String, String> {
         .collect()
 }
 
-fn serve(mut stream: &TcpStream, documents: &BTreeMap<String, String>, tarball: &[u8], seen: &Mutex<Vec<String>>) {
-    let mut reader = BufReader::new(stream);
-    loop {
-        let mut request = String::new();
-        if reader.read_line(&mut request).unwrap_or(0) == 0 {
-            return;
-        }
-        let mut line = String::new();
-        while reader.read_line(&mut line).unwrap_or(0) > 2 {
-            line.clear();
-        }
-        let path = request.split(' ').nth(1).unwrap_or_default().to_owned();
-        let (status, body) = match documents.get(&path) {
-            Some(document) => ("200 OK", document.as_bytes()),
-            None if path.contains(".tgz") => ("200 OK", tarball),
-            None => ("404 Not Found", b"{}".as_slice()),
-        };
-        seen.lock().unwrap().push(path);
-        let head =
-            format!("HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n", body.len());
-        if stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body)).is_err() {
-            return;
-        }
-    }
+fn serve(
+    connection: Box<dyn Connection>,
+    documents: &BTreeMap<String, String>,
+    tarball: &[u8],
+    seen: &Mutex<Vec<String>>,
+) {
+    let mut reader = BufReader::new(connection);
+    let Some(request) = Request::read(&mut reader) else { return };
+    let answer = match documents.get(&request.target) {
+        Some(document) => Response::status(200).body(document.as_str()),
+        None if request.target.contains(".tgz") => Response::status(200).body(tarball),
+        None => Response::status(404).body("{}"),
+    };
+    let answer = answer.header("content-type", "application/json").bytes(&request.method);
+    seen.lock().unwrap().push(request.target);
+    let out = reader.get_mut();
+    let _ = out.write_all(&answer).and_then(|()| out.flush());
 }

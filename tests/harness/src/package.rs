@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use factory::image::{
-    Compression, Facts, Image, ImageName, ImageNames, ImagePath, PackageFiles, Packed, Packing, Tag, pack,
+    Compression, Content, Facts, Image, ImageName, ImageNames, ImagePath, PackageFile, PackageFiles, Packed, Packing,
+    Tag, pack,
 };
 use factory::lock::Sha256;
 
@@ -53,10 +54,26 @@ pub fn make(dir: &Path, name: &str, version: &str, compression: Compression) -> 
     let root = dir.join("package");
     let _ = fs::remove_dir_all(&root);
     let files = write_package(&root, name, version);
-    let entries = PackageFiles::select(&root, files).unwrap();
+    pack_files(dir, &PackageFiles::select(&root, files).unwrap(), (name, version), compression)
+}
+
+/// The same of two small files, for tests that make many.
+pub fn make_small(dir: &Path, name: &str, version: &str) -> Made {
+    let file = |path: &str, text: String| PackageFile {
+        path: path.to_owned(),
+        executable: false,
+        content: Content::Bytes(text.into_bytes()),
+    };
+    let package =
+        format!(r#"{{"name":"{name}-dynamic","version":"{version}","backstage":{{"role":"backend-plugin"}}}}"#);
+    let files = vec![file("package.json", package), file("dist/index.cjs.js", "module.exports = {};\n".to_owned())];
+    pack_files(dir, &PackageFiles::new(files).unwrap(), (name, version), Compression::Gzip)
+}
+
+fn pack_files(dir: &Path, entries: &PackageFiles, (name, version): (&str, &str), compression: Compression) -> Made {
     let path = ImagePath::of_package(&format!("{name}-dynamic")).unwrap();
     let (tgz, layer) = (dir.join(format!("{path}.tgz")), dir.join(format!("{path}.layer")));
-    let packed = pack(&entries, &Packing { path: &path, epoch: EPOCH, compression }, &tgz, &layer).unwrap();
+    let packed = pack(entries, &Packing { path: &path, epoch: EPOCH, compression }, &tgz, &layer).unwrap();
     let facts = Facts {
         source: Some("https://example.com/todo"),
         revision: Some("3fadf6b0595d1d1804f5c7f2690f4db7b81275f1"),
