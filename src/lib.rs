@@ -12,7 +12,7 @@
 //!
 //! Below them: [`tools`] pins and provides node, npm, yarn and rhdh-cli, [`overlay`] lays patches and overlays over a
 //! source, [`sandbox`] runs third-party code, [`store`] is the cache, [`npm`] and [`yarn`] read the formats of others,
-//! [`parallel`], [`interrupt`], [`ui`] and [`error`] are for all; [`cli`] is the command line. Each module uses only
+//! [`parallel`], [`interrupt`], [`tls`], [`ui`] and [`error`] are for all; [`cli`] is the command line. Each module uses only
 //! modules that stand below it in the list that `tests/it/architecture.rs` checks.
 
 pub mod cli;
@@ -43,6 +43,7 @@ pub mod lock;
 pub mod error;
 pub mod interrupt;
 pub mod parallel;
+pub mod tls;
 pub mod ui;
 
 pub use error::{Error, Result};

@@ -2,9 +2,10 @@
 //!
 //! In the order of the data: [`options`] says how to push, [`registry`] where to; `auth_file` and `helper` find the
 //! `credential`, whose `secret` is not shown; `challenge` exchanges it for a token, `http_client` sets up TLS and
-//! proxies, and `session` is a repository of the registry with both. `transfer` moves the blobs and the manifest;
-//! `external` leaves that to skopeo or buildah. `referrer` makes documents about an image into manifests and `attach`
-//! pushes them. `error` says which failures are worth another attempt, [`pushed`] what is reported.
+//! proxies, and `session` is a repository of the registry with both: it goes where `location` says that answers lead.
+//! `transfer` moves the blobs, each by `upload`, and the manifest; `external` leaves that to skopeo or buildah. `referrer`
+//! makes documents about an image into manifests and `attach` pushes them. `response` reads what was answered, `error`
+//! says which failures are worth another attempt, [`pushed`] what is reported.
 
 mod attach;
 mod auth_file;
@@ -14,13 +15,16 @@ mod error;
 mod external;
 mod helper;
 mod http_client;
+mod location;
 pub mod options;
 pub mod pushed;
 mod referrer;
 pub mod registry;
+mod response;
 pub mod secret;
 mod session;
 mod transfer;
+mod upload;
 
 use futures_util::StreamExt as _;
 use futures_util::stream;

@@ -17,6 +17,7 @@ use url::Url;
 use super::npmrc::{ask_npm, environment, nerf, user_npmrc};
 use crate::error::{Error, Result};
 use crate::lock::Integrity;
+use crate::tls::{self, Distrust};
 
 /// The largest document taken from the registry, in bytes.
 const MAX_DOCUMENT: usize = 256 << 20;
@@ -273,14 +274,23 @@ fn cause_of(e: &reqwest::Error) -> String {
 
 /// An error of the connection.
 fn torn(what: &str, e: &reqwest::Error) -> RequestFailure {
-    RequestFailure { again: true, ..RequestFailure::last(cannot_be_reached(what, &cause_of(e))) }
+    let cause = cause_of(e);
+    RequestFailure { again: distrust(&cause).is_none(), ..RequestFailure::last(cannot_be_reached(what, &cause)) }
+}
+
+fn distrust(cause: &str) -> Option<Distrust> {
+    cause.contains("certificate").then(|| Distrust::of(cause))
 }
 
 fn cannot_be_reached(what: &str, cause: &str) -> Error {
-    Error::network(
-        format!("{what}: the npm registry cannot be reached: {cause}"),
-        "check the network, the proxy (`HTTPS_PROXY`) and the CA (`SSL_CERT_FILE`), then run the same command again",
-    )
+    let hint = match distrust(cause) {
+        Some(why) => why.hint("the npm registry"),
+        None => {
+            "check the network, the proxy (`HTTPS_PROXY`) and the CA (`SSL_CERT_FILE`), then run the same command again"
+                .to_owned()
+        }
+    };
+    Error::network(format!("{what}: the npm registry cannot be reached: {cause}"), hint)
 }
 
 fn backoff() -> ExponentialBuilder {
@@ -289,7 +299,12 @@ fn backoff() -> ExponentialBuilder {
 }
 
 fn client() -> Result<reqwest::Client> {
+    let named = std::env::var_os("SSL_CERT_FILE").filter(|file| !file.is_empty());
+    let named = named.map(|file| tls::certificates(Path::new(&file)));
+    let trusting = tls::trusting(named.transpose()?.unwrap_or_default())
+        .map_err(|e| Error::network(format!("cannot set up the network client: {e}"), "check `SSL_CERT_FILE`"))?;
     reqwest::Client::builder()
+        .tls_backend_preconfigured(trusting)
         .user_agent(concat!("factory/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(Duration::from_secs(20))
         .read_timeout(Duration::from_secs(60))

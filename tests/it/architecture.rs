@@ -26,7 +26,7 @@ const ROOMS: [&[&str]; 15] = [
     &["store"],
     &["npm", "yarn"],
     &["lock"],
-    &["parallel", "interrupt"],
+    &["parallel", "interrupt", "tls"],
     &["ui"],
     &["error"],
 ];
@@ -35,7 +35,7 @@ const ROOMS: [&[&str]; 15] = [
 const FORBIDDEN: [(&str, &str); 2] = [("resolve", "build"), ("build", "config")];
 
 /// A lock is read, written and compared without a network.
-const NETWORK: [&str; 6] = ["reqwest", "tokio", "oci_client", "gix", "futures_util", "backon"];
+const NETWORK: [&str; 6] = ["reqwest", "tokio", "rustls", "gix", "futures_util", "backon"];
 
 /// The commands, `completions` apart, which is a function of `cli.rs`.
 const COMMANDS: [&str; 10] =

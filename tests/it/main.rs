@@ -22,12 +22,14 @@ mod flipped;
 mod git_local;
 mod git_remote;
 mod host;
+mod oci;
 mod original;
 mod read_only;
 mod resolve;
 mod sbom;
 mod schema;
 mod status;
+mod tls;
 mod unused_files;
 
 fn main() -> ExitCode {

@@ -12,7 +12,8 @@ use super::options::PushOptions;
 use super::pushed::{Attached, not_stored};
 use super::referrer::{self, Attachment, EMPTY, INDEX_TYPE, Referrer};
 use super::registry::OciRegistry;
-use super::transfer::{ANY_MANIFEST, BlobSource, Push};
+use super::transfer::{ANY_MANIFEST, Push};
+use super::upload::BlobSource;
 use crate::image::manifest::{Image, MANIFEST_TYPE};
 use crate::lock::Sha256;
 use crate::{Error, Result};
@@ -87,11 +88,7 @@ impl Attach<'_> {
     async fn read_back(&self, referrer: &Referrer<'_>) -> Result<()> {
         let session = &self.push.session;
         let found = session.with_retries("reading back what is attached", || async {
-            match session.manifest(&referrer.digest, MANIFEST_TYPE).await {
-                // Some take a moment until all their servers know.
-                Err(error) if error.status == Some(404) => Err(PushError { retryable: true, ..error }),
-                result => result,
-            }
+            session.manifest(&referrer.digest, MANIFEST_TYPE).await.map_err(PushError::or_not_yet)
         });
         match found.await {
             Ok(found) if found == referrer.manifest => Ok(()),

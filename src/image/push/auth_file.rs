@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use super::credential::{Credential, CredentialKind};
 use super::helper;
@@ -16,30 +16,34 @@ use super::secret::Secret;
 use crate::error::Place;
 use crate::{Error, Result};
 
-/// An `auth.json` or docker `config.json`; other fields are ignored.
+/// An `auth.json` or docker `config.json`; other fields are ignored. A field that is null is absent.
 #[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", default)]
 struct AuthFile {
-    #[serde(default)]
-    auths: BTreeMap<String, AuthEntry>,
-    #[serde(default)]
-    cred_helpers: BTreeMap<String, String>,
-    #[serde(default)]
+    #[serde(deserialize_with = "or_default")]
+    auths: BTreeMap<String, Option<AuthEntry>>,
+    #[serde(deserialize_with = "or_default")]
+    cred_helpers: BTreeMap<String, Option<String>>,
     creds_store: Option<String>,
 }
 
 #[derive(Default, Deserialize)]
+#[serde(default)]
 struct AuthEntry {
-    #[serde(default)]
+    #[serde(deserialize_with = "or_default")]
     auth: String,
-    #[serde(default)]
+    #[serde(deserialize_with = "or_default")]
     username: String,
-    #[serde(default)]
+    #[serde(deserialize_with = "or_default")]
     password: String,
-    #[serde(default)]
+    #[serde(deserialize_with = "or_default")]
     identitytoken: String,
-    #[serde(default)]
+    #[serde(deserialize_with = "or_default")]
     registrytoken: String,
+}
+
+fn or_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(field: D) -> Result<T, D::Error> {
+    Ok(Option::deserialize(field)?.unwrap_or_default())
 }
 
 /// The credential for a repository (`<namespace>/<name>`) of a registry.
@@ -121,19 +125,22 @@ impl AuthFile {
         variables: &Variables,
     ) -> Result<Option<CredentialKind>> {
         for key in keys(host, repository) {
-            if let Some(helper) = self.cred_helpers.get(&key)
+            if let Some(Some(helper)) = self.cred_helpers.get(&key)
                 && let Some(kind) = helper::get(helper, &key, variables).await?
             {
                 return Ok(Some(kind));
             }
         }
         for key in keys(host, repository) {
-            if let Some(kind) = self.auths.get(&key).map(|auth| auth.kind(file, &key)).transpose()?.flatten() {
+            if let Some(Some(auth)) = self.auths.get(&key)
+                && let Some(kind) = auth.kind(file, &key)?
+            {
                 return Ok(Some(kind));
             }
         }
         for (key, auth) in &self.auths {
             if docker_key(key) == canonical(host)
+                && let Some(auth) = auth
                 && let Some(kind) = auth.kind(file, key)?
             {
                 return Ok(Some(kind));
@@ -195,7 +202,9 @@ impl AuthEntry {
             let password = Secret::new(&self.password);
             return Ok(set.then(|| CredentialKind::Password { username: self.username.clone(), password }));
         }
-        let decoded = BASE64.decode(self.auth.trim()).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+        // `base64` breaks its lines.
+        let auth: String = self.auth.split_ascii_whitespace().collect();
+        let decoded = BASE64.decode(auth).ok().and_then(|bytes| String::from_utf8(bytes).ok());
         let pair = decoded.as_deref().and_then(|text| text.split_once(':'));
         let Some((username, password)) = pair else {
             return Err(Error::config(

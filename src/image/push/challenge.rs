@@ -4,8 +4,9 @@
 use std::time::Duration;
 
 use reqwest::header::{CONTENT_TYPE, HeaderMap, WWW_AUTHENTICATE};
-use reqwest::{Client, RequestBuilder, Response};
+use reqwest::{Client, RequestBuilder};
 use serde::Deserialize;
+use serde_json::Value;
 use url::Url;
 use url::form_urlencoded::Serializer;
 
@@ -115,26 +116,27 @@ impl TokenServer {
     }
 }
 
-/// The token, and its lifetime where the server states it.
-pub(super) async fn token(response: Response) -> Result<(Secret, Option<Duration>), PushError> {
+/// The longest that a token is used, whatever its server says.
+const LONGEST_LIFE: u64 = 24 * 60 * 60;
+
+/// The token of a token server's answer, and its lifetime where that states one.
+pub(super) fn token(answer: &[u8]) -> Result<(Secret, Option<Duration>), PushError> {
     #[derive(Deserialize)]
     struct TokenAnswer {
+        token: Option<String>,
+        access_token: Option<String>,
         #[serde(default)]
-        token: String,
-        #[serde(default)]
-        access_token: String,
-        expires_in: Option<u64>,
+        expires_in: Value,
     }
-    let bytes = response.bytes().await?;
-    let answer = serde_json::from_slice::<TokenAnswer>(&bytes).ok();
-    let token = answer.map(|answer| {
-        let token = if answer.token.is_empty() { answer.access_token } else { answer.token };
-        (token, answer.expires_in.map(Duration::from_secs))
-    });
+    let answer = serde_json::from_slice::<TokenAnswer>(answer).ok();
+    // What is negative, or no number, states nothing.
+    let life = answer.as_ref().and_then(|answer| answer.expires_in.as_u64());
+    let token =
+        answer.and_then(|answer| [answer.token, answer.access_token].into_iter().flatten().find(|t| !t.is_empty()));
     match token {
         // It becomes a header's value.
-        Some((token, life)) if !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic()) => {
-            Ok((Secret::new(token), life))
+        Some(token) if token.bytes().all(|byte| byte.is_ascii_graphic()) => {
+            Ok((Secret::new(token), life.map(|seconds| Duration::from_secs(seconds.min(LONGEST_LIFE)))))
         }
         _ => Err(PushError::permanent("its token server answered without a token")),
     }
@@ -203,6 +205,32 @@ mod tests {
                 request("https://r", realm, &password).unwrap_err().what,
                 "the URL of its token server is not valid"
             );
+        }
+    }
+
+    #[test]
+    fn a_token_is_read_from_every_kind_of_answer() {
+        let read = |answer: &str| {
+            token(answer.as_bytes()).map(|(token, life)| (token.reveal().to_owned(), life.map(|life| life.as_secs())))
+        };
+        for (answer, life) in [
+            (r#"{"token":"t"}"#, None),
+            (r#"{"access_token":"t"}"#, None),
+            (r#"{"token":"","access_token":"t"}"#, None),
+            (r#"{"token":null,"access_token":"t","expires_in":null,"issued_at":null}"#, None),
+            (r#"{"token":"t","access_token":"u","expires_in":300}"#, Some(300)),
+            (r#"{"token":"t","access_token":null,"expires_in":0}"#, Some(0)),
+            (r#"{"token":"t","expires_in":-1}"#, None),
+            (r#"{"token":"t","expires_in":"soon"}"#, None),
+            (r#"{"token":"t","expires_in":18446744073709551615}"#, Some(86_400)),
+            (r#"{"token":"t","expires_in":1e300}"#, None),
+        ] {
+            assert_eq!(read(answer).unwrap(), ("t".to_owned(), life), "{answer}");
+        }
+        for answer in
+            ["", "{}", r#"{"token":null}"#, r#"{"token":""}"#, r#"{"token":"a\nb"}"#, r#"{"token":"é"}"#, "[]"]
+        {
+            assert_eq!(read(answer).unwrap_err().what, "its token server answered without a token", "{answer}");
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use reqwest::RequestBuilder;
 
 use super::secret::{Redaction, Secret};
 
@@ -27,7 +28,35 @@ pub(super) enum CredentialKind {
     Bearer(Secret),
 }
 
+/// What stands in the `Authorization` of a request.
+#[derive(Clone)]
+pub(super) enum Authorization {
+    None,
+    Basic { username: String, password: Secret },
+    Bearer(Secret),
+}
+
+impl Authorization {
+    pub(super) fn on(&self, request: RequestBuilder) -> RequestBuilder {
+        match self {
+            Self::None => request,
+            Self::Basic { username, password } => request.basic_auth(username, Some(password.reveal())),
+            Self::Bearer(token) => request.bearer_auth(token.reveal()),
+        }
+    }
+}
+
 impl CredentialKind {
+    /// The password, for a registry that has no tokens.
+    pub(super) fn basic(&self) -> Authorization {
+        match self {
+            Self::Password { username, password } => {
+                Authorization::Basic { username: username.clone(), password: password.clone() }
+            }
+            _ => Authorization::None,
+        }
+    }
+
     /// What must not be shown of it.
     pub(super) fn redaction(&self) -> Redaction {
         let mut redaction = Redaction::default();

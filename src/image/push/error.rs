@@ -3,12 +3,14 @@
 use std::error::Error as StdError;
 use std::time::Duration;
 
-use oci_client::errors::OciDistributionError;
 use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use serde::Deserialize;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc2822;
+use url::Url;
+
+use crate::tls;
 
 /// A request that failed.
 #[derive(Clone, Debug)]
@@ -16,25 +18,40 @@ pub(super) struct PushError {
     /// The end of a sentence: `the registry answered 503`. Not yet redacted.
     pub(super) what: String,
     /// A hint in place of the usual one.
-    pub(super) hint: Option<&'static str>,
+    pub(super) hint: Option<String>,
     /// The HTTP status.
     pub(super) status: Option<u16>,
     /// Another attempt may succeed.
     pub(super) retryable: bool,
+    /// There was no connection.
+    pub(super) is_unreachable: bool,
     /// `Retry-After`.
     pub(super) retry_after: Option<Duration>,
 }
 
-const CERTIFICATE: &str = "name the file of the registry's own CA in `SSL_CERT_FILE`; for a test registry set \
-                           `REGISTRY_INSECURE=true`";
+pub(super) const OTHER_PUSHER: &str = "push with another program: `--image-pusher skopeo`";
+/// What a status or a registry's own words say of the cause.
+const TOO_LARGE: &str = "the registry, or a proxy before it, limits the size of uploads: raise that limit (nginx: \
+                         `client_max_body_size`)";
+const QUOTA: &str = "the registry says that a quota is used up: free space there, or have it raised";
 const UNREACHABLE: &str = "check `REGISTRY_URL`, the network and the proxy variables; a registry without TLS needs \
                            `REGISTRY_INSECURE=true`";
 const PLAIN: &str = "check `REGISTRY_URL`; a registry without TLS needs `REGISTRY_INSECURE=true`";
 
+const GARBLED: [&str; 7] = [
+    "DIGEST_INVALID",
+    "SIZE_INVALID",
+    "BLOB_UPLOAD_INVALID",
+    "BLOB_UPLOAD_UNKNOWN",
+    "BLOB_UNKNOWN",
+    "MANIFEST_BLOB_UNKNOWN",
+    "TOOMANYREQUESTS",
+];
+
 impl PushError {
     /// An error that another attempt does not change.
     pub(super) fn permanent(what: impl Into<String>) -> Self {
-        Self { what: what.into(), hint: None, status: None, retryable: false, retry_after: None }
+        Self { what: what.into(), hint: None, status: None, retryable: false, is_unreachable: false, retry_after: None }
     }
 
     /// An error that may be gone at the next attempt.
@@ -42,8 +59,8 @@ impl PushError {
         Self { retryable: true, ..Self::permanent(what) }
     }
 
-    pub(super) fn hint(self, hint: &'static str) -> Self {
-        Self { hint: Some(hint), ..self }
+    pub(super) fn hint(self, hint: impl Into<String>) -> Self {
+        Self { hint: Some(hint.into()), ..self }
     }
 
     /// A response with an error status; `message` is its body.
@@ -51,12 +68,36 @@ impl PushError {
         let reason = StatusCode::from_u16(code).ok().and_then(|status| status.canonical_reason()).unwrap_or_default();
         let said = said(message);
         let colon = if said.is_empty() { "" } else { ": " };
-        let codes = ["DIGEST_INVALID", "SIZE_INVALID", "BLOB_UPLOAD_INVALID", "BLOB_UPLOAD_UNKNOWN", "TOOMANYREQUESTS"];
-        // A body that was cut short on its way is answered by 400, an upload that got lost by 404.
-        let garbled = matches!(code, 400 | 404 | 416) && codes.iter().any(|known| message.contains(known));
+        // A body that was cut short on its way is answered by 400, an upload that got lost by 404, and blobs that only
+        // another server of the registry has yet by either.
+        let garbled = matches!(code, 400 | 404 | 416) && GARBLED.iter().any(|known| message.contains(known));
         let what = format!("the registry answered {}{colon}{said}", format!("{code} {reason}").trim());
         let retryable = garbled || matches!(code, 408 | 425 | 429 | 500 | 502 | 503 | 504);
-        Self { status: Some(code), retryable, ..Self::permanent(what) }
+        let hint = match code {
+            413 => Some(TOO_LARGE),
+            400.. if code != 429 && message.to_ascii_lowercase().contains("quota") => Some(QUOTA),
+            _ => None,
+        };
+        Self { status: Some(code), hint: hint.map(str::to_owned), retryable, ..Self::permanent(what) }
+    }
+
+    /// Something else than a registry answered: `/v2/` is an address that each registry has.
+    pub(super) fn no_registry(base: &Url) -> Self {
+        Self {
+            status: Some(404),
+            ..Self::permanent(format!("there is no registry: `{base}v2/` answered 404 Not Found"))
+        }
+        .hint("check `REGISTRY_URL`: it has to be the host of the registry itself, with its port")
+    }
+
+    /// What was just stored is not there, as some registries say until all their servers know.
+    pub(super) fn not_yet() -> Self {
+        Self::status(404, "").or_not_yet()
+    }
+
+    /// The same, for an answer about what was just stored.
+    pub(super) fn or_not_yet(self) -> Self {
+        Self { retryable: self.retryable || self.status == Some(404), ..self }
     }
 
     /// With the `Retry-After` of the headers (RFC 9110: seconds or a date).
@@ -90,7 +131,8 @@ impl From<reqwest::Error> for PushError {
         let causes = causes(&error);
         let innermost = causes.last().cloned().unwrap_or_default();
         if causes.iter().any(|cause| cause.contains("certificate")) {
-            return Self::permanent(format!("its certificate is not trusted: {innermost}")).hint(CERTIFICATE);
+            let why = tls::Distrust::of(&innermost);
+            return Self::permanent(format!("its certificate is not trusted: {innermost}")).hint(certificate(why));
         }
         if error.is_builder() {
             return Self::permanent(innermost);
@@ -101,29 +143,13 @@ impl From<reqwest::Error> for PushError {
         }
         let what = if error.is_connect() { "no connection" } else { "the connection was lost" };
         let broken = Self::transient(format!("{what}: {innermost}"));
-        if error.is_connect() { broken.hint(UNREACHABLE) } else { broken }
+        if error.is_connect() { Self { is_unreachable: true, ..broken }.hint(UNREACHABLE) } else { broken }
     }
 }
 
-impl From<OciDistributionError> for PushError {
-    fn from(error: OciDistributionError) -> Self {
-        use OciDistributionError as E;
-        match error {
-            E::RequestError(error) => error.into(),
-            E::ServerError { code, message, .. } => Self::status(code, &message),
-            E::IoError(error) => Self::permanent(format!("the layer cannot be read: {error}")),
-            E::SpecViolationError(what) => {
-                Self::permanent(format!("it does not follow the OCI distribution spec: {what}")).hint(OTHER_PUSHER)
-            }
-            error @ (E::RegistryNoLocationError | E::RegistryNoDigestError | E::UrlParseError(_)) => {
-                Self::permanent(error.to_string()).hint(OTHER_PUSHER)
-            }
-            error => Self::permanent(error.to_string()),
-        }
-    }
+fn certificate(why: tls::Distrust) -> String {
+    format!("{}; for a test registry set `REGISTRY_INSECURE=true`", why.hint("the registry"))
 }
-
-pub(super) const OTHER_PUSHER: &str = "push with another program: `--image-pusher skopeo`";
 
 /// The registry's message, on one line: `DENIED: requested access to the resource is denied`.
 /// HTML pages are left out.

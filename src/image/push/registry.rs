@@ -4,8 +4,6 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
-use oci_client::Reference;
-
 use super::secret::Secret;
 use crate::image::name::{ImageName, Tag, is_repository_segment};
 use crate::lock::Sha256;
@@ -139,10 +137,6 @@ impl OciRegistry {
     /// `<host>/<namespace>/<name>@sha256:…`.
     pub fn pinned(&self, name: &ImageName, digest: Sha256) -> String {
         format!("{}/{}@{digest}", self.host, self.repository(name))
-    }
-
-    pub(super) fn oci_reference(&self, name: &ImageName, tag: &Tag) -> Reference {
-        Reference::with_tag(self.host.clone(), self.repository(name), tag.to_string())
     }
 
     pub(super) fn variables(&self) -> &Variables {

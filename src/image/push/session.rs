@@ -1,28 +1,28 @@
-//! One repository of a registry: requests with the right scheme and token, repeated where that may help.
+//! One repository of a registry: requests with the right scheme and token, repeated where that may help, and sent again
+//! where an answer leads elsewhere.
 //!
-//! oci-client moves the blobs and manifests. What it cannot do is done here: it swallows failures of the token server
-//! (the request then goes out without a token, and a busy server looks like a wrong password), knows no refresh
-//! tokens, and keeps no headers, so `Retry-After` is requested again.
+//! The login goes to the registry's own address and its token server alone: what is asked elsewhere is asked without it.
 
 use std::fmt::Display;
 use std::future::Future;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use backon::{ExponentialBuilder, Retryable as _};
-use oci_client::secrets::RegistryAuth;
-use oci_client::{Client, Reference};
-use reqwest::header::{ACCEPT, CONTENT_TYPE, LOCATION};
-use reqwest::{Method, RequestBuilder, Response, StatusCode};
+use reqwest::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, RANGE};
+use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
 use tracing::{debug, warn};
+use url::Url;
 
-use super::challenge::{self, Challenge};
-use super::credential::{Credential, CredentialKind};
+use super::challenge::{self, Challenge, TokenServer};
+use super::credential::{Authorization, Credential, CredentialKind};
 use super::error::{self, PushError};
 use super::options::Retries;
 use super::registry::OciRegistry;
+use super::response::{body, refused};
 use super::secret::Redaction;
-use super::{auth_file, http_client};
+use super::{auth_file, http_client, location};
 use crate::image::name::ImageName;
 use crate::lock::Sha256;
 use crate::{Error, Result};
@@ -36,25 +36,30 @@ const MAX_MANIFEST: usize = 4 * 1024 * 1024;
 const PROBE: Duration = Duration::from_secs(10);
 /// The lifetime of a token that states none (distribution's token specification).
 const TOKEN_LIFE: Duration = Duration::from_secs(60);
+/// As many as browsers and curl follow at least.
+const MOST_REDIRECTS: usize = 10;
+/// Attempts to reach an address that has never answered: it may be wrong.
+const ATTEMPTS_TO_REACH: usize = 2;
 
 /// A repository of a registry, and a token for it.
 pub(super) struct RegistrySession<'a> {
     registry: &'a OciRegistry,
     repository: String,
-    /// The API's address, `https://host`.
-    base: String,
-    http: reqwest::Client,
+    /// The API's address, `https://host/`.
+    base: Url,
+    http: Client,
     credential: Credential,
     retries: &'a Retries,
     granted: tokio::sync::Mutex<Option<Grant>>,
+    /// The address is right: something has answered there.
+    has_answered: AtomicBool,
     redaction: Mutex<Redaction>,
 }
 
-/// A client with a token that is valid for now.
+/// What opens the registry for now.
 #[derive(Clone)]
 struct Grant {
-    client: Client,
-    auth: RegistryAuth,
+    authorization: Authorization,
     until: Option<Instant>,
 }
 
@@ -65,46 +70,57 @@ impl<'a> RegistrySession<'a> {
         let credential = auth_file::find(registry, &repository).await?;
         let redaction = credential.kind.redaction();
         let http = http_client::http(registry)?;
-        // Any tag will do: oci-client is asked for the host of the API, which for Docker Hub is another.
-        let reference = Reference::with_tag(registry.host().to_owned(), repository.clone(), "latest".to_owned());
-        let host = reference.resolve_registry().to_owned();
         let mut session = Self {
             registry,
             repository,
-            base: format!("https://{host}"),
+            base: base(registry, "https")?,
             http,
             credential,
             retries,
             granted: tokio::sync::Mutex::new(None),
+            has_answered: AtomicBool::new(false),
             redaction: Mutex::new(redaction),
         };
         if registry.insecure() && !session.speaks_tls().await {
-            debug!(host, "no TLS: going on with plain HTTP");
-            session.base = format!("http://{host}");
+            debug!(host = registry.host(), "no TLS: going on with plain HTTP");
+            session.base = base(registry, "http")?;
         }
         Ok(session)
     }
 
     /// Starts an upload and cancels it, to see whether we may push.
     pub(super) async fn check(&self) -> Result<()> {
-        let begun = self.with_retries("the check of the login", || async {
-            let granted = self.granted().await?;
-            let upload = self.request(Method::POST, &format!("/v2/{}/blobs/uploads/", self.repository));
-            let response = self.ask(authorised(upload, &granted.auth).header("Content-Length", 0)).await?;
-            if response.status() == StatusCode::ACCEPTED {
-                return Ok((granted, response));
-            }
-            Err(refused(response).await)
-        });
-        let (granted, response) =
-            begun.await.map_err(|error| self.error("cannot push to", &self.repository, &error))?;
-        let location = response.headers().get(LOCATION).and_then(|location| location.to_str().ok());
-        let upload = location.and_then(|location| response.url().join(location).ok());
-        if let Some(upload) = upload.filter(|upload| upload.origin() == response.url().origin()) {
+        let begun = self.with_retries("the check of the login", || self.begin_upload()).await;
+        let upload = begun.map_err(|error| self.error("cannot push to", &self.address(), &error))?;
+        if self.is_own(&upload) {
             // Registries remove unfinished uploads by themselves, later.
-            let _ = self.ask(authorised(self.http.delete(upload), &granted.auth)).await;
+            let _ = self.follow(&Method::DELETE, upload, async |request| self.ask(request).await).await;
         }
         Ok(())
+    }
+
+    /// Starts an upload; the address for its bytes.
+    pub(super) async fn begin_upload(&self) -> Result<Url, PushError> {
+        // Some registries want the length even of nothing.
+        let begin = async |request: RequestBuilder| self.ask(request.header(CONTENT_LENGTH, 0)).await;
+        let response = self.follow(&Method::POST, self.url("blobs/uploads/")?, begin).await?;
+        if response.status().is_success() { location::of_upload(&response) } else { Err(refused(response).await) }
+    }
+
+    /// Whether the registry has a blob.
+    pub(super) async fn has_blob(&self, digest: Sha256) -> Result<bool, PushError> {
+        let url = self.url(&format!("blobs/{digest}"))?;
+        let mut response = self.follow(&Method::HEAD, url.clone(), async |request| self.ask(request).await).await?;
+        if matches!(response.status().as_u16(), 400 | 403 | 405 | 501) {
+            // Presigned addresses of a storage are good for GET alone, and some registries refuse HEAD.
+            let first_byte = async |request: RequestBuilder| self.ask(request.header(RANGE, "bytes=0-0")).await;
+            response = self.follow(&Method::GET, url, first_byte).await?;
+        }
+        match response.status() {
+            status if status.is_success() => Ok(true),
+            StatusCode::NOT_FOUND => Ok(false),
+            _ => Err(refused(response).await),
+        }
     }
 
     /// The manifest under a tag or digest; where the response names a digest, it must be that of its bytes.
@@ -118,9 +134,8 @@ impl<'a> RegistrySession<'a> {
     }
 
     async fn get(&self, path: &str, accept: &str) -> Result<Vec<u8>, PushError> {
-        let granted = self.granted().await?;
-        let request = self.request(Method::GET, &format!("/v2/{}/{path}", self.repository));
-        let mut response = self.ask(authorised(request, &granted.auth).header(ACCEPT, accept)).await?;
+        let get = async |request: RequestBuilder| self.ask(request.header(ACCEPT, accept)).await;
+        let mut response = self.follow(&Method::GET, self.url(path)?, get).await?;
         if response.status() != StatusCode::OK {
             return Err(refused(response).await);
         }
@@ -141,31 +156,56 @@ impl<'a> RegistrySession<'a> {
         }
     }
 
-    /// Stores a manifest. True when the registry has added it to its list of referrers, which oci-client does not
-    /// report.
+    /// Stores a manifest: any 2xx says so. True when the registry has added it to its list of referrers.
     pub(super) async fn put_manifest(
         &self,
         reference: &impl Display,
         media_type: &str,
         bytes: &[u8],
     ) -> Result<bool, PushError> {
-        let granted = self.granted().await?;
-        let request = self.request(Method::PUT, &format!("/v2/{}/manifests/{reference}", self.repository));
-        let request = authorised(request, &granted.auth).header(CONTENT_TYPE, media_type).body(bytes.to_vec());
-        let response = self.ask(request).await?;
+        let put = async |request: RequestBuilder| {
+            self.ask(request.header(CONTENT_TYPE, media_type).body(bytes.to_vec())).await
+        };
+        let response = self.follow(&Method::PUT, self.url(&format!("manifests/{reference}"))?, put).await?;
         if !response.status().is_success() {
             return Err(refused(response).await);
         }
         Ok(response.headers().contains_key(SUBJECT))
     }
 
-    /// oci-client with a token that is good for this moment.
-    pub(super) async fn client(&self) -> Result<Client, PushError> {
-        Ok(self.granted().await?.client)
+    /// Sends a request to `first`, and again to where the answers lead. `send` adds to a request what it needs each time.
+    pub(super) async fn follow(
+        &self,
+        method: &Method,
+        first: Url,
+        send: impl AsyncFn(RequestBuilder) -> Result<Response, PushError>,
+    ) -> Result<Response, PushError> {
+        let mut granted = self.granted().await?;
+        let mut url = first;
+        for _ in 0..=MOST_REDIRECTS {
+            let request = self.http.request(method.clone(), url.clone());
+            let is_own = self.is_own(&url);
+            let response = send(if is_own { granted.on(request) } else { request }).await?;
+            if let Some(next) = location::of_redirect(&response, method)? {
+                url = next;
+                continue;
+            }
+            // Some let anybody read, and name their token server only when something is pushed.
+            if is_own
+                && response.status() == StatusCode::UNAUTHORIZED
+                && !matches!(granted, Authorization::Bearer(_))
+                && let Some(Challenge::Bearer(server)) = challenge::of(response.headers())
+            {
+                granted = self.grant(self.token(&server).await?, &mut *self.granted.lock().await);
+                continue;
+            }
+            return Ok(response);
+        }
+        Err(PushError::permanent(format!("the registry redirects more than {MOST_REDIRECTS} times")))
     }
 
     /// Repeats `work` while an error is retryable, with growing pauses, or those the registry asks for.
-    pub(super) async fn with_retries<T, F, Fut>(&self, doing: &str, mut work: F) -> Result<T, PushError>
+    pub(super) async fn with_retries<T, F, Fut>(&self, doing: &str, work: F) -> Result<T, PushError>
     where
         F: FnMut() -> Fut,
         Fut: Future<Output = Result<T, PushError>>,
@@ -175,26 +215,19 @@ impl<'a> RegistrySession<'a> {
             .with_max_delay(self.retries.longest_pause.min(Duration::from_secs(30)))
             .with_max_times(self.retries.attempts.saturating_sub(1))
             .with_jitter();
-        let once = || {
-            let work = work();
-            async {
-                match work.await {
-                    Err(error) if error.retry_after.is_none() && matches!(error.status, Some(429 | 503)) => {
-                        Err(PushError { retry_after: self.retry_after().await, ..error })
-                    }
-                    result => result,
-                }
-            }
-        };
         let longest = self.retries.longest_pause;
-        once.retry(backoff)
-            .when(|error| error.retryable)
+        let mut unreached = 0;
+        work.retry(backoff)
+            .when(|error| {
+                unreached += usize::from(error.is_unreachable && !self.has_answered.load(Ordering::Relaxed));
+                error.retryable && unreached < ATTEMPTS_TO_REACH
+            })
             .adjust(|error, pause| {
                 pause.map(|pause| error.retry_after.unwrap_or(pause)).filter(|pause| *pause <= longest)
             })
             .notify(|error, pause| {
                 let what = self.redact(&error.what);
-                warn!("{doing} ({}): {what}; trying again in {:.1} s", self.repository, pause.as_secs_f32());
+                warn!("{doing} ({}): {what}; trying again in {:.1} s", self.address(), pause.as_secs_f32());
             })
             .await
             .map_err(|error| match error.retry_after {
@@ -208,13 +241,12 @@ impl<'a> RegistrySession<'a> {
     /// `verb` and `what` make the beginning of the sentence: ``cannot push `host/a:1` ``.
     pub(super) fn error(&self, verb: &str, what: &str, failed: &PushError) -> Error {
         let source = &self.credential.source;
-        let hint = match (failed.hint, failed.status, &self.credential.kind) {
-            (Some(hint), ..) => hint.to_owned(),
+        let hint = match (&failed.hint, failed.status, &self.credential.kind) {
+            (Some(hint), ..) => hint.clone(),
             (None, Some(401 | 403), CredentialKind::None) => format!(
-                "there is no login for `{}/{}` in {source}: set `REGISTRY_USERNAME` and `REGISTRY_PASSWORD`, or \
+                "there is no login for `{}` in {source}: set `REGISTRY_USERNAME` and `REGISTRY_PASSWORD`, or \
                  `REGISTRY_AUTH_FILE`",
-                self.registry.host(),
-                self.repository
+                self.address()
             ),
             (None, Some(401 | 403), _) => format!(
                 "the login is from {source}: check that it is right and may push to `{}`; some registries want the \
@@ -239,100 +271,114 @@ impl<'a> RegistrySession<'a> {
         self.retries.stall
     }
 
-    async fn granted(&self) -> Result<Grant, PushError> {
+    /// `<host>/<namespace>/<name>`.
+    fn address(&self) -> String {
+        format!("{}/{}", self.registry.host(), self.repository)
+    }
+
+    fn url(&self, path: &str) -> Result<Url, PushError> {
+        let url = self.base.join(&format!("v2/{}/{path}", self.repository));
+        url.map_err(|error| PushError::permanent(format!("`{path}` makes no URL: {error}")))
+    }
+
+    /// True for addresses that may have the login.
+    fn is_own(&self, url: &Url) -> bool {
+        url.origin() == self.base.origin()
+    }
+
+    async fn granted(&self) -> Result<Authorization, PushError> {
         let mut granted = self.granted.lock().await;
         if let Some(granted) = granted.as_ref()
             && granted.until.is_none_or(|until| Instant::now() < until)
         {
-            return Ok(granted.clone());
+            return Ok(granted.authorization.clone());
         }
-        let (auth, life) = self.authorise().await?;
-        let new = Grant {
-            client: http_client::oci_client(self.registry, &self.repository, &self.base, &auth).await?,
-            auth,
-            // A quarter is left for the request that is about to be made.
-            until: life.map(|life| Instant::now() + life * 3 / 4),
-        };
-        *granted = Some(new.clone());
-        Ok(new)
+        let new = self.authorise().await?;
+        Ok(self.grant(new, &mut granted))
+    }
+
+    fn grant(&self, (authorization, life): (Authorization, Option<Duration>), to: &mut Option<Grant>) -> Authorization {
+        if let Authorization::Bearer(token) = &authorization {
+            self.redaction.lock().unwrap_or_else(PoisonError::into_inner).add(token.reveal());
+        }
+        // A quarter is left for the request that is about to be made.
+        let until = life.map(|life| Instant::now() + life * 3 / 4);
+        *to = Some(Grant { authorization: authorization.clone(), until });
+        authorization
     }
 
     /// Asks which authentication the registry wants, and gets a token where it wants one.
-    async fn authorise(&self) -> Result<(RegistryAuth, Option<Duration>), PushError> {
-        let basic = || match &self.credential.kind {
-            CredentialKind::Password { username, password } => {
-                RegistryAuth::Basic(username.clone(), password.reveal().to_owned())
-            }
-            _ => RegistryAuth::Anonymous,
-        };
+    async fn authorise(&self) -> Result<(Authorization, Option<Duration>), PushError> {
         if let CredentialKind::Bearer(token) = &self.credential.kind {
-            return Ok((RegistryAuth::Bearer(token.reveal().to_owned()), None));
+            return Ok((Authorization::Bearer(token.clone()), None));
         }
-        let response = self.ask(self.request(Method::GET, "/v2/")).await?;
+        let response = self.ping().await?;
         match (response.status(), challenge::of(response.headers())) {
-            (StatusCode::UNAUTHORIZED, Some(Challenge::Bearer(server))) => {
-                let scope = format!("repository:{}:pull,push", self.repository);
-                let request = server.request(&self.http, &self.base, &scope, &self.credential.kind)?;
-                let response = self.ask(request).await?;
-                if !response.status().is_success() {
-                    let error = refused(response).await;
-                    let what = error.what.replacen("the registry", "its token server", 1);
-                    return Err(PushError { what, ..error });
-                }
-                let (token, life) = challenge::token(response).await?;
-                self.redaction.lock().unwrap_or_else(PoisonError::into_inner).add(token.reveal());
-                Ok((RegistryAuth::Bearer(token.reveal().to_owned()), Some(life.unwrap_or(TOKEN_LIFE))))
-            }
+            (StatusCode::UNAUTHORIZED, Some(Challenge::Bearer(server))) => self.token(&server).await,
             // Some allow anonymous reads, and ask for the login only when something is pushed.
-            (status, _) if status.is_success() || status == StatusCode::UNAUTHORIZED => Ok((basic(), None)),
+            (status, _) if status.is_success() || status == StatusCode::UNAUTHORIZED => {
+                Ok((self.credential.kind.basic(), None))
+            }
+            (StatusCode::NOT_FOUND, _) => Err(PushError::no_registry(&self.base)),
             _ => Err(refused(response).await),
         }
     }
 
+    async fn ping(&self) -> Result<Response, PushError> {
+        let mut url = self.base.join("v2/").map_err(|error| PushError::permanent(error.to_string()))?;
+        for _ in 0..=MOST_REDIRECTS {
+            let response = self.ask(self.http.get(url)).await?;
+            match location::of_redirect(&response, &Method::GET)? {
+                Some(next) => url = next,
+                None => return Ok(response),
+            }
+        }
+        Err(PushError::permanent(format!("the registry redirects more than {MOST_REDIRECTS} times")))
+    }
+
+    /// A token, and how long it is good for.
+    async fn token(&self, server: &TokenServer) -> Result<(Authorization, Option<Duration>), PushError> {
+        let scope = format!("repository:{}:pull,push", self.repository);
+        let request = server.request(&self.http, self.base.as_str(), &scope, &self.credential.kind)?;
+        let response = self.ask(request).await?;
+        if !response.status().is_success() {
+            let error = refused(response).await;
+            let what = error.what.replacen("the registry", "its token server", 1);
+            return Err(PushError { what, ..error });
+        }
+        let (token, life) = challenge::token(&body(response).await?)?;
+        Ok((Authorization::Bearer(token), Some(life.unwrap_or(TOKEN_LIFE))))
+    }
+
     /// Called only where plain HTTP is allowed.
     async fn speaks_tls(&self) -> bool {
-        let answer = self.request(Method::GET, "/v2/").send();
-        matches!(tokio::time::timeout(PROBE.min(self.retries.stall), answer).await, Ok(Ok(_)))
+        tokio::time::timeout(PROBE.min(self.retries.stall), self.ping()).await.is_ok_and(|answer| answer.is_ok())
     }
 
-    fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        self.http.request(method, format!("{}{path}", self.base))
-    }
-
-    async fn ask(&self, request: RequestBuilder) -> Result<Response, PushError> {
-        self.in_time(request.send()).await
+    pub(super) async fn ask(&self, request: RequestBuilder) -> Result<Response, PushError> {
+        let response = self.in_time(request.send()).await?;
+        self.has_answered.store(true, Ordering::Relaxed);
+        Ok(response)
     }
 
     /// The result of a request, or an error when there is none in time.
-    pub(super) async fn in_time<T, E>(&self, request: impl Future<Output = Result<T, E>>) -> Result<T, PushError>
-    where
-        PushError: From<E>,
-    {
+    async fn in_time<T>(&self, request: impl Future<Output = reqwest::Result<T>>) -> Result<T, PushError> {
         let stall = self.retries.stall;
         Ok(tokio::time::timeout(stall, request).await.map_err(|_| stalled(stall))??)
     }
+}
 
-    /// Requests `Retry-After` again: oci-client does not keep the headers of the response that had it.
-    async fn retry_after(&self) -> Option<Duration> {
-        let response = self.ask(self.request(Method::GET, "/v2/")).await.ok()?;
-        error::retry_after(response.headers())
-    }
+/// The address of the registry's API. Docker Hub's is not its name.
+fn base(registry: &OciRegistry, scheme: &str) -> Result<Url> {
+    let host = if registry.host() == "docker.io" { "index.docker.io" } else { registry.host() };
+    Url::parse(&format!("{scheme}://{host}/")).map_err(|error| {
+        Error::usage(format!("`REGISTRY_URL` is `{host}`, which is not valid: {error}"), "give the host alone")
+    })
 }
 
 pub(super) fn stalled(stall: Duration) -> PushError {
     PushError::transient(format!("no progress for {} seconds", stall.as_secs()))
 }
 
-async fn refused(response: Response) -> PushError {
-    let (status, headers) = (response.status().as_u16(), response.headers().clone());
-    let body = response.text().await.unwrap_or_default();
-    PushError::status(status, &body).wait(&headers)
-}
-
-fn authorised(request: RequestBuilder, auth: &RegistryAuth) -> RequestBuilder {
-    match auth {
-        RegistryAuth::Anonymous => request,
-        RegistryAuth::Basic(username, password) => request.basic_auth(username, Some(password)),
-        RegistryAuth::Bearer(token) => request.bearer_auth(token),
-    }
-}
+#[cfg(test)]
+mod tests;

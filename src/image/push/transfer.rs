@@ -1,32 +1,18 @@
-//! The push itself, with oci-client: blobs streamed from disk, the manifest as the bytes that were hashed.
+//! The push itself: the blobs that the registry lacks, the manifest as the bytes that were hashed, and a look whether all
+//! of it is there.
 
-use std::io::Cursor;
-use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
-
-use futures_util::TryStreamExt as _;
-use oci_client::Reference;
-use oci_client::errors::OciDistributionError;
-use reqwest::header::HeaderValue;
-use tokio::io::AsyncRead;
-use tokio_util::io::ReaderStream;
 use tracing::{debug, info};
 
 use super::error::PushError;
 use super::options::PushOptions;
 use super::pushed::{Pushed, not_stored, tag_taken};
 use super::registry::OciRegistry;
-use super::session::{RegistrySession, stalled};
+use super::session::RegistrySession;
+use super::upload::{BlobSource, upload};
 use crate::image::manifest::{Image, MANIFEST_TYPE};
 use crate::lock::Sha256;
 use crate::{Error, Result};
 
-/// Bytes that are read and sent at once.
-const CHUNK: usize = 1024 * 1024;
-/// How much longer than other requests the end of an upload may take: the registry may hash and move all of it.
-const STORING: u32 = 10;
 /// Whatever stands under a tag.
 pub(super) const ANY_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json, \
                             application/vnd.docker.distribution.manifest.v2+json, \
@@ -54,7 +40,6 @@ pub(super) struct Push<'a> {
     pub(super) session: RegistrySession<'a>,
     pub(super) image: &'a Image,
     pub(super) options: &'a PushOptions,
-    oci: Reference,
     reference: String,
 }
 
@@ -73,7 +58,6 @@ impl<'a> Push<'a> {
             session: RegistrySession::open(registry, &image.name, &options.retries).await?,
             image,
             options,
-            oci: registry.oci_reference(&image.name, &image.tag),
             reference: registry.reference(&image.name, &image.tag),
         })
     }
@@ -135,66 +119,29 @@ impl<'a> Push<'a> {
                 debug!("{what} of `{}` is in the registry already", self.reference);
                 return Ok(0);
             }
-            self.upload(digest, &blob).await?;
+            upload(&self.session, digest, &blob).await?;
             Ok(blob.len())
         });
         uploaded.await.map_err(|error| self.failed(&PushError { what: format!("{what}: {}", error.what), ..error }))
     }
 
     async fn has_blob(&self, digest: Sha256) -> Result<bool, PushError> {
-        let client = self.session.client().await?;
-        match self.session.in_time(client.blob_exists(&self.oci, &digest.to_string())).await {
+        match self.session.has_blob(digest).await {
             // Who may push may not always ask: then it is sent.
             Err(error) if error.is_denied() => Ok(false),
             result => result,
         }
     }
 
-    async fn upload(&self, digest: Sha256, blob: &BlobSource<'_>) -> Result<(), PushError> {
-        let client = self.session.client().await?;
-        let sent = Arc::new(AtomicU64::new(0));
-        let count = Arc::clone(&sent);
-        let stream = ReaderStream::with_capacity(blob.open().await?, CHUNK)
-            .inspect_ok(move |bytes| {
-                count.fetch_add(bytes.len() as u64, Ordering::Relaxed);
-            })
-            .map_err(OciDistributionError::from);
-        let digest = digest.to_string();
-        let push = client.push_blob_stream(&self.oci, stream, &digest, Some(blob.len()));
-        tokio::select! {
-            result = push => { result?; }
-            error = watch(&sent, blob.len(), self.session.stall()) => return Err(error),
-        }
-        Ok(())
-    }
-
     async fn put_manifest(&self) -> Result<(), PushError> {
-        let ours = self.image.digest.to_string();
-        let location = self
-            .session
-            .with_retries("pushing the manifest", || async {
-                let client = self.session.client().await?;
-                let media_type = HeaderValue::from_static(MANIFEST_TYPE);
-                self.session.in_time(client.push_manifest_raw(&self.oci, self.image.manifest.clone(), media_type)).await
-            })
-            .await?;
-        // Most registries return a location that ends in the digest.
-        match location.rsplit('/').next().filter(|last| last.starts_with("sha256:")) {
-            Some(theirs) if theirs != ours => {
-                Err(PushError::permanent(format!("the registry has stored the manifest as {theirs}, and it is {ours}")))
-            }
-            _ => Ok(()),
-        }
+        let put = || self.session.put_manifest(&self.image.tag, MANIFEST_TYPE, &self.image.manifest);
+        self.session.with_retries("pushing the manifest", put).await.map(drop)
     }
 
     /// Looks whether all of it is there.
     async fn read_back(&self) -> Result<()> {
         let found = self.session.with_retries("reading the image back", || async {
-            match self.get_manifest().await {
-                // Some take a moment until all their servers know.
-                Err(error) if error.status == Some(404) => Err(PushError { retryable: true, ..error }),
-                result => result,
-            }
+            self.get_manifest().await.map_err(PushError::or_not_yet)
         });
         let found = match found.await {
             Err(error) if error.status == Some(404) => {
@@ -207,12 +154,14 @@ impl<'a> Push<'a> {
             return Err(not_stored(&self.reference, &other));
         }
         for (what, digest) in [("config", self.image.config_digest), ("layer", self.image.layer)] {
-            let there = self.session.with_retries("looking for the blobs", || async {
-                let client = self.session.client().await?;
-                self.session.in_time(client.blob_exists(&self.oci, &digest.to_string())).await
+            let found = self.session.with_retries("looking for the blobs", || async {
+                if self.session.has_blob(digest).await? { Ok(()) } else { Err(PushError::not_yet()) }
             });
-            if !there.await.map_err(|error| self.failed(&error))? {
-                return Err(not_stored(&self.reference, &format!("it does not have the {what} {digest}")));
+            match found.await {
+                Err(error) if error.status == Some(404) => {
+                    return Err(not_stored(&self.reference, &format!("it does not have the {what} {digest}")));
+                }
+                found => found.map_err(|error| self.failed(&error))?,
             }
         }
         Ok(())
@@ -222,54 +171,3 @@ impl<'a> Push<'a> {
         self.session.error("cannot push", &self.reference, error)
     }
 }
-
-/// Ends when an upload makes no progress: no more bytes taken within `stall`, or all taken and no response.
-async fn watch(sent: &AtomicU64, all: u64, stall: Duration) -> PushError {
-    let mut before = None;
-    loop {
-        let now = sent.load(Ordering::Relaxed);
-        if before == Some(now) {
-            return stalled(stall);
-        }
-        before = Some(now);
-        tokio::time::sleep(if now == all { stall * STORING } else { stall }).await;
-    }
-}
-
-/// The bytes of a blob.
-pub(super) enum BlobSource<'a> {
-    Bytes(&'a [u8]),
-    /// A file and its length.
-    File(&'a Path, u64),
-}
-
-impl BlobSource<'_> {
-    fn len(&self) -> u64 {
-        match self {
-            Self::Bytes(bytes) => bytes.len() as u64,
-            Self::File(_, len) => *len,
-        }
-    }
-
-    /// From the beginning, at every try.
-    async fn open(&self) -> Result<Box<dyn AsyncRead + Send + Unpin>, PushError> {
-        match self {
-            Self::Bytes(bytes) => Ok(Box::new(Cursor::new(bytes.to_vec()))),
-            Self::File(path, len) => {
-                let unreadable =
-                    |what: String| PushError::permanent(format!("`{}` {what}", path.display())).hint(REBUILD);
-                let file = tokio::fs::File::open(path)
-                    .await
-                    .map_err(|error| unreadable(format!("cannot be read: {error}")))?;
-                let found =
-                    file.metadata().await.map_err(|error| unreadable(format!("cannot be read: {error}")))?.len();
-                if found != *len {
-                    return Err(unreadable(format!("has {found} bytes instead of {len}")));
-                }
-                Ok(Box::new(file))
-            }
-        }
-    }
-}
-
-const REBUILD: &str = "the layer was changed or removed after it was built: build the plugin again";

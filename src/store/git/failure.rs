@@ -4,7 +4,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::url::SourceUrl;
+use crate::tls::Distrust;
 use crate::{Error, Result};
+
+const OWN_CA: &str = "the server's certificate is one of a CA (basicConstraints `CA:TRUE`): give the server one with \
+                      `CA:FALSE`, or use `--git-program` and name the certificate in `GIT_SSL_CAINFO`";
 
 /// One failed attempt.
 #[derive(Debug)]
@@ -193,7 +197,10 @@ impl GitFailure {
             ),
             Self::Certificate(why) => Error::network(
                 format!("cannot {doing} `{url}`: its certificate is not trusted{}", because(&why)),
-                "set `SSL_CERT_FILE` to a file with the certificate of the authority that signed it",
+                match Distrust::of(&why) {
+                    Distrust::OwnCa => OWN_CA,
+                    _ => "set `SSL_CERT_FILE` to a file with the certificate of the authority that signed it",
+                },
             ),
             Self::HostKey => Error::network(
                 format!("cannot {doing} `{url}`: ssh does not know the host's key"),

@@ -1,0 +1,144 @@
+//! Whom https trusts: the CAs of the system and of `SSL_CERT_FILE`, and servers whose own certificate stands there.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::verify_server_name;
+use rustls::crypto::aws_lc_rs::default_provider;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
+use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error as TlsError, SignatureScheme};
+use rustls_platform_verifier::Verifier;
+
+use crate::error::{Error, Result};
+
+/// The configuration of a client that trusts these certificates too: as CAs, and as a server's own.
+pub fn trusting(named: Vec<CertificateDer<'static>>) -> Result<ClientConfig, TlsError> {
+    let provider = Arc::new(default_provider());
+    let system = Verifier::new_with_extra_roots(named.clone(), provider.clone())?;
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(NamedServers { system, named }))
+        .with_no_client_auth();
+    Ok(config)
+}
+
+/// The certificates of a PEM file, which has to have one.
+pub fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>> {
+    let bytes = std::fs::read(file).map_err(Error::io("read", file))?;
+    let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&bytes).collect();
+    match read {
+        Ok(certificates) if !certificates.is_empty() => Ok(certificates),
+        _ => Err(Error::usage(
+            format!("`{}` holds no certificates in PEM", file.display()),
+            "write them as `-----BEGIN CERTIFICATE-----` … `-----END CERTIFICATE-----`",
+        )),
+    }
+}
+
+/// What rustls does, except that a certificate with `CA:TRUE` may be a server's when it is named itself: `openssl req
+/// -x509` makes such certificates, and OpenSSL and Go trust them.
+#[derive(Debug)]
+struct NamedServers {
+    system: Verifier,
+    named: Vec<CertificateDer<'static>>,
+}
+
+impl ServerCertVerifier for NamedServers {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, TlsError> {
+        match self.system.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now) {
+            // Found after its times were checked; its name was not yet.
+            Err(error) if is_ca(&error) && self.named.iter().any(|named| named == end_entity) => {
+                verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
+                Ok(ServerCertVerified::assertion())
+            }
+            result => result,
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, TlsError> {
+        self.system.verify_tls12_signature(message, cert, dss)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, TlsError> {
+        self.system.verify_tls13_signature(message, cert, dss)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.system.supported_verify_schemes()
+    }
+}
+
+fn is_ca(error: &TlsError) -> bool {
+    matches!(error, TlsError::InvalidCertificate(CertificateError::Other(other)) if other.to_string() == CA_AS_SERVER)
+}
+
+/// webpki's name of the error, which has no type of its own in rustls.
+const CA_AS_SERVER: &str = "CaUsedAsEndEntity";
+
+/// Why a certificate is not trusted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Distrust {
+    /// Nobody known has signed it.
+    Issuer,
+    /// It is a CA's, and not named itself.
+    OwnCa,
+    /// It is for other names.
+    Name,
+    /// It is not valid yet or no more.
+    Time,
+    /// Anything else.
+    Other,
+}
+
+impl Distrust {
+    /// Reads the message of rustls.
+    pub fn of(message: &str) -> Self {
+        let has = |part: &str| message.contains(part);
+        if has(CA_AS_SERVER) {
+            Self::OwnCa
+        } else if has("UnknownIssuer") {
+            Self::Issuer
+        } else if has("not valid for name") || has("NotValidForName") {
+            Self::Name
+        } else if has("expired") || has("Expired") || has("not valid yet") || has("NotValidYet") {
+            Self::Time
+        } else {
+            Self::Other
+        }
+    }
+
+    /// What to do; `server` is `the registry`.
+    pub fn hint(self, server: &str) -> String {
+        match self {
+            Self::Issuer => format!("name the file of {server}'s own CA in `SSL_CERT_FILE`"),
+            Self::OwnCa => format!(
+                "{server}'s certificate is one of a CA (basicConstraints `CA:TRUE`): name its own file in `SSL_CERT_FILE`, \
+                 or give {server} one with `CA:FALSE`"
+            ),
+            Self::Name => format!("use one of the names in the certificate, or give {server} one for this name"),
+            Self::Time => format!("give {server} a certificate that is valid today, and check this machine's clock"),
+            Self::Other => format!("check the certificate of {server}"),
+        }
+    }
+}
