@@ -6,8 +6,8 @@
 //! 2. [`rhdh`] finds the RHDH release that plugins are computed against, [`host`] reads what it provides.
 //! 3. [`refs`] turns refs into commits; [`commits`] fetches them and has each workspace read.
 //! 4. [`workspace`] makes a workspace's block of the lock from its files ([`source_files`], after patches and overlays:
-//!    [`effective`]): its plugins ([`discover`], [`plugin_files`]), its yarn ([`package_manager`]) and the arguments of its plugins
-//!    ([`compute_args`]: [`graph`] → [`build_args`]).
+//!    [`effective`]): its plugins ([`discover`], [`plugin_files`]), its yarn ([`package_manager`], [`yarn_hash`]) and
+//!    the arguments of its plugins ([`compute_args`]: [`graph`] → [`build_args`]).
 //! 5. `tool_pins` pins node, npm and rhdh-cli; `previous` keeps what the lock there was knows and still holds.
 
 pub mod requested;
@@ -27,6 +27,7 @@ pub mod package_manager;
 pub mod plugin_files;
 pub mod source_files;
 pub mod workspace;
+pub mod yarn_hash;
 
 pub mod build_args;
 pub mod compute_args;
@@ -91,7 +92,7 @@ pub async fn resolve(
     let mut lists = Vec::new();
     let mut yarns = YarnPins::new();
     for (config, one) in read {
-        match pin_yarn(registry, &mut yarns, one).await {
+        match pin_yarn(provider, registry, &mut yarns, one).await {
             Ok((mut workspace, list)) => {
                 workspace.tools = pins.own(request, host.as_ref(), config);
                 resolved.push(workspace);
@@ -187,6 +188,7 @@ type YarnPins = BTreeMap<String, (String, Integrity)>;
 
 /// What only the registry knows of a workspace: its yarn's integrity.
 async fn pin_yarn(
+    provider: &Provider<'_>,
     registry: &NpmRegistry,
     yarns: &mut YarnPins,
     read: ReadWorkspace,
@@ -199,6 +201,9 @@ async fn pin_yarn(
         let (version, integrity) = yarns[&yarn.version].clone();
         workspace.source.yarn.version = version;
         workspace.source.yarn.integrity = Some(integrity);
+        if let Some(hash) = &yarn.hash {
+            hash.check(provider, &workspace.source.yarn).await?;
+        }
     }
     Ok((workspace, list))
 }

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use crate::error::{Error, Place, Result};
 use crate::lock::YarnFrom;
 use crate::resolve::source_files::{Files, at};
+use crate::resolve::yarn_hash::YarnHash;
 use crate::yarn::lockfile::YarnLock;
 
 /// What a workspace says about its yarn.
@@ -19,8 +20,8 @@ pub struct YarnRequest {
     pub version: String,
     /// The committed file from the repository's root; only for [`YarnFrom::YarnPath`].
     pub path: Option<String>,
-    /// `sha512.<hex>` or another hash behind the version in `packageManager`.
-    pub hash: Option<String>,
+    /// The hash behind the version in `packageManager`.
+    pub hash: Option<YarnHash>,
 }
 
 #[derive(Deserialize, Default)]
@@ -62,7 +63,7 @@ pub fn requested_yarn(files: &Files, workspace: &str, lockfile: &[u8], name: &st
             from: YarnFrom::PackageManager,
             version: version.to_owned(),
             path: None,
-            hash: hash.map(str::to_owned),
+            hash: hash.map(|hash| YarnHash { file: format!("{name}: {path}"), text: hash.to_owned() }),
         });
     }
     let place = PathBuf::from(format!("{name}: {}", at(workspace, "yarn.lock")));
@@ -162,7 +163,8 @@ mod tests {
     #[test]
     fn package_manager_may_stand_in_a_parent_and_carry_a_hash() {
         let asked = in_tree(&[("package.json", r#"{"packageManager": "yarn@4.9.2+sha224.ab"}"#)], "a/b").unwrap();
-        assert_eq!((asked.version.as_str(), asked.hash.as_deref()), ("4.9.2", Some("sha224.ab")));
+        let hash = YarnHash { file: "todo: package.json".into(), text: "sha224.ab".into() };
+        assert_eq!((asked.version.as_str(), asked.hash), ("4.9.2", Some(hash)));
     }
 
     #[test]

@@ -253,3 +253,55 @@ fn byte_order_marks_are_passed_over() {
     let lock = setup.lock();
     assert!(lock.contains("backstage = \"1.39.1\"") && lock.contains("version = \"3.8.7\""), "{lock}");
 }
+
+/// A lockfile of yarn 4 with these workspaces of `plugins/`, and one package of the registry.
+fn berry(dependencies: &str, more: &str) -> String {
+    format!(
+        "__metadata:\n  version: 8\n  cacheKey: 10c0\n\n\
+         \"@acme/one@workspace:plugins/one\":\n  version: 0.0.0-use.local\n  \
+         resolution: \"@acme/one@workspace:plugins/one\"\n{dependencies}  languageName: unknown\n  linkType: soft\n{more}"
+    )
+}
+
+#[harness::test]
+fn a_dependency_that_a_patch_adds_is_computed_with() {
+    let setup = Setup::new();
+    setup.workspace("alpha", "main");
+    fs::remove_file(setup.config().join("alpha/plugins-list.yaml")).unwrap();
+    let manifest = "{\n  \"name\": \"@acme/one\",\n  \"version\": \"1.0.0\",\n  \
+                    \"backstage\": { \"role\": \"backend-plugin\" }\n}\n";
+    let (before, after) = (
+        berry("", ""),
+        berry(
+            "  dependencies:\n    \"@backstage/new-experimental\": \"npm:^0.1.0\"\n",
+            "\n\"@backstage/new-experimental@npm:^0.1.0\":\n  version: 0.1.0\n  \
+             resolution: \"@backstage/new-experimental@npm:0.1.0\"\n  languageName: node\n  linkType: hard\n",
+        ),
+    );
+    setup.source.write(MANIFEST, manifest).write("workspaces/alpha/yarn.lock", &before);
+    setup.source.write("workspaces/alpha/plugins/two/package.json", r#"{"name": "@acme/two"}"#);
+    setup.source.commit("one");
+    // The patch as git makes it.
+    let dependency = "  \"dependencies\": { \"@backstage/new-experimental\": \"^0.1.0\" },\n  \"backstage\"";
+    setup.source.write(MANIFEST, manifest.replace("  \"backstage\"", dependency));
+    setup.source.write("workspaces/alpha/yarn.lock", &after);
+    let patch = setup.source.git(&["-C", "workspaces/alpha", "diff", "--relative"]);
+    setup.source.git(&["checkout", "-q", "."]);
+    setup.write("alpha/patches/1-experimental.patch", &format!("{patch}\n"));
+    let host = setup.dir.path().join("host.lock");
+    let types = "\n\"@backstage/types@npm:^1.0.0\":\n  version: 1.0.0\n  resolution: \"@backstage/types@npm:1.0.0\"\n";
+    fs::write(&host, format!("__metadata:\n  version: 8\n{types}")).unwrap();
+    setup.ok(&["resolve", "--host-lockfile", host.to_str().unwrap()]);
+    let list = fs::read_to_string(setup.config().join("alpha/plugins-list.yaml")).unwrap();
+    let entries: Vec<_> = list.lines().filter(|line| !line.starts_with('#') && !line.is_empty()).collect();
+    assert_eq!(
+        entries,
+        ["plugins/one: --embed-package @backstage/new-experimental --shared-package !@backstage/new-experimental"],
+        "{}",
+        setup.lock()
+    );
+    let lock = setup.lock();
+    let effective = format!("[workspace.effective]\nyarn-lock = \"{}\"\n", factory::lock::Sha256::of(&after));
+    assert!(lock.contains(&effective), "{lock}");
+    assert!(lock.contains("    \"--shared-package !@backstage/new-experimental\",\n"), "{lock}");
+}

@@ -376,3 +376,68 @@ fn the_registry_is_asked_for_five_documents_whatever_the_number_of_workspaces() 
     );
     assert_eq!(setup.registry.asked().len(), 5, "{:?}", setup.registry.asked());
 }
+
+#[harness::test]
+fn the_hash_of_package_manager_is_that_of_the_yarn_that_is_pinned() {
+    let mut setup = Setup::new();
+    setup.registry = Registry::of_idle_tools();
+    setup.workspace("alpha", "main");
+    let program = fs::read("/usr/bin/true").unwrap();
+    let right = factory::lock::Sha256::of(&program).hex();
+    let asks_for = |hash: &str| {
+        let manifest = format!(r#"{{"packageManager": "yarn@4.9.2+{hash}", "workspaces": ["plugins/*"]}}"#);
+        setup.source.write("workspaces/alpha/package.json", manifest);
+        setup.source.commit(hash);
+    };
+    asks_for(&format!("sha256.{right}"));
+    setup.ok(&["resolve"]);
+    let lock = setup.lock();
+
+    let place = "error: alpha: workspaces/alpha/package.json: ";
+    let hint = "hint: if yarn 4.9.2 is what you want, set `packageManager` to `yarn@4.9.2` with a patch \
+                (`patches/*.patch` in the configuration)";
+    let refused = [
+        (
+            "sha256.00".to_owned(),
+            format!(
+                "`packageManager` has the hash `sha256.00` of yarn 4.9.2, but its `bin/yarn.js` has `sha256.{right}`"
+            ),
+        ),
+        (
+            "md5.00".to_owned(),
+            "`packageManager` has the hash `md5.00`, which is none of sha1, sha224, sha256, sha384, sha512".to_owned(),
+        ),
+    ];
+    for (hash, what) in refused {
+        asks_for(&hash);
+        let output = setup.run(&["resolve"]);
+        assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+        assert!(said(&output).contains(&format!("{place}{what}\n")), "{}", said(&output));
+        assert!(said(&output).contains(hint), "{}", said(&output));
+        // The lock has what it had.
+        assert_eq!(setup.lock(), lock);
+    }
+}
+
+#[harness::test]
+fn the_hash_of_yarn_1_is_that_of_its_tarball() {
+    let mut setup = Setup::new();
+    setup.registry = Registry::of_idle_tools();
+    setup.workspace("alpha", "main");
+    let asks_for = |hash: &str| {
+        let manifest = format!(r#"{{"packageManager": "yarn@1.22.22+sha512.{hash}", "workspaces": ["plugins/*"]}}"#);
+        setup.source.write("workspaces/alpha/package.json", manifest);
+        setup.source.commit(hash);
+    };
+    asks_for("00");
+    let output = setup.run(&["resolve"]);
+    assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+    let answer = said(&output);
+    let (_, found) = answer.split_once("but its tarball in the npm registry has `sha512.").unwrap();
+    let (found, _) = found.split_once('`').unwrap();
+    asks_for(found);
+    setup.ok(&["resolve"]);
+    // The digest of the tarball is also its integrity, which is in base64.
+    let integrity = factory::lock::Integrity::from_bytes(hex::decode(found).unwrap().try_into().unwrap());
+    assert!(setup.lock().contains(&format!("version = \"1.22.22\", integrity = \"{integrity}\" }}\n")));
+}

@@ -106,6 +106,26 @@ fn reads_berry() {
     assert_eq!(lib.conditions.as_deref(), Some("(os=linux | os=darwin) & cpu=x64"));
 }
 
+/// Yarn 4.10 writes 9, and 10 is the newest that is known; both are written by yarn 4 and read as 8 is.
+#[test]
+fn reads_the_metadata_of_every_berry() {
+    for version in 4..=10 {
+        let text = format!(
+            "__metadata:\n  version: {version}\n  cacheKey: 10c0\n\n\"a@npm:^1.0.0\":\n  version: 1.2.3\n  \
+             resolution: \"a@npm:1.2.3\"\n  checksum: 10c0/00\n  languageName: node\n  linkType: hard\n"
+        );
+        let lock = read(&text);
+        assert_eq!(lock.kind, LockKind::Berry(version));
+        assert_eq!((lock.entries.len(), lock.entries[0].version), (1, "1.2.3"));
+        let line = match version {
+            4 | 5 => "2",
+            6 | 7 => "3",
+            _ => "4",
+        };
+        assert_eq!(lock.kind.yarn_line(), line);
+    }
+}
+
 #[test]
 fn reads_v1() {
     let lock = read(V1);
