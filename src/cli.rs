@@ -170,6 +170,8 @@ pub fn main() -> u8 {
     if is_restarted {
         args.remove(1);
     }
+    // Secrets of the environment are not shown to other processes of the user.
+    let _ = nix::sys::prctl::set_dumpable(false);
     let matches = command().get_matches_from(&args);
     let cli = match Cli::from_arg_matches(&matches) {
         Ok(cli) => cli,

@@ -27,7 +27,9 @@ impl Session<'_> {
     /// How the machine lets builds be isolated; where it does not, that is warned about.
     pub async fn isolation(&self, store: &Store, choice: IsolationChoice) -> Result<Isolation> {
         let (isolation, why) = probe(store, choice).await?;
-        if let Some(why) = why {
+        if let Some(why) = why.as_ref().filter(|_| isolation != Isolation::None) {
+            self.ui.warn(why);
+        } else if let Some(why) = why {
             self.ui.warn(format!(
                 "namespaces are not available on this machine ({why}): builds run at the cache's own paths and see the \
                  machine's files; their digests hold under these paths only"

@@ -7,28 +7,24 @@
 use std::fs;
 use std::io;
 use std::os::unix::process::ExitStatusExt as _;
-use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::Signal;
 use nix::sys::stat::{Mode, umask};
-use nix::sys::statvfs::{FsFlags, statvfs};
 use nix::sys::wait::{WaitStatus, wait};
-use nix::unistd::{Gid, Uid, chdir, pivot_root, sethostname};
+use nix::unistd::{Gid, Uid, chdir, sethostname, setsid};
 
-use crate::sandbox::root::Spec;
+use super::confine::confine;
+use super::mounts::{SELF, close_root, make_root};
+use super::root::Spec;
 
-/// Folders of the machine that hold its programs and settings; shown read-only.
-const SYSTEM: &[&str] = &["usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32", "etc", "nix"];
-/// Devices a build may use.
-const DEVICES: &[&str] = &["null", "zero", "full", "random", "urandom", "tty"];
-/// This program inside the root.
-const SELF: &str = "/.factory";
 /// The exit code when the root cannot be made; not one that programs use.
 pub const CANNOT_ENTER: u8 = 213;
+
+/// What is said where process 1 gets no `/proc` of its own.
+pub const PROC_STAYS: &str = "this machine refuses a new /proc: build scripts see the machine's processes";
 
 /// Runs `program` in the root that `spec` (JSON of [`Spec`]) describes. Returns the exit code.
 pub fn enter(spec: &str, program: &[String]) -> Result<u8, String> {
@@ -59,12 +55,15 @@ fn end_with_factory() {
 /// Process 1 of the namespace: runs `program` in `cwd`, reaps what is orphaned, ends with the program's code.
 pub fn init(cwd: &str, program: &[String]) -> Result<u8, String> {
     set_pdeathsig(Signal::SIGKILL).map_err(|e| format!("prctl: {e}"))?;
-    // Refused in some containers: then the machine's own /proc, mounted before, stays visible.
-    let _ = mount(Some("proc"), "/proc", Some("proc"), MsFlags::MS_NOSUID | MsFlags::MS_NODEV, None::<&str>);
-    mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REMOUNT | MsFlags::MS_BIND | MsFlags::MS_RDONLY, None::<&str>)
-        .map_err(|e| format!("make the root read-only: {e}"))?;
+    // Without the user's terminal nothing can be typed into it.
+    setsid().map_err(|e| format!("setsid: {e}"))?;
+    if !close_root()? {
+        crate::ui::complain(PROC_STAYS);
+    }
     umask(Mode::from_bits_truncate(0o022));
     chdir(cwd).map_err(|e| format!("enter `{cwd}`: {e}"))?;
+    // Of this process too: nothing in the root has more than the program.
+    confine()?;
     let (name, args) = program.split_first().ok_or("no program given")?;
     std::thread::spawn(end_with_factory);
     let child =
@@ -105,110 +104,4 @@ fn leave_namespaces(spec: &Spec) -> io::Result<()> {
     }
     sethostname("factory")?;
     Ok(())
-}
-
-fn make_root(spec: &Spec, this: &Path) -> Result<(), String> {
-    let root = &spec.scratch;
-    mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&str>)
-        .map_err(|e| format!("make mounts private: {e}"))?;
-    mount(Some("tmpfs"), root, Some("tmpfs"), MsFlags::MS_NOSUID, Some("mode=0755"))
-        .map_err(|e| format!("mount a root at `{}`: {e}", root.display()))?;
-    for name in SYSTEM {
-        show_system(&Path::new("/").join(name), &root.join(name))?;
-    }
-    show_resolver(root)?;
-    for name in DEVICES {
-        let device = Path::new("/dev").join(name);
-        if device.exists() {
-            bind(&device, &root.join("dev").join(name), true)?;
-        }
-    }
-    for (name, target) in [("fd", "/proc/self/fd"), ("stdin", "/proc/self/fd/0"), ("stdout", "/proc/self/fd/1")] {
-        link(target, &root.join("dev").join(name))?;
-    }
-    link("/proc/self/fd/2", &root.join("dev/stderr"))?;
-    let shm = root.join("dev/shm");
-    make_dir(&shm)?;
-    mount(Some("tmpfs"), &shm, Some("tmpfs"), MsFlags::MS_NOSUID | MsFlags::MS_NODEV, Some("mode=1777"))
-        .map_err(|e| format!("mount `{}`: {e}", shm.display()))?;
-    bind(Path::new("/proc"), &root.join("proc"), true)?;
-    bind(this, &root.join(SELF.trim_start_matches('/')), false)?;
-    for each in &spec.binds {
-        let inside =
-            each.inside.strip_prefix("/").map_err(|_| format!("`{}` is not absolute", each.inside.display()))?;
-        bind(&each.outside, &root.join(inside), each.writable)?;
-    }
-    if !root.join("tmp").exists() {
-        link("build/tmp", &root.join("tmp"))?;
-    }
-    chdir(root).map_err(|e| format!("enter the root: {e}"))?;
-    // pivot_root(2), "pivot_root(".", ".")": the old root ends up on top of the new one and is taken off.
-    pivot_root(".", ".").map_err(|e| format!("pivot_root: {e}"))?;
-    umount2(".", MntFlags::MNT_DETACH).map_err(|e| format!("leave the old root: {e}"))?;
-    chdir("/").map_err(|e| format!("enter the root: {e}"))
-}
-
-/// Shows a folder of the machine; a link (merged /usr) is made again as a link.
-fn show_system(from: &Path, to: &Path) -> Result<(), String> {
-    match fs::symlink_metadata(from) {
-        Ok(meta) if meta.is_symlink() => {
-            let target = fs::read_link(from).map_err(|e| format!("read `{}`: {e}", from.display()))?;
-            link(&target, to)
-        }
-        Ok(meta) if meta.is_dir() => bind(from, to, false),
-        _ => Ok(()),
-    }
-}
-
-/// `/etc/resolv.conf` is often a link to a place outside `/etc`.
-fn show_resolver(root: &Path) -> Result<(), String> {
-    let Ok(real) = fs::canonicalize("/etc/resolv.conf") else { return Ok(()) };
-    if real.starts_with("/etc") || real.starts_with("/usr") {
-        return Ok(());
-    }
-    let inside: PathBuf = real.strip_prefix("/").map(Path::to_path_buf).unwrap_or_default();
-    bind(&real, &root.join(inside), false)
-}
-
-fn link(target: impl AsRef<Path>, at: &Path) -> Result<(), String> {
-    std::os::unix::fs::symlink(target, at).map_err(|e| format!("link `{}`: {e}", at.display()))
-}
-
-fn make_dir(path: &Path) -> Result<(), String> {
-    fs::create_dir_all(path).map_err(|e| format!("create `{}`: {e}", path.display()))
-}
-
-fn bind(from: &Path, to: &Path, writable: bool) -> Result<(), String> {
-    if from.is_dir() {
-        make_dir(to)?;
-    } else {
-        to.parent().map_or(Ok(()), make_dir)?;
-        if !to.exists() {
-            fs::write(to, "").map_err(|e| format!("create `{}`: {e}", to.display()))?;
-        }
-    }
-    mount(Some(from), to, None::<&str>, MsFlags::MS_BIND | MsFlags::MS_REC, None::<&str>)
-        .map_err(|e| format!("show `{}`: {e}", from.display()))?;
-    if !writable {
-        // In a user namespace the mount's own restrictions are locked: they must be named again.
-        let kept = statvfs(to).map_or(MsFlags::empty(), |stat| kept_flags(stat.flags()));
-        let flags = MsFlags::MS_BIND | MsFlags::MS_REMOUNT | MsFlags::MS_RDONLY | kept;
-        mount(None::<&str>, to, None::<&str>, flags, None::<&str>)
-            .map_err(|e| format!("make `{}` read-only: {e}", from.display()))?;
-    }
-    Ok(())
-}
-
-fn kept_flags(flags: FsFlags) -> MsFlags {
-    [
-        (FsFlags::ST_NOSUID, MsFlags::MS_NOSUID),
-        (FsFlags::ST_NODEV, MsFlags::MS_NODEV),
-        (FsFlags::ST_NOEXEC, MsFlags::MS_NOEXEC),
-        (FsFlags::ST_NOATIME, MsFlags::MS_NOATIME),
-        (FsFlags::ST_NODIRATIME, MsFlags::MS_NODIRATIME),
-        (FsFlags::ST_RELATIME, MsFlags::MS_RELATIME),
-    ]
-    .into_iter()
-    .filter(|(from, _)| flags.contains(*from))
-    .fold(MsFlags::empty(), |all, (_, flag)| all | flag)
 }

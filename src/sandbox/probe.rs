@@ -1,11 +1,12 @@
 //! What this machine allows: tried once, with a program that does nothing.
 
+use super::enter::PROC_STAYS;
 use super::env;
 use super::root::{self, Isolation};
 use crate::error::{Error, Result};
 use crate::store::Store;
 
-/// Finds out once what this machine grants.
+/// Finds out once what this machine grants, with what is to be said of it: why there is no isolation, or what it lacks.
 pub async fn probe(store: &Store, choice: root::IsolationChoice) -> Result<(Isolation, Option<String>)> {
     if choice == root::IsolationChoice::Off {
         build_umask();
@@ -19,7 +20,7 @@ pub async fn probe(store: &Store, choice: root::IsolationChoice) -> Result<(Isol
     };
     for isolation in order {
         match try_isolation(store, isolation).await {
-            Ok(()) => return Ok((isolation, None)),
+            Ok(note) => return Ok((isolation, note)),
             Err(e) => why = e,
         }
     }
@@ -38,7 +39,8 @@ fn build_umask() {
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o022));
 }
 
-async fn try_isolation(store: &Store, isolation: Isolation) -> Result<(), String> {
+/// What there is to say of it, if it works.
+async fn try_isolation(store: &Store, isolation: Isolation) -> Result<Option<String>, String> {
     let scratch = store.scratch().map_err(|e| e.to_string())?;
     let (tmp, mount) = (scratch.path().join("tmp"), scratch.path().join("root"));
     for folder in [&tmp, &mount] {
@@ -60,5 +62,6 @@ async fn try_isolation(store: &Store, isolation: Isolation) -> Result<(), String
         .map_err(|e| e.to_string())?;
     let _lifeline = child.stdin.take();
     let output = child.wait_with_output().await.map_err(|e| e.to_string())?;
-    if output.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&output.stderr).trim().to_owned()) }
+    let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+    if output.status.success() { Ok(Some(said).filter(|said| said == PROC_STAYS)) } else { Err(said) }
 }

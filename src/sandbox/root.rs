@@ -152,7 +152,7 @@ fn clean_join(base: &Path, rest: &Path) -> PathBuf {
 fn ca_binds(env: &ChildEnv) -> impl Iterator<Item = Bind> + '_ {
     CA_PATHS.iter().filter_map(|name| env.get(name)).filter_map(|value| {
         let path = PathBuf::from(value);
-        let already = ["/etc", "/usr"].iter().any(|top| path.starts_with(top));
+        let already = ["/etc/ca-certificates", "/etc/pki", "/etc/ssl", "/usr"].iter().any(|top| path.starts_with(top));
         (path.is_absolute() && path.exists() && !already).then(|| Bind {
             outside: path.clone(),
             inside: path,

@@ -7,7 +7,7 @@ use crate::cli::paths;
 use crate::cli::session::{self, Session};
 use crate::config::Config;
 use crate::sandbox::probe::probe;
-use crate::sandbox::root::IsolationChoice;
+use crate::sandbox::root::{Isolation, IsolationChoice};
 use crate::ui::count;
 
 /// A frontend's workspace installs to about this many bytes.
@@ -21,6 +21,10 @@ pub(super) async fn checks(session: &Session<'_>, config: Option<&Config>) -> Ve
             checks.push(match probe(&store, IsolationChoice::Auto).await {
                 Err(error) => Check::of_error(&error),
                 Ok((_, None)) => Check::good("namespaces: builds are isolated from this machine"),
+                Ok((isolation, Some(why))) if isolation != Isolation::None => Check::doubtful(
+                    format!("namespaces: {why}"),
+                    "allow mounts of /proc in the container's security profile",
+                ),
                 Ok((_, Some(why))) => Check::doubtful(
                     format!("namespaces: not available on this machine ({why})"),
                     "allow unprivileged user namespaces; builds work without, but see the machine's files",

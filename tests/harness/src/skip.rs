@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::sync::LazyLock;
 
 /// Programs that tests run, and Debian's packages of them. All others are in every Debian.
-const PACKAGES: [(&str, &str); 13] = [
+const PACKAGES: [(&str, &str); 14] = [
     ("buildah", "buildah"),
     ("docker-registry", "docker-registry"),
     ("faketime", "faketime"),
@@ -19,6 +19,7 @@ const PACKAGES: [(&str, &str); 13] = [
     ("script", "bsdutils"),
     ("skopeo", "skopeo"),
     ("umoci", "umoci"),
+    ("setpriv", "util-linux"),
     ("unshare", "util-linux"),
 ];
 
