@@ -142,3 +142,118 @@ impl Distrust {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    /// Self-signed, `CA:TRUE`, for 127.0.0.1, from 2026 to 2126. Its key was thrown away.
+    const NAMED: &str = "\
+-----BEGIN CERTIFICATE-----
+MIIBgDCCASagAwIBAgIUHIhJRSxFOk+sc8hP6lHqTmOxR7MwCgYIKoZIzj0EAwIw
+DDEKMAgGA1UEAwwBcjAgFw0yNjExMjcxMDIwNTNaGA8yMTI2MTEwMzEwMjA1M1ow
+DDEKMAgGA1UEAwwBcjBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABIL4Jy+ib+e8
+mRcf9ranPJnU8XRbqfXuQaEU0lYPGTAYMgJqdn7orzbCOGMd8UElsFOiWN5HCfWO
+d/FZU4mVSq2jZDBiMB0GA1UdDgQWBBRdOD8td6FBOKyb6HoxoMVEGXjCVDAfBgNV
+HSMEGDAWgBRdOD8td6FBOKyb6HoxoMVEGXjCVDAPBgNVHRMBAf8EBTADAQH/MA8G
+A1UdEQQIMAaHBH8AAAEwCgYIKoZIzj0EAwIDSAAwRQIhAMfY9GiiLc+r5idLp9NL
+Pbg82V5CBDyY/2cLcopxFf7oAiA2EzCcyqT5Yj9WXPYc9awj2uqdMghnRNMM3wkY
+lWm4ug==
+-----END CERTIFICATE-----
+";
+    /// The same with another key.
+    const OTHER: &str = "\
+-----BEGIN CERTIFICATE-----
+MIIBgTCCASagAwIBAgIUDePqdEOIx1H8TgHWBh2iGUBYFFUwCgYIKoZIzj0EAwIw
+DDEKMAgGA1UEAwwBcjAgFw0yNjExMjcxMDIwNTNaGA8yMTI2MTEwMzEwMjA1M1ow
+DDEKMAgGA1UEAwwBcjBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABAFne0n+TSPN
+DeoKdUCFTIcZZIezm+ljKcX9LDHRbA9onx5f+S/O5+Ca9B4gsgcRGgf0BN/rNjmh
+KefPy20eaSijZDBiMB0GA1UdDgQWBBTx2qmUilwQFUdGAa3n5F4aU2Y48jAfBgNV
+HSMEGDAWgBTx2qmUilwQFUdGAa3n5F4aU2Y48jAPBgNVHRMBAf8EBTADAQH/MA8G
+A1UdEQQIMAaHBH8AAAEwCgYIKoZIzj0EAwIDSQAwRgIhAMLd8s9iwqYdBGLyDZQJ
+kSGT1l8oIjQ+QEmsQWhgo5BGAiEAzsyaDfd+KhcpoSClxCKtX+W24T6vt8rnib5e
+ICAA/xA=
+-----END CERTIFICATE-----
+";
+
+    fn der(pem: &str) -> CertificateDer<'static> {
+        CertificateDer::from_pem_slice(pem.as_bytes()).unwrap()
+    }
+
+    fn verified(server: &str, name: &'static str, year: u64) -> Result<(), String> {
+        let provider = Arc::new(default_provider());
+        let named = vec![der(NAMED)];
+        let system = Verifier::new_with_extra_roots(named.clone(), provider).unwrap();
+        let now = UnixTime::since_unix_epoch(Duration::from_secs((year - 1970) * 31_556_952));
+        let name = ServerName::try_from(name).unwrap();
+        let verified = NamedServers { system, named }.verify_server_cert(&der(server), &[], &name, &[], now);
+        verified.map(drop).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_named_certificate_is_a_servers_for_its_names_and_its_time_alone() {
+        assert_eq!(verified(NAMED, "127.0.0.1", 2050), Ok(()));
+        for (server, name, year, why) in [
+            (OTHER, "127.0.0.1", 2050, Distrust::OwnCa),
+            (NAMED, "127.0.0.2", 2050, Distrust::Name),
+            (NAMED, "localhost", 2050, Distrust::Name),
+            (NAMED, "127.0.0.1", 2200, Distrust::Time),
+            (NAMED, "127.0.0.1", 2000, Distrust::Time),
+        ] {
+            let error = verified(server, name, year).unwrap_err();
+            assert_eq!(Distrust::of(&error), why, "{error}");
+        }
+    }
+
+    #[test]
+    fn each_reason_has_its_hint() {
+        for (message, why, hint) in [
+            (
+                "invalid peer certificate: UnknownIssuer",
+                Distrust::Issuer,
+                "name the file of the server's own CA in `SSL_CERT_FILE`",
+            ),
+            (
+                "invalid peer certificate: Other(OtherError(CaUsedAsEndEntity))",
+                Distrust::OwnCa,
+                "the server's certificate is one of a CA (basicConstraints `CA:TRUE`): name its own file in \
+                 `SSL_CERT_FILE`, or give the server one with `CA:FALSE`",
+            ),
+            (
+                "certificate not valid for name \"a\"",
+                Distrust::Name,
+                "use one of the names in the certificate, or give the server one for this name",
+            ),
+            (
+                "invalid peer certificate: NotValidForName",
+                Distrust::Name,
+                "use one of the names in the certificate, or give the server one for this name",
+            ),
+            (
+                "certificate expired: 1",
+                Distrust::Time,
+                "give the server a certificate that is valid today, and check this machine's clock",
+            ),
+            (
+                "invalid peer certificate: Expired",
+                Distrust::Time,
+                "give the server a certificate that is valid today, and check this machine's clock",
+            ),
+            (
+                "certificate not valid yet: 1",
+                Distrust::Time,
+                "give the server a certificate that is valid today, and check this machine's clock",
+            ),
+            (
+                "invalid peer certificate: NotValidYet",
+                Distrust::Time,
+                "give the server a certificate that is valid today, and check this machine's clock",
+            ),
+            ("invalid peer certificate: BadEncoding", Distrust::Other, "check the certificate of the server"),
+        ] {
+            assert_eq!((Distrust::of(message), Distrust::of(message).hint("the server").as_str()), (why, hint));
+        }
+    }
+}

@@ -233,6 +233,8 @@ mod tests {
         assert_eq!(at("http://localhost:5000", "a/b", "TRUE").unwrap(), "localhost:5000/a/b/x-todo:1.0.0_1");
         assert_eq!(at("registry.example.com/team", "a", "0").unwrap(), "registry.example.com/team/a/x-todo:1.0.0_1");
         assert_eq!(at("[::1]:5000", "a", "").unwrap(), "[::1]:5000/a/x-todo:1.0.0_1");
+        assert_eq!(at("[::1]", "a", "").unwrap(), "[::1]/a/x-todo:1.0.0_1");
+        assert_eq!(at("my_registry-1", "a", "").unwrap(), "my_registry-1/a/x-todo:1.0.0_1");
         assert_eq!(at("\"quay.io\"", "'me'", "\"false\"").unwrap(), "quay.io/me/x-todo:1.0.0_1");
         let registry = registry(&[(URL, "quay.io"), (NAMESPACE, "me")]).unwrap();
         let name = ImageName::of_package("a").unwrap();
@@ -251,6 +253,11 @@ mod tests {
             (vec![(URL, "ftp://a"), (NAMESPACE, "me")], "`REGISTRY_URL` is `ftp://a`, which is not valid"),
             (vec![(URL, "u:hunter2@quay.io"), (NAMESPACE, "me")], "`REGISTRY_URL` is `…`, which is not valid"),
             (vec![(URL, "quay.io:0"), (NAMESPACE, "me")], "`REGISTRY_URL` is `quay.io:0`, which is not valid"),
+            (vec![(URL, "quay..io"), (NAMESPACE, "me")], "`REGISTRY_URL` is `quay..io`, which is not valid"),
+            (vec![(URL, "quay!.io"), (NAMESPACE, "me")], "`REGISTRY_URL` is `quay!.io`, which is not valid"),
+            (vec![(URL, ":5000"), (NAMESPACE, "me")], "`REGISTRY_URL` is `:5000`, which is not valid"),
+            (vec![(URL, "a:b:1"), (NAMESPACE, "me")], "`REGISTRY_URL` is `a:b:1`, which is not valid"),
+            (vec![(URL, "[a]:1"), (NAMESPACE, "me")], "`REGISTRY_URL` is `[a]:1`, which is not valid"),
             (vec![(URL, "quay.io/.."), (NAMESPACE, "me")], "`REGISTRY_URL` is `quay.io/..`, which is not valid"),
             (vec![(URL, "quay.io"), (NAMESPACE, "Me")], "`REGISTRY_NAMESPACE` is `Me`, which is not valid"),
             (vec![(URL, "quay.io"), (NAMESPACE, "a//b")], "`REGISTRY_NAMESPACE` is `a//b`, which is not valid"),

@@ -301,8 +301,7 @@ impl<'a> RegistrySession<'a> {
         if let Authorization::Bearer(token) = &authorization {
             self.redaction.lock().unwrap_or_else(PoisonError::into_inner).add(token.reveal());
         }
-        // A quarter is left for the request that is about to be made.
-        let until = life.map(|life| Instant::now() + life * 3 / 4);
+        let until = life.map(|life| Instant::now() + usable(life));
         *to = Some(Grant { authorization: authorization.clone(), until });
         authorization
     }
@@ -374,6 +373,11 @@ fn base(registry: &OciRegistry, scheme: &str) -> Result<Url> {
     Url::parse(&format!("{scheme}://{host}/")).map_err(|error| {
         Error::usage(format!("`REGISTRY_URL` is `{host}`, which is not valid: {error}"), "give the host alone")
     })
+}
+
+/// How long a token is used: a quarter of its life is left for the request that is about to be made.
+fn usable(life: Duration) -> Duration {
+    life * 3 / 4
 }
 
 pub(super) fn stalled(stall: Duration) -> PushError {

@@ -234,6 +234,8 @@ fn what_cannot_be_attached_is_said() {
         fixture.server.on(kind, 9, Reaction::Say(reaction));
         let why = fixture.cannot(&why.replace("NAME", document));
         assert_eq!(fixture.fails(), (why, hint.to_owned()), "{kind}");
+        // What cannot be asked for is not sent.
+        assert_eq!(fixture.server.count("POST upload") == 0, kind == "GET manifest");
     }
     // Blobs are told of as those of a push.
     let fixture = Fixture::new(true);

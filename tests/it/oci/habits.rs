@@ -65,6 +65,11 @@ fn every_2xx_says_yes_and_nothing_else_does() {
     let digest = format!("/v2/{REPOSITORY}/manifests/sha256:{}", "0".repeat(64));
     server.on("PUT manifest", 1, Reaction::Store(Response::status(201).header("Location", &digest)));
     push(&server.registry(&[]), &made).expect("what is read back decides");
+    // A digest of another kind is not compared.
+    let (server, bytes) = (FakeRegistry::start(), made.image.manifest.as_slice());
+    let named = Response::status(200).header("Docker-Content-Digest", "sha512:0").body(bytes);
+    server.on("GET manifest", 1, Reaction::Say(named));
+    assert!(push(&server.registry(&[]), &made).unwrap().already_there);
 }
 
 #[harness::test]
@@ -107,7 +112,7 @@ fn a_login_goes_to_no_other_host() {
     let dir = tempfile::tempdir().unwrap();
     let made = plugin(&dir);
     let token = format!(r#"{{"token":"{TOKEN}"}}"#);
-    for login in [Login::Password, Login::Token(token)] {
+    for login in [Login::Password, Login::Token(token.clone())] {
         // Uploads and blobs are elsewhere.
         let storage = FakeRegistry::start();
         let habits = Habits { login: login.clone(), storage: Some(storage.address.clone()), ..Habits::default() };
@@ -131,15 +136,17 @@ fn a_login_goes_to_no_other_host() {
         assert_eq!((other.count("GET manifest"), other.count("POST upload"), other.count("PUT blob")), (2, 2, 2));
         knows_no_secret(&other);
 
-        // Who asks for a login elsewhere does not get it.
-        let greedy = FakeRegistry::with(Habits { login: login.clone(), ..Habits::default() });
-        let server = FakeRegistry::with(Habits { login, ..Habits::default() });
-        let there = format!("http://{}/v2/{REPOSITORY}/manifests/1.2.3", greedy.address);
-        server.on("PUT manifest", 1, Reaction::Say(Response::status(307).header("Location", &there)));
-        let (message, _) = said(&push(&server.registry(&LOGIN), &made).unwrap_err(), &server);
-        assert!(message.ends_with("`: the registry answered 401 Unauthorized"), "{message}");
-        assert_eq!(greedy.kinds(), ["PUT manifest"]);
-        knows_no_secret(&greedy);
+        // Who asks for a login elsewhere does not get it, not even by a token server of its own.
+        for asked in [Login::Password, Login::Token(token.clone())] {
+            let greedy = FakeRegistry::with(Habits { login: asked, ..Habits::default() });
+            let server = FakeRegistry::with(Habits { login: login.clone(), ..Habits::default() });
+            let there = format!("http://{}/v2/{REPOSITORY}/manifests/1.2.3", greedy.address);
+            server.on("PUT manifest", 1, Reaction::Say(Response::status(307).header("Location", &there)));
+            let (message, _) = said(&push(&server.registry(&LOGIN), &made).unwrap_err(), &server);
+            assert!(message.ends_with("`: the registry answered 401 Unauthorized"), "{message}");
+            assert_eq!(greedy.kinds(), ["PUT manifest"]);
+            knows_no_secret(&greedy);
+        }
     }
 }
 

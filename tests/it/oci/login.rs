@@ -85,6 +85,11 @@ fn a_token_that_is_refused_or_missing_is_said() {
         let why = "its token server answered without a token";
         assert_eq!(of(&with_token(&answer)), (cannot.clone() + why, other.to_owned()), "{answer}");
     }
+    // As much of the answer is read as a token may need.
+    let padded = |bytes: usize| json!({ "padding": "x".repeat(bytes), "token": TOKEN });
+    check(&with_token(&padded(60_000)).registry(&LOGIN), &made).unwrap();
+    let why = "its token server answered without a token";
+    assert_eq!(of(&with_token(&padded(64 * 1024))), (cannot.clone() + why, other.to_owned()));
     // A registry does not take its own token: it is not asked for another one again and again.
     let server = with_token(&json!({ "token": "planted-other" }));
     let error = check(&server.registry(&LOGIN), &made).unwrap_err();

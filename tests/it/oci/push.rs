@@ -1,10 +1,11 @@
 //! What a push sends, and what it makes of what is there.
 
 use std::fs;
+use std::net::TcpListener;
 
-use factory::image::PushOptions;
+use factory::image::{OciRegistry, PushOptions};
 use factory::lock::Sha256;
-use harness::docker_registry::{block_on, options};
+use harness::docker_registry::{block_on, options, variables};
 use harness::http::Response;
 use harness::oci_registry::{FakeRegistry, Reaction};
 use harness::package::{Made, make_small};
@@ -190,6 +191,32 @@ fn a_registry_that_asks_for_a_pause_is_given_it_or_given_up() {
         );
         assert_eq!((hint.as_str(), server.count("POST upload")), ("the registry may be busy: try again later", 1));
     }
+}
+
+#[harness::test]
+fn a_proxy_is_gone_through_unless_the_host_is_excepted() {
+    let dir = tempfile::tempdir().unwrap();
+    let made = plugin(&dir);
+    let dead = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let proxy = FakeRegistry::start();
+    let (url, nowhere) = (format!("http://{}", proxy.address), format!("http://{dead}"));
+    let through = |more: &[(&str, &str)]| {
+        let more = [&[("REGISTRY_INSECURE", "true")], more].concat();
+        push(&OciRegistry::from_variables(&variables(&dead, &more)).unwrap(), &made)
+    };
+    assert!(!through(&[("HTTP_PROXY", &url)]).unwrap().already_there);
+    assert!(proxy.requests().iter().all(|request| request.header("host").as_ref() == Some(&dead)));
+    // The lower case wins, as in curl.
+    assert!(through(&[("http_proxy", &url), ("HTTP_PROXY", &nowhere)]).unwrap().already_there);
+    let asked = proxy.requests().len();
+    for (name, hosts) in [("NO_PROXY", "127.0.0.1"), ("no_proxy", "example.com,127.0.0.1")] {
+        let error = through(&[("HTTP_PROXY", &url), (name, hosts)]).unwrap_err();
+        assert!(error.to_string().contains("no connection: Connection refused"), "{error}");
+    }
+    assert_eq!(proxy.requests().len(), asked);
+    let error = through(&[("HTTP_PROXY", "http://[")]).unwrap_err();
+    assert!(error.to_string().starts_with(&format!("the settings for `{dead}` do not work: ")), "{error}");
+    assert_eq!(error.hint().unwrap(), "check `SSL_CERT_FILE` and the proxy variables");
 }
 
 #[harness::test]

@@ -41,6 +41,16 @@ fn an_address_that_never_answered_is_tried_twice_and_a_busy_registry_more_often(
     let session = block_on(RegistrySession::open(&registry, &name, &retries)).unwrap();
     let error = block_on(session.with_retries("trying", || async { Err::<(), _>(wait(10)) })).unwrap_err();
     assert_eq!(error.what, "busy, and asks to wait 10 seconds");
+    let retries = Retries { longest_pause: Duration::ZERO, ..retries.clone() };
+    let session = block_on(RegistrySession::open(&registry, &name, &retries)).unwrap();
+    let error = block_on(session.with_retries("trying", || async { Err::<(), _>(wait(0)) })).unwrap_err();
+    assert_eq!(error.what, "busy", "it was given the pause that it asked for");
+}
+
+#[test]
+fn a_token_is_renewed_before_it_ends() {
+    assert_eq!(usable(Duration::from_secs(300)), Duration::from_secs(225));
+    assert_eq!(usable(Duration::ZERO), Duration::ZERO);
 }
 
 #[test]
