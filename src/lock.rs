@@ -4,6 +4,7 @@
 //! model         the typed lock, of digest (checksums) and arguments (of an export)
 //! text          its canonical writer and strict reader; check is what types cannot say
 //! companions    the files beside it, in factory.lock.d
+//! release_line  `1.10`; cli_behaviour is what rhdh-cli does since which version
 //! identity      the digest of a release's pins
 //! input_digest  the digest of what one plugin is built from
 //! stale         why a lock no longer says what the configuration says
@@ -11,20 +12,24 @@
 
 pub mod arguments;
 mod check;
+pub mod cli_behaviour;
 pub mod companions;
 pub mod digest;
 pub mod identity;
 pub mod input_digest;
 pub mod model;
 pub mod problem;
+pub mod release_line;
 pub mod stale;
 pub mod text;
 
 pub use arguments::Argument;
 pub use check::{is_commit, is_package_name, is_relative};
+pub use cli_behaviour::CliBehaviour;
 pub use digest::{Integrity, Sha256};
 pub use model::{
     ArgsFrom, Effective, Input, Lock, Node, Plugin, Rhdh, RhdhCli, Role, Sealed, SealedPackages, Source, Tool, Tools,
     Workspace, Yarn, YarnFrom,
 };
 pub use problem::{PluginProblem, UnresolvedWorkspace};
+pub use release_line::ReleaseLine;

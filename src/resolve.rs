@@ -41,7 +41,7 @@ use std::collections::BTreeMap;
 use crate::config::WorkspaceConfig;
 use crate::error::{Error, Result};
 use crate::lock::text::{REVISION, VERSION};
-use crate::lock::{Integrity, Lock, Workspace};
+use crate::lock::{Integrity, Lock, Tools, Workspace, cli_behaviour};
 use crate::npm::registry::NpmRegistry;
 use crate::tools::pin::{self, Companion};
 use crate::tools::provide::Provider;
@@ -92,9 +92,11 @@ pub async fn resolve(
     let mut lists = Vec::new();
     let mut yarns = YarnPins::new();
     for (config, one) in read {
+        let tools = pins.of(request, host.as_ref(), config);
+        warn_of_cli(provider, tools, &one);
         match pin_yarn(provider, registry, &mut yarns, one).await {
             Ok((mut workspace, list)) => {
-                workspace.tools = pins.own(request, host.as_ref(), config);
+                workspace.tools = (*tools != pins.common).then(|| tools.clone());
                 resolved.push(workspace);
                 lists.extend(list);
             }
@@ -181,6 +183,22 @@ fn read<'a>(
         }
     }
     read
+}
+
+/// Warns of what the CLI of a workspace does otherwise than its plugins need, or its host.
+fn warn_of_cli(provider: &Provider<'_>, tools: &Tools, read: &ReadWorkspace) {
+    let ReadWorkspace { workspace, cli_needs, .. } = read;
+    let name = &workspace.name;
+    let has_frontends = workspace.plugin.iter().any(|plugin| !plugin.role.is_backend());
+    let features = has_frontends.then(|| cli_behaviour::lacks_features(tools)).flatten();
+    for warning in cli_behaviour::misfit(tools).into_iter().chain(features) {
+        provider.ui.warn(format!("{name}: {warning}; set `RHDH_CLI_VERSION` to another"));
+    }
+    for (plugin, need) in cli_needs {
+        if let Some(warning) = need.warning(&tools.rhdh_cli.version) {
+            provider.ui.warn(format!("{name} {plugin}: {warning}"));
+        }
+    }
 }
 
 /// Version and integrity by what was asked for.

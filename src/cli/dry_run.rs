@@ -8,7 +8,8 @@ use super::lock_file::stale_reasons;
 use super::session::Session;
 use crate::config::{Config, WorkspaceConfig};
 use crate::error::{Error, Result};
-use crate::lock::{Argument, Lock, Plugin};
+use crate::lock::{Argument, Lock, Plugin, ReleaseLine};
+use crate::tools::cli_request::DEFAULT_CLI;
 use crate::tools::pin::ToolRequests;
 use crate::ui::{self, count};
 
@@ -41,7 +42,8 @@ pub fn list(
         let own = locked.and_then(|locked| locked.source.backstage.as_deref());
         let prefix = flags.prefix(&config, workspace, own);
         let tagged = if prefix.is_empty() { String::new() } else { format!(", images tagged {prefix}<version>") };
-        line(&mut text, &format!("  with node {}, rhdh-cli {}{tagged}", requests.node, requests.cli));
+        let cli = cli(requests.cli.version, &config, workspace);
+        line(&mut text, &format!("  with node {}, rhdh-cli {cli}{tagged}", requests.node));
         let listed = list_of(workspace, fresh.map(|locked| locked.plugin.as_slice()));
         plugins += listed.as_ref().map_or(0, Vec::len);
         unknown += usize::from(listed.is_none());
@@ -66,6 +68,16 @@ pub fn list(
     ));
     let failed = config.broken.into_iter().map(|broken| (broken.name, broken.error)).collect();
     failures(session, failed, config.workspaces.len())
+}
+
+/// The rhdh-cli that is asked for, or what it is chosen by: the registry knows which that is.
+fn cli(asked: Option<String>, config: &Config, workspace: &WorkspaceConfig) -> String {
+    match (asked, config.env.given("RHDH_VERSION").and_then(ReleaseLine::of)) {
+        (Some(asked), _) => asked,
+        (None, Some(host)) => format!("for RHDH {host}"),
+        (None, None) if workspace.list.is_none() => "for the newest RHDH".to_owned(),
+        (None, None) => DEFAULT_CLI.to_owned(),
+    }
 }
 
 fn source(workspace: &WorkspaceConfig) -> String {

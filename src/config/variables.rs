@@ -69,9 +69,9 @@ const fn of_run(name: &'static str, env_file: EnvFileScope, used_by: &'static st
 pub const WORKSPACE: &[Variable] = &[
     workspace(
         "RHDH_CLI_VERSION",
-        "latest",
+        "",
         "resolve",
-        "version of `@red-hat-developer-hub/cli` that exports the plugins",
+        "version of `@red-hat-developer-hub/cli` that exports the plugins; by default the newest for the RHDH release",
     ),
     workspace("REGISTRY_URL", "", "push", "registry to push to; required by `--push-images`"),
     workspace("REGISTRY_NAMESPACE", "", "push", "organisation in the registry; required by `--push-images`"),

@@ -55,6 +55,7 @@ pub fn digest(lock: &Lock, workspace: &Workspace, plugin: &Plugin, closure: Opti
 fn digest_with(recipe: u32, lock: &Lock, workspace: &Workspace, plugin: &Plugin, closure: Option<Sha256>) -> Sha256 {
     let Source { repo, commit, path, yarn, .. } = &workspace.source;
     let mut tools = lock.tools_of(workspace).clone();
+    tools.rhdh_cli.host = None;
     for requested in [&mut tools.node.requested, &mut tools.npm.requested, &mut tools.rhdh_cli.requested] {
         requested.clear();
     }

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::arguments::Argument;
 use super::digest::{Integrity, Sha256};
 use super::problem::{PluginProblem, UnresolvedWorkspace};
+use super::release_line::ReleaseLine;
 use crate::error::Error;
 
 /// `factory.lock`: every pin of a run.
@@ -79,6 +80,12 @@ pub struct Rhdh {
 }
 
 impl Rhdh {
+    /// The line of the release: as it was asked for, else as RHDH calls itself.
+    pub fn line(&self) -> Option<ReleaseLine> {
+        let asked = self.asked_version().and_then(ReleaseLine::of);
+        asked.or_else(|| self.version.as_deref().and_then(ReleaseLine::of))
+    }
+
     /// The version that was asked for; a lockfile that was given as a file has the one it was given with.
     pub fn asked_version(&self) -> Option<&str> {
         if self.commit.is_some() { Some(&self.requested) } else { self.version.as_deref() }
@@ -125,14 +132,30 @@ pub struct Tool {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct RhdhCli {
-    /// `RHDH_CLI_VERSION` as given; `latest` by default.
+    /// `RHDH_CLI_VERSION` as given. By default what the host's rhdh-cli was found by: `release-1.10`, a dist-tag, else
+    /// `1.10`, the newest of that line; `latest` if there is none, and without a host.
     pub requested: String,
+    /// The line of the RHDH host that the plugins are for; absent where none is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<ReleaseLine>,
     /// The exact version.
     pub version: String,
     /// Integrity of the tarball.
     pub integrity: Integrity,
     /// Digest of `factory.lock.d/rhdh-cli/<version>/package-lock.json`.
     pub tree: Sha256,
+}
+
+impl RhdhCli {
+    /// Whether it was chosen for the host that is asked for as `asked`; `rhdh` is the host of the lock. True where the
+    /// lock does not say for which host it is.
+    pub fn is_for(&self, asked: &str, rhdh: Option<&Rhdh>) -> bool {
+        let Some(host) = self.host else { return true };
+        match ReleaseLine::of(asked) {
+            Some(line) => line == host,
+            None => rhdh.and_then(Rhdh::asked_version) == Some(asked),
+        }
+    }
 }
 
 /// One yarn workspace and the plugins built from it.

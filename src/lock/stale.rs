@@ -178,8 +178,14 @@ fn compare(lock: &Lock, locked: &Workspace, wanted: &RequestedWorkspace, out: &m
             field(name, locked, wanted);
         }
     }
-    if let Some(wanted) = wanted.rhdh.as_ref().filter(|_| locked.is_computed()) {
-        field("RHDH_VERSION", lock.rhdh.as_ref().and_then(Rhdh::asked_version).unwrap_or_default(), wanted);
+    if let Some(wanted) = &wanted.rhdh {
+        let rhdh = lock.rhdh.as_ref();
+        let asked = rhdh.and_then(Rhdh::asked_version).unwrap_or_default();
+        if locked.is_computed() && asked != wanted {
+            field("RHDH_VERSION", asked, wanted);
+        } else if let Some(host) = rhdh_cli.host.filter(|_| !rhdh_cli.is_for(wanted, rhdh)) {
+            field("RHDH_VERSION", &host.to_string(), wanted);
+        }
     }
     for input in &wanted.inputs {
         let file = || input.path.clone();
@@ -222,6 +228,7 @@ mod tests {
     use crate::error::Error;
     use crate::lock::UnresolvedWorkspace;
     use crate::lock::text::tests::sample;
+    use crate::lock::{ArgsFrom, Sha256};
 
     /// What was asked for when the lock was made.
     fn requested(lock: &Lock) -> Requested {
@@ -326,6 +333,33 @@ mod tests {
         lock.workspace[1].tools = Some(own);
         let texts: Vec<_> = reasons(&lock, &wanted, true).iter().map(ToString::to_string).collect();
         assert_eq!(texts, ["workspace `acr`: NODE_VERSION is now `22`, the lock was made for `20`"]);
+    }
+
+    #[test]
+    fn a_cli_is_for_a_host() {
+        let after = |host: Option<&str>, rhdh: &str| {
+            let mut lock = sample();
+            lock.tools.rhdh_cli.host = host.map(|host| host.parse().unwrap());
+            // Nothing is computed.
+            lock.workspace.remove(1);
+            lock.workspace[0].plugin.iter_mut().for_each(|plugin| plugin.args_from = ArgsFrom::PluginsList);
+            let mut wanted = requested(&lock);
+            (wanted.workspaces[0].rhdh, wanted.workspaces[0].cli) = (Some(rhdh.to_owned()), None);
+            reasons(&lock, &wanted, true).iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        for fresh in ["1.10", "1.10.4"] {
+            assert_eq!(after(Some("1.10"), fresh), [""; 0]);
+        }
+        assert_eq!(
+            after(Some("1.10"), "1.9"),
+            ["workspace `todo`: RHDH_VERSION is now `1.9`, the lock was made for `1.10`"]
+        );
+        assert_eq!(
+            after(Some("1.10"), "main"),
+            ["workspace `todo`: RHDH_VERSION is now `main`, the lock was made for `1.10`"]
+        );
+        // Locks that do not say it stay as fresh as they were.
+        assert_eq!(after(None, "1.9"), [""; 0]);
     }
 
     #[test]

@@ -10,14 +10,14 @@ use toml_edit::visit_mut::VisitMut;
 use toml_edit::{Array, DocumentMut, Item, Table, Value};
 
 use super::check::check;
-use super::model::{Lock, Workspace};
+use super::model::{Lock, Tools, Workspace};
 use crate::error::{Error, Place, Result};
 
 /// The format this factory writes, and the newest it reads.
 pub const VERSION: u32 = 1;
 /// Compatible additions within [`VERSION`]: 1 has `workspace.sealed`, 2 `workspace.effective`, `workspace.problem` and
-/// `unresolved`, 3 `workspace.plugin.scalprum`. A lock says the least that it needs.
-pub const REVISION: u32 = 3;
+/// `unresolved`, 3 `workspace.plugin.scalprum`, 4 `tools.rhdh-cli.host`. A lock says the least that it needs.
+pub const REVISION: u32 = 4;
 /// The name of the lock beside the configuration.
 pub const FILE_NAME: &str = "factory.lock";
 
@@ -31,8 +31,9 @@ impl Lock {
     pub fn to_text(&self) -> String {
         let mut sorted = self.clone();
         sorted.sort();
+        let workspaces = sorted.workspace.iter().map(revision).max().unwrap_or(0);
         let unresolved = if sorted.unresolved.is_empty() { 0 } else { 2 };
-        sorted.revision = sorted.workspace.iter().map(revision).max().unwrap_or(0).max(unresolved);
+        sorted.revision = workspaces.max(unresolved).max(revision_of_tools(&sorted.tools));
         let mut document = toml_edit::ser::to_document(&sorted).expect("every field of the lock has a TOML form");
         lay_out(&mut document);
         format!("{HEADER}{document}")
@@ -65,13 +66,18 @@ impl Lock {
 
 /// The revision that a block needs.
 fn revision(workspace: &Workspace) -> u32 {
-    if workspace.plugin.iter().any(|plugin| plugin.scalprum.is_some()) {
+    let own = if workspace.plugin.iter().any(|plugin| plugin.scalprum.is_some()) {
         3
     } else if workspace.effective.is_some() || !workspace.problem.is_empty() {
         2
     } else {
         u32::from(workspace.sealed.is_some())
-    }
+    };
+    own.max(workspace.tools.as_ref().map_or(0, revision_of_tools))
+}
+
+fn revision_of_tools(tools: &Tools) -> u32 {
+    if tools.rhdh_cli.host.is_some() { 4 } else { 0 }
 }
 
 const REWRITE: &str = "restore the file from version control, or remove it and run `factory resolve` to write it anew";
@@ -264,6 +270,7 @@ pub(super) mod tests {
                 npm: tool("11", "11.6.0"),
                 rhdh_cli: RhdhCli {
                     requested: "latest".into(),
+                    host: None,
                     version: "1.9.1".into(),
                     integrity: Integrity::of("cli"),
                     tree: Sha256::of("tree"),

@@ -2,13 +2,15 @@
 //! its reason; and what is known to go wrong, before anything is built.
 //!
 //! Pure: no I/O. `walk` goes from the plugin through what is embedded (`siblings` come by themselves), `closure` on
-//! through what is private (`natives`), `checks` finds what the export would fail on; [`listed`](check_listed) holds
+//! through what is private (`natives`), `checks` finds what the export would fail on, `cli_needs`
+//! what depends on the version of rhdh-cli; [`listed`](check_listed) holds
 //! arguments that a user wrote against the result. What only the registry knows is named in
 //! [`ComputedArgs::manifest_requests`]; the caller fetches those manifests and asks again with them in
 //! [`RegistryManifests`].
 
 mod args;
 mod checks;
+mod cli_needs;
 mod closure;
 mod diagnostic;
 mod listed;
@@ -21,7 +23,9 @@ use super::host::HostLock;
 use crate::error::{Error, Place, Result};
 use crate::lock::Role;
 
-pub use args::{Arg, ArgReason, ComputedArgs, Fate, Flag, ManifestPurpose, ManifestRequest, RegistryManifests};
+pub use args::{
+    Arg, ArgReason, CliNeed, ComputedArgs, Fate, Flag, ManifestPurpose, ManifestRequest, RegistryManifests,
+};
 pub use checks::check_linker;
 pub use diagnostic::{Diagnostic, DiagnosticKind, ListedProblem, NativeProblem, Severity};
 pub use listed::{check_listed, check_words};

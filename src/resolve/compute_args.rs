@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::build_args::{
-    self, Arg, ComputedArgs, Diagnostic, DiagnosticKind, ManifestPurpose, NativeProblem, RegistryManifests, Severity,
-    check_linker, check_listed, compute,
+    self, Arg, CliNeed, ComputedArgs, Diagnostic, DiagnosticKind, ManifestPurpose, NativeProblem, RegistryManifests,
+    Severity, check_linker, check_listed, compute,
 };
 use super::fault::PluginFault;
 use super::graph::{DependencyGraph, Manifests, PackageJson};
@@ -26,6 +26,8 @@ pub struct ArgsFindings {
     pub warnings: Vec<String>,
     /// Plugins that cannot be exported.
     pub faults: Vec<PluginFault>,
+    /// What only some versions of rhdh-cli do, by plugin.
+    pub cli_needs: Vec<(String, CliNeed)>,
 }
 
 /// The inputs of a computation.
@@ -75,6 +77,7 @@ impl ArgsComputation<'_> {
         out.faults.extend(outside.map(|plugin| not_a_workspace(&plugin.path, folder, Place::file(&lock_path))));
         for plugin in &mut workspace.plugin {
             let computed = self.compute(&graph, &plugin.path, &mut answers)?;
+            out.cli_needs.extend(computed.cli_needs.iter().map(|need| (plugin.path.clone(), need.clone())));
             let shown = |diagnostic: &Diagnostic| format!("{name} {}: {diagnostic}", plugin.path);
             if plugin.args_from == ArgsFrom::PluginsList && !self.generate && !self.is_our_entry(plugin, &computed) {
                 out.warnings.extend(check_listed(&words(&plugin.args), &computed).iter().map(shown));

@@ -22,6 +22,8 @@ use resolutions::Resolutions;
 pub struct DependencyGraph<'a> {
     /// The lock, for messages.
     pub lock_path: PathBuf,
+    /// Of the root `package.json`.
+    resolutions: Resolutions<'a>,
     /// Packages and workspaces. An index into this is what [`EdgeTarget::Package`] holds.
     pub nodes: Vec<PackageNode<'a>>,
     workspaces: BTreeMap<&'a str, usize>,
@@ -108,10 +110,11 @@ impl<'a> DependencyGraph<'a> {
             }
         }
         let root = manifests.get(".");
+        let resolutions = root.map(|root| Resolutions::new(&root.resolutions)).unwrap_or_default();
         let resolver = Resolver {
             kind: lock.kind,
             index: DescriptorIndex::new(lock),
-            resolutions: root.map(|root| Resolutions::new(&root.resolutions)).unwrap_or_default(),
+            resolutions: &resolutions,
             workspaces: &workspaces,
             workspaces_by_name: workspaces.values().map(|&node| (nodes[node].name, node)).collect(),
             nodes: &nodes,
@@ -133,7 +136,7 @@ impl<'a> DependencyGraph<'a> {
         for (node, (edges, peers)) in nodes.iter_mut().zip(found) {
             (node.edges, node.peers) = (edges, peers);
         }
-        Self { lock_path: lock.path.clone(), nodes, workspaces }
+        Self { lock_path: lock.path.clone(), resolutions, nodes, workspaces }
     }
 
     /// The node of a workspace by its folder (`.` for the root).
@@ -144,6 +147,12 @@ impl<'a> DependencyGraph<'a> {
     /// The workspaces by folder, sorted.
     pub fn workspaces(&self) -> impl Iterator<Item = (&'a str, usize)> {
         self.workspaces.iter().map(|(path, node)| (*path, *node))
+    }
+
+    /// The range that `resolutions` put in the place of a dependency's own.
+    pub fn resolution(&self, node: usize, edge: &Edge<'_>) -> Option<&'a str> {
+        let parent = &self.nodes[node];
+        self.resolutions.replace((parent.name, parent.version), edge.name, edge.range)
     }
 
     /// The error for a dependency that the lock does not resolve.
@@ -204,7 +213,7 @@ fn peers<'a>(node: &PackageNode<'a>) -> Vec<Edge<'a>> {
 struct Resolver<'g, 'a> {
     kind: LockKind,
     index: DescriptorIndex<'a>,
-    resolutions: Resolutions<'a>,
+    resolutions: &'g Resolutions<'a>,
     workspaces: &'g BTreeMap<&'a str, usize>,
     workspaces_by_name: HashMap<&'a str, usize>,
     nodes: &'g [PackageNode<'a>],

@@ -4,6 +4,7 @@
 use crate::config::env::EnvOrigin;
 use crate::config::{self, Config, WorkspaceConfig};
 use crate::lock::stale::{Requested, RequestedWorkspace};
+use crate::tools::cli_request::CliRequest;
 use crate::tools::pin::ToolRequests;
 
 /// The versions a workspace asks for; none where the default will do.
@@ -37,7 +38,7 @@ impl From<ConfiguredTools> for ToolRequests {
         Self {
             node: asked.node.map_or(default.node, |node| node.trim_start_matches('v').to_owned()),
             npm: asked.npm.unwrap_or(default.npm),
-            cli: asked.cli.unwrap_or(default.cli),
+            cli: CliRequest { version: asked.cli, host: None },
         }
     }
 }

@@ -54,8 +54,14 @@ pub struct Demands {
 impl Demands {
     /// True if a lock does not meet them already.
     pub fn are_new_to(&self, lock: &Lock, names: &[String]) -> bool {
-        let is_other_host = || lock.has_backends(names) && !self.host.is_locked(lock.rhdh.as_ref());
-        self.generate || self.renew_tools || is_other_host()
+        let rhdh = lock.rhdh.as_ref();
+        let is_other_host = || lock.has_backends(names) && !self.host.is_locked(rhdh);
+        let is_other_cli = || {
+            let mut wanted = lock.workspace.iter().filter(|locked| names.is_empty() || names.contains(&locked.name));
+            let mut is_for = |asked: &String| wanted.all(|locked| lock.tools_of(locked).rhdh_cli.is_for(asked, rhdh));
+            self.host.version.as_ref().is_some_and(|asked| !is_for(asked))
+        };
+        self.generate || self.renew_tools || is_other_host() || is_other_cli()
     }
 }
 

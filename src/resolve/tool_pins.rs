@@ -1,16 +1,16 @@
 //! The tools of a run: those that most workspaces ask for stand at the top of the lock, others with their workspace.
 
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 
 use super::requested;
 use super::resolve_request::ResolveRequest;
 use super::rhdh::RhdhHost;
 use crate::config::WorkspaceConfig;
 use crate::error::Result;
-use crate::lock::{Sha256, Tools};
+use crate::lock::{Lock, ReleaseLine, Rhdh, Tools};
 use crate::npm::registry::NpmRegistry;
-use crate::tools::pin::{self, Companion, ToolRequests};
+use crate::tools::cli_request::{CliRequest, cli_reason};
+use crate::tools::pin::{self, CliTrees, Companion, ToolRequests};
 use crate::tools::provide::Provider;
 
 /// Pinned tools, by what was asked for.
@@ -35,81 +35,119 @@ impl ToolPins {
         for workspace in chosen {
             *counts.entry(tool_requests(request, host, workspace)).or_default() += 1;
         }
-        let renew = request.demands.renew_tools;
-        let mut by_request = BTreeMap::new();
-        let common = match request.old {
-            // What most of the lock is built with stays, so that the other workspaces do not move.
-            Some(old) if !renew && (request.kept().is_some() || !request.names.is_empty()) => {
-                let common = locked_requests(&old.tools);
-                by_request.insert(common.clone(), old.tools.clone());
-                common
-            }
-            _ => {
-                let most = counts.iter().max_by_key(|(_, count)| **count);
-                let common = most.map(|(requests, _)| requests.clone()).unwrap_or_default();
-                counts.entry(common.clone()).or_default();
-                common
-            }
-        };
-        let mut companions: Vec<Companion> = Vec::new();
+        let kept = standing(request).filter(|old| {
+            let is_chosen = |name: &String| chosen.iter().any(|workspace| workspace.name == *name);
+            let mut others = old.workspace.iter().filter(|locked| !is_chosen(&locked.name));
+            counts.is_empty()
+                || others.any(|locked| locked.tools.is_none())
+                || counts.keys().any(|requests| is_answer(&old.tools, requests))
+        });
+        let most = counts.iter().max_by_key(|(_, count)| **count).map(|(requests, _)| requests.clone());
+        let most = most.unwrap_or_default();
+        if kept.is_none() {
+            counts.entry(most.clone()).or_default();
+        }
+        let mut pins = Pinning { provider, registry, request, by_request: BTreeMap::new(), companions: Vec::new() };
         for requests in counts.into_keys() {
-            if let Entry::Vacant(vacant) = by_request.entry(requests) {
-                // Renewed, and not to be moved: the same versions are asked for.
-                let held = request.kept().and_then(|old| {
-                    let own = old.workspace.iter().filter_map(|workspace| workspace.tools.as_ref());
-                    std::iter::once(&old.tools).chain(own).find(|held| locked_requests(held) == *vacant.key())
-                });
-                let wanted = held.map_or_else(|| vacant.key().clone(), exact_requests);
-                let pinned = pin::resolve(provider, registry, &wanted, request.lock_dir, renew);
-                let (mut tools, companion) = pinned.await?;
-                tools.node.requested.clone_from(&vacant.key().node);
-                tools.npm.requested.clone_from(&vacant.key().npm);
-                tools.rhdh_cli.requested.clone_from(&vacant.key().cli);
-                if let Some((path, tree)) = companion {
-                    // A lock has one tree for a version of the CLI, whatever Node.js resolved it.
-                    match companions.iter().find(|(known, _)| *known == path) {
-                        Some((_, first)) => tools.rhdh_cli.tree = Sha256::of(first),
-                        None => companions.push((path, tree)),
-                    }
+            match kept {
+                Some(old) if is_answer(&old.tools, &requests) => {
+                    pins.by_request.insert(requests, old.tools.clone());
                 }
-                vacant.insert(tools);
+                _ => pins.pin(requests).await?,
             }
         }
+        let Pinning { by_request, mut companions, .. } = pins;
         companions.sort();
-        Ok(Self { common: by_request[&common].clone(), by_request, companions })
+        let common = kept.map_or_else(|| by_request[&most].clone(), |old| old.tools.clone());
+        Ok(Self { common, by_request, companions })
     }
 
-    /// The tools of a workspace, where they are not the common ones.
-    pub fn own(
-        &self,
-        request: &ResolveRequest<'_>,
-        host: Option<&RhdhHost>,
-        workspace: &WorkspaceConfig,
-    ) -> Option<Tools> {
-        let own = &self.by_request[&tool_requests(request, host, workspace)];
-        (*own != self.common).then(|| own.clone())
+    /// The tools of a workspace.
+    pub fn of(&self, request: &ResolveRequest<'_>, host: Option<&RhdhHost>, workspace: &WorkspaceConfig) -> &Tools {
+        &self.by_request[&tool_requests(request, host, workspace)]
     }
 }
 
-/// What a workspace asks for, else the Node.js that the host runs, else the defaults.
+/// The pins of a run while they are made.
+struct Pinning<'a> {
+    provider: &'a Provider<'a>,
+    registry: &'a NpmRegistry,
+    request: &'a ResolveRequest<'a>,
+    by_request: BTreeMap<ToolRequests, Tools>,
+    companions: Vec<Companion>,
+}
+
+impl Pinning<'_> {
+    async fn pin(&mut self, requests: ToolRequests) -> Result<()> {
+        let request = self.request;
+        // Renewed, and not to be moved: the same versions are asked for.
+        let held = request.kept().and_then(|old| {
+            let own = old.workspace.iter().filter_map(|workspace| workspace.tools.as_ref());
+            std::iter::once(&old.tools).chain(own).find(|held| is_answer(held, &requests))
+        });
+        let wanted = held.map_or_else(|| requests.clone(), exact_requests);
+        let renew = request.demands.renew_tools;
+        let trees = CliTrees { lock_dir: request.lock_dir, renew, resolved: &self.companions };
+        let (mut tools, companion) = pin::resolve(self.provider, self.registry, &wanted, trees).await?;
+        tools.node.requested.clone_from(&requests.node);
+        tools.npm.requested.clone_from(&requests.npm);
+        match (held, requests.cli.version.is_none(), requests.cli.host) {
+            (Some(held), ..) => tools.rhdh_cli.requested.clone_from(&held.rhdh_cli.requested),
+            (None, true, Some(host)) => self.provider.ui.note(cli_reason(&tools.rhdh_cli, host)),
+            _ => {}
+        }
+        self.companions.extend(companion);
+        self.by_request.insert(requests, tools);
+        Ok(())
+    }
+}
+
+/// The lock whose tools stay for those who ask for the same, so that the other workspaces do not move.
+fn standing<'a>(request: &ResolveRequest<'a>) -> Option<&'a Lock> {
+    request.old.filter(|_| !request.demands.renew_tools && moves_little(request))
+}
+
+fn moves_little(request: &ResolveRequest<'_>) -> bool {
+    request.kept().is_some() || !request.names.is_empty()
+}
+
+/// What a workspace asks for, else the Node.js that the host runs and the rhdh-cli that belongs to it, else the defaults.
 fn tool_requests(request: &ResolveRequest<'_>, host: Option<&RhdhHost>, workspace: &WorkspaceConfig) -> ToolRequests {
     let mut tools = requested::tools(request.config, workspace);
     tools.node = tools.node.or_else(|| host.and_then(|host| host.node.clone()));
-    ToolRequests::from(tools)
+    let mut requests = ToolRequests::from(tools);
+    let line = host_line(request, host);
+    // Where a lock was made before it said for which host its rhdh-cli is, that one stays.
+    let stays = request.old.filter(|_| moves_little(request)).is_some_and(|old| {
+        let locked = old.workspace.iter().find(|locked| locked.name == workspace.name);
+        let tools = locked.map_or(&old.tools, |locked| old.tools_of(locked));
+        old.rhdh.as_ref().and_then(Rhdh::line) == line && requests.cli.is_answered_by(&tools.rhdh_cli)
+    });
+    if !stays {
+        requests.cli.host = line;
+    }
+    requests
+}
+
+/// The line of the host that the plugins are for: of the one that was found, else of the one that is asked for, which
+/// frontends alone do not look up, else of the lock's.
+fn host_line(request: &ResolveRequest<'_>, host: Option<&RhdhHost>) -> Option<ReleaseLine> {
+    let asked = &request.demands.host;
+    match (host, &asked.version) {
+        (Some(host), _) => host.pin.line(),
+        (None, Some(version)) => ReleaseLine::of(version),
+        (None, None) if asked.file.is_some() => None,
+        (None, None) => request.old?.rhdh.as_ref()?.line(),
+    }
+}
+
+fn is_answer(tools: &Tools, requests: &ToolRequests) -> bool {
+    let Tools { node, npm, rhdh_cli } = tools;
+    (&node.requested, &npm.requested) == (&requests.node, &requests.npm) && requests.cli.is_answered_by(rhdh_cli)
 }
 
 fn exact_requests(tools: &Tools) -> ToolRequests {
-    ToolRequests {
-        node: tools.node.version.clone(),
-        npm: tools.npm.version.clone(),
-        cli: tools.rhdh_cli.version.clone(),
-    }
-}
-
-fn locked_requests(tools: &Tools) -> ToolRequests {
-    ToolRequests {
-        node: tools.node.requested.clone(),
-        npm: tools.npm.requested.clone(),
-        cli: tools.rhdh_cli.requested.clone(),
-    }
+    let Tools { node, npm, rhdh_cli } = tools;
+    let cli = CliRequest { version: Some(rhdh_cli.version.clone()), host: rhdh_cli.host };
+    ToolRequests { node: node.version.clone(), npm: npm.version.clone(), cli }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::build_args;
+use super::build_args::{self, CliNeed};
 use super::compute_args::{ArgsComputation, not_a_workspace, was_computed};
 use super::discover::{self, DiscoveredPlugin};
 use super::effective::{self, EffectiveTree};
@@ -32,6 +32,8 @@ pub struct ReadWorkspace {
     pub warnings: Vec<String>,
     /// Plugins that cannot be exported.
     pub faults: Vec<PluginFault>,
+    /// What only some versions of rhdh-cli do, by plugin.
+    pub cli_needs: Vec<(String, CliNeed)>,
 }
 
 /// Reads the workspaces of one run.
@@ -58,7 +60,7 @@ impl WorkspaceReader<'_> {
         let files = &tree.of(files)?;
         let SourceFiles { mut manifests, lockfile } = SourceFiles::read(config, commit, files)?;
         let yarn = package_manager::requested_yarn(files, &config.source.workspace_path, &lockfile, &config.name)?;
-        let mut warnings = Vec::new();
+        let (mut warnings, mut cli_needs) = (Vec::new(), Vec::new());
         let Candidates { mut plugins, mut faults } = candidates(config, &manifests, commit, &mut warnings)?;
         faults.extend(outside(&mut plugins, &lockfile, config));
         faults.extend(unlockable(&mut plugins, config));
@@ -88,6 +90,7 @@ impl WorkspaceReader<'_> {
             let mut findings = computation.run(&mut workspace)?;
             warnings.append(&mut findings.warnings);
             faults.append(&mut findings.faults);
+            cli_needs = findings.cli_needs;
         } else {
             for plugin in &workspace.plugin {
                 let mistakes = build_args::check_words(&words(&plugin.args));
@@ -99,7 +102,7 @@ impl WorkspaceReader<'_> {
         workspace.problem = faults.iter().map(PluginFault::problem).collect();
         warnings.extend(plugin_files::unused(config, &workspace));
         let list = self.list(config, &workspace);
-        Ok(ReadWorkspace { workspace, yarn, list, warnings, faults })
+        Ok(ReadWorkspace { workspace, yarn, list, warnings, faults, cli_needs })
     }
 
     /// The host, found now if it is not yet; frontends need none. One that cannot be had fails a workspace whose arguments

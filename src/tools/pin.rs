@@ -13,15 +13,13 @@ use crate::npm::range::NpmRange;
 use crate::npm::registry::{NpmRegistry, Packument};
 use crate::sandbox::child::Log;
 use crate::store::CacheKind;
+use crate::tools::cli_request::{CliRequest, DEFAULT_CLI, cli_of_host};
 use crate::tools::provide::{CLI_PACKAGE, Npm, Provider, cli_manifest, yarn_package};
 
 /// The line of Node.js used when neither `NODE_VERSION` nor the RHDH release says one.
 pub const DEFAULT_NODE: &str = "22";
 /// The line of npm that installs the CLI and selects packages' files: the one that Node.js 22 and 24 are used with.
 pub const DEFAULT_NPM: &str = "11";
-/// The CLI when `RHDH_CLI_VERSION` does not say, as in the original.
-pub const DEFAULT_CLI: &str = "latest";
-
 /// What was asked for.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ToolRequests {
@@ -29,44 +27,57 @@ pub struct ToolRequests {
     pub node: String,
     /// `NPM_VERSION`.
     pub npm: String,
-    /// `RHDH_CLI_VERSION`: a version, a range or a dist-tag.
-    pub cli: String,
+    /// rhdh-cli.
+    pub cli: CliRequest,
 }
 
 impl Default for ToolRequests {
     fn default() -> Self {
-        Self { node: DEFAULT_NODE.into(), npm: DEFAULT_NPM.into(), cli: DEFAULT_CLI.into() }
+        Self { node: DEFAULT_NODE.into(), npm: DEFAULT_NPM.into(), cli: CliRequest::default() }
     }
 }
 
 /// A file to be written beside the lock, once everything is resolved.
 pub type Companion = (PathBuf, Vec<u8>);
 
-/// Pins the tools. The CLI's tree is kept as long as its exact version stays, unless `renew`.
+/// Where the trees of CLIs are.
+#[derive(Clone, Copy)]
+pub struct CliTrees<'a> {
+    /// The folder of the lock.
+    pub lock_dir: &'a Path,
+    /// Resolve them anew even when the exact version of the CLI stays.
+    pub renew: bool,
+    /// Those that were resolved for the same lock: it has one tree for a version, whatever Node.js resolved it.
+    pub resolved: &'a [Companion],
+}
+
+/// Pins the tools. The CLI's tree is kept as long as its exact version stays, unless it is to be renewed.
 pub async fn resolve(
     provider: &Provider<'_>,
     registry: &NpmRegistry,
     requests: &ToolRequests,
-    lock_dir: &Path,
-    renew: bool,
+    trees: CliTrees<'_>,
 ) -> Result<(Tools, Option<Companion>)> {
-    let (node, npm, (version, integrity)) = tokio::try_join!(
+    let (node, npm, rhdh_cli) = tokio::try_join!(
         node(registry, &requests.node),
         tool(registry, "npm", &requests.npm),
-        exact(registry, CLI_PACKAGE, &requests.cli),
+        cli(registry, &requests.cli),
     )?;
-    let placeholder = Sha256::of("");
-    let cli = RhdhCli { requested: requests.cli.clone(), version, integrity, tree: placeholder };
-    let mut tools = Tools { node, npm, rhdh_cli: cli };
-    let path = CompanionPath::cli_tree(&tools.rhdh_cli.version).below(lock_dir);
-    if !renew
+    let mut tools = Tools { node, npm, rhdh_cli };
+    let path = CompanionPath::cli_tree(&tools.rhdh_cli.version).below(trees.lock_dir);
+    let known = trees.resolved.iter().find(|(known, bytes)| *known == path && names_version(bytes, &tools.rhdh_cli));
+    if let Some((_, bytes)) = known {
+        tools.rhdh_cli.tree = Sha256::of(bytes);
+        return Ok((tools, None));
+    }
+    if !trees.renew
         && let Ok(bytes) = std::fs::read(&path)
         && names_version(&bytes, &tools.rhdh_cli)
     {
         tools.rhdh_cli.tree = Sha256::of(&bytes);
         return Ok((tools, None));
     }
-    let bytes = recent_tree(provider, registry, &tools, renew).await?;
+    let bytes = recent_tree(provider, registry, &tools, trees.renew).await?;
     tools.rhdh_cli.tree = Sha256::of(&bytes);
     Ok((tools, Some((path, bytes))))
 }
@@ -92,16 +103,23 @@ async fn node(registry: &NpmRegistry, requested: &str) -> Result<Node> {
 }
 
 async fn tool(registry: &NpmRegistry, name: &str, requested: &str) -> Result<Tool> {
-    let (version, integrity) = exact(registry, name, requested).await?;
+    let packument = registry.packument(name).await?;
+    let version = pick(name, &packument, requested, "NPM_VERSION")?;
+    let integrity = integrity_of(name, &packument, &version)?;
     Ok(Tool { requested: requested.to_owned(), version, integrity })
 }
 
-async fn exact(registry: &NpmRegistry, name: &str, requested: &str) -> Result<(String, Integrity)> {
-    let packument = registry.packument(name).await?;
-    let variable = if name == CLI_PACKAGE { "RHDH_CLI_VERSION" } else { "NPM_VERSION" };
-    let version = pick(name, &packument, requested, variable)?;
-    let integrity = integrity_of(name, &packument, &version)?;
-    Ok((version, integrity))
+/// The CLI, without its tree.
+async fn cli(registry: &NpmRegistry, request: &CliRequest) -> Result<RhdhCli> {
+    let packument = registry.packument(CLI_PACKAGE).await?;
+    let requested = match (&request.version, request.host) {
+        (Some(version), _) => version.clone(),
+        (None, Some(host)) => cli_of_host(&packument, host),
+        (None, None) => DEFAULT_CLI.to_owned(),
+    };
+    let version = pick(CLI_PACKAGE, &packument, &requested, "RHDH_CLI_VERSION")?;
+    let integrity = integrity_of(CLI_PACKAGE, &packument, &version)?;
+    Ok(RhdhCli { requested, host: request.host, version, integrity, tree: Sha256::of("") })
 }
 
 /// The integrity of the yarn a workspace asks for.

@@ -125,6 +125,8 @@ fn every_option_that_is_named_exists() {
     let others = [
         "--allow-native-package",
         "--embed-package",
+        "--no-generate-scalprum-assets",
+        "--scalprum-config",
         "--shared-package",
         "--suppress-native-package",
         "--bench",
@@ -244,6 +246,15 @@ fn samples_are_what_factory_prints() {
             }),
         );
     }
+}
+
+#[harness::test]
+fn what_changes_with_rhdh_cli_is_the_table_of_the_code() {
+    let rows =
+        factory::lock::CliBehaviour::TABLE.map(|(behaviour, _)| format!("| {} | {behaviour} |", behaviour.since()));
+    let section = page("docs/configuration.md").section("rhdh-cli");
+    let listed: Vec<&str> = section.lines().filter(|line| line.starts_with("| ") && !line.contains("since")).collect();
+    assert_eq!(listed, rows);
 }
 
 #[harness::test]

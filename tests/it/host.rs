@@ -1,6 +1,6 @@
 //! The RHDH host: built in, looked up only where it is needed, and missed only by those who need it.
 
-use harness::npm_registry::Registry;
+use harness::npm_registry::{self, Registry};
 use harness::program::Test;
 use harness::repository::Repository;
 
@@ -33,6 +33,8 @@ fn workspaces(of: &[(&str, &str)]) -> Test {
     Registry::lay_tree(&test.path("config"));
     // The registry of tests has no other Node.js, and nothing else is to be reached.
     test.env("NPM_CONFIG_REGISTRY", Registry::start().url).env("NODE_VERSION", "22");
+    // There is one tree of the CLI.
+    test.env("RHDH_CLI_VERSION", npm_registry::CLI);
     test.env("HTTPS_PROXY", "http://127.0.0.1:1").env("NO_PROXY", "127.0.0.1");
     test
 }

@@ -5,7 +5,7 @@ use std::fmt;
 
 use super::diagnostic::Diagnostic;
 use super::natives::NativeMarker;
-use crate::lock::Argument;
+use crate::lock::{Argument, CliBehaviour};
 use crate::resolve::graph::PackageJson;
 
 /// Manifests from the registry by name and version: of natives from their tarball, since the registry adds
@@ -19,6 +19,8 @@ pub struct ComputedArgs {
     pub args: Vec<Arg>,
     /// Errors and warnings, in the order they were found.
     pub diagnostics: Vec<Diagnostic>,
+    /// What depends on the version of rhdh-cli.
+    pub cli_needs: Vec<CliNeed>,
     /// Manifests that would say more and are not among the answers, sorted.
     pub manifest_requests: Vec<ManifestRequest>,
     /// Every package of the export by name, the shared ones included.
@@ -106,6 +108,28 @@ pub enum ArgReason {
         /// How the host is called.
         host: String,
     },
+}
+
+/// Something in an export that goes otherwise with another version of rhdh-cli.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CliNeed {
+    /// What rhdh-cli does or does not do.
+    pub behaviour: CliBehaviour,
+    /// What of the export it is about.
+    pub what: String,
+}
+
+impl CliNeed {
+    /// What a version of rhdh-cli does wrong with it; none if it does not.
+    pub fn warning(&self, version: &str) -> Option<String> {
+        let Self { behaviour, what } = self;
+        let since = behaviour.since();
+        let is_in = behaviour.is_in(version);
+        if *behaviour == CliBehaviour::MissingVersionFails {
+            return is_in.then(|| format!("{what}: since {since}, rhdh-cli {behaviour}, and the lock has {version}"));
+        }
+        (!is_in).then(|| format!("{what}: rhdh-cli {version} is too old for it, {since} {behaviour}"))
+    }
 }
 
 /// A manifest to be fetched from the registry.

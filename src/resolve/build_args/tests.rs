@@ -1,4 +1,5 @@
 mod bounds;
+mod cli_needs;
 mod listed;
 mod standing;
 

@@ -211,7 +211,7 @@ impl<'w, 'a> ExportWalk<'w, 'a> {
 
     /// The result, once nothing changes any more.
     pub fn finish(mut self) -> ComputedArgs {
-        let diagnostics = self.check();
+        let (diagnostics, cli_needs) = (self.check(), self.cli_needs());
         let packages = self.packages();
         let mut args = Vec::new();
         let arg = |flag, value: String, reason| Arg { flag, value, reason };
@@ -230,6 +230,7 @@ impl<'w, 'a> ExportWalk<'w, 'a> {
         ComputedArgs {
             args,
             diagnostics,
+            cli_needs,
             manifest_requests: std::mem::take(&mut self.manifest_requests).into_iter().collect(),
             packages,
             is_backend: true,

@@ -35,6 +35,7 @@ pub fn tools(node: &str, cli: &str, tree: &str) -> Tools {
         },
         npm: tool("11", "11.6.0"),
         rhdh_cli: RhdhCli {
+            host: None,
             requested: "latest".into(),
             version: cli.into(),
             integrity: Integrity::of(cli),
