@@ -5,8 +5,8 @@
 //! ```text
 //! sealed_files   what lies beside the lock is what the lock names, before anything runs
 //! finished       what is sealed and still in the cache is not built again
-//! prepare        source (checkout) -> patches and overlays -> install (packages, native_log), in a workdir
-//! plugin         export (closure_drift) -> select (npm_masked) -> artefact (file_list, build_info) -> verdict against the seal
+//! prepare        source (checkout) -> patches and overlays -> cli_flags -> install (packages, native_log), in a workdir
+//! plugin         export (export_args, closure_drift) -> select (npm_masked) -> artefact (file_list, build_info) -> verdict against the seal
 //! new_seals      what was built for the first time, into the lock and beside it; verdict compares later builds with it
 //! results        report (build-report.json), plugins_yaml (dynamic-plugins.yaml)
 //! ```
@@ -14,9 +14,11 @@
 pub mod artefact;
 mod build_info;
 pub mod checkout;
+mod cli_flags;
 mod closure_drift;
 mod context;
 mod export;
+mod export_args;
 pub mod file_list;
 mod finished;
 mod install;
@@ -42,6 +44,7 @@ use tokio::task::JoinSet;
 
 use crate::error::{Error, Result};
 use crate::lock::{Lock, Workspace};
+pub use cli_flags::AskedClis;
 pub use context::{BuildOptions, Shared};
 pub use workspace::BuiltWorkspace;
 

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 
+use super::cli_flags::AskedClis;
 use super::packages::PackageCache;
 use crate::error::{Error, Result};
 use crate::image::Compression;
@@ -94,6 +95,8 @@ pub struct Shared {
     pub registry_address: String,
     pub ui: Arc<Ui>,
     pub interrupt: Interrupt,
+    /// What the CLIs said of their flags.
+    pub clis: AskedClis,
     /// Bounds the steps that run at once.
     pub slots: Semaphore,
 }

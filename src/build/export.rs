@@ -9,8 +9,7 @@ use super::context::PluginTarget;
 use super::sealed_files::sealed_closure;
 use super::workdir::Workdir;
 use crate::error::{Error, Place, Result};
-use crate::lock::arguments::words;
-use crate::overlay::{SCALPRUM, join};
+use crate::overlay::join;
 use crate::sandbox::child::{Log, Run, run};
 use crate::sandbox::env::ChildEnv;
 use crate::sandbox::root::Root;
@@ -30,6 +29,8 @@ pub(super) struct Export<'a> {
     pub(super) env: ChildEnv,
     pub(super) network: bool,
     pub(super) log: Log,
+    /// The arguments of `plugin export`.
+    pub(super) args: Vec<String>,
 }
 
 /// What an export made.
@@ -80,13 +81,7 @@ impl Export<'_> {
 
     async fn export(&self, folder: &Path) -> Result<()> {
         let mut args = vec![self.workdir.programs.cli.to_string_lossy().into_owned(), "plugin".into(), "export".into()];
-        args.extend(words(&self.target.plugin.args));
-        if !self.target.plugin.role.is_backend() && folder.join(SCALPRUM).is_file() {
-            args.extend(["--scalprum-config".into(), SCALPRUM.into()]);
-        } else if self.target.plugin.scalprum.is_some() {
-            // The overlay has put it there.
-            args.extend(["--scalprum-config".into(), "scalprum-config.json".into()]);
-        }
+        args.extend(self.args.iter().cloned());
         self.node(
             &args,
             folder,
@@ -149,7 +144,7 @@ impl Export<'_> {
 }
 
 /// The text of a regular file of up to 1 MiB.
-fn read_small(path: &Path) -> Option<String> {
+pub(super) fn read_small(path: &Path) -> Option<String> {
     let meta = path.symlink_metadata().ok()?;
     let is_small = meta.is_file() && meta.len() <= 1 << 20;
     is_small.then(|| std::fs::read(path).ok()).flatten().map(|bytes| String::from_utf8_lossy(&bytes).into_owned())

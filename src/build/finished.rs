@@ -164,6 +164,7 @@ mod tests {
             registry_address: String::new(),
             ui: Arc::new(Ui::silent()),
             interrupt,
+            clis: crate::build::AskedClis::default(),
             slots: tokio::sync::Semaphore::new(1),
         }
     }

@@ -1,17 +1,20 @@
 //! One plugin: its export, the selection of its files, its archive and image, and the check against its seal.
 
 use std::fs;
+use std::sync::OnceLock;
 use std::time::Instant;
 
 use super::artefact::{self, Artefact};
 use super::context::{PluginTarget, Timings, WorkspaceBuild};
 use super::export::{Export, Exported};
+use super::export_args::ExportArgs;
 use super::packages::lockfile::LockfilePackages;
 use super::prepare::Prepared;
 use super::{finished, verdict};
 use crate::error::{Error, Result};
 use crate::image::PackageFiles;
 use crate::lock::Plugin;
+use crate::overlay::join;
 use crate::sandbox::child::Log;
 use crate::ui::{Step, count};
 
@@ -23,11 +26,14 @@ pub(super) struct PluginBuild<'a> {
     /// Its place in the lock, by which its temporary folder is named.
     index: usize,
     pub(super) timings: Timings,
+    /// Arguments that rhdh-cli is not given, and why.
+    pub(super) left_out: OnceLock<Vec<String>>,
 }
 
 impl<'a> PluginBuild<'a> {
     pub(super) fn new(build: &'a WorkspaceBuild<'a>, prepared: &'a Prepared, index: usize, plugin: &'a Plugin) -> Self {
-        Self { build, prepared, target: build.target(plugin), index, timings: Timings::default() }
+        let target = build.target(plugin);
+        Self { build, prepared, target, index, timings: Timings::default(), left_out: OnceLock::new() }
     }
 
     pub(super) async fn run(&self) -> Result<Artefact> {
@@ -68,6 +74,7 @@ impl<'a> PluginBuild<'a> {
         let shared = self.build.shared;
         shared.interrupt.check()?;
         let workdir = &self.prepared.workdir;
+        let args = self.args()?;
         let log = Log::create(self.build.plugin_log_path(self.target.plugin))?;
         let work = &workdir.folders.work;
         let (tmp, mount) = (work.join(format!("tmp-{}", self.index)), work.join(format!("root-{}", self.index)));
@@ -78,7 +85,18 @@ impl<'a> PluginBuild<'a> {
         let env = workdir.env.clone().with("TMPDIR", root.inside(&tmp));
         let packages = self.build.packages(&workdir.folders.yarn)?;
         let network = !shared.options.offline && self.build.needs_network(self.target.plugin, &packages)?;
-        Ok(Export { target: self.target, workdir, root, env, network, log })
+        Ok(Export { target: self.target, workdir, root, env, network, log, args })
+    }
+
+    fn args(&self) -> Result<Vec<String>> {
+        let source = self.prepared.workdir.tree.join(join(&self.target.plugin.path, ""));
+        let ExportArgs { words, left_out } = self.target.export_args(&self.prepared.cli_flags, &source)?;
+        for reason in &left_out {
+            let (workspace, plugin) = (&self.target.workspace.name, &self.target.plugin.path);
+            self.build.shared.ui.note(format!("{workspace} {plugin}: left out {reason}"));
+        }
+        let _ = self.left_out.set(left_out);
+        Ok(words)
     }
 
     /// Checks the dependencies that the closure names, and shares those that yarn fetched with other builds.

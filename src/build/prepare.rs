@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use super::cli_flags::CliFlags;
 use super::context::WorkspaceBuild;
 use super::packages::unpinned::Unpinned;
 use super::report::InstallScripts;
@@ -9,7 +10,7 @@ use super::source;
 use super::workdir::{Folders, Toolset, Workdir};
 use crate::error::Result;
 use crate::overlay::Overlays;
-use crate::sandbox::child::Log;
+use crate::sandbox::child::{Log, Run, run};
 use crate::store::Reading;
 use crate::tools::provide::Provider;
 use crate::ui::count;
@@ -17,6 +18,8 @@ use crate::ui::count;
 /// A workspace that is ready for its exports.
 pub(super) struct Prepared {
     pub(super) workdir: Workdir,
+    /// Nothing is known where nothing is exported.
+    pub(super) cli_flags: CliFlags,
     pub(super) install_scripts: InstallScripts,
     /// What the lock has sealed of packages without a checksum.
     pub(super) sealed: Unpinned,
@@ -36,13 +39,40 @@ impl WorkspaceBuild<'_> {
         let workdir = Workdir::new(self, folders, tools)?;
         // Nothing is exported when only the cache is to be filled and it has all that the sealed closures name.
         let exports = !self.shared.options.fetch_only || self.lacks_closures(&packages)?;
+        let cli_flags = if exports { self.cli_flags(&workdir, &log).await? } else { CliFlags::default() };
         let install_scripts = self.install(&workdir, &log, exports).await?;
         tokio::task::block_in_place(|| listed.take_back(&packages))?;
         let used = tokio::task::block_in_place(|| self.check_packages(&listed, &sealed, &packages))?;
         if exports {
             self.compile_types(&workdir, &log).await?;
         }
-        Ok(Prepared { workdir, install_scripts, sealed, used })
+        Ok(Prepared { workdir, cli_flags, install_scripts, sealed, used })
+    }
+
+    /// Asks the CLI for its flags, in the build root and without a network, unless another workspace has done so.
+    async fn cli_flags(&self, workdir: &Workdir, log: &Log) -> Result<CliFlags> {
+        let shared = self.shared;
+        let asked = shared.clis.of(shared.lock.tools_of(self.workspace));
+        let ask = || async {
+            let _slot = shared.slot().await?;
+            let cli = workdir.programs.cli.to_string_lossy().into_owned();
+            let args = [cli, "plugin".into(), "export".into(), "--help".into()];
+            let help = run(Run {
+                program: &workdir.programs.node,
+                args: &args,
+                cwd: &workdir.tree,
+                env: &workdir.env,
+                root: &workdir.root,
+                network: false,
+                log,
+                timeout: shared.options.timeout,
+                interrupt: &shared.interrupt,
+            });
+            let what = "`rhdh-cli plugin export --help` failed";
+            let hint = "`RHDH_CLI_VERSION` chooses another rhdh-cli";
+            help.await.map(|help| CliFlags::of_help(&help)).map_err(|failure| failure.into_error(what, log, hint))
+        };
+        asked.get_or_try_init(ask).await.cloned()
     }
 
     async fn provide_tools(&self) -> Result<Toolset> {

@@ -115,6 +115,9 @@ pub struct PluginReport {
     /// Why it failed, if it did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// Arguments that rhdh-cli was not given, each with the reason.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<String>,
     /// Whether it was taken from the cache, as the lock has sealed it, and not built in this run.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub kept: bool,

@@ -73,6 +73,8 @@ struct Progress {
 struct BuiltPlugin {
     result: Result<Artefact>,
     timings: Timings,
+    /// Arguments that rhdh-cli was not given, and why.
+    left_out: Vec<String>,
 }
 
 impl WorkspaceBuild<'_> {
@@ -137,13 +139,14 @@ impl WorkspaceBuild<'_> {
         if let Err(error) = &result {
             self.say(error);
         }
-        BuiltPlugin { result, timings: build.timings }
+        let left_out = build.left_out.into_inner().unwrap_or_default();
+        BuiltPlugin { result, timings: build.timings, left_out }
     }
 
     /// A plugin that was taken from the cache.
     fn reuse(&self, artefact: Artefact) -> BuiltPlugin {
         self.shared.ui.note(format!("{}: {} from the cache", self.workspace.name, artefact.label()));
-        BuiltPlugin { result: Ok(artefact), timings: Timings::default() }
+        BuiltPlugin { result: Ok(artefact), timings: Timings::default(), left_out: vec![] }
     }
 
     /// Exports the backends whose dependencies are not in the cache yet, so that they get there.
@@ -214,6 +217,7 @@ impl WorkspaceBuild<'_> {
             role: plugin.role,
             output: artefact.map(|artefact| artefact.output.clone()),
             error: built.result.as_ref().err().map(ToString::to_string),
+            left_out: built.left_out.clone(),
             kept: reused,
             log: (!reused).then(|| self.shared.options.relative(&self.plugin_log_path(plugin))),
             seconds: built.timings.to_report(),

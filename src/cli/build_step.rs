@@ -118,6 +118,7 @@ impl Replay<'_> {
             registry_address,
             ui: session.ui.clone(),
             interrupt: session.interrupt.clone(),
+            clis: build::AskedClis::default(),
             slots: tokio::sync::Semaphore::new(jobs),
         }))
     }

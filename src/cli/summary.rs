@@ -113,6 +113,7 @@ mod tests {
             role: Role::BackendPlugin,
             output: None,
             error: error.map(str::to_owned),
+            left_out: vec![],
             kept: false,
             log: Some(format!("b/logs/{path}.log")),
             seconds: BTreeMap::new(),

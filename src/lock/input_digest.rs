@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::cli_behaviour::added_argument;
 use super::{Argument, Input, Lock, Plugin, Sha256, Source, Tools, Workspace};
 
 /// How a package's bytes are made from its inputs. A change of factory that makes other bytes from the same inputs
@@ -22,6 +23,9 @@ struct DigestedInputs<'a> {
     args: &'a [Argument],
     #[serde(skip_serializing_if = "Option::is_none")]
     scalprum: Option<&'a str>,
+    /// Left out where there is none: most plugins have none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    added: Option<Argument>,
     closure: Option<Sha256>,
     /// Left out for the first recipe: it had no number.
     #[serde(skip_serializing_if = "is_first")]
@@ -55,6 +59,8 @@ pub fn digest(lock: &Lock, workspace: &Workspace, plugin: &Plugin, closure: Opti
 fn digest_with(recipe: u32, lock: &Lock, workspace: &Workspace, plugin: &Plugin, closure: Option<Sha256>) -> Sha256 {
     let Source { repo, commit, path, yarn, .. } = &workspace.source;
     let mut tools = lock.tools_of(workspace).clone();
+    // What it was chosen for is no input: what follows from it is in `added`.
+    let added = added_argument(&tools, plugin);
     tools.rhdh_cli.host = None;
     for requested in [&mut tools.node.requested, &mut tools.npm.requested, &mut tools.rhdh_cli.requested] {
         requested.clear();
@@ -71,6 +77,7 @@ fn digest_with(recipe: u32, lock: &Lock, workspace: &Workspace, plugin: &Plugin,
         path: &plugin.path,
         args: &plugin.args,
         scalprum: plugin.scalprum.as_deref(),
+        added,
         closure,
         recipe,
     };
@@ -92,5 +99,23 @@ mod tests {
         // As images have it that were pushed before recipes had numbers.
         assert_eq!(of(1), "sha256:a0d3d7bac80addf9af920ec6f53fda3e0c16b02efba628890c665f4f4c87a1b4");
         assert_ne!(of(2), of(1));
+    }
+
+    #[test]
+    fn a_host_counts_only_where_it_adds_an_argument() {
+        let text = include_str!("../../tests/data/lock/version-1.lock");
+        let lock = Lock::from_text(text, Path::new("factory.lock")).unwrap();
+        let digests = |host: Option<&str>| {
+            let mut lock = lock.clone();
+            lock.tools.rhdh_cli.host = host.map(|host| host.parse().unwrap());
+            let of = |plugin| digest(&lock, &lock.workspace[1], plugin, None);
+            lock.workspace[1].plugin.iter().map(of).collect::<Vec<_>>()
+        };
+        let roles: Vec<bool> = lock.workspace[1].plugin.iter().map(|plugin| plugin.role.is_backend()).collect();
+        assert_eq!(roles, [true, false]);
+        assert_eq!(digests(Some("2.0")), digests(None));
+        let (new, old) = (digests(Some("2.1")), digests(None));
+        assert_eq!(new[0], old[0]);
+        assert_ne!(new[1], old[1]);
     }
 }

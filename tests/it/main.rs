@@ -27,6 +27,7 @@ mod oci;
 mod original;
 mod read_only;
 mod resolve;
+mod rhdh_cli;
 mod sbom;
 mod schema;
 mod status;

@@ -97,6 +97,7 @@ impl Fixture {
             role: todo.plugin[index].role,
             output,
             error: error.map(str::to_owned),
+            left_out: vec![],
             kept: false,
             log: None,
             seconds: BTreeMap::new(),

@@ -24,7 +24,8 @@ fn exports(test: &Test, workspace: &str) -> Vec<String> {
     for entry in fs::read_dir(folder).unwrap() {
         let log = fs::read_to_string(entry.unwrap().path()).unwrap_or_default();
         let commands = log.lines().filter_map(|line| Some(line.split_once(" plugin export")?.1.trim().to_owned()));
-        lines.extend(commands);
+        // Which flags it has is asked first.
+        lines.extend(commands.filter(|arguments| arguments != "--help"));
     }
     lines.sort();
     lines

