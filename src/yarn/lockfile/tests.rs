@@ -116,7 +116,7 @@ fn reads_the_metadata_of_every_berry() {
         );
         let lock = read(&text);
         assert_eq!(lock.kind, LockKind::Berry(version));
-        assert_eq!((lock.entries.len(), lock.entries[0].version), (1, "1.2.3"));
+        assert_eq!((lock.entries.len(), &*lock.entries[0].version), (1, "1.2.3"));
         let line = match version {
             4 | 5 => "2",
             6 | 7 => "3",
