@@ -6,7 +6,8 @@
 //! sealed_files   what lies beside the lock is what the lock names, before anything runs
 //! finished       what is sealed and still in the cache is not built again
 //! prepare        source (checkout) -> patches and overlays -> cli_flags -> install (packages, native_log), in a workdir
-//! plugin         export (export_args, closure_drift) -> select (npm_masked) -> artefact (file_list, build_info) -> verdict against the seal
+//! plugin         export (export_args, closure_drift) -> select (npm_masked) -> checks -> artefact (file_list, build_info)
+//!                -> verdict against the seal
 //! new_seals      what was built for the first time, into the lock and beside it; verdict compares later builds with it
 //! results        report (build-report.json), plugins_yaml (dynamic-plugins.yaml)
 //! ```
@@ -14,6 +15,7 @@
 pub mod artefact;
 mod build_info;
 pub mod checkout;
+pub mod checks;
 mod cli_flags;
 mod closure_drift;
 mod context;

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use yaml_serde::Value;
 
 use super::build_info;
+use super::checks;
 use super::context::PluginTarget;
 use super::export::Exported;
 use super::file_list::FileList;
@@ -36,6 +37,8 @@ pub struct Artefact {
     pub record: PackageRecord,
     /// Its files.
     pub files: FileList,
+    /// What its checks warned of.
+    pub warnings: Vec<String>,
     /// Whether it was taken from the cache.
     pub reused: bool,
 }
@@ -186,13 +189,14 @@ pub(super) fn pack(
     Ok(artefact)
 }
 
-/// Writes the files of a sealed plugin from what the cache has of it; none when that is not what is sealed.
+/// Writes the files of a sealed plugin from what the cache has of it; none when that is not what is sealed. The inner
+/// error is that of the checks of its package: then nothing is written.
 pub(super) fn reuse(
     target: PluginTarget<'_>,
     record: &PackageRecord,
     archive: &Path,
     layer: &Path,
-) -> Result<Option<Artefact>> {
+) -> Result<Option<Result<Artefact>>> {
     let Some(sealed) = &target.plugin.sealed else { return Ok(None) };
     let paths = OutputPaths::new(target, &record.name, &record.version)?;
     let image = paths.image(record, layer.to_path_buf(), &target.facts(target.inputs(sealed.closure)))?;
@@ -203,11 +207,16 @@ pub(super) fn reuse(
     if !is_sealed {
         return Ok(None);
     }
+    let warnings = match checks::of_archive(target, archive) {
+        Ok(warnings) => warnings,
+        Err(refused) => return Ok(Some(Err(refused))),
+    };
     atomic_copy(archive, &paths.tgz())?;
     let mut artefact = finish(target, &paths, record.clone(), image)?;
     artefact.sealed = sealed.clone();
+    artefact.warnings = warnings;
     artefact.reused = true;
-    Ok(Some(artefact))
+    Ok(Some(Ok(artefact)))
 }
 
 /// Writes what lies beside the `.tgz`, and puts the image into the layout.
@@ -243,6 +252,7 @@ fn finish(target: PluginTarget<'_>, paths: &OutputPaths, record: PackageRecord, 
         config: plugin_config(target, paths, &record)?,
         files: FileList::from_text(&record.files),
         record,
+        warnings: Vec::new(),
         reused: false,
     })
 }

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 
+use super::checks::GlibcVersion;
 use super::cli_flags::AskedClis;
 use super::packages::PackageCache;
 use crate::error::{Error, Result};
@@ -49,6 +50,8 @@ pub struct BuildOptions {
     pub source_copy: Option<PathBuf>,
     /// How long one step may take.
     pub timeout: Duration,
+    /// The glibc of the system that loads the plugins.
+    pub target_glibc: GlibcVersion,
     /// Run the install scripts of packages.
     pub install_scripts: bool,
     /// Prefixes of image tags, by workspace; none where there is no entry.

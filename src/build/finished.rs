@@ -27,7 +27,8 @@ fn is_sealable(shared: &Shared, workspace: &Workspace) -> bool {
 }
 
 /// The plugins of a workspace that need not be built, in the order of the lock; their files are written to the output.
-pub(super) fn all(shared: &Shared, workspace: &Workspace) -> Result<Vec<Option<Artefact>>> {
+/// The inner error is that of a plugin whose package did not pass the checks: built again, it would be the same.
+pub(super) fn all(shared: &Shared, workspace: &Workspace) -> Result<Vec<Option<Result<Artefact>>>> {
     let options = &shared.options;
     // A copy of the patched source is asked for: it has to be made.
     let wanted = options.reuse_cache && options.source_copy.is_none() && is_sealable(shared, workspace);
@@ -35,7 +36,7 @@ pub(super) fn all(shared: &Shared, workspace: &Workspace) -> Result<Vec<Option<A
     workspace.plugin.iter().map(one).collect()
 }
 
-fn find(target: PluginTarget<'_>) -> Result<Option<Artefact>> {
+fn find(target: PluginTarget<'_>) -> Result<Option<Result<Artefact>>> {
     let PluginTarget { shared, workspace, plugin } = target;
     let Some(sealed) = &plugin.sealed else { return Ok(None) };
     let flag = shared.interrupt.flag();
@@ -55,15 +56,17 @@ fn find(target: PluginTarget<'_>) -> Result<Option<Artefact>> {
         // Another version of factory kept other facts.
         Err(_) => None,
     };
-    if let Some(artefact) = &found {
+    match &found {
         // The list of its files, too, must be that of what was built.
-        verdict::check_sealed(&shared.options, workspace, plugin, artefact)?;
-    } else {
-        let what = format!(
-            "the cache has another build of `{}` than the one sealed in the lock: it is built again",
-            plugin.path
-        );
-        shared.ui.note(format!("{}: {what}", workspace.name));
+        Some(Ok(artefact)) => verdict::check_sealed(&shared.options, workspace, plugin, artefact)?,
+        Some(Err(_)) => {}
+        None => {
+            let what = format!(
+                "the cache has another build of `{}` than the one sealed in the lock: it is built again",
+                plugin.path
+            );
+            shared.ui.note(format!("{}: {what}", workspace.name));
+        }
     }
     Ok(found)
 }
@@ -108,6 +111,8 @@ mod tests {
     use std::sync::Arc;
     use std::time::Duration;
 
+    use super::super::checks::GlibcVersion;
+    use super::super::checks::tests::needs_glibc;
     use super::super::context::BuildOptions;
     use super::super::export::Exported;
     use super::*;
@@ -153,6 +158,7 @@ mod tests {
                 source_copy: None,
                 timeout: Duration::from_secs(1),
                 install_scripts: true,
+                target_glibc: GlibcVersion::UBI_9,
                 tag_prefixes: BTreeMap::new(),
                 paths_in_references: false,
                 buildah: false,
@@ -175,13 +181,16 @@ mod tests {
     }
 
     fn built(shared: &Shared, closure: &str) -> Artefact {
-        let entry = |path: &str, text: &str| PackageFile {
-            path: path.to_owned(),
-            executable: false,
-            content: Content::Bytes(text.as_bytes().to_vec()),
-        };
+        built_of(shared, closure, &[("dist/index.cjs.js", b"x")])
+    }
+
+    /// Of these files.
+    fn built_of(shared: &Shared, closure: &str, files: &[(&str, &[u8])]) -> Artefact {
         let package_json = r#"{"name":"@x/a-dynamic","version":"1.0.0"}"#;
-        let entries = vec![entry("package.json", package_json), entry("dist/index.cjs.js", "x")];
+        let entries =
+            [&[("package.json", package_json.as_bytes())], files].concat().into_iter().map(|(path, bytes)| {
+                PackageFile { path: path.to_owned(), executable: false, content: Content::Bytes(bytes.to_vec()) }
+            });
         let exported = Exported {
             folder: PathBuf::new(),
             package_json: package_json.into(),
@@ -189,7 +198,7 @@ mod tests {
             version: "1.0.0".into(),
             closure: Some(closure.into()),
         };
-        let entries = PackageFiles::new(entries).unwrap();
+        let entries = PackageFiles::new(entries.collect()).unwrap();
         artefact::pack(target(shared), &shared.options.output_dir, &exported, &entries).unwrap()
     }
 
@@ -206,7 +215,7 @@ mod tests {
     }
 
     /// Every file below the output folder.
-    fn files(shared: &Shared) -> Vec<(PathBuf, Vec<u8>)> {
+    fn written(shared: &Shared) -> Vec<(PathBuf, Vec<u8>)> {
         let root = &shared.options.output_dir;
         let (mut found, mut folders) = (Vec::new(), vec![root.clone()]);
         while let Some(folder) = folders.pop() {
@@ -224,6 +233,10 @@ mod tests {
     }
 
     fn taken(shared: &Shared) -> Option<Artefact> {
+        checked(shared).map(Result::unwrap)
+    }
+
+    fn checked(shared: &Shared) -> Option<Result<Artefact>> {
         all(shared, &shared.lock.workspace[0]).unwrap().remove(PLUGIN)
     }
 
@@ -243,8 +256,8 @@ mod tests {
         let again = taken(&second).unwrap();
         assert!(again.reused);
         assert_eq!((&again.output, &again.sealed, &again.files), (&made.output, &made.sealed, &made.files));
-        assert_eq!(files(&second), files(&first));
-        assert_eq!(files(&second).len(), 7, "archive, integrity, index, layout, three blobs");
+        assert_eq!(written(&second), written(&first));
+        assert_eq!(written(&second).len(), 7, "archive, integrity, index, layout, three blobs");
 
         // Asked not to, or for what no seal is about.
         for change in [
@@ -256,7 +269,7 @@ mod tests {
             let mut third = shared(dir.path(), sealed.clone(), "third");
             change(&mut third.options);
             assert!(taken(&third).is_none());
-            assert_eq!(files(&third), []);
+            assert_eq!(written(&third), []);
         }
 
         // A list of files that is not of this build.
@@ -299,7 +312,7 @@ mod tests {
             assert!(taken(&damaged).is_none());
             let said = format!("damaged in the cache: `{}` was changed; `plugins/a` is built again", file.display());
             assert_eq!(damaged.ui.warnings(), [said]);
-            assert_eq!(files(&damaged), []);
+            assert_eq!(written(&damaged), []);
             assert_eq!(kept(), None);
         }
 
@@ -311,11 +324,40 @@ mod tests {
         wrong.workspace[0].plugin[PLUGIN].sealed.as_mut().unwrap().layer = Sha256::of("another");
         let other = shared(dir.path(), wrong, "other");
         assert!(taken(&other).is_none());
-        assert_eq!((files(&other), fs::read(entry.join(RECORD)).unwrap()), (vec![], facts));
+        assert_eq!((written(&other), fs::read(entry.join(RECORD)).unwrap()), (vec![], facts));
         assert!(taken(&shared(dir.path(), sealed, "right")).is_some());
         let mut another = built(&first, "closure");
         another.record.timed = Some("x".into());
         keep(target(&first), &another);
         assert_eq!(fs::read(entry.join(RECORD)).unwrap(), serde_json::to_vec(&another.record).unwrap());
+    }
+
+    #[test]
+    fn what_is_kept_is_checked_again_with_the_options_of_each_run() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = shared(dir.path(), lock(), "first");
+        let library = needs_glibc("GLIBC_2.34");
+        let files: [(&str, &[u8]); 2] = [("dist/index.cjs.js", b"require('nowhere/x')"), ("dist/x.node", &library)];
+        let made = built_of(&first, "closure", &files);
+        keep(target(&first), &made);
+        keep_list(&first, &made);
+        let mut sealed = lock();
+        sealed.workspace[0].plugin[PLUGIN].sealed = Some(made.sealed.clone());
+
+        let said = "`dist/index.cjs.js` requires `nowhere/x`, but `nowhere` is neither in the package nor declared in its \
+                    package.json: add `nowhere` to the plugin's `dependencies` with a patch or overlay";
+        let second = shared(dir.path(), sealed.clone(), "second");
+        assert_eq!(taken(&second).unwrap().warnings, [said]);
+        assert_eq!(second.ui.warnings(), [format!("todo plugins/a: {said}")]);
+
+        let mut third = shared(dir.path(), sealed, "third");
+        third.options.target_glibc = "2.28".parse().unwrap();
+        let error = checked(&third).unwrap().err().unwrap();
+        let said = "plugin `plugins/a` of workspace `todo`: `dist/x.node` needs glibc 2.34, and RHDH's has 2.28";
+        assert_eq!((error.to_string().as_str(), error.exit_code()), (said, 1));
+        let hint = "build on a system with glibc 2.28, such as UBI 9, give `--target-glibc` if RHDH's is newer, or leave \
+                    the file out of the package";
+        assert_eq!(error.hint().unwrap(), hint);
+        assert_eq!(written(&third), []);
     }
 }

@@ -10,7 +10,7 @@ use super::export::{Export, Exported};
 use super::export_args::ExportArgs;
 use super::packages::lockfile::LockfilePackages;
 use super::prepare::Prepared;
-use super::{finished, verdict};
+use super::{checks, finished, verdict};
 use crate::error::{Error, Result};
 use crate::image::PackageFiles;
 use crate::lock::Plugin;
@@ -39,8 +39,9 @@ impl<'a> PluginBuild<'a> {
     pub(super) async fn run(&self) -> Result<Artefact> {
         let _slot = self.build.shared.slot().await?;
         let (exported, entries) = self.export_and_select().await?;
-        // A step that examines or changes the files of the package belongs here.
-        let artefact = self.pack(&exported, &entries)?;
+        let warnings = tokio::task::block_in_place(|| checks::of_files(self.target, &entries))?;
+        // A step that changes the files of the package belongs before the checks.
+        let artefact = Artefact { warnings, ..self.pack(&exported, &entries)? };
         if !self.build.shared.options.verify_mode {
             verdict::check_sealed(&self.build.shared.options, self.target.workspace, self.target.plugin, &artefact)?;
             tokio::task::block_in_place(|| finished::keep(self.target, &artefact));

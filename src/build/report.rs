@@ -118,6 +118,9 @@ pub struct PluginReport {
     /// Arguments that rhdh-cli was not given, each with the reason.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left_out: Vec<String>,
+    /// What the checks of its package warned of, each with the file.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
     /// Whether it was taken from the cache, as the lock has sealed it, and not built in this run.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub kept: bool,

@@ -75,6 +75,8 @@ struct BuiltPlugin {
     timings: Timings,
     /// Arguments that rhdh-cli was not given, and why.
     left_out: Vec<String>,
+    /// Whether anything was run, and logged.
+    has_log: bool,
 }
 
 impl WorkspaceBuild<'_> {
@@ -86,7 +88,7 @@ impl WorkspaceBuild<'_> {
         })?;
         let fetch_only = self.shared.options.fetch_only;
         if !fetch_only && finished.iter().all(Option::is_some) {
-            progress.plugins = finished.into_iter().flatten().map(|artefact| self.reuse(artefact)).collect();
+            progress.plugins = finished.into_iter().flatten().map(|kept| self.reuse(kept)).collect();
             return Ok(());
         }
         progress.has_log = true;
@@ -109,10 +111,10 @@ impl WorkspaceBuild<'_> {
     /// Frontends are exported side by side, each with a temporary folder of its own, since the CLI writes fixed names
     /// there. Backends follow one by one: the CLI builds the packages they embed in their source folders, and two
     /// backends may embed the same.
-    async fn plugins(&self, prepared: &Prepared, finished: Vec<Option<Artefact>>) -> Vec<BuiltPlugin> {
-        let one = |index: usize, plugin, finished: Option<Artefact>| async move {
+    async fn plugins(&self, prepared: &Prepared, finished: Vec<Option<Result<Artefact>>>) -> Vec<BuiltPlugin> {
+        let one = |index: usize, plugin, finished: Option<Result<Artefact>>| async move {
             match finished {
-                Some(artefact) => (index, self.reuse(artefact)),
+                Some(kept) => (index, self.reuse(kept)),
                 None => (index, self.plugin(prepared, index, plugin).await),
             }
         };
@@ -140,13 +142,18 @@ impl WorkspaceBuild<'_> {
             self.say(error);
         }
         let left_out = build.left_out.into_inner().unwrap_or_default();
-        BuiltPlugin { result, timings: build.timings, left_out }
+        BuiltPlugin { result, timings: build.timings, left_out, has_log: true }
     }
 
-    /// A plugin that was taken from the cache.
-    fn reuse(&self, artefact: Artefact) -> BuiltPlugin {
-        self.shared.ui.note(format!("{}: {} from the cache", self.workspace.name, artefact.label()));
-        BuiltPlugin { result: Ok(artefact), timings: Timings::default(), left_out: vec![] }
+    /// A plugin that was taken from the cache, or did not pass the checks there.
+    fn reuse(&self, kept: Result<Artefact>) -> BuiltPlugin {
+        match &kept {
+            Ok(artefact) => {
+                self.shared.ui.note(format!("{}: {} from the cache", self.workspace.name, artefact.label()));
+            }
+            Err(error) => self.say(error),
+        }
+        BuiltPlugin { result: kept, timings: Timings::default(), left_out: vec![], has_log: false }
     }
 
     /// Exports the backends whose dependencies are not in the cache yet, so that they get there.
@@ -209,7 +216,6 @@ impl WorkspaceBuild<'_> {
 
     fn plugin_report(&self, plugin: &Plugin, built: &BuiltPlugin) -> PluginReport {
         let artefact = built.result.as_ref().ok();
-        let reused = artefact.is_some_and(|artefact| artefact.reused);
         PluginReport {
             path: plugin.path.clone(),
             name: plugin.name.clone(),
@@ -218,8 +224,9 @@ impl WorkspaceBuild<'_> {
             output: artefact.map(|artefact| artefact.output.clone()),
             error: built.result.as_ref().err().map(ToString::to_string),
             left_out: built.left_out.clone(),
-            kept: reused,
-            log: (!reused).then(|| self.shared.options.relative(&self.plugin_log_path(plugin))),
+            warnings: artefact.map(|artefact| artefact.warnings.clone()).unwrap_or_default(),
+            kept: artefact.is_some_and(|artefact| artefact.reused),
+            log: built.has_log.then(|| self.shared.options.relative(&self.plugin_log_path(plugin))),
             seconds: built.timings.to_report(),
         }
     }

@@ -10,6 +10,7 @@ use super::publish::PublishArgs;
 use super::repo_path::{RepoPath, Sources};
 use super::session::Session;
 use super::source_options::SourceArgs;
+use crate::build::checks::GlibcVersion;
 use crate::config::{Config, TagPrefix, WorkspaceConfig};
 use crate::error::Result;
 use crate::lock::Lock;
@@ -41,6 +42,9 @@ pub struct BuildFlags {
     /// Do not run the install scripts of packages
     #[arg(long, env = "FACTORY_NO_INSTALL_SCRIPTS")]
     pub no_install_scripts: bool,
+    /// Version of glibc where RHDH runs: native libraries that need a newer one are errors
+    #[arg(long, env = "FACTORY_TARGET_GLIBC", value_name = "VERSION", default_value_t = GlibcVersion::UBI_9)]
+    pub target_glibc: GlibcVersion,
     /// Require a sealed lock, rebuild everything, and do not change the lock
     #[arg(long, env = "FACTORY_FROZEN")]
     pub frozen: bool,
@@ -120,6 +124,9 @@ pub struct StepFlags {
     /// Do not run the install scripts of packages
     #[arg(long, env = "FACTORY_NO_INSTALL_SCRIPTS")]
     pub no_install_scripts: bool,
+    /// Version of glibc where RHDH runs: native libraries that need a newer one are errors
+    #[arg(long, env = "FACTORY_TARGET_GLIBC", value_name = "VERSION", default_value_t = GlibcVersion::UBI_9)]
+    pub target_glibc: GlibcVersion,
     /// Prefix of image tags, as for `factory build`
     #[arg(long, env = "FACTORY_TAG_PREFIX", value_name = "PREFIX", default_value = "auto")]
     pub tag_prefix: TagPrefix,
@@ -136,6 +143,7 @@ impl StepFlags {
             fetch_only: false,
             timeout: self.timeout,
             no_install_scripts: self.no_install_scripts,
+            target_glibc: self.target_glibc,
             frozen: true,
             rebuild: true,
             clean: false,

@@ -104,6 +104,7 @@ impl Replay<'_> {
                 verify_mode,
                 timeout: Duration::from_secs(flags.timeout),
                 install_scripts: !flags.no_install_scripts,
+                target_glibc: flags.target_glibc,
                 tag_prefixes: flags.prefixes(config, &lock),
                 compression: flags.publish.compression(),
                 paths_in_references: flags.publish.installer == Installer::V1_8,

@@ -114,6 +114,7 @@ mod tests {
             output: None,
             error: error.map(str::to_owned),
             left_out: vec![],
+            warnings: Vec::new(),
             kept: false,
             log: Some(format!("b/logs/{path}.log")),
             seconds: BTreeMap::new(),

@@ -120,6 +120,7 @@ pub const OPTIONS: &[Variable] = &[
     option("FACTORY_FETCH_ONLY", "", "--fetch-only", "only fill the cache"),
     option("FACTORY_TIMEOUT", "3600", "--timeout", "seconds that one install or export may take"),
     option("FACTORY_NO_INSTALL_SCRIPTS", "", "--no-install-scripts", "do not run the install scripts of packages"),
+    option("FACTORY_TARGET_GLIBC", "2.34", "--target-glibc", "version of glibc where RHDH runs"),
     option("FACTORY_FROZEN", "", "--frozen", "the lock must be sealed, and is not changed"),
     option("FACTORY_REBUILD", "", "--rebuild", "build also what is sealed and in the cache"),
     option("FACTORY_TAG_PREFIX", "auto", "--tag-prefix", "what stands before the version in image tags"),

@@ -4,7 +4,10 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 use std::fs;
 use std::io::Read as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+
+use nix::fcntl::OFlag;
 
 use super::limits::{self, LargeFile, MAX_FILE};
 use super::mf_types;
@@ -19,6 +22,32 @@ pub struct PackageFile {
     pub executable: bool,
     /// Its bytes.
     pub content: Content,
+}
+
+impl PackageFile {
+    /// Its bytes, if it is what was selected: a regular file of that length.
+    pub fn read(&self) -> Result<Cow<'_, [u8]>> {
+        let (path, len) = match &self.content {
+            Content::Bytes(bytes) => return Ok(Cow::Borrowed(bytes)),
+            Content::File(path, len) => (path, *len),
+        };
+        let io = || Error::io("read", path);
+        // Something else may be there by now; a FIFO is not waited for.
+        let flags = (OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits();
+        let file = fs::OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(io())?;
+        let is_regular = file.metadata().map_err(io())?.is_file();
+        let mut bytes = Vec::new();
+        if is_regular {
+            file.take(len.saturating_add(1)).read_to_end(&mut bytes).map_err(io())?;
+        }
+        if !is_regular || bytes.len() as u64 != len {
+            return Err(Error::build(
+                format!("`{}` changed while it was read", self.path),
+                "something still writes to the package: let it finish, then build again",
+            ));
+        }
+        Ok(Cow::Owned(bytes))
+    }
 }
 
 /// Where the bytes of an entry are.
@@ -101,10 +130,7 @@ impl PackageFiles {
         let Ok(index) = self.0.binary_search_by(|entry| entry.path.as_bytes().cmp(path.as_bytes())) else {
             return Ok(None);
         };
-        Ok(Some(match &self.0[index].content {
-            Content::Bytes(bytes) => Cow::Borrowed(bytes.as_slice()),
-            Content::File(file, _) => Cow::Owned(fs::read(file).map_err(Error::io("read", file))?),
-        }))
+        self.0[index].read().map(Some)
     }
 }
 
@@ -283,6 +309,28 @@ mod tests {
         let error = PackageFiles::new(files).unwrap().check_limits().unwrap_err();
         let refused = "`@mf-types.zip` is 40000001 bytes, and RHDH refuses files over 40000000 bytes";
         assert_eq!(error.to_string(), refused);
+    }
+
+    #[test]
+    fn a_file_that_is_another_by_the_time_it_is_read_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("a.js");
+        fs::write(&file, "four").unwrap();
+        let set = PackageFiles::select(dir.path(), [("a.js", false)]).unwrap();
+        assert_eq!(set.read("a.js").unwrap().unwrap().as_ref(), b"four");
+        let read = || set.entries()[0].read().map(drop).unwrap_err().to_string();
+        fs::write(&file, "longer").unwrap();
+        assert_eq!(read(), "`a.js` changed while it was read");
+        fs::remove_file(&file).unwrap();
+        nix::unistd::mkfifo(&file, nix::sys::stat::Mode::S_IRUSR).unwrap();
+        assert_eq!(read(), "`a.js` changed while it was read");
+        fs::remove_file(&file).unwrap();
+        symlink("/etc/passwd", &file).unwrap();
+        let error = read();
+        assert!(
+            error.starts_with("cannot read `") && error.contains("/a.js`: Too many levels of symbolic links"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -445,7 +445,7 @@ fn made(dir: &Path) -> Artefact {
         timed: None,
         config: None,
     };
-    Artefact { output, image, config: None, sealed, record, files, reused: false }
+    Artefact { output, image, config: None, sealed, record, files, warnings: Vec::new(), reused: false }
 }
 
 fn options(dir: &Path) -> BuildOptions {
@@ -465,6 +465,7 @@ fn options(dir: &Path) -> BuildOptions {
         source_copy: None,
         timeout: std::time::Duration::ZERO,
         install_scripts: true,
+        target_glibc: factory::build::checks::GlibcVersion::UBI_9,
         tag_prefixes: std::collections::BTreeMap::new(),
         paths_in_references: false,
         buildah: false,

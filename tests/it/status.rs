@@ -98,6 +98,7 @@ impl Fixture {
             output,
             error: error.map(str::to_owned),
             left_out: vec![],
+            warnings: Vec::new(),
             kept: false,
             log: None,
             seconds: BTreeMap::new(),

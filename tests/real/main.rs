@@ -10,6 +10,7 @@
 
 mod attach;
 mod cache;
+mod checks;
 mod effective;
 mod example;
 mod greeting;
