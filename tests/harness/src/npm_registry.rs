@@ -118,16 +118,17 @@ fn tools(programs: [(&str, &[u8]); 4]) -> Vec<u8> {
 
 /// An npm that resolves, installs and packs, as far as it is asked to.
 fn script_of_npm(cli: &StubCli<'_>) -> String {
-    let integrity = |version: &&str| format!("  {version}) integrity={} ;;\n", Integrity::of(version));
-    let integrities: String = cli.versions.iter().map(integrity).collect();
-    let help: String = cli.options.iter().map(|option| format!("  {option}\n")).collect();
+    let integrity = |version: &&str| format!("  {version}) integrity={} ;;", Integrity::of(version));
+    let integrities = cli.versions.iter().map(integrity).collect::<Vec<_>>().join("\n");
+    let help = cli.options.iter().map(|option| format!("  {option}")).collect::<Vec<_>>().join("\n");
     format!(
         r#"case "$1" in
 install)
   echo run >> "$npm_config_cache/runs"
   version=$(sed -n 's/.*cli": "\(.*\)".*/\1/p' package.json)
   case "$version" in
-{integrities}  esac
+{integrities}
+  esac
   cat > package-lock.json <<END
 {{"name": "rhdh-cli-tree", "lockfileVersion": 3, "packages": {{"": {{}},
 "node_modules/@red-hat-developer-hub/cli": {{"version": "$version", "integrity": "$integrity"}},
@@ -142,7 +143,8 @@ if [ "$3" = --help ]; then
 Usage: rhdh-cli plugin export [options]
 
 Options:
-{help}  -h, --help  display help for command
+{help}
+  -h, --help  display help for command
 HELP
   exit
 fi
