@@ -245,6 +245,12 @@ fn a_frontend_for_a_host_without_scalprum_gets_no_assets_for_it() {
     test.run_with(&["build", "--rebuild", "--frozen", "--offline", "--output-dir", "again"], &asked).success();
     assert_eq!(exported_with(&test, "again/a/logs/plugins-a.log"), new);
     assert_eq!(text(&test), sealed);
+    let provenance: Value =
+        serde_json::from_str(&test.run(&["sbom", "--format", "provenance"]).success().stdout).unwrap();
+    let plugins = &provenance["predicate"]["buildDefinition"]["externalParameters"]["plugins"];
+    assert_eq!(plugins[0]["arguments"], serde_json::json!([new]));
+    let bill = test.run(&["sbom"]).success().stdout;
+    assert!(bill.contains(&format!("\"value\": \"{new}\"")), "{bill}");
 
     // Who lists which assets are made has chosen.
     test.config("a/plugins-list.yaml", "plugins/a: --generate-scalprum-assets\n");

@@ -7,8 +7,9 @@ use super::super::companions::{Companions, Unusable};
 use super::graph::{BillGraph, BillPackage};
 use super::stamp::time;
 use crate::error::{Error, Place, Result};
+use crate::lock::cli_behaviour::added_argument;
 use crate::lock::companions::CompanionPath;
-use crate::lock::{self, Lock, Sha256};
+use crate::lock::{self, Argument, Lock, Sha256};
 use crate::yarn::lockfile::YarnLock;
 
 /// What is in a release, or in the part of it that was asked for.
@@ -31,6 +32,8 @@ pub struct PluginBill<'a> {
     pub workspace: &'a lock::Workspace,
     /// The plugin.
     pub plugin: &'a lock::Plugin,
+    /// What its export is given besides its own arguments.
+    pub added: Option<Argument>,
     /// Its private dependencies; none where they are not known: a frontend's are in its bundles.
     pub packages: Option<Vec<BillPackage>>,
     /// Those it depends on itself.
@@ -49,7 +52,7 @@ pub fn bill<'a>(lock: &'a Lock, companions: &Companions, names: &[String]) -> Re
     let mut bill = Bill { lock, identity: lock.identity(), plugins: Vec::new(), warnings: Vec::new() };
     for workspace in lock.workspace.iter().filter(|known| names.is_empty() || names.contains(&known.name)) {
         for plugin in &workspace.plugin {
-            let plugin = plugin_bill(workspace, plugin, companions)?;
+            let plugin = plugin_bill(lock, workspace, plugin, companions)?;
             if plugin.packages.is_none() && plugin.plugin.role.is_backend() {
                 bill.warnings.push(format!(
                     "`{} {}` has not been built, so its dependencies are not known",
@@ -69,8 +72,15 @@ pub fn bill_of<'a>(
     workspace: &'a lock::Workspace,
     index: usize,
 ) -> Result<Bill<'a>> {
-    let plugin = plugin_bill(workspace, &workspace.plugin[index], companions)?;
+    let plugin = plugin_bill(lock, workspace, &workspace.plugin[index], companions)?;
     Ok(Bill { lock, identity: lock.identity(), plugins: vec![plugin], warnings: Vec::new() })
+}
+
+impl PluginBill<'_> {
+    /// The arguments of its export.
+    pub fn arguments(&self) -> impl Iterator<Item = &Argument> {
+        self.plugin.args.iter().chain(&self.added)
+    }
 }
 
 impl Bill<'_> {
@@ -88,11 +98,13 @@ impl Bill<'_> {
 }
 
 fn plugin_bill<'a>(
+    lock: &Lock,
     workspace: &'a lock::Workspace,
     plugin: &'a lock::Plugin,
     companions: &Companions,
 ) -> Result<PluginBill<'a>> {
-    let mut bill = PluginBill { workspace, plugin, packages: None, direct: BTreeSet::new() };
+    let added = added_argument(lock.tools_of(workspace), plugin);
+    let mut bill = PluginBill { workspace, plugin, added, packages: None, direct: BTreeSet::new() };
     let Some(digest) = plugin.sealed.as_ref().and_then(|sealed| sealed.closure) else { return Ok(bill) };
     let path = CompanionPath::closure(&workspace.name, &plugin.path);
     let bytes = companions.verified(&path, digest)?.map_err(|why| Error::Lock {

@@ -132,7 +132,7 @@ fn plugin_component(bill: &PluginBill<'_>) -> Value {
     if let Some(commit) = &source.commit {
         properties.push(property("factory:commit", commit));
     }
-    properties.extend(plugin.args.iter().map(|argument| property("factory:argument", &argument.to_string())));
+    properties.extend(bill.arguments().map(|argument| property("factory:argument", &argument.to_string())));
     if let Some(sealed) = &plugin.sealed {
         properties.push(property("factory:image", &sealed.image.to_string()));
         properties.push(property("factory:layer", &sealed.layer.to_string()));

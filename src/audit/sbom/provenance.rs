@@ -43,7 +43,7 @@ pub fn statement(bill: &Bill<'_>, builder: &str) -> Result<Value> {
         plugins.push(json!({
             "workspace": plugin.workspace.name,
             "plugin": plugin.plugin.path,
-            "arguments": plugin.plugin.args,
+            "arguments": plugin.arguments().collect::<Vec<_>>(),
         }));
         dependencies.plugin(bill, plugin);
     }
