@@ -149,13 +149,17 @@ HELP
   exit
 fi
 shift 2
-mkdir -p dist-dynamic
+mkdir -p dist-dynamic/dist
 echo "$@" > dist-dynamic/arguments
+echo '{{"name": "a", "metaData": {{"remoteEntry": {{"name": "entry.js"}}}}, "exposes": [{{"name": "."}}]}}' \
+  > dist-dynamic/dist/mf-manifest.json
+echo > dist-dynamic/dist/entry.js
 sed 's/"name": *"\([^"]*\)"/"name": "\1-dynamic"/' package.json > dist-dynamic/package.json
 END
   ;;
 pack)
-  echo '[{{"files": [{{"path": "package.json", "mode": 420}}, {{"path": "arguments", "mode": 420}}]}}]'
+  echo '[{{"files": [{{"path": "package.json"}}, {{"path": "arguments"}}, {{"path": "dist/entry.js"}},
+{{"path": "dist/mf-manifest.json"}}]}}]'
   ;;
 esac
 "#
