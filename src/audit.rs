@@ -1,8 +1,8 @@
 //! Questions about releases: what changed between two of them and why, what is pinned and built, and what is in them.
 //!
 //! OLD and NEW of a comparison are read by [`diff_side`] into a [`Release`], from a lock ([`release`]) or a configuration
-//! ([`configurations`]), on disk or in a commit ([`revision`]) with the files beside it ([`companions`]).
-//! [`compare`](mod@compare) finds what moved ([`moves`]) and makes one [`Diff`], a list of [`Change`]s: how far versions
+//! ([`configurations`]), on disk or in a commit ([`git_revision`]) with the files beside it ([`companions`]).
+//! [`compare`](mod@compare) finds what moved ([`pairing`]) and makes one [`Diff`], a list of [`Change`]s: how far versions
 //! moved ([`version_step`]), in private dependencies ([`closure`]) and in the host ([`host`]), with [`link`]s.
 //! [`phrase`] puts a change into words; [`human`], [`markdown`], [`html`] and [`json`] render the list.
 //!
@@ -16,17 +16,17 @@ pub mod configurations;
 pub mod diff;
 pub mod diff_side;
 mod display;
+pub mod git_revision;
 pub mod host;
 pub mod html;
 pub mod human;
 pub mod json;
 pub mod link;
 pub mod markdown;
-pub mod moves;
+pub mod pairing;
 mod percent_encoding;
 pub mod phrase;
 pub mod release;
-pub mod revision;
 pub mod sbom;
 pub mod status;
 pub mod version_step;

@@ -1,11 +1,11 @@
 //! What the user wrote, read and validated. Nothing is changed here, and nobody is asked over the network.
 //!
 //! [`Config::read`] is the entry. In the order of the data: [`options`] and [`env`](mod@env) (checked against
-//! [`variables`]) say where to look; [`workspaces`] finds the workspaces of a configuration directory and puts together,
-//! for each, [`source_json`] (where its code comes from), [`plugins_list`] (what is built of it) and [`inputs`] (the
-//! files that change it). [`versions`] is what RHDH's export repository pins for a release, [`tag_prefix`] the rule for
-//! its image tags. All files are read through [`text`], all paths through [`path`](mod@path); what is suspicious and no
-//! error is a [`warning`].
+//! [`variables`]) say where to look; [`workspaces`] finds the workspaces of a configuration directory and puts
+//! together, for each, [`source_json`] (where its code comes from), [`plugins_list`] (what is built of it) and
+//! [`inputs`] (the files that change it). [`versions_json`] is what RHDH's export repository pins for a release,
+//! [`tag_prefix`] the rule for its image tags. All files are read through [`text`], all paths through
+//! [`path`](mod@path); what is suspicious and no error is a [`warning`].
 
 use std::path::{Path, PathBuf};
 
@@ -23,7 +23,7 @@ pub mod source_json;
 pub mod tag_prefix;
 pub mod text;
 pub mod variables;
-pub mod versions;
+pub mod versions_json;
 pub mod warning;
 pub mod workspaces;
 
@@ -32,7 +32,7 @@ pub use options::ConfigOptions;
 pub use plugins_list::PluginsList;
 pub use source_json::Repo;
 pub use tag_prefix::TagPrefix;
-pub use versions::Versions;
+pub use versions_json::Versions;
 pub use warning::Warning;
 pub use workspaces::{Broken, SourceConfig, WorkspaceConfig};
 
@@ -65,7 +65,7 @@ pub enum Mode {
 }
 
 /// Entries of a multi-workspace directory that are not workspaces and belong there.
-const KNOWN_AT_ROOT: &[&str] = &[FILE_NAME, FOLDER_NAME, versions::FILE_NAME, "README.md", "LICENSE"];
+const KNOWN_AT_ROOT: &[&str] = &[FILE_NAME, FOLDER_NAME, versions_json::FILE_NAME, "README.md", "LICENSE"];
 
 impl Config {
     /// Reads a configuration directory.
@@ -87,7 +87,7 @@ impl Config {
         }
         let mut versions = Versions::find(dir)?;
         warnings.extend(versions.as_mut().and_then(Versions::refuse_other_cli));
-        let overlays = versions.is_some() || versions::overlays_root(dir).is_some();
+        let overlays = versions.is_some() || versions_json::overlays_root(dir).is_some();
         let (env, env_warnings) = options.env.with_file(&dir.join(env::FILE_NAME))?;
         let (names, hidden) = workspaces::sub_folders(dir)?;
         warnings.extend(hidden.iter().map(|name| {

@@ -3,7 +3,8 @@
 //! In the order of the data: [`package_files`] holds the files that go in ([`mf_types`] rewrites the one that has a time,
 //! [`limits`] refuses what no RHDH installs), [`mod@pack`] writes both archives in one pass ([`tarball`] makes their tar
 //! headers), [`name`] makes the names of folders, images and tags, [`manifest`] the JSON, and [`layout`] writes images to
-//! disk. [`push`] sends them to a registry. [`buildah`] builds the same image with buildah; `program` runs it, and skopeo.
+//! disk. [`push`] sends them to a registry. [`buildah`] builds the same image with buildah; `external_program` runs it, and
+//! skopeo.
 //!
 //! All that comes before the push is a pure function of its arguments and of the files it is given: same input, same
 //! bytes.
@@ -19,7 +20,7 @@ pub mod package_files;
 pub mod push;
 pub mod tarball;
 
-mod program;
+mod external_program;
 
 pub use layout::Layout;
 pub use limits::{LargeFile, PlannedImage};

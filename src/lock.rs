@@ -1,8 +1,8 @@
 //! The lock: every pin of a run, as text a person can read and git can merge. No network here.
 //!
 //! ```text
-//! model         the typed lock, of digest (checksums) and arguments (of an export)
-//! text          its canonical writer and strict reader; check is what types cannot say
+//! model         the typed lock, of digest (checksums) and arguments (of an export); problem is what cannot be built
+//! text          its canonical writer and strict reader; validate is what types cannot say
 //! companions    the files beside it, in factory.lock.d
 //! release_line  `1.10`; cli_behaviour is what rhdh-cli does since which version
 //! identity      the digest of a release's pins
@@ -11,7 +11,6 @@
 //! ```
 
 pub mod arguments;
-mod check;
 pub mod cli_behaviour;
 pub mod companions;
 pub mod digest;
@@ -22,9 +21,9 @@ pub mod problem;
 pub mod release_line;
 pub mod stale;
 pub mod text;
+mod validate;
 
 pub use arguments::Argument;
-pub use check::{is_commit, is_package_name, is_relative};
 pub use cli_behaviour::CliBehaviour;
 pub use digest::{Integrity, Sha256};
 pub use model::{
@@ -33,3 +32,4 @@ pub use model::{
 };
 pub use problem::{PluginProblem, UnresolvedWorkspace};
 pub use release_line::ReleaseLine;
+pub use validate::{is_commit, is_package_name, is_relative};

@@ -2,7 +2,7 @@
 //!
 //! In the order of the data:
 //!
-//! 1. [`resolve_request`]: what a run is asked to do. [`requested`]: what the configuration asks for, in the lock's terms.
+//! 1. [`run_request`]: what a run is asked to do. [`configured_pins`]: what the configuration asks for, in the lock's terms.
 //! 2. [`rhdh`] finds the RHDH release that plugins are computed against, [`host`] reads what it provides.
 //! 3. [`refs`] turns refs into commits; [`commits`] fetches them and has each workspace read.
 //! 4. [`workspace`] makes a workspace's block of the lock from its files ([`source_files`], after patches and overlays:
@@ -10,8 +10,8 @@
 //!    the arguments of its plugins ([`compute_args`]: [`graph`] → [`build_args`]).
 //! 5. `tool_pins` pins node, npm and rhdh-cli; `previous` keeps what the lock there was knows and still holds.
 
-pub mod requested;
-pub mod resolve_request;
+pub mod configured_pins;
+pub mod run_request;
 
 pub mod facts;
 pub mod host;
@@ -22,8 +22,8 @@ pub mod refs;
 
 pub mod discover;
 pub mod effective;
-pub mod fault;
 pub mod package_manager;
+pub mod plugin_fault;
 pub mod plugin_files;
 pub mod source_files;
 pub mod workspace;
@@ -45,8 +45,8 @@ use crate::lock::{Integrity, Lock, Tools, Workspace, cli_behaviour};
 use crate::npm::registry::NpmRegistry;
 use crate::tools::pin::{self, Companion};
 use crate::tools::provide::Provider;
-pub use resolve_request::{Demands, ResolveRequest, UpdateMode};
 use rhdh::{HostRequest, LazyHost};
+pub use run_request::{Demands, ResolveRequest, UpdateMode};
 use tool_pins::ToolPins;
 use workspace::ReadWorkspace;
 

@@ -12,9 +12,10 @@
 //!
 //! Nothing here is a record: deleting the folder costs time, never a pin.
 //!
-//! `file_lock` keeps processes apart and `scratch` gives each of them a folder below `tmp/`; `cache_entry` fills a scratch folder and
-//! [`atomic`] gives it its name. `checksums` lists an entry's files and compares them before each use, for which
-//! `stat_cache` remembers those that were not touched. `prune` removes what is not used. [`git`] is the sources.
+//! `process_lock` keeps processes apart and `scratch` gives each of them a folder below `tmp/`; `cache_entry` fills a
+//! scratch folder and [`atomic`] gives it its name. `checksums` lists an entry's files and compares them before each
+//! use, for which `stat_cache` remembers those that were not touched. `prune` removes what is not used. [`git`] is the
+//! sources.
 
 use std::collections::HashSet;
 use std::fs;
@@ -28,15 +29,15 @@ use crate::{Error, Result};
 pub mod atomic;
 mod cache_entry;
 mod checksums;
-mod file_lock;
 pub mod git;
+mod process_lock;
 mod prune;
 mod scratch;
 mod stat_cache;
 
 pub use atomic::{AtomicFile, atomic_copy, atomic_file};
 pub use cache_entry::{CacheEntry, CheckedEntry, entry_lock_name};
-pub use file_lock::{LockGuard, Share};
+pub use process_lock::{LockGuard, Share};
 pub use prune::{PruneScope, Pruned, Size};
 pub use scratch::{Scratch, remove_tree};
 pub use stat_cache::Reading;
@@ -132,12 +133,12 @@ impl Store {
     ///
     /// [`LockGuard::waited`] tells whether another held it. Dropping the guard, or dying, releases it.
     pub fn lock(&self, name: &str, interrupt: &AtomicBool) -> Result<LockGuard> {
-        file_lock::acquire(&self.lock_file(name), Share::Exclusive, interrupt)
+        process_lock::acquire(&self.lock_file(name), Share::Exclusive, interrupt)
     }
 
     /// The lock `name` if nobody else has it.
     pub fn try_lock(&self, name: &str) -> Result<Option<LockGuard>> {
-        file_lock::attempt(&self.lock_file(name), Share::Exclusive)
+        process_lock::attempt(&self.lock_file(name), Share::Exclusive)
     }
 
     /// An empty folder on the cache's own file system, removed when the value is dropped, or by the next run where

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::Read as _;
 use std::path::PathBuf;
 
-use super::revision::Revision;
+use super::git_revision::Revision;
 use crate::error::{Error, Result};
 use crate::lock::Sha256;
 use crate::lock::companions::CompanionPath;

@@ -13,14 +13,14 @@ use super::release::{Release, ReleasePlugin, ReleaseWorkspace};
 use crate::config::{self, Config, ConfigOptions, Env};
 use crate::error::Result;
 use crate::lock::{ArgsFrom, Argument, is_commit};
-use crate::resolve::requested::{self, ConfiguredTools};
+use crate::resolve::configured_pins::{self, ConfiguredTools};
 
 /// Reads a configuration directory. The machine's own environment is left out, so that all see the same.
 pub fn read(name: &str, dir: &Path) -> Result<Release> {
     let options = ConfigOptions { env: Env::new([]), ..ConfigOptions::new(dir) };
     let config = Config::read(&options)?;
     let asked: Vec<ConfiguredTools> =
-        config.workspaces.iter().map(|workspace| requested::tools(&config, workspace)).collect();
+        config.workspaces.iter().map(|workspace| configured_pins::tools(&config, workspace)).collect();
     // What most workspaces ask for is the release's; the others have tools of their own.
     let mut counts: BTreeMap<Vec<(&str, Pin)>, usize> = BTreeMap::new();
     for one in &asked {

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use super::companions::Companions;
 use super::configurations;
+use super::git_revision::{Revision, TreePathKind};
 use super::release::Release;
-use super::revision::{Revision, TreePathKind};
 use crate::config::source_json;
 use crate::error::{Error, Place, Result};
 use crate::lock::Lock;
@@ -100,7 +100,7 @@ fn folder_of(name: &str, revision: &Revision, path: &str) -> Result<Release> {
     let dir = scratch.path().join(if last == WORKSPACES { WORKSPACES } else { "config" });
     revision.export(&path, &dir)?;
     if last == WORKSPACES {
-        let versions = crate::config::versions::FILE_NAME;
+        let versions = crate::config::versions_json::FILE_NAME;
         if let Some(bytes) = revision.read(&below(parent, versions))? {
             let file = scratch.path().join(versions);
             std::fs::write(&file, bytes).map_err(Error::io("write", &file))?;

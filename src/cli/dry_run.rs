@@ -38,7 +38,7 @@ pub fn list(
             (None, _) => "not locked yet".to_owned(),
         };
         line(&mut text, &format!("{}: {} ({pinned})", workspace.name, source(workspace)));
-        let requests = ToolRequests::from(crate::resolve::requested::tools(&config, workspace));
+        let requests = ToolRequests::from(crate::resolve::configured_pins::tools(&config, workspace));
         let own = locked.and_then(|locked| locked.source.backstage.as_deref());
         let prefix = flags.prefix(&config, workspace, own);
         let tagged = if prefix.is_empty() { String::new() } else { format!(", images tagged {prefix}<version>") };

@@ -11,7 +11,7 @@ use crate::lock::Lock;
 use crate::lock::companions::FOLDER_NAME;
 use crate::lock::stale::{self, StaleReason};
 use crate::lock::text::FILE_NAME;
-use crate::resolve::requested;
+use crate::resolve::configured_pins;
 use crate::store::atomic_file;
 
 /// The lock; none when there is no such file.
@@ -117,7 +117,7 @@ fn only_workspace(reasons: &[StaleReason]) -> String {
 /// Why the lock is stale; workspaces that cannot be read are reported on their own.
 pub fn stale_reasons(config: &Config, lock: &Lock, names: &[String]) -> Vec<StaleReason> {
     let all = names.is_empty() && config.broken.is_empty();
-    let mut requested = requested::of(config);
+    let mut requested = configured_pins::of(config);
     requested.workspaces.retain(|workspace| names.is_empty() || names.contains(&workspace.name));
     stale::reasons(lock, &requested, all)
 }

@@ -8,10 +8,10 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tempfile::TempDir;
 
+use super::external_program::{self, ProgramOutput};
 use super::manifest::{self, Facts, Image};
 use super::name::ImageNames;
 use super::package_files::{Content, PackageFiles};
-use super::program::{self, ProgramOutput};
 use crate::lock::Sha256;
 use crate::{Error, Result};
 
@@ -106,9 +106,9 @@ impl Buildah<'_> {
             ["store", "run", ""].map(|name| self.work.path().join(name).display().to_string());
         let variables: Vec<(String, String)> = std::env::vars().collect();
         let variables = variables.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-        let environment = program::environment(variables, &temporary);
+        let environment = external_program::environment(variables, &temporary);
         let all = [&["--storage-driver=vfs", "--root", &store, "--runroot", &run], arguments].concat();
-        let said = program::run(self.program, all, self.work.path(), &environment, INSTEAD).await?;
+        let said = external_program::run(self.program, all, self.work.path(), &environment, INSTEAD).await?;
         if said.success {
             return Ok(said);
         }

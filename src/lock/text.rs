@@ -9,8 +9,8 @@ use toml::de::{DeTable, DeValue};
 use toml_edit::visit_mut::VisitMut;
 use toml_edit::{Array, DocumentMut, Item, Table, Value};
 
-use super::check::check;
 use super::model::{Lock, Tools, Workspace};
+use super::validate::check;
 use crate::error::{Error, Place, Result};
 
 /// The format this factory writes, and the newest it reads.

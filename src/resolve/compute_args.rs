@@ -8,9 +8,9 @@ use super::build_args::{
     self, Arg, CliNeed, ComputedArgs, Diagnostic, DiagnosticKind, ManifestPurpose, NativeProblem, RegistryManifests,
     Severity, check_linker, check_listed, compute,
 };
-use super::fault::PluginFault;
 use super::graph::{DependencyGraph, Manifests, PackageJson};
 use super::host::HostLock;
+use super::plugin_fault::PluginFault;
 use super::source_files::{Files, at};
 use crate::error::{Place, Result};
 use crate::lock::arguments::words;

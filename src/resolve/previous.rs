@@ -3,8 +3,8 @@
 
 use std::collections::BTreeSet;
 
-use super::requested;
-use super::resolve_request::ResolveRequest;
+use super::configured_pins;
+use super::run_request::ResolveRequest;
 use crate::error::Error;
 use crate::lock::{ArgsFrom, Lock, UnresolvedWorkspace, input_digest};
 
@@ -38,7 +38,7 @@ pub(super) fn unresolved(
     missing
         .filter_map(|workspace| match failed.iter().find(|(name, _)| *name == workspace.name) {
             Some((name, error)) => {
-                let requested = requested::one(request.config, workspace).digest();
+                let requested = configured_pins::one(request.config, workspace).digest();
                 Some(UnresolvedWorkspace::new(name, requested, error))
             }
             None => request.old?.unresolved.iter().find(|before| before.name == workspace.name).cloned(),

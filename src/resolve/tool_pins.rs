@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::requested;
-use super::resolve_request::ResolveRequest;
+use super::configured_pins;
 use super::rhdh::RhdhHost;
+use super::run_request::ResolveRequest;
 use crate::config::WorkspaceConfig;
 use crate::error::Result;
 use crate::lock::{Lock, ReleaseLine, Rhdh, Tools};
@@ -113,7 +113,7 @@ fn moves_little(request: &ResolveRequest<'_>) -> bool {
 
 /// What a workspace asks for, else the Node.js that the host runs and the rhdh-cli that belongs to it, else the defaults.
 fn tool_requests(request: &ResolveRequest<'_>, host: Option<&RhdhHost>, workspace: &WorkspaceConfig) -> ToolRequests {
-    let mut tools = requested::tools(request.config, workspace);
+    let mut tools = configured_pins::tools(request.config, workspace);
     tools.node = tools.node.or_else(|| host.and_then(|host| host.node.clone()));
     let mut requests = ToolRequests::from(tools);
     let line = host_line(request, host);

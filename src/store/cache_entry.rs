@@ -6,7 +6,7 @@ use std::sync::PoisonError;
 use std::sync::atomic::AtomicBool;
 use std::time::SystemTime;
 
-use super::file_lock::{self, LockGuard, Share};
+use super::process_lock::{self, LockGuard, Share};
 use super::{CacheKind, Store, file_name};
 use crate::store::checksums::{self, FileCheck};
 use crate::store::stat_cache::{self, Reading};
@@ -65,7 +65,7 @@ impl Store {
             return Ok(entry);
         }
         let path = self.entry_path(kind, key);
-        let used = file_lock::acquire(&self.lock_file(&name), Share::Shared, interrupt)?;
+        let used = process_lock::acquire(&self.lock_file(&name), Share::Shared, interrupt)?;
         let scratch = self.scratch()?;
         fill(scratch.path())?;
         if has_list(kind) {
@@ -80,7 +80,7 @@ impl Store {
     /// The entry `key` of a kind if it is there.
     pub fn find_entry(&self, kind: CacheKind, key: &str, interrupt: &AtomicBool) -> Result<Option<CacheEntry>> {
         let path = self.entry_path(kind, key);
-        let used = file_lock::acquire(&self.lock_file(&entry_lock_name(kind, key)), Share::Shared, interrupt)?;
+        let used = process_lock::acquire(&self.lock_file(&entry_lock_name(kind, key)), Share::Shared, interrupt)?;
         if !path.is_dir() {
             return Ok(None);
         }
@@ -90,7 +90,7 @@ impl Store {
 
     /// The folder that npm or yarn ([`CacheKind::is_whole`]) keeps as its own cache, in use until the value is dropped.
     pub fn tool_cache(&self, kind: CacheKind, interrupt: &AtomicBool) -> Result<CacheEntry> {
-        let used = file_lock::acquire(&self.lock_file(kind.as_str()), Share::Shared, interrupt)?;
+        let used = process_lock::acquire(&self.lock_file(kind.as_str()), Share::Shared, interrupt)?;
         let path = self.kind_dir(kind);
         fs::create_dir_all(&path).map_err(Error::io("create", &path))?;
         touch(&path);

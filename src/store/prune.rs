@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use super::cache_entry::entry_lock_name;
-use super::file_lock::{self, Share};
+use super::process_lock::{self, Share};
 use super::{CacheKind, Store, scratch};
 use crate::{Error, Result};
 
@@ -92,7 +92,7 @@ impl Store {
         if !is_old(path, what) {
             return Ok(());
         }
-        let Some(_alone) = file_lock::attempt(lock_file, Share::Exclusive)? else {
+        let Some(_alone) = process_lock::attempt(lock_file, Share::Exclusive)? else {
             pruned.busy += 1;
             return Ok(());
         };

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use tempfile::TempDir;
 
-use super::file_lock::{self, LockGuard, Share};
+use super::process_lock::{self, LockGuard, Share};
 use crate::{Error, Result};
 
 /// A process's own folder in `tmp/`.
@@ -24,7 +24,7 @@ impl ScratchSession {
         loop {
             let name = format!("{}-{:08x}", std::process::id(), fastrand());
             let lock_file = tmp.join(format!("{name}.lock"));
-            let Some(alive) = file_lock::attempt(&lock_file, Share::Exclusive)? else { continue };
+            let Some(alive) = process_lock::attempt(&lock_file, Share::Exclusive)? else { continue };
             let dir = tmp.join(name);
             fs::DirBuilder::new().mode(0o700).create(&dir).map_err(Error::io("create", &dir))?;
             return Ok(Self { dir, lock_file, _alive: alive });
@@ -100,7 +100,7 @@ pub(super) fn sweep(tmp: &Path) {
         if lock_file.extension().is_none_or(|extension| extension != "lock") {
             continue;
         }
-        if let Ok(Some(_dead)) = file_lock::attempt(&lock_file, Share::Exclusive) {
+        if let Ok(Some(_dead)) = process_lock::attempt(&lock_file, Share::Exclusive) {
             let dir = lock_file.with_extension("");
             if remove_tree(&dir).is_ok() {
                 let _ = fs::remove_file(&lock_file);

@@ -8,7 +8,7 @@ use super::super::closure::PluginClosure;
 use super::super::companions::Unusable;
 use super::super::diff::{Diff, Outputs, Side, VERSION};
 use super::super::host::{HostChanges, Hosts};
-use super::super::moves::Pairs;
+use super::super::pairing::Pairs;
 use super::super::release::{Release, ReleasePlugin, ReleaseWorkspace};
 use crate::error::Result;
 use crate::lock::Sha256;

@@ -1,7 +1,7 @@
 //! The verdict over a plugin's output: what changed in its inputs, what in its outputs, and where they differ first.
 
 use super::super::change::{ChangeKind, FirstDifference, InputClass, Mark, OutputClass, OutputVerdict};
-use super::super::moves::PluginIndex;
+use super::super::pairing::PluginIndex;
 use super::super::release::Release;
 use super::comparison::Comparison;
 use crate::build::file_list::{self, FileList};

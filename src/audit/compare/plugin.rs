@@ -3,7 +3,7 @@
 use super::super::change::{ArgumentsOrigin, ChangeKind, Evidence, ExplainedArgument, Mark, Tie};
 use super::super::closure;
 use super::super::host::tie_of;
-use super::super::moves::PluginIndex;
+use super::super::pairing::PluginIndex;
 use super::super::release::{ReleasePlugin, ReleaseWorkspace};
 use super::super::version_step::{VersionStep, is_back};
 use super::comparison::Comparison;

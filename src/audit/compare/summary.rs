@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashSet};
 
 use super::super::diff::{Counts, Form, Summary};
-use super::super::moves;
+use super::super::pairing;
 use super::super::release::Release;
 use super::comparison::Comparison;
 
@@ -24,7 +24,7 @@ impl<'a> Comparison<'a> {
                 .collect()
         };
         let (old_names, new_names) = (names(self.old), names(self.new));
-        let (old_keys, new_keys) = (moves::keys(self.old), moves::keys(self.new));
+        let (old_keys, new_keys) = (pairing::keys(self.old), pairing::keys(self.new));
         let is_broken = |key: &&(&str, &str)| !self.broken.contains(key.0);
         let mut other_commit = 0;
         for (&now, &(before, _)) in &self.pairs.workspaces {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::change::{ChangeKind, Evidence, FileChange, Mark, Pin, WorkspacePlace};
 use super::super::release::{Release, ReleaseWorkspace, input_kind};
-use super::super::{link, moves};
+use super::super::{link, pairing};
 use super::comparison::Comparison;
 use crate::error::Result;
 use crate::lock::{Input, PluginProblem};
@@ -186,7 +186,7 @@ impl Comparison<'_> {
             }
         }
         let Some(before) = before else { return Ok(()) };
-        let gone: Vec<_> = moves::places(old)
+        let gone: Vec<_> = pairing::places(old)
             .skip_while(|((w, _), _)| *w < before)
             .take_while(|((w, _), _)| *w == before)
             .filter(|(at, _)| !self.pairs.old_plugins.contains_key(at))

@@ -17,10 +17,10 @@ use super::options::{PushOptions, Pusher};
 use super::pushed::{Pushed, not_stored, tag_taken};
 use super::registry::OciRegistry;
 use super::secret::Redaction;
+use crate::image::external_program::{self, ProgramOutput};
 use crate::image::layout::Layout;
 use crate::image::manifest::Image;
 use crate::image::name::ImageName;
-use crate::image::program::{self, ProgramOutput};
 use crate::lock::Sha256;
 use crate::{Error, Result};
 
@@ -181,8 +181,8 @@ impl<'a> ExternalPusher<'a> {
 
     async fn run(&self, arguments: &[&str]) -> Result<ProgramOutput> {
         let temporary = self.folder.path().display().to_string();
-        let environment = program::environment(self.registry.variables().iter(), &temporary);
-        program::run(self.program, arguments, self.folder.path(), &environment, INSTEAD).await
+        let environment = external_program::environment(self.registry.variables().iter(), &temporary);
+        external_program::run(self.program, arguments, self.folder.path(), &environment, INSTEAD).await
     }
 
     fn failed(&self, verb: &str, what: &str, output: &ProgramOutput) -> Error {

@@ -10,7 +10,7 @@ use gix::ObjectId;
 use super::tree::Tree;
 use super::url::{SourceLocation, SourceUrl};
 use crate::store::cache_entry::{entry_lock_name, touch};
-use crate::store::file_lock::{self, LockGuard, Share};
+use crate::store::process_lock::{self, LockGuard, Share};
 use crate::store::{CacheKind, Store, atomic_file, file_name, short_hash};
 use crate::{Error, Result};
 
@@ -33,7 +33,7 @@ impl Store {
         };
         let key = repository_key(url);
         let lock_file = self.lock_file(&entry_lock_name(CacheKind::Git, &key));
-        let in_use = Some(Arc::new(file_lock::acquire(&lock_file, Share::Shared, interrupt)?));
+        let in_use = Some(Arc::new(process_lock::acquire(&lock_file, Share::Shared, interrupt)?));
         let dir = self.kind_dir(CacheKind::Git).join(&key);
         if dir.is_dir() {
             touch(&dir);

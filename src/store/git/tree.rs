@@ -10,7 +10,7 @@ use gix::objs::tree::EntryKind as GixKind;
 
 use super::failure::damaged;
 use super::url::SourceUrl;
-use crate::store::file_lock::LockGuard;
+use crate::store::process_lock::LockGuard;
 use crate::{Error, Result};
 
 /// The most bytes [`Tree::read`] gives: far beyond any package.json or lockfile, and no danger to memory.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use super::requested;
+use super::configured_pins;
 use super::rhdh::HostRequest;
 use crate::config::{Config, WorkspaceConfig};
 use crate::lock::Lock;
@@ -84,7 +84,7 @@ impl<'a> ResolveRequest<'a> {
     fn stale(&self) -> BTreeSet<String> {
         match (self.mode, self.old) {
             (UpdateMode::Missing, Some(old)) => {
-                let reasons = stale::reasons(old, &requested::of(self.config), false);
+                let reasons = stale::reasons(old, &configured_pins::of(self.config), false);
                 reasons.iter().map(StaleReason::workspace).map(str::to_owned).collect()
             }
             _ => self.config.names().map(str::to_owned).collect(),
