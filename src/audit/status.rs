@@ -58,6 +58,9 @@ pub struct WorkspaceStatus {
     /// The digest of the `yarn.lock` that is built, where patches or overlays change it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub effective_yarn_lock: Option<Sha256>,
+    /// Why it could not be resolved.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unresolved: Option<String>,
     /// Plugins that cannot be exported, and why.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub problems: Vec<PluginProblem>,
@@ -128,6 +131,9 @@ pub fn of(
 ) -> Status {
     let mut workspaces: Vec<WorkspaceStatus> =
         lock.workspace.iter().map(|one| workspace(lock, one, report, output_dir)).collect();
+    workspaces.extend(
+        lock.unresolved.iter().map(|one| WorkspaceStatus { unresolved: Some(one.what.clone()), ..unlocked(&one.name) }),
+    );
     let known: BTreeSet<&str> = lock.workspace.iter().map(|workspace| workspace.name.as_str()).collect();
     for reason in reasons.unwrap_or_default() {
         // The reason's own text begins with the workspace; here it stands below it.
@@ -135,18 +141,9 @@ pub fn of(
         let text = text.strip_prefix(&format!("workspace `{}`: ", reason.workspace())).unwrap_or(&text).to_owned();
         match workspaces.iter_mut().find(|workspace| workspace.name == reason.workspace()) {
             Some(workspace) => workspace.stale.push(text),
-            None if !known.contains(reason.workspace()) => workspaces.push(WorkspaceStatus {
-                name: reason.workspace().to_owned(),
-                pin: PinState::Unlocked,
-                repo: None,
-                requested: None,
-                commit: None,
-                date: None,
-                effective_yarn_lock: None,
-                problems: Vec::new(),
-                stale: vec![text],
-                plugins: Vec::new(),
-            }),
+            None if !known.contains(reason.workspace()) => {
+                workspaces.push(WorkspaceStatus { stale: vec![text], ..unlocked(reason.workspace()) });
+            }
             None => {}
         }
     }
@@ -158,6 +155,23 @@ pub fn of(
         compared: reasons.is_some(),
         workspaces,
         notes: Vec::new(),
+    }
+}
+
+/// A workspace of which the lock has no pin.
+fn unlocked(name: &str) -> WorkspaceStatus {
+    WorkspaceStatus {
+        name: name.to_owned(),
+        pin: PinState::Unlocked,
+        repo: None,
+        requested: None,
+        commit: None,
+        date: None,
+        effective_yarn_lock: None,
+        unresolved: None,
+        problems: Vec::new(),
+        stale: Vec::new(),
+        plugins: Vec::new(),
     }
 }
 
@@ -186,6 +200,7 @@ fn workspace(lock: &Lock, locked: &lock::Workspace, report: Option<&Report>, out
         commit: source.commit.clone(),
         date: if source.local { None } else { day(source.epoch) },
         effective_yarn_lock: locked.effective.as_ref().map(|effective| effective.yarn_lock),
+        unresolved: None,
         problems: locked.problem.clone(),
         stale: Vec::new(),
         plugins: plugins.collect(),
@@ -239,7 +254,9 @@ impl Status {
             (true, 0) => "not stale".to_owned(),
             (true, n) => format!("{n} stale"),
         };
-        let _ = writeln!(text, "  {}: {stale}", count(self.workspaces.len(), "workspace"));
+        let unresolved = self.workspaces.iter().filter(|workspace| workspace.unresolved.is_some()).count();
+        let unresolved = if unresolved == 0 { String::new() } else { format!(", {unresolved} not resolved") };
+        let _ = writeln!(text, "  {}: {stale}{unresolved}", count(self.workspaces.len(), "workspace"));
         let _ = writeln!(text, "  {}: {sealed} sealed, {built} built", count(plugins().count(), "plugin"));
         for workspace in &self.workspaces {
             workspace.write(&mut text);
@@ -271,6 +288,9 @@ impl WorkspaceStatus {
         }
         if let Some(yarn_lock) = &self.effective_yarn_lock {
             let _ = writeln!(text, "  yarn.lock after patches and overlays: {yarn_lock}");
+        }
+        if let Some(what) = &self.unresolved {
+            let _ = writeln!(text, "  ! not resolved: {}", printable(what));
         }
         for problem in &self.problems {
             let _ = writeln!(text, "  ! not exported: {}", printable(&problem.what));

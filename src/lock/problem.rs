@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 use super::Sha256;
 use crate::error::Error;
 
+/// The longest reason and hint, in characters.
+pub(super) const LONGEST: usize = 4096;
+
 /// Why a plugin cannot be exported.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -45,7 +48,10 @@ pub struct UnresolvedWorkspace {
 impl UnresolvedWorkspace {
     /// What is wrong with a workspace, as it was reported.
     pub fn new(name: &str, requested: Sha256, error: &Error) -> Self {
-        let (what, hint) = (error.to_string(), error.hint().unwrap_or_default());
+        let cut = |text: &str| text.chars().take(LONGEST).collect::<String>();
+        let what = error.to_string();
+        let what = cut(what.strip_prefix(&format!("{name}: ")).unwrap_or(&what));
+        let hint = cut(&error.hint().unwrap_or_default());
         Self { name: name.to_owned(), requested, what, hint }
     }
 

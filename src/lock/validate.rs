@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::model::{Lock, Tools, Workspace};
+use super::problem::LONGEST;
 
 /// Err is the text to look for in the file, and what is wrong.
 pub(super) fn check(lock: &Lock) -> Result<(), (String, String)> {
@@ -15,6 +16,13 @@ pub(super) fn check(lock: &Lock) -> Result<(), (String, String)> {
         }
         if !names.insert(name) {
             return Err(wrong(name, "stands twice among the workspaces"));
+        }
+    }
+    let problems = lock.workspace.iter().flat_map(|workspace| &workspace.problem).map(|one| (&one.what, &one.hint));
+    for (what, hint) in problems.chain(lock.unresolved.iter().map(|one| (&one.what, &one.hint))) {
+        if let Some(long) = [what, hint].into_iter().find(|text| text.chars().count() > LONGEST) {
+            let start: String = long.chars().take(40).collect();
+            return Err((start.clone(), format!("`{}…` is longer than {LONGEST} characters", start.escape_debug())));
         }
     }
     lock.workspace.iter().try_for_each(check_workspace)
@@ -206,6 +214,14 @@ mod tests {
             assert_eq!(error_after(change), message);
         }
         assert_eq!(error_after(|l| l.workspace[0].plugin[0].version = "1".into()), "`1` is not a version");
+        let long = |l: &mut Lock| {
+            let error = crate::error::Error::usage("x", "");
+            let mut one = crate::lock::UnresolvedWorkspace::new("zoo", crate::lock::Sha256::of(""), &error);
+            one.what = "y".repeat(LONGEST + 1);
+            l.unresolved.push(one);
+        };
+        let start = "y".repeat(40);
+        assert_eq!(error_after(long), format!("`{start}…` is longer than {LONGEST} characters"));
     }
 
     #[test]

