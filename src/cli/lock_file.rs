@@ -1,5 +1,6 @@
 //! The lock as the commands read, check and write it.
 
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use super::paths;
@@ -14,21 +15,24 @@ use crate::lock::text::FILE_NAME;
 use crate::resolve::configured_pins;
 use crate::store::atomic_file;
 
+/// The most bytes a lock may have: that of RHDH's 65 workspaces has half a megabyte.
+const LIMIT: u64 = 64 << 20;
+
 /// The lock; none when there is no such file.
 pub fn read(path: &Path) -> Result<Option<Lock>> {
-    match std::fs::read(path) {
-        Ok(bytes) => {
-            let text = String::from_utf8(bytes).map_err(|_| Error::Lock {
-                place: Place::file(path),
-                what: "is not UTF-8".into(),
-                hint: "restore the file from version control, or remove it and run `factory resolve` to write it anew"
-                    .into(),
-            })?;
-            Lock::from_text(&text, path).map(Some)
-        }
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(e) => Err(Error::io("read", path)(e)),
+    let Some(file) = crate::config::text::open(path)? else { return Ok(None) };
+    let broken = |what: String| Error::Lock {
+        place: Place::file(path),
+        what,
+        hint: "restore the file from version control, or remove it and run `factory resolve` to write it anew".into(),
+    };
+    let mut bytes = Vec::new();
+    file.take(LIMIT + 1).read_to_end(&mut bytes).map_err(Error::io("read", path))?;
+    if bytes.len() as u64 > LIMIT {
+        return Err(broken(format!("is larger than {LIMIT} bytes")));
     }
+    let text = String::from_utf8(bytes).map_err(|_| broken("is not UTF-8".into()))?;
+    Lock::from_text(&text, path).map(Some)
 }
 
 /// Where the lock that a command reads is. That it is not beside a configuration that can only be read is said.

@@ -1,6 +1,8 @@
 //! Files a user wrote, as text: bounded, UTF-8, without a byte order mark; and the errors of their formats as places.
 
+use std::fs::{File, OpenOptions};
 use std::io::Read;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use serde::de::DeserializeOwned;
@@ -11,15 +13,26 @@ use crate::{Error, Result};
 /// The most bytes a configuration file may have. The largest real one has a few kilobytes.
 pub const LIMIT: u64 = 1024 * 1024;
 
-/// The text of a configuration file, or `None` when there is none.
-///
-/// A file that is too large, or is not UTF-8, is an error with its place.
-pub fn read(path: &Path) -> Result<Option<String>> {
-    let file = match std::fs::File::open(path) {
+/// Opens a file a user wrote; `None` when there is none. A pipe or a device in its place is an error at once, and not
+/// waited for.
+pub fn open(path: &Path) -> Result<Option<File>> {
+    let file = match OpenOptions::new().read(true).custom_flags(nix::libc::O_NONBLOCK).open(path) {
         Ok(file) => file,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(e) => return Err(Error::io("read", path)(e)),
     };
+    let kind = file.metadata().map_err(Error::io("read", path))?.file_type();
+    if kind.is_file() || kind.is_dir() {
+        return Ok(Some(file));
+    }
+    Err(Error::config(Place::file(path), "is no regular file but a pipe or a device", "put a file in its place"))
+}
+
+/// The text of a configuration file, or `None` when there is none.
+///
+/// A file that is too large, or is not UTF-8, is an error with its place.
+pub fn read(path: &Path) -> Result<Option<String>> {
+    let Some(file) = open(path)? else { return Ok(None) };
     let mut bytes = Vec::new();
     file.take(LIMIT + 1).read_to_end(&mut bytes).map_err(Error::io("read", path))?;
     if bytes.len() as u64 > LIMIT {

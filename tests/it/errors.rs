@@ -398,3 +398,19 @@ fn documents_that_cannot_be_attached_are_refused_first() {
     test.env("FACTORY_ATTACH", "");
     test.run(&["build", "--attach", "swid"]).exits(2);
 }
+
+#[harness::test]
+fn a_pipe_in_place_of_a_file_is_not_waited_for() {
+    let source = r#"{"repo": "../repo", "repo-ref": "main", "workspace-path": "."}"#;
+    for name in ["source.json", "plugins-list.yaml", ".env", "factory.lock"] {
+        let test = Test::new();
+        test.config("source.json", source);
+        let file = test.path(&format!("config/{name}"));
+        let _ = std::fs::remove_file(&file);
+        nix::unistd::mkfifo(&file, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let said = test.run(&["resolve"]).exits(2).stderr;
+        let error =
+            format!("config/{name}: is no regular file but a pipe or a device\n\nhint: put a file in its place\n");
+        assert!(said.contains(&error), "{said}");
+    }
+}
