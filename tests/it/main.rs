@@ -42,6 +42,6 @@ fn main() -> ExitCode {
     harness::run(harness::Built {
         program: env!("CARGO_BIN_EXE_factory"),
         tmp: env!("CARGO_TARGET_TMPDIR"),
-        waiting: 0,
+        waiting: 6,
     })
 }
