@@ -59,7 +59,8 @@ fn everything_is_refused(as_root: bool) {
     });
     // Where nobody can read it, too.
     let factory = at("factory");
-    fs::copy(harness::program(), &factory).unwrap();
+    let copied = Command::new("cp").arg(harness::program()).arg(&factory).status().unwrap();
+    assert!(copied.success());
     let mut child = command(factory.to_str().unwrap(), as_root)
         .args(["__enter", &spec.to_string(), "/usr/bin/python3", "/build/work/escapes.py"])
         .args([&victim.0.id().to_string(), "planted-secret", at("outside").to_str().unwrap(), ETC])

@@ -253,8 +253,12 @@ fn certificate(dir: &Path) -> (std::sync::Arc<rustls::ServerConfig>, PathBuf) {
 }
 
 fn script(path: &Path, text: &str) {
-    fs::write(path, format!("#!/bin/sh\n{text}\n")).unwrap();
-    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+    // By another process: a file that this one has open for writing cannot be run, and other tests fork meanwhile.
+    let source = path.with_extension("source");
+    fs::write(&source, format!("#!/bin/sh\n{text}\n")).unwrap();
+    fs::set_permissions(&source, fs::Permissions::from_mode(0o755)).unwrap();
+    let copied = Command::new("cp").args([&source, path]).status().unwrap();
+    assert!(copied.success());
 }
 
 #[harness::test]
