@@ -226,32 +226,6 @@ fn the_git_program_knows_netrc() {
     );
 }
 
-/// A self-signed certificate for 127.0.0.1, made by the `openssl` program.
-fn certificate(dir: &Path) -> (std::sync::Arc<rustls::ServerConfig>, PathBuf) {
-    use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
-    harness::needs(&["openssl"]);
-    let (key, pem) = (dir.join("key.pem"), dir.join("cert.pem"));
-    let made = Command::new("openssl")
-        .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "30"])
-        .args(["-subj", "/CN=factory test", "-addext", "subjectAltName=IP:127.0.0.1"])
-        .args(["-addext", "basicConstraints=critical,CA:FALSE", "-keyout"])
-        .args([&key, Path::new("-out"), &pem])
-        .output()
-        .expect("the openssl program");
-    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-    let provider = rustls::crypto::aws_lc_rs::default_provider();
-    let config = rustls::ServerConfig::builder_with_provider(provider.into())
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(
-            vec![CertificateDer::from_pem_file(&pem).unwrap()],
-            PrivateKeyDer::from_pem_file(&key).unwrap(),
-        )
-        .unwrap();
-    (config.into(), pem)
-}
-
 fn script(path: &Path, text: &str) {
     // By another process: a file that this one has open for writing cannot be run, and other tests fork meanwhile.
     let source = path.with_extension("source");
@@ -264,7 +238,7 @@ fn script(path: &Path, text: &str) {
 #[harness::test]
 fn https_with_a_private_authority_a_credential_helper_and_askpass() {
     let fixture = Fixture::new();
-    let (tls, pem) = certificate(fixture.root.path());
+    let (tls, pem) = harness::certificate::of_server(fixture.root.path(), "IP:127.0.0.1");
     let server =
         fixture.serve(Behaviour { authorization: Some(basic("me", "s3cret")), tls: Some(tls), ..Behaviour::default() });
     let url = server.url("r");
