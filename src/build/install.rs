@@ -15,7 +15,7 @@ use super::workdir::Workdir;
 use crate::error::{Error, Result};
 use crate::lock::Plugin;
 use crate::lock::companions::CompanionPath;
-use crate::sandbox::child::{Log, Run, run};
+use crate::sandbox::child::Log;
 use crate::ui::some;
 
 /// A run of yarn in the workspace.
@@ -143,21 +143,8 @@ impl WorkspaceBuild<'_> {
         let YarnStep { what, args, network, hint } = yarn;
         let _slot = self.shared.slot().await?;
         let step = self.step(what);
-        let mut all = vec![workdir.programs.yarn.to_string_lossy().into_owned()];
-        all.extend(args.iter().map(|arg| (*arg).to_owned()));
-        let stdout = run(Run {
-            program: &workdir.programs.node,
-            args: &all,
-            cwd: &workdir.tree,
-            env: &workdir.env,
-            root: &workdir.root,
-            network,
-            log,
-            timeout: self.shared.options.timeout,
-            interrupt: &self.shared.interrupt,
-        })
-        .await
-        .map_err(|failure| {
+        let run = workdir.run(&workdir.programs.yarn, args, network, log).await;
+        let stdout = run.map_err(|failure| {
             let what = format!("`{what}` failed for workspace `{}`", self.workspace.name);
             let error = failure.into_error(&what, log, hint);
             let Error::Build { what, mut tail, hint } = error else { return error };

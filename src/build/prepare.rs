@@ -10,7 +10,7 @@ use super::source;
 use super::workdir::{Folders, Toolset, Workdir};
 use crate::error::Result;
 use crate::overlay::Overlays;
-use crate::sandbox::child::{Log, Run, run};
+use crate::sandbox::child::Log;
 use crate::store::Reading;
 use crate::tools::provide::Provider;
 use crate::ui::count;
@@ -55,19 +55,7 @@ impl WorkspaceBuild<'_> {
         let asked = shared.clis.of(shared.lock.tools_of(self.workspace));
         let ask = || async {
             let _slot = shared.slot().await?;
-            let cli = workdir.programs.cli.to_string_lossy().into_owned();
-            let args = [cli, "plugin".into(), "export".into(), "--help".into()];
-            let help = run(Run {
-                program: &workdir.programs.node,
-                args: &args,
-                cwd: &workdir.tree,
-                env: &workdir.env,
-                root: &workdir.root,
-                network: false,
-                log,
-                timeout: shared.options.timeout,
-                interrupt: &shared.interrupt,
-            });
+            let help = workdir.run(&workdir.programs.cli, &["plugin", "export", "--help"], false, log);
             let what = "`rhdh-cli plugin export --help` failed";
             let hint = "`RHDH_CLI_VERSION` chooses another rhdh-cli";
             help.await.map(|help| CliFlags::of_help(&help)).map_err(|failure| failure.into_error(what, log, hint))

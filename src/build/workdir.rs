@@ -4,12 +4,15 @@
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::context::{Shared, WorkspaceBuild};
 use super::packages::classic::MIRROR;
 use super::packages::is_berry;
 use crate::error::{Error, Result};
+use crate::interrupt::Interrupt;
 use crate::lock::Workspace;
+use crate::sandbox::child::{ChildFailure, Log, Run, run};
 use crate::sandbox::env::ChildEnv;
 use crate::sandbox::root::Root;
 use crate::store::{CacheEntry, CacheKind, LockGuard, entry_lock_name, remove_tree};
@@ -60,6 +63,9 @@ pub(super) struct Workdir {
     pub(super) root: Root,
     pub(super) env: ChildEnv,
     pub(super) programs: Programs,
+    /// How long one step may take.
+    timeout: Duration,
+    interrupt: Interrupt,
     _tools: Toolset,
 }
 
@@ -211,6 +217,39 @@ impl Workdir {
         let root = folders.root(shared, &tools)?;
         let programs = folders.programs(workspace, &root, &tools)?;
         let env = folders.env(shared, workspace, &root, tools.node.path());
-        Ok(Self { tree: folders.tree(workspace), folders, root, env, programs, _tools: tools })
+        Ok(Self {
+            tree: folders.tree(workspace),
+            folders,
+            root,
+            env,
+            programs,
+            timeout: shared.options.timeout,
+            interrupt: shared.interrupt.clone(),
+            _tools: tools,
+        })
+    }
+
+    /// Runs a program with the pinned node, in the workspace's folder; returns its stdout.
+    pub(super) async fn run(
+        &self,
+        program: &Path,
+        args: &[&str],
+        network: bool,
+        log: &Log,
+    ) -> Result<String, ChildFailure> {
+        let program = program.to_string_lossy().into_owned();
+        let args: Vec<String> = std::iter::once(program).chain(args.iter().map(|arg| (*arg).to_owned())).collect();
+        run(Run {
+            program: &self.programs.node,
+            args: &args,
+            cwd: &self.tree,
+            env: &self.env,
+            root: &self.root,
+            network,
+            log,
+            timeout: self.timeout,
+            interrupt: &self.interrupt,
+        })
+        .await
     }
 }
