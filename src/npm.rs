@@ -1,7 +1,15 @@
-//! npm's formats: `npmrc` says which [`registry`] is configured, which has documents and tarballs
-//! ([`tarball`] unpacks them); [`range`] reads its version ranges.
+//! npm's formats: [`settings`] says which [`registry`] is configured and with which login (from the texts that `npmrc`
+//! reads); it has documents ([`packument`]) and tarballs ([`tarball`] unpacks them). [`range`] reads npm's version ranges.
 
 mod npmrc;
+
+pub mod registry_login;
+
+pub mod settings;
+
+mod http_client;
+
+pub mod packument;
 
 pub mod registry;
 

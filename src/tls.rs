@@ -14,6 +14,9 @@ use rustls_platform_verifier::Verifier;
 
 use crate::error::{Error, Result};
 
+/// A certificate that was read.
+pub type Certificate = CertificateDer<'static>;
+
 /// The configuration of a client that trusts these certificates too: as CAs, and as a server's own.
 pub fn trusting(named: Vec<CertificateDer<'static>>) -> Result<ClientConfig, TlsError> {
     let provider = Arc::new(default_provider());
@@ -29,14 +32,18 @@ pub fn trusting(named: Vec<CertificateDer<'static>>) -> Result<ClientConfig, Tls
 /// The certificates of a PEM file, which has to have one.
 pub fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>> {
     let bytes = std::fs::read(file).map_err(Error::io("read", file))?;
-    let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&bytes).collect();
-    match read {
-        Ok(certificates) if !certificates.is_empty() => Ok(certificates),
-        _ => Err(Error::usage(
+    certificates_in(&bytes).ok_or_else(|| {
+        Error::usage(
             format!("`{}` holds no certificates in PEM", file.display()),
             "write them as `-----BEGIN CERTIFICATE-----` … `-----END CERTIFICATE-----`",
-        )),
-    }
+        )
+    })
+}
+
+/// The certificates of a text in PEM; none where it has none or a broken one.
+pub fn certificates_in(pem: &[u8]) -> Option<Vec<Certificate>> {
+    let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
+    read.ok().filter(|certificates| !certificates.is_empty())
 }
 
 /// What rustls does, except that a certificate with `CA:TRUE` may be a server's when it is named itself: `openssl req

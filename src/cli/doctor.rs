@@ -65,7 +65,7 @@ pub(super) async fn run(session: &Session<'_>, args: &DoctorArgs) -> Result<()> 
     let env = config.as_ref().map_or_else(crate::config::Env::of_process, |config| config.env.clone());
     checks.push(reach::host(session, &env, &args.source, args.offline));
     if !args.offline {
-        checks.push(reach::npm().await);
+        checks.push(reach::npm(&paths::config_dir(session.global)).await);
         if let Some(config) = &config {
             checks.extend(reach::repositories(session, config, &args.source));
         }

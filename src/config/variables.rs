@@ -151,7 +151,7 @@ pub const AMBIENT: &[Variable] = &[
     of_run(
         "NODE_EXTRA_CA_CERTS",
         EnvFileScope::Run,
-        "builds",
+        "npm registry, builds",
         "certificate authorities that Node.js trusts besides its own",
     ),
     of_run("HTTP_PROXY", EnvFileScope::RunAndPush, "network, push", "proxy for http"),
@@ -168,6 +168,12 @@ pub const AMBIENT: &[Variable] = &[
         EnvFileScope::Run,
         "tools, packages",
         "the user's `.npmrc`; by default in the home folder",
+    ),
+    of_run(
+        "NPM_CONFIG_GLOBALCONFIG",
+        EnvFileScope::Run,
+        "tools, packages",
+        "npm's global configuration; by default `etc/npmrc` of npm's prefix",
     ),
     ambient("GITHUB_OUTPUT", "build, run", "file for the outputs of a step of GitHub Actions"),
     ambient("GIT_ASKPASS", "sources", "program that gives git a password"),

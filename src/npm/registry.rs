@@ -6,116 +6,119 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::Path;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable as _};
-use serde::Deserialize;
+use reqwest::header::AUTHORIZATION;
 use sha2::Digest as _;
 use url::Url;
 
-use super::npmrc::{ask_npm, environment, nerf, user_npmrc};
+use super::http_client;
+use super::packument::Packument;
+use super::registry_login::RegistryLogin;
+use super::settings::{NpmSettings, NpmSurroundings};
 use crate::error::{Error, Result};
 use crate::lock::Integrity;
-use crate::tls::{self, Distrust};
+use crate::tls::Distrust;
 
 /// The largest document taken from the registry, in bytes.
 const MAX_DOCUMENT: usize = 256 << 20;
 
-/// The registry npm is configured to use.
+/// The registries npm is configured to use: one, and others for scopes.
 #[derive(Clone)]
 pub struct NpmRegistry {
-    base: Url,
+    base: Address,
+    /// By `@scope`.
+    scopes: BTreeMap<String, Address>,
+    settings: NpmSettings,
     client: reqwest::Client,
-    token: Option<Token>,
-    /// Why it cannot be reached, once a request has given up: all later ones of the run fail at once.
-    unreachable: Arc<OnceLock<String>>,
+    /// Why one cannot be reached, once a request has given up: all later ones of the run fail at once. By its origin.
+    unreachable: Arc<Mutex<BTreeMap<String, String>>>,
 }
 
-/// A bearer token: never printed.
-#[derive(Clone)]
-struct Token(String);
-
-/// The parts of a package's document that resolving needs (npm's abbreviated metadata).
-#[derive(Debug, Deserialize)]
-pub struct Packument {
-    /// `latest` and others.
-    #[serde(default, rename = "dist-tags")]
-    pub dist_tags: BTreeMap<String, String>,
-    /// By version.
-    #[serde(default)]
-    pub versions: BTreeMap<String, PackageVersion>,
+/// The address of a registry, which ends with a slash, and the login that stood in it.
+#[derive(Clone, Debug)]
+struct Address {
+    url: Url,
+    login: Option<RegistryLogin>,
 }
 
-/// One version of a package.
-#[derive(Debug, Deserialize)]
-pub struct PackageVersion {
-    /// Where its bytes are.
-    pub dist: Dist,
-}
-
-/// The bytes of a version.
-#[derive(Debug, Deserialize)]
-pub struct Dist {
-    /// Subresource integrities, separated by blanks.
-    #[serde(default)]
-    pub integrity: Option<String>,
-    /// Where the registry keeps the tarball.
-    pub tarball: String,
-}
-
-impl Packument {
-    /// The integrity of a version, if it has a SHA-512.
-    pub fn integrity(&self, version: &str) -> Option<Integrity> {
-        let all = self.versions.get(version)?.dist.integrity.as_deref()?;
-        all.split_ascii_whitespace().find_map(|one| one.parse().ok())
-    }
-
-    /// The newest version that is not a pre-release and that `wanted` accepts.
-    pub fn newest(&self, wanted: impl Fn(&semver::Version) -> bool) -> Option<semver::Version> {
-        self.versions
-            .keys()
-            .filter_map(|version| semver::Version::parse(version).ok())
-            .filter(|version| version.pre.is_empty() && wanted(version))
-            .max()
+impl Address {
+    fn parse(text: &str) -> Option<Self> {
+        let mut url = Url::parse(text.trim()).ok().filter(|url| matches!(url.scheme(), "http" | "https"))?;
+        if !url.path().ends_with('/') {
+            url.set_path(&format!("{}/", url.path()));
+        }
+        let login = RegistryLogin::taken_from(&mut url);
+        Some(Self { url, login })
     }
 }
 
 impl NpmRegistry {
-    /// The registry of the machine: `NPM_CONFIG_REGISTRY`, the user's `.npmrc`, else what `npm config get registry` says.
-    pub fn of_machine() -> Result<Self> {
-        let npmrc = user_npmrc();
-        let configured =
-            environment("npm_config_registry").or_else(|| npmrc.get("registry").cloned()).map_or_else(ask_npm, Ok)?;
-        let mut base = Url::parse(configured.trim())
-            .ok()
-            .filter(|url| matches!(url.scheme(), "http" | "https"))
-            .ok_or_else(|| {
+    /// The registries of this machine, as npm would find them from the working directory; the `.npmrc` of `config_dir`
+    /// comes before the project's. Where only npm's own default is left, npm is asked for it.
+    pub fn of_machine(config_dir: &Path) -> Result<Self> {
+        Self::new(NpmSettings::read(&NpmSurroundings::of_process(config_dir)))
+    }
+
+    /// The registries of these settings.
+    pub fn new(settings: NpmSettings) -> Result<Self> {
+        let wrong = |what: &str| {
+            Error::usage(
+                format!("the npm registry that npm is configured to use{what} is not an http(s) address"),
+                "set `NPM_CONFIG_REGISTRY` to the registry's address",
+            )
+        };
+        let configured = settings.registry().map_or_else(ask_npm, |registry| Ok(registry.to_owned()))?;
+        let base = Address::parse(&configured).ok_or_else(|| wrong(""))?;
+        let mut scopes = BTreeMap::new();
+        for (scope, registry) in settings.scopes() {
+            let address = Address::parse(registry).ok_or_else(|| {
                 Error::usage(
-                    "the npm registry that npm is configured to use is not an http(s) address",
-                    "set `NPM_CONFIG_REGISTRY` to the registry's address",
+                    format!("the npm registry of `{}` is not an http(s) address", scope.escape_debug()),
+                    format!("correct `{}:registry` in npm's configuration", scope.escape_debug()),
                 )
             })?;
-        if !base.path().ends_with('/') {
-            base.set_path(&format!("{}/", base.path()));
+            scopes.insert(scope.to_owned(), address);
         }
-        let token = npmrc.get(&format!("{}:_authToken", nerf(&base))).cloned().map(Token);
-        Ok(Self { base, client: client()?, token, unreachable: Arc::default() })
+        let client = http_client::new(&settings)?;
+        Ok(Self { base, scopes, settings, client, unreachable: Arc::default() })
     }
 
     /// The address without a trailing slash, as yarn wants it, and without a login: build scripts see it.
     pub fn address(&self) -> String {
-        let mut base = self.base.clone();
-        // An http address can have both.
-        let _ = (base.set_username(""), base.set_password(None));
-        base.as_str().trim_end_matches('/').to_owned()
+        self.base.url.as_str().trim_end_matches('/').to_owned()
+    }
+
+    /// The same of all registries, in one line.
+    pub fn addresses(&self) -> String {
+        let scopes = self.scopes.iter().map(|(scope, address)| format!(" {scope} {}", address.url));
+        self.address() + &scopes.collect::<String>()
+    }
+
+    /// The registry that has a package.
+    fn of(&self, name: &str) -> &Address {
+        name.split_once('/').and_then(|(scope, _)| self.scopes.get(scope)).unwrap_or(&self.base)
+    }
+
+    /// What is sent to `url`, of a package of `registry`. A login for https is not sent in the clear.
+    fn login(&self, url: &Url, registry: &Address) -> Option<RegistryLogin> {
+        if url.scheme() == "http" && registry.url.scheme() == "https" {
+            return None;
+        }
+        let of_host = || {
+            let is_same = url.origin() == registry.url.origin();
+            is_same.then(|| self.settings.login(&registry.url).or_else(|| registry.login.clone())).flatten()
+        };
+        self.settings.login(url).or_else(of_host)
     }
 
     /// Asks for a package's versions.
     pub async fn packument(&self, name: &str) -> Result<Packument> {
         let url = self.package_url(name)?;
         let what = format!("npm package `{name}`");
-        let body = (|| async { self.get(url.clone(), &what).await?.bytes().await.map_err(|e| torn(&what, &e)) })
+        let body = (|| async { self.get(url.clone(), name, &what).await?.bytes().await.map_err(|e| torn(&what, &e)) })
             .retry(backoff())
             .when(|failure: &RequestFailure| failure.again)
             .await
@@ -137,7 +140,7 @@ impl NpmRegistry {
         let what = format!("npm package `{name}@{version}`");
         let url = Url::parse(&format!("{url}/{version}"))
             .map_err(|e| Error::usage(format!("bad version `{version}`: {e}"), ""))?;
-        (|| async { self.get(url.clone(), &what).await?.bytes().await.map_err(|e| torn(&what, &e)) })
+        (|| async { self.get(url.clone(), name, &what).await?.bytes().await.map_err(|e| torn(&what, &e)) })
             .retry(backoff())
             .when(|failure: &RequestFailure| failure.again)
             .await
@@ -151,17 +154,18 @@ impl NpmRegistry {
         let base_name = name.rsplit('/').next().unwrap_or(name);
         self.package_url(name)?;
         let usual = self
-            .base
+            .of(name)
+            .url
             .join(&format!("{name}/-/{base_name}-{version}.tgz"))
             .map_err(|e| Error::usage(format!("bad version `{version}`: {e}"), ""))?;
-        let first = self.download(usual, &what, to).await;
+        let first = self.download(usual, name, &what, to).await;
         let found = match first {
             Err(RequestFailure { missing: true, error, .. }) => {
                 // Registries may keep tarballs elsewhere; their document says where.
                 let packument = self.packument(name).await?;
                 let url =
                     packument.versions.get(version).and_then(|v| Url::parse(&v.dist.tarball).ok()).ok_or(error)?;
-                self.download(url, &what, to).await.map_err(|failure| failure.error)?
+                self.download(url, name, &what, to).await.map_err(|failure| failure.error)?
             }
             other => other.map_err(|failure| failure.error)?,
         };
@@ -179,9 +183,9 @@ impl NpmRegistry {
         Ok(())
     }
 
-    async fn download(&self, url: Url, what: &str, to: &Path) -> Result<Integrity, RequestFailure> {
+    async fn download(&self, url: Url, name: &str, what: &str, to: &Path) -> Result<Integrity, RequestFailure> {
         (|| async {
-            let mut response = self.get(url.clone(), what).await?;
+            let mut response = self.get(url.clone(), name, what).await?;
             let mut file = File::create(to).map_err(|e| RequestFailure::last(Error::io("write", to)(e)))?;
             let mut hasher = sha2::Sha512::new();
             while let Some(chunk) = response.chunk().await.map_err(|e| torn(what, &e))? {
@@ -196,29 +200,35 @@ impl NpmRegistry {
         .map_err(|failure| self.given_up(failure))
     }
 
-    /// Remembers why the registry cannot be reached.
+    /// Remembers why a registry cannot be reached.
     fn given_up(&self, failure: RequestFailure) -> RequestFailure {
-        if let Some(cause) = &failure.no_connection {
-            let _ = self.unreachable.set(cause.clone());
+        if let Some((origin, cause)) = &failure.no_connection {
+            let mut unreachable = self.unreachable.lock().unwrap_or_else(PoisonError::into_inner);
+            unreachable.entry(origin.clone()).or_insert_with(|| cause.clone());
         }
         failure
     }
 
-    async fn get(&self, url: Url, what: &str) -> Result<reqwest::Response, RequestFailure> {
-        let same_host = url.origin() == self.base.origin();
-        if let Some(cause) = self.unreachable.get().filter(|_| same_host) {
-            return Err(RequestFailure::last(cannot_be_reached(what, cause)));
+    /// One request for the package `name`.
+    async fn get(&self, url: Url, name: &str, what: &str) -> Result<reqwest::Response, RequestFailure> {
+        let registry = self.of(name);
+        let origin = url.origin().ascii_serialization();
+        let is_registry = url.origin() == registry.url.origin();
+        let known = self.unreachable.lock().unwrap_or_else(PoisonError::into_inner).get(&origin).cloned();
+        if let Some(cause) = known {
+            return Err(RequestFailure::last(cannot_be_reached(what, &cause)));
         }
+        let login = self.login(&url, registry);
         let mut request = self
             .client
             .get(url)
             .header("accept", "application/vnd.npm.install-v1+json; q=1.0, application/json; q=0.8, */*");
-        if let Some(token) = self.token.as_ref().filter(|_| same_host) {
-            request = request.bearer_auth(&token.0);
+        if let Some(login) = &login {
+            request = request.header(AUTHORIZATION, login.header());
         }
         let response = request.send().await.map_err(|e| {
             let failure = torn(what, &e);
-            let no_connection = (same_host && e.is_connect()).then(|| cause_of(&e));
+            let no_connection = (is_registry && e.is_connect()).then(|| (origin, cause_of(&e)));
             RequestFailure { no_connection, ..failure }
         })?;
         let status = response.status();
@@ -227,9 +237,9 @@ impl NpmRegistry {
             return Ok(response);
         }
         let hint = match status.as_u16() {
-            401 | 403 => "log in to the registry with `npm login`, or set its `_authToken` in `.npmrc`",
-            404 => "check the name and version; some registries hold only a part of npm",
-            _ => "try again, or use another registry (`NPM_CONFIG_REGISTRY`)",
+            401 | 403 => self.login_hint(login.is_some()),
+            404 => "check the name and version; some registries hold only a part of npm".to_owned(),
+            _ => "try again, or use another registry (`NPM_CONFIG_REGISTRY`)".to_owned(),
         };
         Err(RequestFailure {
             again: status.is_server_error() || status.as_u16() == 429,
@@ -239,11 +249,22 @@ impl NpmRegistry {
         })
     }
 
+    fn login_hint(&self, is_sent: bool) -> String {
+        match self.settings.login_of_no_registry() {
+            Some(name) if !is_sent => {
+                format!("`{name}` in npm's configuration is of no registry: write it as `//<host>/<path>/:{name}`")
+            }
+            _ if is_sent => "the login in npm's configuration is not accepted: renew it with `npm login`".to_owned(),
+            _ => "log in to the registry with `npm login`, or set its `_authToken` in `.npmrc`".to_owned(),
+        }
+    }
+
     fn package_url(&self, name: &str) -> Result<Url> {
         if !crate::lock::is_package_name(name) {
             return Err(Error::usage(format!("`{}` is not an npm package name", name.escape_debug()), ""));
         }
-        self.base
+        self.of(name)
+            .url
             .join(&name.replace('/', "%2f"))
             .map_err(|e| Error::usage(format!("bad package name `{name}`: {e}"), ""))
     }
@@ -253,8 +274,8 @@ struct RequestFailure {
     error: Error,
     again: bool,
     missing: bool,
-    /// Why there was no connection to the registry, if that is what failed.
-    no_connection: Option<String>,
+    /// The origin of the registry to which there was no connection, and why, if that is what failed.
+    no_connection: Option<(String, String)>,
 }
 
 impl RequestFailure {
@@ -293,37 +314,37 @@ fn cannot_be_reached(what: &str, cause: &str) -> Error {
     Error::network(format!("{what}: the npm registry cannot be reached: {cause}"), hint)
 }
 
+/// npm's own default, which nothing else says: no host is written in factory.
+fn ask_npm() -> Result<String> {
+    let unknown = |why: String| {
+        Error::usage(
+            format!("no npm registry is known: {why}"),
+            "install npm, or set `NPM_CONFIG_REGISTRY` to the registry's address",
+        )
+    };
+    let output = std::process::Command::new("npm")
+        .args(["config", "get", "registry"])
+        .stdin(std::process::Stdio::null())
+        .output()
+        .map_err(|e| {
+            unknown(format!("`npm` cannot be run ({e}), and neither the environment nor `.npmrc` sets one"))
+        })?;
+    let address = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    if output.status.success() && address.starts_with("http") {
+        Ok(address)
+    } else {
+        Err(unknown("`npm config get registry` prints no address".into()))
+    }
+}
+
 fn backoff() -> ExponentialBuilder {
     let first = Duration::from_millis(if cfg!(test) { 1 } else { 500 });
     ExponentialBuilder::default().with_min_delay(first).with_max_times(4).with_jitter()
 }
 
-fn client() -> Result<reqwest::Client> {
-    let named = std::env::var_os("SSL_CERT_FILE").filter(|file| !file.is_empty());
-    let named = named.map(|file| tls::certificates(Path::new(&file)));
-    let trusting = tls::trusting(named.transpose()?.unwrap_or_default())
-        .map_err(|e| Error::network(format!("cannot set up the network client: {e}"), "check `SSL_CERT_FILE`"))?;
-    reqwest::Client::builder()
-        .tls_backend_preconfigured(trusting)
-        .user_agent(concat!("factory/", env!("CARGO_PKG_VERSION")))
-        .connect_timeout(Duration::from_secs(20))
-        .read_timeout(Duration::from_secs(60))
-        .build()
-        .map_err(|e| Error::network(format!("cannot set up the network client: {e}"), "check `SSL_CERT_FILE`"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_newest_wanted_version_is_no_prerelease() {
-        let document = r#"{"versions": {"22.9.0": {"dist": {"tarball": "x"}}, "22.10.0": {"dist": {"tarball": "x"}},
-            "22.11.0-rc.1": {"dist": {"tarball": "x"}}, "24.1.0": {"dist": {"tarball": "x"}}}}"#;
-        let packument: Packument = serde_json::from_str(document).unwrap();
-        assert_eq!(packument.newest(|v| v.major == 22).unwrap().to_string(), "22.10.0");
-        assert_eq!(packument.newest(|v| v.major == 23), None);
-    }
 
     #[tokio::test]
     async fn a_registry_that_cannot_be_reached_is_asked_no_more() {
@@ -331,12 +352,10 @@ mod tests {
         let listener = free();
         let address = listener.local_addr().unwrap();
         drop(listener);
-        let registry = NpmRegistry {
-            base: Url::parse(&format!("http://{address}/")).unwrap(),
-            client: reqwest::Client::builder().no_proxy().build().unwrap(),
-            token: None,
-            unreachable: Arc::default(),
-        };
+        let variables = [("npm_config_registry".to_owned(), format!("http://{address}/"))].into();
+        let surroundings = NpmSurroundings { variables, folder: "/".into(), config_dir: None };
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let registry = NpmRegistry { client, ..NpmRegistry::new(NpmSettings::read(&surroundings)).unwrap() };
         let refused = |name: &str| {
             format!("npm package `{name}`: the npm registry cannot be reached: Connection refused (os error 111)")
         };

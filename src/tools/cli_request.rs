@@ -1,7 +1,7 @@
 //! Which rhdh-cli is asked for: the one that the user names, else the newest that belongs to the RHDH host.
 
 use crate::lock::{ReleaseLine, RhdhCli};
-use crate::npm::registry::Packument;
+use crate::npm::packument::Packument;
 
 /// The CLI when `RHDH_CLI_VERSION` does not say and no host has one of its own, as in the original.
 pub const DEFAULT_CLI: &str = "latest";

@@ -23,6 +23,7 @@ mod flipped;
 mod git_local;
 mod git_remote;
 mod host;
+mod npmrc;
 mod oci;
 mod original;
 mod read_only;

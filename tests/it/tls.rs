@@ -32,6 +32,49 @@ fn an_npm_registrys_own_certificate_is_trusted_when_it_is_named() {
     assert_eq!(registry.asked(), ["/@red-hat-developer-hub%2fcli"]);
 }
 
+/// Each way in which npm is told whom to trust.
+#[harness::test]
+fn certificates_of_npms_configuration_are_trusted() {
+    let mut test = Test::new();
+    let (tls, pem) = self_signed(&test.path(""), "IP:127.0.0.1");
+    let registry = Registry::with_tls(tls);
+    let path = pem.to_str().unwrap();
+    let bytes = std::fs::read_to_string(&pem).unwrap();
+    let in_a_line = bytes.trim().replace('\n', "\\n");
+    test.env("HOME", test.path("home").display());
+    std::fs::create_dir_all(test.path("home")).unwrap();
+    std::fs::copy(&pem, test.path("home/ca.pem")).unwrap();
+    let (cafile, quoted) = (format!("cafile={path}"), format!("ca=\"{in_a_line}\""));
+    let of_others = format!("ca[]=\"none\"\nca[]=\"{in_a_line}\"");
+    for (npmrc, variables) in [
+        (cafile.as_str(), &[][..]),
+        ("cafile=~/ca.pem", &[]),
+        (&quoted, &[]),
+        (&of_others, &[]),
+        (&format!("ca={in_a_line}"), &[]),
+        ("strict-ssl=false", &[]),
+        ("", &[("npm_config_strict_ssl", "false")]),
+        ("", &[("npm_config_ca", &bytes)]),
+        ("", &[("NODE_EXTRA_CA_CERTS", path)]),
+    ] {
+        test.write("home/.npmrc", format!("registry={}\n{npmrc}\n", registry.url));
+        let said = test.run_with(&["doctor"], variables).stdout;
+        assert!(said.contains("ok    npm registry: has @red-hat-developer-hub/cli 1.9.1"), "{npmrc}: {said}");
+    }
+    // What cannot be read is as if it were not there, and said.
+    for (npmrc, variables, expected) in [
+        ("cafile=nowhere", &[][..], None),
+        ("ca=none", &[], Some("`ca` or `cafile` of npm names no certificates in PEM")),
+        ("", &[("NODE_EXTRA_CA_CERTS", "/etc/passwd")], Some("NODE_EXTRA_CA_CERTS names no certificates in PEM")),
+    ] {
+        test.write("home/.npmrc", format!("registry={}\n{npmrc}\n", registry.url));
+        let said = test.run_with(&["doctor"], variables);
+        assert!(said.stdout.contains("FAIL  npm package `@red-hat-developer-hub/cli`: "), "{npmrc}: {}", said.stdout);
+        let warning = expected.map(|warning| format!("WARN {warning}\n")).unwrap_or_default();
+        assert!(said.stderr.contains(&warning), "{npmrc}: {}", said.stderr);
+    }
+}
+
 #[harness::test]
 fn a_git_servers_own_certificate_is_told_from_an_unknown_one() {
     let dir = tempfile::tempdir().unwrap();

@@ -15,6 +15,7 @@ mod effective;
 mod example;
 mod greeting;
 mod image;
+mod npmrc;
 mod original;
 mod programs;
 mod push;

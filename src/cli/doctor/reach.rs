@@ -20,8 +20,8 @@ use crate::tools::provide::CLI_PACKAGE;
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Whether the npm registry has rhdh-cli.
-pub(super) async fn npm() -> Check {
-    let registry = match NpmRegistry::of_machine() {
+pub(super) async fn npm(config_dir: &Path) -> Check {
+    let registry = match NpmRegistry::of_machine(config_dir) {
         Ok(registry) => registry,
         Err(error) => return Check::of_error(&error),
     };
