@@ -172,6 +172,7 @@ pub fn main() -> u8 {
     }
     // Secrets of the environment are not shown to other processes of the user.
     let _ = nix::sys::prctl::set_dumpable(false);
+    let args = source_options::join_git_program(args);
     let matches = command().get_matches_from(&args);
     let cli = match Cli::from_arg_matches(&matches) {
         Ok(cli) => cli,

@@ -1,7 +1,9 @@
-//! Whom https trusts: the CAs of the system and of `SSL_CERT_FILE`, and servers whose own certificate stands there.
+//! Whom https trusts: the CAs of the system and of `SSL_CERT_FILE`, and servers whose own certificate stands there. And
+//! how long a server may take until it is connected to.
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::verify_server_name;
@@ -16,6 +18,16 @@ use crate::error::{Error, Result};
 
 /// A certificate that was read.
 pub type Certificate = CertificateDer<'static>;
+
+/// The longest time until a connection stands. What swallows packets is a wrong address or a firewall: it is not tried
+/// again.
+pub const CONNECT_WITHIN: Duration = Duration::from_secs(5);
+
+/// The certificates of `SSL_CERT_FILE`, none where it is not set.
+pub fn named_by_user() -> Result<Vec<CertificateDer<'static>>> {
+    let file = std::env::var_os("SSL_CERT_FILE").filter(|file| !file.is_empty());
+    file.map_or_else(|| Ok(Vec::new()), |file| certificates(Path::new(&file)))
+}
 
 /// The configuration of a client that trusts these certificates too: as CAs, and as a server's own.
 pub fn trusting(named: Vec<CertificateDer<'static>>) -> Result<ClientConfig, TlsError> {

@@ -28,7 +28,7 @@ pub(super) async fn run(session: &Session<'_>, args: &FetchArgs) -> Result<()> {
     let lock_file = lock_file::place(session, None);
     let (lock, mut config) = lock_file::read_fresh(session, &lock_file, &args.source, names)?;
     let flags = BuildFlags { fetch_only: true, ..args.steps.build_flags() };
-    let sources = Sources::without_copy(&config, &args.source);
+    let sources = Sources::without_copy(&config, &args.source, &session.ui);
     let mut failed: Vec<_> = lock.unresolved_errors(names).collect();
     failed.extend(broken(&mut config, names));
     let (config, unresolved) = (&config, &failed[..]);

@@ -5,6 +5,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::session::Session;
 use super::source_options::SourceArgs;
@@ -12,6 +13,7 @@ use super::{GlobalArgs, paths};
 use crate::config::{Config, Mode};
 use crate::error::{Error, Result};
 use crate::store::git::Network;
+use crate::ui::Ui;
 
 /// Where the sources of a build come from, and where a copy of them goes.
 pub struct Sources {
@@ -25,10 +27,10 @@ pub struct Sources {
 
 impl Sources {
     /// Sources of which no copy is left.
-    pub fn without_copy(config: &Config, args: &SourceArgs) -> Self {
+    pub fn without_copy(config: &Config, args: &SourceArgs, ui: &Arc<Ui>) -> Self {
         let local = config.workspaces.iter().any(|workspace| workspace.source.local.is_some()) || args.use_local;
         let folder = args.repo_path.clone().unwrap_or_else(|| MOUNT.into());
-        Self { network: args.network(), local: local.then_some(folder), source_copy: None }
+        Self { network: args.network(ui), local: local.then_some(folder), source_copy: None }
     }
 }
 
@@ -51,7 +53,7 @@ impl RepoPath<'_> {
     /// user agrees to it.
     pub fn prepare(&self, config: &Config, names: &[String]) -> Result<Sources> {
         let folder = self.source.repo_path.clone().unwrap_or_else(|| MOUNT.into());
-        let without_copy = Sources::without_copy(config, self.source);
+        let without_copy = Sources::without_copy(config, self.source, &self.session.ui);
         let wanted = self.source.repo_path.is_some() || folder.is_dir();
         if without_copy.local.is_some() || !wanted || config.workspaces.is_empty() {
             return Ok(without_copy);

@@ -97,7 +97,7 @@ impl PinRequest<'_> {
             old: self.old,
             lock_dir: &lock_dir,
             jobs: std::thread::available_parallelism().map_or(2, std::num::NonZero::get),
-            network: self.source.network(),
+            network: self.source.network(&session.ui),
         };
         let mut resolved = resolve::resolve(&provider, &registry, &request).await?;
         resolved.failed = resolved

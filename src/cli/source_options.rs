@@ -1,6 +1,8 @@
 //! Options of the sources: what is built, and how repositories are reached.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::Args;
 
@@ -9,7 +11,8 @@ use super::session::Session;
 use crate::config::env::EnvOrigin;
 use crate::config::{Config, ConfigOptions, Repo, variables};
 use crate::error::Result;
-use crate::store::git::Network;
+use crate::store::git::{GitProgram, Network, Refusals};
+use crate::ui::Ui;
 
 /// What is built, when source.json does not say it.
 #[derive(Clone, Debug, Default, Args)]
@@ -30,9 +33,48 @@ pub struct SourceArgs {
     /// Build a copy of the local code in `--repo-path`, which is never changed; its lock entry does not pin it
     #[arg(long, env = "FACTORY_USE_LOCAL")]
     pub use_local: bool,
-    /// Use the `git` program to reach repositories: it reads .netrc and http.proxy
-    #[arg(long, env = "FACTORY_GIT_PROGRAM")]
-    pub git_program: bool,
+    /// When the `git` program reaches repositories: `auto` where factory itself is refused (it reads .netrc and
+    /// `http.<url>.*`), `always`, or `never`; `--git-program` alone is `always`
+    #[arg(
+        long,
+        env = "FACTORY_GIT_PROGRAM",
+        value_name = "WHEN",
+        default_value = "auto",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "always",
+        value_parser = git_program
+    )]
+    pub git_program: GitProgram,
+}
+
+/// The words of `--git-program`, and those of the flag that it was.
+const GIT_PROGRAM: [(GitProgram, &[&str]); 3] = [
+    (GitProgram::WhenRefused, &["auto"]),
+    (GitProgram::Always, &["always", "1", "true", "yes", "on", "y", "t"]),
+    (GitProgram::Never, &["never", "0", "false", "no", "off", "n", "f"]),
+];
+
+fn git_program(text: &str) -> Result<GitProgram, String> {
+    let text = text.to_ascii_lowercase();
+    let known = GIT_PROGRAM.into_iter().find(|(_, words)| words.contains(&text.as_str()));
+    known.map(|(program, _)| program).ok_or_else(|| "it is `auto`, `always` or `never`".to_owned())
+}
+
+/// The arguments, with a value of `--git-program` that is a word of its own joined to it. Any other word after it is the
+/// name of a workspace.
+pub fn join_git_program(args: Vec<OsString>) -> Vec<OsString> {
+    let mut joined: Vec<OsString> = Vec::with_capacity(args.len());
+    for arg in args {
+        match joined.last_mut() {
+            Some(last) if last == "--git-program" && ["auto", "always", "never"].iter().any(|word| arg == *word) => {
+                last.push("=");
+                last.push(arg);
+            }
+            _ => joined.push(arg),
+        }
+    }
+    joined
 }
 
 fn repo(text: &str) -> Result<Repo, String> {
@@ -70,7 +112,7 @@ impl SourceArgs {
     }
 
     /// How repositories are reached.
-    pub fn network(&self) -> Network {
-        Network { git_program: self.git_program, ..Network::default() }
+    pub fn network(&self, ui: &Arc<Ui>) -> Network {
+        Network { git_program: self.git_program, refusals: Refusals::told_to(ui), ..Network::default() }
     }
 }

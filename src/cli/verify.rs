@@ -90,7 +90,7 @@ pub(super) async fn run(session: &Session<'_>, args: &VerifyArgs) -> Result<()> 
     let store = Store::open(around.path().join("cache"))?;
     let flags = args.steps.build_flags();
     let output_dir = around.path().join("outputs");
-    let sources = Sources::without_copy(&config, &args.source);
+    let sources = Sources::without_copy(&config, &args.source, &session.ui);
     let replay =
         Replay { config: &config, lock, lock_file: &lock_file, names, unresolved: &[], sources, flags: &flags };
     let shared = replay.share(session, store, &output_dir, true).await?;

@@ -3,22 +3,24 @@
 //! A remote source gets one bare repository per URL, into which single commits are fetched at depth 1; history is
 //! never fetched. A local source is read in place: no copy, no `git` program, whoever owns it.
 //!
-//! `url` parses what a user wrote; `repository` opens it; `fetch` lists refs and gets commits, through `remote` (gix) or
-//! `program` (the `git` program), with `failure` for what went wrong; `tree` reads a commit; `status` finds what a local
-//! work tree has not committed.
+//! `url` parses what a user wrote; `repository` opens it; `fetch` lists refs and gets commits, and `transport` chooses
+//! between `remote` (gix) and `program` (the `git` program), with `attempt` for trying again and `failure` for what went
+//! wrong; `tree` reads a commit; `status` finds what a local work tree has not committed.
 
+mod attempt;
 mod failure;
 mod fetch;
 mod program;
 mod remote;
 mod repository;
 mod status;
+mod transport;
 mod tree;
 mod url;
 
-pub use fetch::Network;
 pub use remote::{Advertised, RefScope};
 pub use repository::Repository;
+pub use transport::{GitProgram, Network, Refusals};
 pub use tree::{EntryKind, Tree, TreeEntry};
 pub use url::SourceUrl;
 

@@ -12,26 +12,26 @@ use std::time::Duration;
 
 use factory::resolve::refs;
 use factory::store::Store;
-use factory::store::git::{Network, SourceUrl};
+use factory::store::git::{GitProgram, Network, Refusals, SourceUrl};
 
 use harness::git_server::{Behaviour, Fault, Server};
 use harness::repository::Repository;
 
 static GO: AtomicBool = AtomicBool::new(false);
 
-fn quick() -> Network {
+pub(super) fn quick() -> Network {
     Network { pause: Duration::from_millis(1), ..Network::default() }
 }
 
 /// A folder with the repository `r` (two commits, a tag), and room for caches and a home.
-struct Fixture {
-    root: tempfile::TempDir,
-    first: String,
-    second: String,
+pub(super) struct Fixture {
+    pub(super) root: tempfile::TempDir,
+    pub(super) first: String,
+    pub(super) second: String,
 }
 
 impl Fixture {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let root = tempfile::tempdir().unwrap();
         fs::create_dir(root.path().join("home")).unwrap();
         let repository = Repository::init(&root.path().join("r"));
@@ -41,16 +41,16 @@ impl Fixture {
         Self { root, first, second }
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(super) fn path(&self, name: &str) -> PathBuf {
         self.root.path().join(name)
     }
 
-    fn serve(&self, behaviour: Behaviour) -> Server {
+    pub(super) fn serve(&self, behaviour: Behaviour) -> Server {
         Server::start(self.root.path(), behaviour)
     }
 
     /// Resolves and fetches in a child process with an environment of its own.
-    fn child(&self, url: &str, requested: &str) -> Child {
+    pub(super) fn child(&self, url: &str, requested: &str) -> Child {
         let mut command = Command::new(std::env::current_exe().unwrap());
         command.env_clear().env("PATH", std::env::var_os("PATH").unwrap()).env("HOME", self.path("home"));
         command.env("CHILD_URL", url).env("CHILD_REF", requested).env("CHILD_CACHE", self.path("cache"));
@@ -58,10 +58,10 @@ impl Fixture {
     }
 }
 
-struct Child(Command);
+pub(super) struct Child(pub(super) Command);
 
 impl Child {
-    fn env(mut self, name: &str, value: impl AsRef<std::ffi::OsStr>) -> Self {
+    pub(super) fn env(mut self, name: &str, value: impl AsRef<std::ffi::OsStr>) -> Self {
         self.0.env(name, value);
         self
     }
@@ -75,13 +75,22 @@ impl Child {
 
     /// What it said, and that no secret is in anything it wrote.
     #[track_caller]
-    fn run(mut self) -> String {
+    pub(super) fn run(self) -> String {
+        self.run_noted().0
+    }
+
+    /// The same, and the lines about the `git` program.
+    #[track_caller]
+    pub(super) fn run_noted(mut self) -> (String, Vec<String>) {
         let output = self.0.output().unwrap();
         for text in [&output.stdout, &output.stderr] {
             let text = String::from_utf8_lossy(text);
             assert!(!text.contains("s3cret"), "{text}");
         }
-        Self::said(&output)
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        let notes =
+            stderr.lines().filter(|line| line.starts_with("using the `git` program")).map(str::to_owned).collect();
+        (Self::said(&output), notes)
     }
 }
 
@@ -89,7 +98,13 @@ impl Child {
 #[allow(clippy::print_stdout, reason = "read by the parent")]
 pub fn child(url: &str) {
     tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(std::io::stderr).init();
-    let network = Network { git_program: std::env::var_os("CHILD_PROGRAM").is_some(), ..quick() };
+    let git_program = match std::env::var("CHILD_PROGRAM").as_deref() {
+        Ok("1") => GitProgram::Always,
+        Ok("never") => GitProgram::Never,
+        _ => GitProgram::WhenRefused,
+    };
+    let ui = std::sync::Arc::new(factory::ui::Ui::new(factory::ui::LogLevel::Info));
+    let network = Network { git_program, refusals: Refusals::told_to(&ui), ..quick() };
     let run = || -> factory::Result<String> {
         let store = Store::open(std::env::var_os("CHILD_CACHE").unwrap())?;
         let url = SourceUrl::parse(url, Path::new("/"))?;
@@ -160,7 +175,7 @@ fn git_dir(fixture: &Fixture) -> PathBuf {
     fs::read_dir(fixture.path("cache/git")).unwrap().next().unwrap().unwrap().path()
 }
 
-fn basic(user: &str, password: &str) -> String {
+pub(super) fn basic(user: &str, password: &str) -> String {
     use base64::Engine as _;
     format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}")))
 }
@@ -174,13 +189,16 @@ fn credentials_of_the_url_and_of_an_extra_header_over_http() {
     assert_eq!(fixture.child(&server.url_as("me:s3cret", "r"), "main").run(), expected);
     // What is in the cache needs no credentials; a listing does.
     let refused = format!(
-        "5 cannot list the refs of `{}`: it is private or does not exist, and no credentials were accepted | configure a git \
-         credential helper, set `GIT_ASKPASS`, or set `http.extraHeader`; a lock never holds credentials",
+        "5 cannot list the refs of `{0}`: it is private or does not exist, and no credentials were accepted | make `git \
+         ls-remote {0}` work: by a credential helper, `.netrc`, `GIT_ASKPASS` or `http.extraHeader`; a lock never holds \
+         credentials",
         server.url("r")
     );
+    let (refused_once, _) = refused.split_once(" | ").unwrap();
     assert_eq!(fixture.child(&server.url("r"), "main").run(), refused);
     assert_eq!(fixture.child(&server.url_as("me:s3cretX", "r"), "main").run(), refused);
-    assert_eq!(fixture.child(&server.url_as("me:s3cretX", "r"), "main").env("CHILD_PROGRAM", "1").run(), refused);
+    let by_program = fixture.child(&server.url_as("me:s3cretX", "r"), "main").env("CHILD_PROGRAM", "1").run();
+    assert!(by_program.starts_with(refused_once), "{by_program}");
     assert_eq!(fixture.child(&server.url("r"), &fixture.second).run(), expected);
 
     fs::remove_dir_all(fixture.path("cache")).unwrap();
@@ -192,41 +210,7 @@ fn credentials_of_the_url_and_of_an_extra_header_over_http() {
     assert_eq!(with_header.run(), expected);
 }
 
-#[harness::test]
-fn the_git_program_knows_netrc() {
-    let fixture = Fixture::new();
-    let server = fixture.serve(Behaviour { authorization: Some(basic("me", "s3cret")), ..Behaviour::default() });
-    let expected = format!("{} two", fixture.second);
-    fs::write(fixture.path("home/.netrc"), "machine 127.0.0.1 login me password s3cret\n").unwrap();
-    let url = server.url("r");
-    assert!(fixture.child(&url, "main").run().starts_with("5 cannot list the refs of "));
-    assert_eq!(fixture.child(&url, "main").env("CHILD_PROGRAM", "1").run(), expected);
-    assert_eq!(fixture.child(&url, "v1").env("CHILD_PROGRAM", "1").run(), format!("{} one", fixture.first));
-
-    // A commit that no ref points to, by a few of its digits: only with the history, which gix does not fetch.
-    repository::git(&fixture.path("r")).args(["tag", "-d", "v1"]).output().unwrap();
-    repository::git(&fixture.path("r")).args(["config", "uploadpack.allowFilter", "true"]).output().unwrap();
-    let short = &fixture.first[..7];
-    assert_eq!(fixture.child(&url, short).env("CHILD_PROGRAM", "1").run(), format!("{} one", fixture.first));
-    let unknown = fixture.child(&url, "0123456").env("CHILD_PROGRAM", "1").run();
-    assert!(
-        unknown.starts_with(&format!("2 the repository `{url}` has no branch, tag or commit `0123456` | ")),
-        "{unknown}"
-    );
-
-    fs::remove_file(fixture.path("home/.netrc")).unwrap();
-    fs::remove_dir_all(fixture.path("cache")).unwrap();
-    let by_url = fixture.child(&server.url_as("me:s3cret", "r"), "main").env("CHILD_PROGRAM", "1");
-    assert_eq!(by_url.run(), expected);
-    let nowhere = "1".repeat(40);
-    let missing = fixture.child(&server.url_as("me:s3cret", "r"), &nowhere).env("CHILD_PROGRAM", "1").run();
-    assert!(
-        missing.starts_with(&format!("5 cannot fetch commit `{nowhere}` from `{url}`: the server has no such commit")),
-        "{missing}"
-    );
-}
-
-fn script(path: &Path, text: &str) {
+pub(super) fn script(path: &Path, text: &str) {
     // By another process: a file that this one has open for writing cannot be run, and other tests fork meanwhile.
     let source = path.with_extension("source");
     fs::write(&source, format!("#!/bin/sh\n{text}\n")).unwrap();
@@ -379,8 +363,9 @@ fn what_may_go_away_is_tried_again_and_what_stays_is_not() {
         let server = fixture.serve(Behaviour { faults, ..Behaviour::default() });
         let store = Store::open(fixture.path("cache")).unwrap();
         let url = SourceUrl::parse(&server.url("r"), Path::new("/")).unwrap();
-        let fetched = refs::resolve(&store, &url, requested, &quick(), &GO)
-            .and_then(|resolution| store.repository(&url, &GO)?.fetch(&resolution.commit, &quick(), &GO));
+        let network = Network { git_program: GitProgram::Never, ..quick() };
+        let fetched = refs::resolve(&store, &url, requested, &network, &GO)
+            .and_then(|resolution| store.repository(&url, &GO)?.fetch(&resolution.commit, &network, &GO));
         let text = match fetched {
             Ok(tree) => String::from_utf8(tree.read("a").unwrap().unwrap()).unwrap(),
             Err(error) => error.to_string().replace(&server.url("r"), "URL"),

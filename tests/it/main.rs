@@ -21,6 +21,7 @@ mod env_file;
 mod errors;
 mod flipped;
 mod git_local;
+mod git_program;
 mod git_remote;
 mod host;
 mod npmrc;

@@ -1,16 +1,11 @@
 //! A server's own certificate, self-signed and `CA:TRUE`, as `openssl req -x509` makes it: what each kind of server that
 //! has one is told, and that it is trusted when it is named. Registries of images: `tests/it/oci/refused.rs`.
 
-use std::path::Path;
-use std::sync::atomic::AtomicBool;
-
-use factory::resolve::refs;
-use factory::store::Store;
-use factory::store::git::{Network, SourceUrl};
 use harness::certificate::self_signed;
 use harness::git_server::{Behaviour, Server};
 use harness::npm_registry::Registry;
 use harness::program::Test;
+use harness::repository::Repository;
 
 #[harness::test]
 fn an_npm_registrys_own_certificate_is_trusted_when_it_is_named() {
@@ -76,18 +71,28 @@ fn certificates_of_npms_configuration_are_trusted() {
 }
 
 #[harness::test]
-fn a_git_servers_own_certificate_is_told_from_an_unknown_one() {
-    let dir = tempfile::tempdir().unwrap();
-    let (tls, _) = self_signed(dir.path(), "IP:127.0.0.1");
-    let server = Server::start(dir.path(), Behaviour { tls: Some(tls), ..Behaviour::default() });
-    let store = Store::open(dir.path().join("cache")).unwrap();
-    let url = SourceUrl::parse(&server.url("r"), Path::new("/")).unwrap();
-    let error = refs::resolve(&store, &url, "main", &Network::default(), &AtomicBool::new(false)).unwrap_err();
-    let message = format!("cannot list the refs of `{url}`: its certificate is not trusted: ");
-    assert!(error.to_string().starts_with(&message), "{error}");
-    assert_eq!(
-        error.hint().unwrap(),
-        "the server's certificate is one of a CA (basicConstraints `CA:TRUE`): give the server one with `CA:FALSE`, or use \
-         `--git-program` and name the certificate in `GIT_SSL_CAINFO`"
+fn a_git_servers_own_certificate_is_trusted_when_it_is_named() {
+    harness::needs(&["git"]);
+    let mut test = Test::new();
+    let repository = Repository::init(&test.path("r"));
+    repository.commit("first");
+    let (tls, pem) = self_signed(&test.path(""), "IP:127.0.0.1");
+    let server = Server::start(&test.path(""), Behaviour { tls: Some(tls), ..Behaviour::default() });
+    let url = server.url("r");
+    test.config("source.json", format!(r#"{{"repo": "{url}", "repo-ref": "main", "workspace-path": "."}}"#));
+    let distrusted = test.run(&["doctor"]).stdout;
+    assert!(
+        distrusted.contains(
+            "its certificate is not trusted: invalid peer certificate: Other(OtherError(CaUsedAsEndEntity))\n      fix: the \
+             server's certificate is one of a CA (basicConstraints `CA:TRUE`): name its own file in `SSL_CERT_FILE`, or give \
+             the server one with `CA:FALSE`"
+        ),
+        "{distrusted}"
     );
+    assert_eq!(server.log(), [""; 0]);
+    // Without the `git` program, which is not in this test's `PATH`.
+    test.env("SSL_CERT_FILE", pem.display());
+    let trusted = test.run(&["doctor"]).stdout;
+    assert!(trusted.contains(&format!("repository: {url} answers")), "{trusted}");
+    assert_eq!(server.log().len(), 2);
 }

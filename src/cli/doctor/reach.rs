@@ -58,7 +58,7 @@ pub(super) fn host(session: &Session<'_>, env: &Env, source: &SourceArgs, offlin
     if offline {
         return Check::doubtful(what, fix);
     }
-    let network = Network { attempts: 1, timeout: PATIENCE, ..source.network() };
+    let network = Network { attempts: 1, timeout: PATIENCE, ..source.network(&session.ui) };
     let answers = || {
         let url = SourceUrl::parse(repository, Path::new("."))?;
         list_refs(&session.store()?, &url, RefScope::Usual, &network, session.interrupt.flag()).map(drop)
@@ -85,7 +85,7 @@ pub(super) fn repositories(session: &Session<'_>, config: &Config, source: &Sour
         }
     }
     let urls: Vec<_> = urls.into_iter().collect();
-    let network = Network { attempts: 1, timeout: PATIENCE, ..source.network() };
+    let network = Network { attempts: 1, timeout: PATIENCE, ..source.network(&session.ui) };
     let found = Mutex::new(Vec::new());
     let next = AtomicUsize::new(0);
     tokio::task::block_in_place(|| {

@@ -4,11 +4,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::url::SourceUrl;
-use crate::tls::Distrust;
-use crate::{Error, Result};
-
-const OWN_CA: &str = "the server's certificate is one of a CA (basicConstraints `CA:TRUE`): give the server one with \
-                      `CA:FALSE`, or use `--git-program` and name the certificate in `GIT_SSL_CAINFO`";
+use crate::Error;
+use crate::tls::{CONNECT_WITHIN, Distrust};
 
 /// One failed attempt.
 #[derive(Debug)]
@@ -37,6 +34,18 @@ pub(super) enum GitFailure {
     Unreachable(String),
     /// The file system of the cache.
     Disk(std::io::ErrorKind),
+    /// The server redirects, and what would be sent along is not for others.
+    Redirected,
+    /// The server speaks another dialect of the protocol or of TLS.
+    Protocol(String),
+    /// A server of the first protocol does not give out a commit that no ref points to.
+    Unadvertised,
+    /// Nothing answered in time: a wrong address, or a firewall.
+    NoAnswer,
+    /// The `git` program is not installed.
+    NoProgram,
+    /// A setting of this machine, such as `SSL_CERT_FILE`, is wrong.
+    Setting(Box<Error>),
     /// Anything else.
     Other(String),
 }
@@ -51,6 +60,10 @@ impl GitFailure {
         }
         if error.is_cancelled() {
             return Self::Interrupted;
+        }
+        let of_http = || error.iter_errors().filter_map(|error| error.downcast_ref::<reqwest::Error>());
+        if of_http().any(|error| error.is_connect() && error.is_timeout()) {
+            return Self::NoAnswer;
         }
         let bottom = texts.last().cloned().unwrap_or_default();
         if error.is_unauthenticated() {
@@ -70,9 +83,14 @@ impl GitFailure {
                 _ => {}
             }
         }
-        let torn = error.iter_errors().filter_map(|error| error.downcast_ref::<reqwest::Error>());
-        let torn = torn.filter(|error| !error.is_redirect() && !error.is_builder()).count() > 0;
-        if torn || error.can_retry_lenient() { Self::Unreachable(bottom) } else { Self::Other(bottom) }
+        let is_torn = of_http().any(|error| !error.is_redirect() && !error.is_builder());
+        if is_torn || error.can_retry_lenient() {
+            Self::Unreachable(bottom)
+        } else if error.is_unsupported() {
+            Self::Protocol(bottom)
+        } else {
+            Self::Other(bottom)
+        }
     }
 
     /// Reads what the `git` program printed.
@@ -89,23 +107,25 @@ impl GitFailure {
 
     fn from_text(text: &str) -> Option<Self> {
         let has = |part: &str| text.contains(part);
-        let line = |part: &str| {
-            text.lines()
-                .rev()
-                .find(|line| line.contains(part))
-                .unwrap_or_default()
-                .trim_start_matches("fatal: ")
-                .to_owned()
-        };
-        let status = |code: &str| has(&format!("HTTP status {code}")) || has(&format!("returned error: {code}"));
+        let status = |code: &str| has_status(text, code);
         // The last: a server of the first protocol answers `ERR upload-pack: not our ref …`, and gix stumbles over the `E`.
-        let refusals = ["not our ref", "unadvertised object", "non-side channel line or input was malformed: 69"];
-        if refusals.into_iter().any(has) {
+        if ["unadvertised object", "non-side channel line or input was malformed: 69"].into_iter().any(has) {
+            return Some(Self::Unadvertised);
+        }
+        if has("not our ref") {
             return Some(Self::NoCommit);
+        }
+        if has("refusing to follow redirect") || ["301", "302", "303", "307", "308"].into_iter().any(status) {
+            return Some(Self::Redirected);
         }
         for part in ["peer certificate", "SSL certificate", "CAfile", "UnknownIssuer"] {
             if has(part) {
-                return Some(Self::Certificate(line(part)));
+                return Some(Self::Certificate(line_with(text, part)));
+            }
+        }
+        for part in ["received fatal alert", "peer is incompatible", "dumb' protocol", "does not support shallow"] {
+            if has(part) {
+                return Some(Self::Protocol(line_with(text, part)));
             }
         }
         if has("credentials in clear text") {
@@ -124,11 +144,17 @@ impl GitFailure {
         {
             return Some(Self::NotFound);
         }
-        if status("429") {
+        Self::of_connection(text)
+    }
+
+    /// The part of it that is not about the repository.
+    fn of_connection(text: &str) -> Option<Self> {
+        let has = |part: &str| text.contains(part);
+        if has_status(text, "429") {
             return Some(Self::Unreachable("the server asks to slow down (HTTP status 429)".to_owned()));
         }
         for code in 500..=599 {
-            if status(&code.to_string()) {
+            if has_status(text, &code.to_string()) {
                 return Some(Self::Unreachable(format!("the server answered with HTTP status {code}")));
             }
         }
@@ -136,8 +162,11 @@ impl GitFailure {
             ["Permission denied (", "Authentication failed", "could not read Username", "could not read Password"]
         {
             if has(part) {
-                return Some(Self::Credentials(line(part)));
+                return Some(Self::Credentials(line_with(text, part)));
             }
+        }
+        if is_silence(text) {
+            return Some(Self::NoAnswer);
         }
         for part in [
             "Could not resolve host",
@@ -148,76 +177,120 @@ impl GitFailure {
             "timed out",
         ] {
             if has(part) {
-                return Some(Self::Unreachable(line(part)));
+                return Some(Self::Unreachable(line_with(text, part)));
             }
         }
         None
     }
 
+    /// Why the `git` program may succeed where gix did not; none when it cannot.
+    pub(super) fn reason_for_program(&self, url: &SourceUrl) -> Option<&'static str> {
+        let why = match self {
+            Self::Protocol(_) | Self::Other(_) => "the server does not speak as usual",
+            // Over http such a server gives out what a ref leads to.
+            Self::NoCommit | Self::Unadvertised if url.is_ssh() => "the server gives this commit only with its history",
+            _ if url.is_ssh() => return None,
+            Self::Credentials(_) => "the server wants a login",
+            Self::ClearText => "a login over plain http",
+            Self::Forbidden => "the server forbids it without the right login (HTTP status 403)",
+            Self::NotFound => "the server has no such repository without a login",
+            Self::Certificate(_) => "the server's certificate is not trusted without git's settings",
+            _ => return None,
+        };
+        Some(why)
+    }
+
     /// The error for the user. `doing` is what was being done, as `list the refs of`; `dir` is the bare repository.
     pub(super) fn into_error(self, doing: &str, url: &SourceUrl, dir: &Path) -> Error {
-        let because = |why: &str| {
-            let why = url.redact(why.trim());
-            if why.is_empty() { String::new() } else { format!(": {why}") }
-        };
         match self {
             Self::Interrupted => Error::Interrupted,
-            Self::Timeout(limit) => Error::network(
-                format!("cannot {doing} `{url}`: not finished after {limit:?}"),
-                "check the connection and try again",
-            ),
-            Self::Credentials(why) => {
-                tracing::debug!("credentials for `{url}`{}", because(&why));
-                Error::network(
-                    format!(
-                        "cannot {doing} `{url}`: it is private or does not exist, and no credentials were accepted"
-                    ),
-                    if url.without_userinfo().starts_with("http") {
-                        "configure a git credential helper, set `GIT_ASKPASS`, or set `http.extraHeader`; a lock never holds credentials"
-                    } else {
-                        "add the key to the ssh agent (`ssh-add`) and check `ssh -T` to that host; nothing is asked on the terminal"
-                    },
-                )
-            }
-            Self::ClearText => Error::network(
-                format!("cannot {doing} `{url}`: credentials are not sent over plain http"),
-                "use an https URL",
-            ),
-            Self::Forbidden => Error::network(
-                format!("cannot {doing} `{url}`: the server forbids it (HTTP status 403)"),
-                "check that the account or token may read this repository",
-            ),
-            Self::NotFound => Error::network(
-                format!("cannot {doing} `{url}`: there is no such repository"),
-                "check the URL; servers say the same of private repositories",
-            ),
-            Self::NoCommit => Error::network(
-                format!("cannot {doing} `{url}`: the server has no such commit, or does not serve it"),
-                "check the commit; it may have been removed by a forced push",
-            ),
-            Self::Certificate(why) => Error::network(
-                format!("cannot {doing} `{url}`: its certificate is not trusted{}", because(&why)),
-                match Distrust::of(&why) {
-                    Distrust::OwnCa => OWN_CA,
-                    _ => "set `SSL_CERT_FILE` to a file with the certificate of the authority that signed it",
-                },
-            ),
-            Self::HostKey => Error::network(
-                format!("cannot {doing} `{url}`: ssh does not know the host's key"),
-                "connect to the host once with `ssh`, or add its key to `known_hosts`",
-            ),
-            Self::SshEnded => Error::network(
-                format!("cannot {doing} `{url}`: the ssh program ended without an answer"),
-                "see what it said above: an unknown repository or an unknown host key, for instance",
-            ),
-            Self::Unreachable(why) => Error::network(
-                format!("cannot {doing} `{url}`{}", because(&why)),
-                "check the connection and the proxy settings (`https_proxy`), then try again",
-            ),
             Self::Disk(kind) => Error::io("write", dir)(std::io::Error::from(kind)),
-            Self::Other(why) => Error::network(format!("cannot {doing} `{url}`{}", because(&why)), ""),
+            Self::Setting(error) => *error,
+            failure => {
+                if let Self::Credentials(why) = &failure {
+                    tracing::debug!("credentials for `{url}`{}", because(url, why));
+                }
+                let why = failure.why(url);
+                Error::network(format!("cannot {doing} `{url}{why}"), failure.advice(url))
+            }
         }
     }
+
+    /// What follows on ``cannot fetch it from `https://…``.
+    fn why(&self, url: &SourceUrl) -> String {
+        let why = match self {
+            Self::Timeout(limit) => return format!("`: not finished after {limit:?}"),
+            Self::Certificate(why) => return format!("`: its certificate is not trusted{}", because(url, why)),
+            Self::Unreachable(why) | Self::Protocol(why) | Self::Other(why) => {
+                return format!("`{}", because(url, why));
+            }
+            Self::Credentials(_) => "`: it is private or does not exist, and no credentials were accepted",
+            Self::ClearText => "`: credentials are not sent over plain http",
+            Self::Forbidden => "`: the server forbids it (HTTP status 403)",
+            Self::NotFound => "`: there is no such repository",
+            Self::NoCommit | Self::Unadvertised => "`: the server has no such commit, or does not serve it",
+            Self::HostKey => "`: ssh does not know the host's key",
+            Self::SshEnded => "`: the ssh program ended without an answer",
+            Self::Redirected => "`: the server redirects, and a login does not follow",
+            Self::NoAnswer => "`: nothing answers at that address",
+            Self::NoProgram => "`: the `git` program is not installed",
+            Self::Interrupted | Self::Disk(_) | Self::Setting(_) => return String::new(),
+        };
+        why.to_owned()
+    }
+
+    /// What to do; nothing where nobody knows.
+    fn advice(&self, url: &SourceUrl) -> String {
+        let advice = match self {
+            Self::Certificate(why) => match Distrust::of(why) {
+                Distrust::Issuer | Distrust::Other => {
+                    "set `SSL_CERT_FILE` to a file with the certificate of the authority that signed it"
+                }
+                known => return known.hint("the server"),
+            },
+            Self::Timeout(_) => "check the connection and try again",
+            Self::Credentials(_) if url.without_userinfo().starts_with("http") => {
+                "configure a git credential helper, set `GIT_ASKPASS`, or set `http.extraHeader`; a lock never holds credentials"
+            }
+            Self::Credentials(_) => {
+                "add the key to the ssh agent (`ssh-add`) and check `ssh -T` to that host; nothing is asked on the terminal"
+            }
+            Self::ClearText => "use an https URL",
+            Self::Forbidden => "check that the account or token may read this repository",
+            Self::NotFound => "check the URL; servers say the same of private repositories",
+            Self::NoCommit | Self::Unadvertised => "check the commit; it may have been removed by a forced push",
+            Self::HostKey => "connect to the host once with `ssh`, or add its key to `known_hosts`",
+            Self::SshEnded => "see what it said above: an unknown repository or an unknown host key, for instance",
+            Self::Unreachable(_) => "check the connection and the proxy settings (`https_proxy`), then try again",
+            Self::Redirected => "write the address that it redirects to",
+            Self::NoAnswer => "check the address and the proxy settings (`https_proxy`)",
+            Self::NoProgram => "install `git`, or leave out `--git-program`",
+            Self::Interrupted | Self::Disk(_) | Self::Setting(_) | Self::Protocol(_) | Self::Other(_) => "",
+        };
+        advice.to_owned()
+    }
+}
+
+/// `: why`, without secrets; nothing for nothing.
+fn because(url: &SourceUrl, why: &str) -> String {
+    let why = url.redact(why.trim());
+    if why.is_empty() { String::new() } else { format!(": {why}") }
+}
+
+fn has_status(text: &str, code: &str) -> bool {
+    text.contains(&format!("HTTP status {code}")) || text.contains(&format!("returned error: {code}"))
+}
+
+/// The last line that has `part` in it.
+fn line_with(text: &str, part: &str) -> String {
+    text.lines().rev().find(|line| line.contains(part)).unwrap_or_default().trim_start_matches("fatal: ").to_owned()
+}
+
+/// True for a connection that was given up after some time, as curl and ssh say it: another attempt would take as long.
+fn is_silence(text: &str) -> bool {
+    let after = text.split("Failed to connect").nth(1).and_then(|rest| rest.split_once(" after ")?.1.split_once(" ms"));
+    after.and_then(|(time, _)| time.parse().ok()).is_some_and(|time: u128| time >= CONNECT_WITHIN.as_millis())
+        || text.contains("connect to host") && text.contains("timed out")
 }
 
 /// An object that should be there cannot be read.
@@ -231,34 +304,5 @@ pub(super) fn damaged(url: &SourceUrl, error: &gix::Error) -> Error {
         what: format!("cannot read from the repository `{url}`: {cause}"),
         tail: Vec::new(),
         hint: "check it with `git fsck`; a partial clone lacks files: fetch them with `git fetch --refetch`".to_owned(),
-    }
-}
-
-/// Runs `attempt` up to `attempts` times while the failure may go away, pausing `pause`, then twice that, and so on.
-pub(super) fn with_retries<T>(
-    attempts: u32,
-    pause: Duration,
-    interrupt: &std::sync::atomic::AtomicBool,
-    what: &str,
-    mut attempt: impl FnMut() -> Result<T, GitFailure>,
-) -> Result<T, GitFailure> {
-    let mut pause = pause;
-    let mut left = attempts.max(1);
-    loop {
-        left -= 1;
-        match attempt() {
-            Err(GitFailure::Unreachable(why)) if left > 0 => {
-                tracing::warn!("{what}: {why}; trying again in {} ms", pause.as_millis());
-            }
-            other => return other,
-        }
-        let until = std::time::Instant::now() + pause;
-        while let Some(rest) = until.checked_duration_since(std::time::Instant::now()) {
-            if interrupt.load(std::sync::atomic::Ordering::Relaxed) {
-                return Err(GitFailure::Interrupted);
-            }
-            std::thread::sleep(rest.min(Duration::from_millis(50)));
-        }
-        pause *= 2;
     }
 }

@@ -1,43 +1,22 @@
-//! Getting refs and commits: look first, lock, try, try again, give up in time.
+//! Getting refs and commits: look first, lock, then ask.
 
 use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{self, RecvTimeoutError};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::sync::atomic::AtomicBool;
 
 use gix::ObjectId;
 
-use super::failure::{GitFailure, with_retries};
+use super::attempt::{attempt, with_retries};
+use super::failure::GitFailure;
 use super::remote::{Advertised, RefScope};
 use super::repository::{Repository, parse_id, ref_name};
+use super::transport::{Errand, Network};
 use super::tree::Tree;
 use super::{program, remote};
 use crate::store::atomic_file;
 use crate::{Error, Result};
-
-/// How hard to try.
-#[derive(Clone, Debug)]
-pub struct Network {
-    /// Attempts in all, when a failure may go away by itself (name lookup, connection, 429, 5xx).
-    pub attempts: u32,
-    /// The pause before the second attempt; each further one is twice as long.
-    pub pause: Duration,
-    /// The longest that one attempt may take. A connection without progress ends sooner: after half a minute over http,
-    /// after a minute over ssh.
-    pub timeout: Duration,
-    /// Uses the `git` program: it knows `.netrc`, `http.proxy`, `http.sslCAInfo` and what else its configuration says.
-    pub git_program: bool,
-}
-
-impl Default for Network {
-    fn default() -> Self {
-        Self { attempts: 4, pause: Duration::from_millis(500), timeout: Duration::from_secs(1800), git_program: false }
-    }
-}
 
 impl Repository {
     /// The refs of the repository, local or remote. An empty repository has none.
@@ -45,19 +24,14 @@ impl Repository {
         if !self.is_remote() {
             return self.list_local();
         }
-        let what = format!("listing the refs of `{}`", self.url);
-        with_retries(network.attempts, network.pause, interrupt, &what, || {
-            let repository = self.clone();
-            let by_program = network.git_program;
-            attempt(network.timeout, interrupt, move |stop| {
-                if by_program {
-                    program::list(&repository, scope, stop)
-                } else {
-                    remote::list(&repository, scope).map_err(|error| GitFailure::from_gix(&error, &repository.url))
-                }
-            })
-        })
-        .map_err(|failure| failure.into_error("list the refs of", &self.url, &self.dir))
+        let errand = Errand {
+            what: format!("listing the refs of `{}`", self.url),
+            by_gix: Arc::new(move |repository, _| remote::list(repository, scope)),
+            by_program: Arc::new(move |repository, stop| program::list(repository, scope, stop)),
+        };
+        errand
+            .run(self, network, interrupt)
+            .map_err(|refused| refused.into_error("list the refs of", &self.url, &self.dir))
     }
 
     /// The tree of `commit` (40 hexadecimal digits). Where it is not in the cache, exactly that commit is fetched, at
@@ -78,23 +52,24 @@ impl Repository {
         if let Some(tree) = self.tree(commit)? {
             return Ok(tree);
         }
-        let what = format!("fetching `{commit}` from `{}`", self.url);
-        with_retries(network.attempts, network.pause, interrupt, &what, || {
-            remove_leftovers(&self.dir, id);
-            let repository = self.clone();
-            let by_program = network.git_program;
-            // An attempt that was given up may still write for a moment: the lock stays with it.
-            let alone = Arc::clone(&alone);
-            attempt(network.timeout, interrupt, move |stop| {
-                let _alone = alone;
-                if by_program {
-                    program::fetch(&repository, id, stop)
-                } else {
-                    remote::fetch(&repository, id, stop).map_err(|error| GitFailure::from_gix(&error, &repository.url))
-                }
-            })
-        })
-        .map_err(|failure| failure.into_error(&format!("fetch commit `{commit}` from"), &self.url, &self.dir))?;
+        // An attempt that was given up may still write for a moment: the lock stays with it.
+        let by_program = Arc::clone(&alone);
+        let errand = Errand {
+            what: format!("fetching `{commit}` from `{}`", self.url),
+            by_gix: Arc::new(move |repository, stop| {
+                let _alone = &alone;
+                remove_leftovers(&repository.dir, id);
+                remote::fetch(repository, id, stop)
+            }),
+            by_program: Arc::new(move |repository, stop| {
+                let _alone = &by_program;
+                remove_leftovers(&repository.dir, id);
+                program::fetch(repository, id, stop)
+            }),
+        };
+        errand
+            .run(self, network, interrupt)
+            .map_err(|refused| refused.into_error(&format!("fetch commit `{commit}` from"), &self.url, &self.dir))?;
         if self.open_isolated()?.has_object(id) {
             self.mark(id)?;
         }
@@ -124,7 +99,7 @@ impl Repository {
         network: &Network,
         interrupt: &AtomicBool,
     ) -> Result<Option<Vec<String>>> {
-        if self.is_remote() && !network.git_program {
+        if self.is_remote() && !network.is_by_program(&self.url) {
             return Ok(None);
         }
         if self.is_remote() {
@@ -200,40 +175,6 @@ fn direct_target(found: &mut gix::Reference<'_>) -> Option<ObjectId> {
         next = next.follow()?.ok()?;
     }
     None
-}
-
-/// Runs `work` on a thread of its own and waits for it, for Ctrl-C, or for the time to be up. A read that blocks in the
-/// kernel or in the ssh program cannot be woken, so the thread is left to notice `stop` by itself.
-fn attempt<T: Send + 'static>(
-    timeout: Duration,
-    interrupt: &AtomicBool,
-    work: impl FnOnce(&AtomicBool) -> Result<T, GitFailure> + Send + 'static,
-) -> Result<T, GitFailure> {
-    let stop = Arc::new(AtomicBool::new(false));
-    let (done, outcome) = mpsc::channel();
-    let worker = {
-        let stop = Arc::clone(&stop);
-        thread::Builder::new().name("git".to_owned()).spawn(move || {
-            let _ = done.send(work(&stop));
-        })
-    };
-    if let Err(error) = worker {
-        return Err(GitFailure::Other(format!("cannot start a thread: {error}")));
-    }
-    let start = Instant::now();
-    let given_up = loop {
-        match outcome.recv_timeout(Duration::from_millis(20)) {
-            Ok(outcome) => return outcome,
-            Err(RecvTimeoutError::Disconnected) => {
-                return Err(GitFailure::Other("the transport broke down".to_owned()));
-            }
-            Err(RecvTimeoutError::Timeout) if interrupt.load(Ordering::Relaxed) => break GitFailure::Interrupted,
-            Err(RecvTimeoutError::Timeout) if start.elapsed() >= timeout => break GitFailure::Timeout(timeout),
-            Err(RecvTimeoutError::Timeout) => {}
-        }
-    };
-    stop.store(true, Ordering::Relaxed);
-    Err(given_up)
 }
 
 /// Removes the leftovers of a killed fetch from a bare repository of the cache. Only with the repository's lock held.

@@ -1,4 +1,8 @@
-//! The same through the `git` program, for what gix does not know: `.netrc`, `http.proxy`, `http.sslCAInfo`, …
+//! The same through the `git` program, for what gix does not know: `.netrc`, `http.proxy`, `http.<url>.*`, servers of the
+//! dumb protocol, …
+//!
+//! It gets the user's configuration and environment, as on a command line, except for what would lead it elsewhere, ask
+//! on the terminal, run hooks or show secrets.
 
 use std::io::Read;
 use std::process::{Command, Stdio};
@@ -10,12 +14,12 @@ use gix::ObjectId;
 use gix::bstr::ByteSlice;
 
 use super::failure::GitFailure;
-use super::remote::{Advertised, RefScope, basic_header};
+use super::remote::{Advertised, RefScope, SSH_COMMAND, basic_header, has_own_ssh};
 use super::repository::{Repository, create_bare};
-use super::url::SourceLocation;
+use super::url::{SourceLocation, SourceUrl};
 
-/// Variables by which a hook, or another git, would make ours use another repository.
-const REDIRECTING: [&str; 11] = [
+/// Variables by which a hook, or another git, would make ours use another repository or tell more than it should.
+const REDIRECTING: [&str; 14] = [
     "GIT_DIR",
     "GIT_WORK_TREE",
     "GIT_COMMON_DIR",
@@ -26,11 +30,35 @@ const REDIRECTING: [&str; 11] = [
     "GIT_SHALLOW_FILE",
     "GIT_REPLACE_REF_BASE",
     "GIT_PREFIX",
-    "GIT_TRACE",
+    "GIT_QUARANTINE_PATH",
+    "GIT_TEMPLATE_DIR",
+    "GIT_CURL_VERBOSE",
+    "GIT_REDIRECT_STDERR",
+];
+/// Beginnings of the names of variables that are not for git: traces of what it sends, and what other tools log in with.
+const NOT_FOR_GIT: [&str; 6] = ["GIT_TRACE", "FACTORY_", "REGISTRY_", "NPM_", "YARN_", "NODE_"];
+/// What `git` may speak, as far as the user lets it. `file` is for an `insteadOf`.
+const PROTOCOLS: [&str; 4] = ["https", "http", "ssh", "file"];
+/// The most bytes of a listing: a million refs.
+const LONGEST_ANSWER: u64 = 128 << 20;
+/// The most bytes of what `git` says to people.
+const LONGEST_TALK: u64 = 1 << 20;
+
+/// Settings that hold whatever the user's configuration says.
+const SETTINGS: [&str; 8] = [
+    "core.useReplaceRefs=false",
+    "core.hooksPath=/dev/null",
+    "core.fsmonitor=false",
+    "gc.auto=0",
+    "maintenance.auto=false",
+    "fetch.writeCommitGraph=false",
+    // No byte in a minute.
+    "http.lowSpeedLimit=1",
+    "http.lowSpeedTime=60",
 ];
 
 pub(super) fn list(repository: &Repository, scope: RefScope, stop: &AtomicBool) -> Result<Vec<Advertised>, GitFailure> {
-    let mut git = git(repository);
+    let mut git = git_online(repository, stop)?;
     git.args(["ls-remote", "--symref", "--", &url(repository)]);
     if scope == RefScope::Usual {
         git.args(["HEAD", "refs/heads/*", "refs/tags/*"]);
@@ -38,12 +66,28 @@ pub(super) fn list(repository: &Repository, scope: RefScope, stop: &AtomicBool) 
     run(git, stop).map(|stdout| parse_listing(&stdout))
 }
 
+/// Fetches `commit` alone; with its history from servers that cannot do otherwise, and everything from those that do not
+/// give out what no ref points to.
 pub(super) fn fetch(repository: &Repository, commit: ObjectId, stop: &AtomicBool) -> Result<(), GitFailure> {
-    let mut git = git(repository);
-    git.args(["fetch", "--quiet", "--depth=1", "--no-tags", "--no-auto-gc", "--no-write-fetch-head"]);
-    git.args(["--no-recurse-submodules", "--", &url(repository), &commit.to_string()]);
-    run(git, stop).map(drop)
+    let wanted = commit.to_string();
+    let fetch = |how: &[&str], wanted: &[&str]| {
+        let mut git = git_online(repository, stop)?;
+        git.args(FETCH).args(how).args(["--", &url(repository)]).args(wanted);
+        run(git, stop).map(drop)
+    };
+    let alone = match fetch(&["--depth=1"], &[&wanted]) {
+        Err(GitFailure::Protocol(_)) => fetch(&[], &[&wanted]),
+        outcome => outcome,
+    };
+    match alone {
+        Err(GitFailure::Unadvertised) => fetch(&[], &EVERYTHING),
+        outcome => outcome,
+    }
 }
+
+const FETCH: [&str; 6] =
+    ["fetch", "--quiet", "--no-tags", "--no-auto-gc", "--no-write-fetch-head", "--no-recurse-submodules"];
+const EVERYTHING: [&str; 2] = ["+refs/heads/*:refs/factory/heads/*", "+refs/tags/*:refs/factory/tags/*"];
 
 /// The commits of a remote whose ids begin with `prefix`. This takes its history, though of commits only, where the
 /// server can leave out trees; it goes to a throw-away repository.
@@ -56,10 +100,8 @@ pub(super) fn commits_with_prefix(
     let scratch = repository.store.scratch().map_err(broken)?;
     create_bare(scratch.path()).map_err(broken)?;
     let history = Repository { dir: scratch.path().to_path_buf(), ..repository.clone() };
-    let mut fetch = git(&history);
-    fetch.args(["fetch", "--quiet", "--filter=tree:0", "--no-tags", "--no-auto-gc", "--no-write-fetch-head"]);
-    fetch.args(["--no-recurse-submodules", "--", &url(repository)]);
-    fetch.args(["+refs/heads/*:refs/factory/heads/*", "+refs/tags/*:refs/factory/tags/*"]);
+    let mut fetch = git_online(&history, stop)?;
+    fetch.args(FETCH).args(["--filter=tree:0", "--", &url(repository)]).args(EVERYTHING);
     run(fetch, stop)?;
     let mut list = git(&history);
     list.args(["rev-list", "--all"]);
@@ -74,52 +116,109 @@ fn url(repository: &Repository) -> String {
     }
 }
 
-/// `git -C <bare repository>`, with the account of the URL handed over in the environment: arguments can be read by
-/// everyone on the machine.
+/// `git -C <bare repository>`, confined.
 fn git(repository: &Repository) -> Command {
     let mut git = Command::new("git");
-    for name in REDIRECTING {
-        git.env_remove(name);
+    for (name, _) in std::env::vars_os() {
+        let upper = name.to_string_lossy().to_ascii_uppercase();
+        if REDIRECTING.contains(&upper.as_str()) || NOT_FOR_GIT.iter().any(|start| upper.starts_with(start)) {
+            git.env_remove(name);
+        }
     }
     git.arg("-C").arg(&repository.dir);
-    git.args(["-c", "protocol.ext.allow=never", "-c", "protocol.fd.allow=never", "-c", "core.useReplaceRefs=false"]);
-    git.env("GIT_TERMINAL_PROMPT", "0").env("LC_ALL", "C").env("GIT_OPTIONAL_LOCKS", "0");
-    if std::env::var_os("GIT_SSH_COMMAND").is_none() && std::env::var_os("GIT_SSH").is_none() {
-        git.env("GIT_SSH_COMMAND", "ssh -oBatchMode=yes -oConnectTimeout=20");
+    // The cache may be somebody else's, as in a container.
+    git.arg("-c").arg(format!("safe.directory={}", repository.dir.display()));
+    for setting in SETTINGS {
+        git.args(["-c", setting]);
     }
-    if let SourceLocation::Remote { url, account: Some(account) } = repository.url.location()
-        && let Some(header) = basic_header(account)
-    {
-        let set = std::env::var("GIT_CONFIG_COUNT").ok().and_then(|count| count.parse().ok()).unwrap_or(0_usize);
-        let origin = format!("{}://{}", url.scheme, url.host().unwrap_or_default());
-        let origin = url.port.map_or(origin.clone(), |port| format!("{origin}:{port}"));
-        git.env("GIT_CONFIG_COUNT", (set + 1).to_string());
-        git.env(format!("GIT_CONFIG_KEY_{set}"), format!("http.{origin}/.extraHeader"));
-        git.env(format!("GIT_CONFIG_VALUE_{set}"), header);
-    }
+    git.env("GIT_TERMINAL_PROMPT", "0").env("GCM_INTERACTIVE", "never").env("LC_ALL", "C");
+    git.env("GIT_OPTIONAL_LOCKS", "0")
+        .env("GIT_ALLOW_PROTOCOL", protocols(std::env::var("GIT_ALLOW_PROTOCOL").ok().as_deref()));
     git.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     git
+}
+
+/// What may be spoken, when the user allows `allowed`.
+fn protocols(allowed: Option<&str>) -> String {
+    let is_allowed = |name: &&str| allowed.is_none_or(|list| list.split(':').any(|one| one == *name));
+    PROTOCOLS.into_iter().filter(is_allowed).collect::<Vec<_>>().join(":")
+}
+
+/// The same for talking to the remote. The account of the URL is handed over in the environment: arguments can be read by
+/// everyone on the machine.
+fn git_online(repository: &Repository, stop: &AtomicBool) -> Result<Command, GitFailure> {
+    let mut git = git(repository);
+    if !has_own_ssh(repository) {
+        git.env("GIT_SSH_COMMAND", SSH_COMMAND);
+    }
+    if repository.url.is_ssh() {
+        return Ok(git);
+    }
+    let header = match repository.url.location() {
+        SourceLocation::Remote { account: Some(account), .. } => basic_header(account),
+        _ => None,
+    };
+    let address = effective_url(repository, stop)?;
+    let settings = http_settings(repository, &address, stop)?;
+    let is_set = |key: &str| {
+        settings.lines().any(|line| line.split_once(' ').is_some_and(|(name, value)| name == key && !value.is_empty()))
+    };
+    // git sends such headers to wherever a redirect leads.
+    if header.is_some() || is_set("http.extraheader") {
+        git.args(["-c", "http.followRedirects=false", "-c", &format!("http.{address}.followRedirects=false")]);
+    }
+    if let Some(file) = std::env::var_os("SSL_CERT_FILE")
+        && !file.is_empty()
+        && !is_set("http.sslcainfo")
+        && std::env::var_os("GIT_SSL_CAINFO").is_none()
+    {
+        git.env("GIT_SSL_CAINFO", file);
+    }
+    if let Some(header) = header {
+        let set = std::env::var("GIT_CONFIG_COUNT").ok().and_then(|count| count.parse().ok()).unwrap_or(0_usize);
+        git.env("GIT_CONFIG_COUNT", (set + 1).to_string());
+        git.env(format!("GIT_CONFIG_KEY_{set}"), format!("http.{}/.extraHeader", origin(&repository.url)));
+        git.env(format!("GIT_CONFIG_VALUE_{set}"), header);
+    }
+    Ok(git)
+}
+
+/// `scheme://host:port`.
+fn origin(url: &SourceUrl) -> String {
+    let SourceLocation::Remote { url, .. } = url.location() else { return String::new() };
+    let origin = format!("{}://{}", url.scheme, url.host().unwrap_or_default());
+    url.port.map_or(origin.clone(), |port| format!("{origin}:{port}"))
+}
+
+/// What the user's `insteadOf` makes of the address.
+fn effective_url(repository: &Repository, stop: &AtomicBool) -> Result<String, GitFailure> {
+    let mut effective = git(repository);
+    effective.args(["ls-remote", "--get-url", "--", &url(repository)]);
+    run(effective, stop).map(|address| address.trim().to_owned())
+}
+
+/// What the user's configuration says for this address: `http.<setting> <value>` lines, names in lower case.
+fn http_settings(repository: &Repository, address: &str, stop: &AtomicBool) -> Result<String, GitFailure> {
+    let mut settings = git(repository);
+    settings.args(["config", "--get-urlmatch", "http", address]);
+    match run(settings, stop) {
+        Err(failure @ (GitFailure::NoProgram | GitFailure::Interrupted)) => Err(failure),
+        // There is none.
+        settings => Ok(settings.unwrap_or_default()),
+    }
 }
 
 /// Runs `git` and waits for it; kills it when `stop` is set.
 fn run(mut git: Command, stop: &AtomicBool) -> Result<String, GitFailure> {
     let mut child = git.spawn().map_err(|error| match error.kind() {
-        std::io::ErrorKind::NotFound => GitFailure::Other("`git` is not installed".to_owned()),
+        std::io::ErrorKind::NotFound => GitFailure::NoProgram,
         _ => GitFailure::Other(format!("cannot start `git`: {error}")),
     })?;
-    let reader = |pipe: Option<Box<dyn Read + Send>>| {
-        thread::spawn(move || {
-            let mut bytes = Vec::new();
-            if let Some(mut pipe) = pipe {
-                let _ = pipe.read_to_end(&mut bytes);
-            }
-            String::from_utf8_lossy(&bytes).into_owned()
-        })
-    };
-    let stdout = reader(child.stdout.take().map(|pipe| Box::new(pipe) as _));
-    let stderr = reader(child.stderr.take().map(|pipe| Box::new(pipe) as _));
+    let stdout = reader(child.stdout.take(), LONGEST_ANSWER);
+    let stderr = reader(child.stderr.take(), LONGEST_TALK);
     let status = loop {
         if stop.load(Ordering::Relaxed) {
+            // What it has started ends with it: it reads from git, and writes to it.
             let _ = child.kill();
             let _ = child.wait();
             return Err(GitFailure::Interrupted);
@@ -131,9 +230,25 @@ fn run(mut git: Command, stop: &AtomicBool) -> Result<String, GitFailure> {
         }
     };
     let broken = |_| GitFailure::Other("cannot read what `git` says".to_owned());
-    let stdout = stdout.join().map_err(broken)?;
-    let stderr = stderr.join().map_err(broken)?;
+    let (stdout, is_whole) = stdout.join().map_err(broken)?;
+    let (stderr, _) = stderr.join().map_err(broken)?;
+    if !is_whole {
+        return Err(GitFailure::Other(format!("the answer is longer than {} MiB", LONGEST_ANSWER >> 20)));
+    }
     if status.success() { Ok(stdout) } else { Err(GitFailure::from_git(&stderr)) }
+}
+
+/// Reads a pipe, its first `limit` bytes, and whether these were all. What comes then is dropped, so that nobody waits.
+fn reader(pipe: Option<impl Read + Send + 'static>, limit: u64) -> thread::JoinHandle<(String, bool)> {
+    thread::spawn(move || {
+        let mut bytes = Vec::new();
+        let mut left = 0;
+        if let Some(mut pipe) = pipe {
+            let _ = pipe.by_ref().take(limit).read_to_end(&mut bytes);
+            left = std::io::copy(&mut pipe, &mut std::io::sink()).unwrap_or(0);
+        }
+        (String::from_utf8_lossy(&bytes).into_owned(), left == 0)
+    })
 }
 
 /// Reads `git ls-remote --symref`: `ref: <target>\t<name>` and `<id>\t<name>`, `<name>^{}` for what is behind a tag.

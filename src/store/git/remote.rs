@@ -2,6 +2,7 @@
 
 use std::num::NonZeroU32;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, OnceLock};
 
 use base64::Engine as _;
 use gix::ObjectId;
@@ -15,8 +16,10 @@ use gix::remote::fetch::{Shallow, Status, Tags};
 use gix::remote::{Connection, Direction, ref_map};
 use gix::url::Scheme;
 
+use super::failure::GitFailure;
 use super::repository::Repository;
 use super::url::{Account, SourceLocation, SourceUrl};
+use crate::tls;
 
 /// One ref of a repository.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,22 +47,45 @@ const USUAL: [&str; 3] = ["HEAD", "+refs/heads/*:refs/factory/heads/*", "+refs/t
 const ALL: [&str; 1] = ["+refs/*:refs/factory/all/*"];
 
 /// `ssh` without questions on the terminal, and not forever.
-const SSH: [&str; 2] = [
-    "core.sshCommand=ssh -oBatchMode=yes -oConnectTimeout=20 -oServerAliveInterval=15 -oServerAliveCountMax=4",
-    "ssh.variant=ssh",
-];
+pub(super) const SSH_COMMAND: &str =
+    "ssh -oBatchMode=yes -oConnectTimeout=5 -oServerAliveInterval=15 -oServerAliveCountMax=4";
 
 type AnyTransport = Box<dyn Transport + Send>;
 
 /// The refs of the remote, in its order. An empty repository has none.
-pub(super) fn list(repository: &Repository, scope: RefScope) -> gix::Result<Vec<Advertised>> {
-    let repo = open(repository)?;
-    let specs: &[&str] = if scope == RefScope::All { &ALL } else { &USUAL };
-    let remote = remote(&repo, repository)?.with_refspecs(specs.iter().copied(), Direction::Fetch)?;
-    let options =
-        ref_map::Options { prefix_from_spec_as_filter_on_remote: scope == RefScope::Usual, ..Default::default() };
-    let (map, _) = connect(&remote, &repo, &repository.url)?.ref_map(Discard, options)?;
-    Ok(map.remote_refs.iter().filter_map(advertised).collect())
+pub(super) fn list(repository: &Repository, scope: RefScope) -> Result<Vec<Advertised>, GitFailure> {
+    let trust = trusting(repository)?;
+    let list = || -> gix::Result<_> {
+        let repo = open(repository)?;
+        let specs: &[&str] = if scope == RefScope::All { &ALL } else { &USUAL };
+        let remote = remote(&repo, repository)?.with_refspecs(specs.iter().copied(), Direction::Fetch)?;
+        let options =
+            ref_map::Options { prefix_from_spec_as_filter_on_remote: scope == RefScope::Usual, ..Default::default() };
+        let (map, _) = connect(&remote, &repo, &repository.url, trust)?.ref_map(Discard, options)?;
+        Ok(map.remote_refs.iter().filter_map(advertised).collect())
+    };
+    list().map_err(|error| GitFailure::from_gix(&error, &repository.url))
+}
+
+static TRUST: OnceLock<rustls::ClientConfig> = OnceLock::new();
+
+/// Whom https trusts; none where it is not spoken.
+fn trusting(repository: &Repository) -> Result<Option<rustls::ClientConfig>, GitFailure> {
+    if repository.url.is_ssh() {
+        return Ok(None);
+    }
+    if let Some(config) = TRUST.get() {
+        return Ok(Some(config.clone()));
+    }
+    let config = tls::named_by_user().map_err(|error| GitFailure::Setting(Box::new(error))).and_then(|named| {
+        tls::trusting(named).map_err(|error| GitFailure::Other(format!("cannot set up TLS: {error}")))
+    });
+    match config {
+        Ok(config) => Ok(Some(TRUST.get_or_init(|| config).clone())),
+        // Over http it is only of use where `insteadOf` or a redirect leads to https.
+        Err(_) if !repository.url.is_https() => Ok(None),
+        Err(failure) => Err(failure),
+    }
 }
 
 fn advertised(found: &GixRef) -> Option<Advertised> {
@@ -77,14 +103,24 @@ fn advertised(found: &GixRef) -> Option<Advertised> {
 }
 
 /// Fetches exactly `commit`, without its history, into the bare repository. No ref is written.
-pub(super) fn fetch(repository: &Repository, commit: ObjectId, interrupt: &AtomicBool) -> gix::Result<()> {
+pub(super) fn fetch(repository: &Repository, commit: ObjectId, interrupt: &AtomicBool) -> Result<(), GitFailure> {
+    let trust = trusting(repository)?;
+    fetch_by(repository, commit, trust, interrupt).map_err(|error| GitFailure::from_gix(&error, &repository.url))
+}
+
+fn fetch_by(
+    repository: &Repository,
+    commit: ObjectId,
+    trust: Option<rustls::ClientConfig>,
+    interrupt: &AtomicBool,
+) -> gix::Result<()> {
     let repo = open(repository)?;
     // A spec that is only an object id makes gix ask for every ref there is; the second one, which matches nothing,
     // narrows that down to nothing.
     let nothing = gix::refspec::parse("refs/factory/none".into(), gix::refspec::parse::Operation::Fetch)?.to_owned();
     let remote = remote(&repo, repository)?.with_refspecs([commit.to_string().as_str()], Direction::Fetch)?;
     let options = ref_map::Options { extra_refspecs: vec![nothing], ..Default::default() };
-    let outcome = connect(&remote, &repo, &repository.url)?
+    let outcome = connect(&remote, &repo, &repository.url, trust)?
         .prepare_fetch(Discard, options)?
         .with_shallow(Shallow::DepthAtRemote(NonZeroU32::MIN))
         .receive(Discard, interrupt)?;
@@ -100,21 +136,32 @@ pub(super) fn fetch(repository: &Repository, commit: ObjectId, interrupt: &Atomi
 /// Opens the bare repository with the user's configuration (credential helpers, `insteadOf`, extra headers), but never
 /// with the environment of a git hook that may have started us, and never with a prompt on the terminal.
 fn open(repository: &Repository) -> gix::Result<gix::Repository> {
-    let options = |overrides: &[&str]| {
-        let mut permissions = gix::open::Permissions::all();
-        permissions.env.objects = gix::sec::Permission::Deny;
-        let fixed = ["gitoxide.credentials.terminalPrompt=false", "core.useReplaceRefs=false"];
-        gix::open::Options::default()
-            .permissions(permissions)
-            .open_path_as_is(true)
-            .config_overrides(fixed.iter().chain(overrides).copied())
-    };
-    let repo = gix::open_opts(&repository.dir, options(&[]))?;
-    let is_set = |key: &str| repo.config_snapshot().string(key).is_some();
-    if is_set("core.sshCommand") || is_set("gitoxide.ssh.commandWithoutShellFallback") {
+    let repo = open_with(repository, &[])?;
+    if says_how_to_ssh(&repo) {
         return Ok(repo);
     }
-    gix::open_opts(&repository.dir, options(&SSH))
+    open_with(repository, &[&format!("core.sshCommand={SSH_COMMAND}"), "ssh.variant=ssh"])
+}
+
+fn open_with(repository: &Repository, overrides: &[&str]) -> gix::Result<gix::Repository> {
+    let mut permissions = gix::open::Permissions::all();
+    permissions.env.objects = gix::sec::Permission::Deny;
+    let fixed = ["gitoxide.credentials.terminalPrompt=false", "core.useReplaceRefs=false"];
+    let options = gix::open::Options::default()
+        .permissions(permissions)
+        .open_path_as_is(true)
+        .config_overrides(fixed.iter().chain(overrides).copied());
+    gix::open_opts(&repository.dir, options)
+}
+
+fn says_how_to_ssh(repo: &gix::Repository) -> bool {
+    let is_set = |key: &str| repo.config_snapshot().string(key).is_some();
+    is_set("core.sshCommand") || is_set("gitoxide.ssh.commandWithoutShellFallback")
+}
+
+/// True when the user says how ssh is called, in git's configuration or in the environment.
+pub(super) fn has_own_ssh(repository: &Repository) -> bool {
+    open_with(repository, &[]).is_ok_and(|repo| says_how_to_ssh(&repo))
 }
 
 fn remote<'repo>(repo: &'repo gix::Repository, repository: &Repository) -> gix::Result<gix::Remote<'repo>> {
@@ -129,6 +176,7 @@ fn connect<'a, 'repo>(
     remote: &'a gix::Remote<'repo>,
     repo: &gix::Repository,
     source: &SourceUrl,
+    trust: Option<rustls::ClientConfig>,
 ) -> gix::Result<Connection<'a, 'static, 'repo, AnyTransport>> {
     let (url, _) = remote.sanitized_url_and_version(Direction::Fetch)?;
     let mut connection = remote.connect(Direction::Fetch)?;
@@ -139,13 +187,22 @@ fn connect<'a, 'repo>(
         }
         _ => None,
     };
-    if let Some(header) = account.as_ref().and_then(basic_header)
-        && url.scheme == Scheme::Http
-        && let Some(mut options) = repo.transport_options(url.to_bstring().as_bstr(), None)?
+    if let Some(mut options) = repo.transport_options(url.to_bstring().as_bstr(), None)?
         && let Some(http) = options.downcast_mut::<http::Options>()
     {
-        // gix gives no credentials to plain http. The user wrote them into the URL, and git would send them.
-        http.extra_headers.push(header);
+        if let Some(header) = account.as_ref().and_then(basic_header)
+            && url.scheme == Scheme::Http
+        {
+            // gix gives no credentials to plain http. The user wrote them into the URL, and git would send them.
+            http.extra_headers.push(header);
+        }
+        if let Some(trust) = trust {
+            let configure = move |client: reqwest::blocking::ClientBuilder| {
+                Ok(client.tls_backend_preconfigured(trust.clone()).connect_timeout(tls::CONNECT_WITHIN))
+            };
+            let client = http::reqwest::Options { configure_client: Some(Box::new(configure)), ..Default::default() };
+            http.backend = Some(Arc::new(Mutex::new(client)));
+        }
         connection.set_transport_options(options);
     }
     connection.set_credentials(credentials(repo.clone(), url.host().unwrap_or_default().to_owned(), account));

@@ -161,6 +161,10 @@ impl SourceUrl {
         matches!(&self.location, SourceLocation::Remote { url, .. } if url.scheme == Scheme::Ssh)
     }
 
+    pub(super) fn is_https(&self) -> bool {
+        matches!(&self.location, SourceLocation::Remote { url, .. } if url.scheme == Scheme::Https)
+    }
+
     pub(super) fn location(&self) -> &SourceLocation {
         &self.location
     }

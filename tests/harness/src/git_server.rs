@@ -35,6 +35,12 @@ pub struct Behaviour {
     pub old: bool,
     /// Certificate and key: https.
     pub tls: Option<Arc<rustls::ServerConfig>>,
+    /// Serves the files of the repositories, as a web server without git: the dumb protocol.
+    pub dumb: bool,
+    /// With `old`: a server that cannot cut off the history.
+    pub without_shallow: bool,
+    /// The address, without the path, that all requests are sent on to.
+    pub redirect: Option<String>,
 }
 
 pub struct Server {
@@ -46,25 +52,23 @@ pub struct Server {
 
 struct Shared {
     root: PathBuf,
-    authorization: Option<String>,
+    behaviour: Behaviour,
     faults: Mutex<VecDeque<Option<Fault>>>,
-    old: bool,
-    tls: Option<Arc<rustls::ServerConfig>>,
+    seen: Mutex<Vec<Request>>,
     stopped: AtomicBool,
     silent: Mutex<Vec<TcpStream>>,
 }
 
 impl Server {
     /// Serves the bare repositories and clones below `root`.
-    pub fn start(root: &Path, behaviour: Behaviour) -> Self {
+    pub fn start(root: &Path, mut behaviour: Behaviour) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let (log, requests) = mpsc::channel();
         let shared = Arc::new(Shared {
             root: root.to_path_buf(),
-            authorization: behaviour.authorization,
-            faults: Mutex::new(behaviour.faults.into()),
-            old: behaviour.old,
-            tls: behaviour.tls,
+            faults: Mutex::new(std::mem::take(&mut behaviour.faults).into()),
+            behaviour,
+            seen: Mutex::default(),
             stopped: AtomicBool::new(false),
             silent: Mutex::default(),
         });
@@ -86,13 +90,18 @@ impl Server {
     }
 
     pub fn url(&self, repository: &str) -> String {
-        let scheme = if self.shared.tls.is_some() { "https" } else { "http" };
+        let scheme = if self.shared.behaviour.tls.is_some() { "https" } else { "http" };
         format!("{scheme}://{}/{repository}", self.address)
     }
 
     /// The URL with an account in it.
     pub fn url_as(&self, account: &str, repository: &str) -> String {
         self.url(repository).replace("://", &format!("://{account}@"))
+    }
+
+    /// The requests so far, whole.
+    pub fn seen(&self) -> Vec<Request> {
+        self.shared.seen.lock().unwrap().clone()
     }
 
     /// What was asked so far.
@@ -114,7 +123,7 @@ impl Drop for Server {
 impl Shared {
     fn serve(&self, stream: TcpStream, log: &mpsc::Sender<String>) {
         let socket = stream.try_clone().unwrap();
-        self.answer(http::connection(stream, self.tls.as_ref()), &socket, log);
+        self.answer(http::connection(stream, self.behaviour.tls.as_ref()), &socket, log);
     }
 
     fn answer(&self, stream: impl Read + Write, socket: &TcpStream, log: &mpsc::Sender<String>) {
@@ -129,10 +138,17 @@ impl Shared {
             let _ = stream.read(&mut [0]);
             return;
         }
-        let refused = self.authorization.is_some() && request.header("authorization") != self.authorization;
-        let mut answer = match fault {
-            Some(Fault::Status(status)) => plain(status),
+        self.seen.lock().unwrap().push(request.clone());
+        let wanted = &self.behaviour.authorization;
+        let refused = wanted.is_some() && request.header("authorization") != *wanted;
+        let mut answer = match (fault, &self.behaviour.redirect) {
+            (Some(Fault::Status(status)), _) => plain(status),
             _ if refused => plain(401),
+            (_, Some(to)) => {
+                let location = format!("{to}{}", request.target);
+                Response::status(302).header("Location", &location).bytes(&request.method)
+            }
+            _ if self.behaviour.dumb => self.file(&request),
             _ => self.run_backend(&request),
         };
         let status = String::from_utf8_lossy(&answer[9..12]).into_owned();
@@ -142,6 +158,14 @@ impl Shared {
         }
         let _ = stream.write_all(&answer).and_then(|()| stream.flush());
         let _ = socket.shutdown(Shutdown::Both);
+    }
+
+    fn file(&self, request: &Request) -> Vec<u8> {
+        let path = self.root.join(request.parts().0.trim_start_matches('/'));
+        match std::fs::read(path) {
+            Ok(bytes) => Response::status(200).body(bytes).bytes(&request.method),
+            Err(_) => plain(404),
+        }
     }
 
     fn run_backend(&self, request: &Request) -> Vec<u8> {
@@ -158,7 +182,7 @@ impl Shared {
             .env("REQUEST_METHOD", &request.method)
             .env("CONTENT_TYPE", request.header("content-type").unwrap_or_default())
             .env("CONTENT_LENGTH", request.body.len().to_string())
-            .env("GIT_PROTOCOL", request.header("git-protocol").filter(|_| !self.old).unwrap_or_default())
+            .env("GIT_PROTOCOL", request.header("git-protocol").filter(|_| !self.behaviour.old).unwrap_or_default())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -182,7 +206,14 @@ impl Shared {
         }
         answer.push_str("\r\n");
         let mut answer = answer.into_bytes();
-        answer.extend_from_slice(body);
+        let mut body = body.to_vec();
+        if self.behaviour.without_shallow
+            && let Some(at) = body.windows(9).position(|part| part == b" shallow ")
+        {
+            // Of the same length, as the line says how long it is.
+            body[at..at + 9].copy_from_slice(b" nothing ");
+        }
+        answer.extend(body);
         answer
     }
 }
