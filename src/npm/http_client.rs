@@ -17,7 +17,7 @@ pub(super) fn new(settings: &NpmSettings) -> Result<reqwest::Client> {
     };
     let mut builder = reqwest::Client::builder()
         .user_agent(concat!("factory/", env!("CARGO_PKG_VERSION")))
-        .connect_timeout(Duration::from_secs(20))
+        .connect_timeout(tls::CONNECT_WITHIN)
         .read_timeout(Duration::from_secs(60));
     builder = if settings.checks_certificates() {
         let trusting = tls::trusting(authorities(settings)?).map_err(|e| broken(e.to_string()))?;
@@ -32,10 +32,7 @@ pub(super) fn new(settings: &NpmSettings) -> Result<reqwest::Client> {
 /// of its own variable are an error.
 fn authorities(settings: &NpmSettings) -> Result<Vec<tls::Certificate>> {
     let file = |name: &str| std::env::var_os(name).filter(|file| !file.is_empty());
-    let mut all = match file("SSL_CERT_FILE") {
-        Some(file) => tls::certificates(Path::new(&file))?,
-        None => Vec::new(),
-    };
+    let mut all = tls::named_by_user()?;
     let of_node = file("NODE_EXTRA_CA_CERTS").and_then(|file| read_text(Path::new(&file)));
     let named = [("NODE_EXTRA_CA_CERTS", of_node), ("`ca` or `cafile` of npm", settings.authorities())];
     for (name, pem) in named {

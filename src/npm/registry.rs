@@ -286,6 +286,9 @@ impl RequestFailure {
 
 /// The end of an error's chain: the cause, without the URL (it may carry credentials).
 fn cause_of(e: &reqwest::Error) -> String {
+    if is_silence(e) {
+        return "nothing answers at that address".to_owned();
+    }
     let mut cause: &dyn std::error::Error = e;
     while let Some(next) = cause.source() {
         cause = next;
@@ -293,10 +296,16 @@ fn cause_of(e: &reqwest::Error) -> String {
     cause.to_string()
 }
 
+/// True where packets are swallowed: another attempt would take as long.
+fn is_silence(e: &reqwest::Error) -> bool {
+    e.is_connect() && e.is_timeout()
+}
+
 /// An error of the connection.
 fn torn(what: &str, e: &reqwest::Error) -> RequestFailure {
     let cause = cause_of(e);
-    RequestFailure { again: distrust(&cause).is_none(), ..RequestFailure::last(cannot_be_reached(what, &cause)) }
+    let again = distrust(&cause).is_none() && !is_silence(e);
+    RequestFailure { again, ..RequestFailure::last(cannot_be_reached(what, &cause)) }
 }
 
 fn distrust(cause: &str) -> Option<Distrust> {
@@ -345,6 +354,16 @@ fn backoff() -> ExponentialBuilder {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn an_address_that_does_not_answer_is_not_asked_again() {
+        let failure = torn("it", &crate::tls::unanswered().await);
+        assert!(!failure.again);
+        assert_eq!(
+            failure.error.to_string(),
+            "it: the npm registry cannot be reached: nothing answers at that address"
+        );
+    }
 
     #[tokio::test]
     async fn a_registry_that_cannot_be_reached_is_asked_no_more() {

@@ -141,6 +141,10 @@ impl From<reqwest::Error> for PushError {
         if causes.iter().any(|cause| cause.contains("InvalidContentType")) {
             return Self::permanent("it does not speak TLS".to_owned()).hint(PLAIN);
         }
+        if error.is_connect() && error.is_timeout() {
+            let silent = Self::permanent("no connection: nothing answers at that address");
+            return Self { is_unreachable: true, ..silent }.hint(UNREACHABLE);
+        }
         let what = if error.is_connect() { "no connection" } else { "the connection was lost" };
         let broken = Self::transient(format!("{what}: {innermost}"));
         if error.is_connect() { Self { is_unreachable: true, ..broken }.hint(UNREACHABLE) } else { broken }
@@ -217,6 +221,16 @@ mod tests {
         );
         assert_eq!(PushError::status(502, "<html>").what, "the registry answered 502 Bad Gateway");
         assert_eq!(PushError::status(599, &"x".repeat(900)).what.len(), "the registry answered 599: ".len() + 300);
+    }
+
+    #[tokio::test]
+    async fn an_address_that_does_not_answer_is_not_asked_again() {
+        let error = PushError::from(crate::tls::unanswered().await);
+        assert_eq!(
+            (error.what.as_str(), error.retryable, error.is_unreachable),
+            ("no connection: nothing answers at that address", false, true)
+        );
+        assert_eq!(error.hint.as_deref(), Some(UNREACHABLE));
     }
 
     #[test]

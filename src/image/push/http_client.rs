@@ -1,7 +1,6 @@
 //! The HTTP client of a session: certificates and proxies.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use reqwest::redirect::Policy;
 use rustls::pki_types::CertificateDer;
@@ -11,7 +10,6 @@ use super::registry::{OciRegistry, Variables};
 use crate::{Error, Result, tls};
 
 const USER_AGENT: &str = concat!("factory/", env!("CARGO_PKG_VERSION"));
-const CONNECT: Duration = Duration::from_secs(10);
 
 /// A client that follows no redirects: what a session sends elsewhere is another request.
 pub(super) fn http(registry: &OciRegistry) -> Result<reqwest::Client> {
@@ -23,7 +21,7 @@ pub(super) fn http(registry: &OciRegistry) -> Result<reqwest::Client> {
     };
     let of_reqwest = |error: reqwest::Error| broken(PushError::from(error).what);
     let mut builder =
-        reqwest::Client::builder().user_agent(USER_AGENT).connect_timeout(CONNECT).redirect(Policy::none());
+        reqwest::Client::builder().user_agent(USER_AGENT).connect_timeout(tls::CONNECT_WITHIN).redirect(Policy::none());
     let certificates = certificates(registry)?;
     builder = if registry.insecure() {
         builder.tls_danger_accept_invalid_certs(true)

@@ -306,3 +306,35 @@ pub(super) fn damaged(url: &SourceUrl, error: &gix::Error) -> Error {
         hint: "check it with `git fsck`; a partial clone lacks files: fetch them with `git fetch --refetch`".to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_address_that_does_not_answer_is_not_asked_again() {
+        let url = SourceUrl::parse("https://example.com/r", Path::new("/")).unwrap();
+        let error = gix::Error::from_error(crate::tls::unanswered().await);
+        let said = |failure: GitFailure| failure.into_error("reach", &url, Path::new("/")).to_string();
+        assert_eq!(
+            said(GitFailure::from_gix(&error, &url)),
+            "cannot reach `https://example.com/r`: nothing answers at that address"
+        );
+        for (stderr, is_silent) in [
+            (
+                "fatal: unable to access 'https://a/': Failed to connect to a port 443 after 133713 ms: Couldn't connect",
+                true,
+            ),
+            (
+                "fatal: unable to access 'https://a/': Failed to connect to a port 443 after 2 ms: Couldn't connect",
+                false,
+            ),
+            ("ssh: connect to host a port 22: Connection timed out", true),
+            ("ssh: connect to host a port 22: Connection refused", false),
+        ] {
+            let failure = GitFailure::from_git(stderr);
+            assert_eq!(matches!(failure, GitFailure::NoAnswer), is_silent, "{stderr}: {failure:?}");
+            assert_eq!(matches!(failure, GitFailure::Unreachable(_)), !is_silent, "{stderr}: {failure:?}");
+        }
+    }
+}
