@@ -1,7 +1,7 @@
 //! Options of the sources: what is built, and how repositories are reached.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
@@ -10,8 +10,8 @@ use super::paths;
 use super::session::Session;
 use crate::config::env::EnvOrigin;
 use crate::config::{Config, ConfigOptions, Repo, variables};
-use crate::error::Result;
-use crate::store::git::{GitProgram, Network, Refusals};
+use crate::error::{Error, Result};
+use crate::store::git::{GitProgram, Network, Refusals, SourceUrl};
 use crate::ui::Ui;
 
 /// What is built, when source.json does not say it.
@@ -21,9 +21,9 @@ pub struct SourceArgs {
     /// Path of the yarn workspace in the repository; overrides source.json
     #[arg(long, env = "FACTORY_WORKSPACE_PATH", value_name = "PATH")]
     pub workspace_path: Option<String>,
-    /// Git repository to build from, instead of the one in source.json
+    /// Git repository to build from, instead of the one in source.json; a path is relative to the current directory
     #[arg(long, env = "FACTORY_SOURCE_REPO", value_name = "URL", value_parser = repo)]
-    pub source_repo: Option<Repo>,
+    pub source_repo: Option<GivenRepo>,
     /// Branch, tag or commit of `--source-repo` [default: its default branch]
     #[arg(long, env = "FACTORY_SOURCE_REF", value_name = "REF")]
     pub source_ref: Option<String>,
@@ -77,21 +77,61 @@ pub fn join_git_program(args: Vec<OsString>) -> Vec<OsString> {
     joined
 }
 
-fn repo(text: &str) -> Result<Repo, String> {
-    Repo::parse(text).map_err(|why| format!("the repository {why}"))
+/// The value of `--source-repo`; an empty one is none.
+#[derive(Clone, Debug)]
+pub struct GivenRepo(Option<Repo>);
+
+fn repo(text: &str) -> Result<GivenRepo, String> {
+    if text.trim().is_empty() {
+        return Ok(GivenRepo(None));
+    }
+    Repo::parse(text).map(|repo| GivenRepo(Some(repo))).map_err(|why| format!("the repository {why}"))
+}
+
+/// A path that was written by someone who stands in `here`, as source.json in `config_dir` would say it: so it is in the
+/// lock, which names no folder of this machine. Whatever is not the path of a folder stays as it is.
+fn seen_from(config_dir: &Path, here: &Path, repo: Repo) -> Result<Repo> {
+    let written = repo.with_credentials();
+    if !SourceUrl::is_path(written) || Path::new(written).is_absolute() {
+        return Ok(repo);
+    }
+    let Ok(folder) = here.join(written).canonicalize() else {
+        if written.starts_with('.') {
+            return Err(Error::usage(
+                format!("cannot use the repository `{written}`: there is no such folder in `{}`", here.display()),
+                "the path of `--source-repo` is relative to the current directory",
+            ));
+        }
+        // Perhaps `owner/name`, about which there is more to say.
+        return Ok(repo);
+    };
+    let config_dir = here.join(config_dir);
+    let base = config_dir.canonicalize().unwrap_or(config_dir);
+    let shared = folder.components().zip(base.components()).take_while(|(a, b)| a == b).count();
+    let up = base.components().skip(shared).map(|_| Component::ParentDir);
+    let path: PathBuf = up.chain(folder.components().skip(shared)).collect();
+    let path = if path.as_os_str().is_empty() { Path::new(".") } else { &path };
+    let text = path.to_str().ok_or_else(|| {
+        Error::usage(format!("cannot use the repository `{written}`: its path is not UTF-8"), "rename the folder")
+    })?;
+    Repo::parse(text).map_err(|why| Error::usage(format!("the repository {why}"), "rename the folder"))
 }
 
 impl SourceArgs {
     /// Reads the configuration and says its warnings: those of all, and those of the workspaces that are named (of all
     /// workspaces when none is).
     pub fn config(&self, session: &Session<'_>, names: &[String]) -> Result<Config> {
+        let given = |text: &Option<String>| text.clone().filter(|text| !text.trim().is_empty());
+        let config_dir = paths::config_dir(session.global);
+        let here = std::env::current_dir().map_err(Error::io("find", "the current directory"))?;
+        let source_repo = self.source_repo.clone().and_then(|given| given.0);
         let options = ConfigOptions {
             repo_path: Some(self.repo_path.clone().unwrap_or_else(|| PathBuf::from("/source"))),
-            workspace_path: self.workspace_path.clone(),
-            source_repo: self.source_repo.clone(),
-            source_ref: self.source_ref.clone(),
+            workspace_path: given(&self.workspace_path),
+            source_repo: source_repo.map(|repo| seen_from(&config_dir, &here, repo)).transpose()?,
+            source_ref: given(&self.source_ref),
             use_local: self.use_local,
-            ..ConfigOptions::new(paths::config_dir(session.global))
+            ..ConfigOptions::new(config_dir)
         };
         let config = Config::read(&options)?;
         for workspace in &config.workspaces {

@@ -121,6 +121,47 @@ fn row_01_source_repo_wins_over_source_json() {
 }
 
 #[harness::test]
+fn row_01_a_path_of_source_repo_is_seen_from_where_one_stands() {
+    let test = single();
+    for folder in ["src/.git", "config/inner/.git", "config/src"] {
+        fs::create_dir_all(test.path(folder)).unwrap();
+    }
+    let shown = |repo: &str| {
+        let outcome = test.run(&["--dry-run", "--source-repo", repo, "--workspace-path", "plugins"]);
+        let line = outcome.stdout.lines().next().unwrap_or_default().to_owned();
+        line.strip_suffix(" at the default branch, plugins (not locked yet)").map_or(outcome.stderr, str::to_owned)
+    };
+    let absolute = test.path("src").display().to_string();
+    for (repo, expected) in [
+        ("./src", "plugins: ../src"),
+        ("src", "plugins: ../src"),
+        ("config/../src/", "plugins: ../src"),
+        ("./config/inner", "plugins: inner"),
+        ("./config", "plugins: ."),
+        (".", "plugins: .."),
+        (&absolute, &format!("plugins: {}", "[DIR]/src")),
+        ("owner/name", "plugins: owner/name"),
+        ("https://example.com/x", "plugins: https://example.com/x"),
+        (
+            "./inner",
+            "error: cannot use the repository `./inner`: there is no such folder in `[DIR]`\n\nhint: the path of \
+             `--source-repo` is relative to the current directory\n",
+        ),
+    ] {
+        assert_eq!(shown(repo), expected, "{repo}");
+    }
+}
+
+#[harness::test]
+fn row_01_an_empty_source_repo_is_none() {
+    let test = single();
+    let without = test.run(&["--dry-run"]);
+    let args = ["--dry-run", "--source-repo", "", "--source-ref", "", "--workspace-path", ""];
+    assert_eq!(test.run(&args), without);
+    assert_eq!(test.run_with(&["--dry-run"], &[("FACTORY_SOURCE_REPO", " ")]), without);
+}
+
+#[harness::test]
 fn row_01_options_that_need_another_are_refused() {
     let test = single();
     insta::assert_snapshot!(complaint(&test.run(&["--source-ref", "v1"])), @r"
