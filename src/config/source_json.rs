@@ -12,6 +12,7 @@ use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 
 use super::{path, text};
 use crate::error::Place;
+use crate::store::git::split_steps;
 use crate::{Error, Result};
 
 /// The name of the file.
@@ -138,7 +139,8 @@ pub fn check_ref(text: &str) -> Result<(), &'static str> {
     if text.starts_with('-') {
         return Err("starts with `-`");
     }
-    // What `git check-ref-format` forbids in every name.
+    // A name, and steps from it to another commit. What `git check-ref-format` forbids in every name.
+    let (text, _) = split_steps(text);
     if text.contains("..") || text.chars().any(|c| c.is_control() || " ~^:?*[\\".contains(c)) {
         return Err("is not the name of a branch, a tag or a commit");
     }
@@ -315,6 +317,11 @@ mod tests {
         insta::assert_snapshot!(message("{\"repo\": \"x\",\n\"repo\": \"y\"}"), @"source.json:2:6: `repo` is given twice");
         insta::assert_snapshot!(message(r#"{"repo": "--upload-pack=x"}"#), @"source.json:1:27: `repo` starts with `-`");
         insta::assert_snapshot!(message(r#"{"repo": ""}"#), @"source.json:1:12: `repo` is missing");
+        for (text, is_right) in
+            [("main~1", true), ("v1^{commit}^", true), ("a~b", false), ("a^{tree}", false), ("a..b~1", false)]
+        {
+            assert_eq!(check_ref(text).is_ok(), is_right, "{text}");
+        }
         insta::assert_snapshot!(message(r#"{"repo": "x", "repo-ref": "a b"}"#), @"source.json:1:32: `repo-ref` is not the name of a branch, a tag or a commit");
         insta::assert_snapshot!(message(r#"{"repo": "x", "repo-flat": "yes"}"#), @r#"source.json:1:32: `repo-flat`: invalid value: string "yes", expected true, false, or one of them as a text"#);
         insta::assert_snapshot!(message(r#"{"repo": "x", "repo-flat": 1}"#), @"source.json:1:28: `repo-flat`: invalid type: integer `1`, expected true, false, or one of them as a text");

@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 use crate::error::nearest::nearest;
 use crate::parallel::Workers;
 use crate::store::Store;
-use crate::store::git::{Advertised, Network, RefScope, Repository, SourceUrl};
+use crate::store::git::{Advertised, Network, RefScope, Repository, SourceUrl, split_steps};
 use crate::{Error, Result};
 
 /// The fewest digits that are taken for a commit, as git abbreviates them.
@@ -50,13 +50,9 @@ pub fn resolve(
     network: &Network,
     interrupt: &AtomicBool,
 ) -> Result<Resolution> {
-    let request = RequestedRef::parse(requested);
-    let repository = store.repository(url, interrupt)?;
-    if let RequestedRef::Commit(commit) = &request {
-        return full_commit(&repository, commit);
-    }
-    let refs = repository.list(request.scope(), network, interrupt)?;
-    Refs { url: url.clone(), refs }.find(&request, Some(&RefLookup { repository: &repository, network, interrupt }))
+    let requests = [(url.clone(), requested.to_owned())];
+    let answers = resolve_in_repository(store, &requests, &[0], network, interrupt);
+    answers.into_iter().next().unwrap_or(Err(Error::Interrupted))
 }
 
 /// Resolves many requests: each repository is listed once, `jobs` at a time. The answers come in the order of the
@@ -92,9 +88,16 @@ fn resolve_in_repository(
     network: &Network,
     interrupt: &AtomicBool,
 ) -> Vec<Result<Resolution>> {
-    let wanted: Vec<RequestedRef> = group.iter().map(|index| RequestedRef::parse(&requests[*index].1)).collect();
+    let wanted: Vec<_> = group
+        .iter()
+        .map(|index| {
+            let (name, steps) = split_steps(requests[*index].1.trim());
+            (RequestedRef::parse(name), steps, name)
+        })
+        .collect();
     // The widest of what they need; none when all are full commits.
-    let scope = wanted.iter().filter(|one| !matches!(one, RequestedRef::Commit(_))).map(RequestedRef::scope).max();
+    let named = wanted.iter().map(|(request, ..)| request).filter(|one| !matches!(one, RequestedRef::Commit(_)));
+    let scope = named.map(RequestedRef::scope).max();
     let Some(url) = group.first().map(|index| &requests[*index].0) else { return Vec::new() };
     let listed = store.repository(url, interrupt).and_then(|repository| {
         let refs = scope.map(|scope| repository.list(scope, network, interrupt)).transpose()?;
@@ -105,7 +108,14 @@ fn resolve_in_repository(
         (Ok((repository, _)), RequestedRef::Commit(commit)) => full_commit(repository, commit),
         (Ok((repository, refs)), _) => refs.find(request, Some(&RefLookup { repository, network, interrupt })),
     };
-    wanted.iter().map(resolve).collect()
+    let follow = |(request, steps, name): &(RequestedRef, &str, &str)| match (&listed, resolve(request)?) {
+        (Ok((repository, _)), found) if !steps.is_empty() => {
+            let commit = repository.follow_steps(&found.commit, steps, &format!("{name}{steps}"))?;
+            Ok(Resolution { commit, name: None, ..found })
+        }
+        (_, found) => Ok(found),
+    };
+    wanted.iter().map(follow).collect()
 }
 
 /// A full commit is taken as it is; a local repository can tell at once whether it has it.
@@ -221,11 +231,14 @@ impl Refs {
                         )),
                     )),
                     (Some(found), _) | (None, Some(found)) => Ok(resolved(found, None)),
-                    // `heads/main` and `tags/v1`, as git reads them.
-                    (None, None) => match found(&format!("refs/{name}")) {
-                        Some(found) => Ok(resolved(found, None)),
-                        None => self.find_short(request, name, lookup),
-                    },
+                    // `heads/main` and `tags/v1`, and `origin/main` of a clone, as git reads them.
+                    (None, None) => {
+                        let others = [format!("refs/{name}"), format!("refs/remotes/{name}")];
+                        match others.iter().find_map(|name| found(name)) {
+                            Some(found) => Ok(resolved(found, None)),
+                            None => self.find_short(request, name, lookup),
+                        }
+                    }
                 }
             }
         }
@@ -268,6 +281,11 @@ impl Refs {
     }
 
     fn suggestion(&self, name: &str) -> String {
+        let in_clones = ["origin/", "upstream/"].into_iter().find_map(|remote| name.strip_prefix(remote));
+        if let Some(branch) = in_clones.filter(|branch| self.refs.iter().any(|found| bare(&found.name) == Some(branch)))
+        {
+            return format!("write `{branch}`: `{name}` is what a clone calls it");
+        }
         let nearest = self.nearest(name);
         if nearest.is_empty() {
             return "give a branch, a tag or a full commit".to_owned();

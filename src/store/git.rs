@@ -5,7 +5,8 @@
 //!
 //! `url` parses what a user wrote; `repository` opens it; `fetch` lists refs and gets commits, and `transport` chooses
 //! between `remote` (gix) and `program` (the `git` program), with `attempt` for trying again and `failure` for what went
-//! wrong; `tree` reads a commit; `status` finds what a local work tree has not committed.
+//! wrong; `steps` goes from a commit to another; `tree` reads a commit; `status` finds what a local work tree has not
+//! committed.
 
 mod attempt;
 mod failure;
@@ -14,12 +15,14 @@ mod program;
 mod remote;
 mod repository;
 mod status;
+mod steps;
 mod transport;
 mod tree;
 mod url;
 
 pub use remote::{Advertised, RefScope};
 pub use repository::Repository;
+pub use steps::split_steps;
 pub use transport::{GitProgram, Network, Refusals};
 pub use tree::{EntryKind, Tree, TreeEntry};
 pub use url::SourceUrl;

@@ -97,6 +97,63 @@ fn every_kind_of_ref_of_a_clone_a_bare_repository_and_a_linked_work_tree() {
 }
 
 #[harness::test]
+fn steps_from_a_name_and_branches_of_a_clones_origin() {
+    let fixture = Fixture::new();
+    let origin = Repository::init(&fixture.path("origin"));
+    let first = origin.write("a", "1").commit("first");
+    origin.git(&["tag", "-a", "v1", "-m", "v1"]);
+    let second = origin.write("a", "2").commit("second");
+    origin.git(&["checkout", "--quiet", "-b", "side", &first]);
+    let side = origin.write("b", "1").commit("side");
+    origin.git(&["checkout", "--quiet", "main"]);
+    origin.git(&["merge", "--quiet", "--no-edit", "side"]);
+    let merged = origin.git(&["rev-parse", "HEAD"]);
+    origin.git(&["clone", "--quiet", ".", "../clone"]);
+    origin.git(&["clone", "--quiet", "--depth=1", &format!("file://{}", origin.dir.display()), "../shallow"]);
+    for (requested, expected) in [
+        ("main~1", &second),
+        ("main~2", &first),
+        ("HEAD^", &second),
+        ("HEAD^2", &side),
+        ("v1^{commit}", &first),
+        ("v1^{}", &first),
+        ("v1^0", &first),
+        ("origin/side", &side),
+        ("origin/main~1", &second),
+        ("origin/HEAD", &merged),
+        (&format!("{merged}^2~1"), &first),
+        (&format!("{}^", &merged[..9]), &second),
+    ] {
+        assert_eq!(fixture.commit_of("clone", requested), *expected, "{requested}");
+    }
+    for (repo, requested, message, hint) in [
+        ("clone", "v1~1", "the history of `clone` has no `v1~1`", "name a commit that `git log` shows"),
+        (
+            "shallow",
+            "main~1",
+            "the history of `shallow` has no `main~1`",
+            "it is a shallow clone: fetch the rest of its history (`git fetch --unshallow`), or name another commit",
+        ),
+        (
+            "clone",
+            "v2~1",
+            "the repository `clone` has no branch, tag or commit `v2`",
+            "the nearest it has: `v1`, `main`",
+        ),
+        (
+            "origin",
+            "origin/side",
+            "the repository `origin` has no branch, tag or commit `origin/side`",
+            "write `side`: `origin/side` is what a clone calls it",
+        ),
+    ] {
+        let error = fixture.resolve(repo, requested).unwrap_err();
+        assert_eq!((error.to_string().as_str(), error.hint().as_deref()), (message, Some(hint)), "{requested}");
+        assert_eq!(error.exit_code(), 2);
+    }
+}
+
+#[harness::test]
 fn an_empty_and_a_detached_repository() {
     let fixture = Fixture::new();
     let repository = Repository::init(&fixture.path("r"));

@@ -134,6 +134,15 @@ fn one_commit_over_http_without_its_history_and_then_from_the_cache() {
         unadvertised.to_string(),
         format!("no branch, tag or advertised commit of `{url}` is or begins with `0123456`")
     );
+    assert_eq!(resolved("v1^{commit}").unwrap().commit, fixture.first);
+    let error = resolved("main~1").unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        format!("`main~1` of `{url}` cannot be found without its history, which is not fetched")
+    );
+    assert_eq!(error.hint().unwrap(), "write the commit itself: `git rev-parse main~1` prints it in a clone");
+    let error = resolved("origin/main").unwrap_err();
+    assert_eq!(error.hint().unwrap(), "write `main`: `origin/main` is what a clone calls it");
     let error = resolved("v2").unwrap_err();
     assert_eq!(error.hint().unwrap(), "the nearest it has: `v1`, `main`");
 
@@ -293,8 +302,10 @@ fn ssh_through_the_ssh_program() {
         assert!(ended.starts_with(&format!("5 cannot list the refs of `{url}`: {understood} | ")), "{ended}");
     }
     script(&ssh, "echo 'ssh: connect to host host.invalid port 22: Connection refused' >&2; exit 255");
+    // gix does not always wait for what the ssh program says at its end.
     let unreachable = over(&url).run();
     assert!(unreachable.starts_with(&format!("5 cannot list the refs of `{url}`: ")), "{unreachable}");
+    let unreachable = over(&url).env("CHILD_PROGRAM", "1").run();
     assert!(unreachable.contains("Connection refused"), "{unreachable}");
 }
 
