@@ -357,7 +357,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_address_that_does_not_answer_is_not_asked_again() {
-        let failure = torn("it", &crate::tls::unanswered().await);
+        let failure = torn("it", &crate::tls::unanswered().await.unwrap());
         assert!(!failure.again);
         assert_eq!(
             failure.error.to_string(),

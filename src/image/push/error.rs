@@ -225,7 +225,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_address_that_does_not_answer_is_not_asked_again() {
-        let error = PushError::from(crate::tls::unanswered().await);
+        let error = PushError::from(crate::tls::unanswered().await.unwrap());
         assert_eq!(
             (error.what.as_str(), error.retryable, error.is_unreachable),
             ("no connection: nothing answers at that address", false, true)

@@ -63,7 +63,9 @@ fn an_unknown_ref_names_the_nearest() {
     assert_eq!(error.to_string(), "the repository `https://example.com/a/b` has no branch, tag or commit `v6.31.0`");
     assert_eq!(error.hint().unwrap(), "the nearest it has: `v6.13.0`, `v6.13.1`, `abcdef1`");
     let near = |name: &str| refs().resolve(name).unwrap_err().hint().unwrap();
-    assert!(near("origin/main").starts_with("the nearest it has: `main`"), "{}", near("origin/main"));
+    assert_eq!(near("origin/main"), "write `main`: `origin/main` is what a clone calls it");
+    assert_eq!(near("upstream/v6.13.0"), "write `v6.13.0`: `upstream/v6.13.0` is what a clone calls it");
+    assert!(near("origin/mian").starts_with("the nearest it has: `main`"), "{}", near("origin/mian"));
     assert!(near("6.13.0").starts_with("the nearest it has: `v6.13.0`"));
     assert!(near("refs/heads/mian").starts_with("the nearest it has: `main`"));
 }

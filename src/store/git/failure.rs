@@ -314,7 +314,7 @@ mod tests {
     #[tokio::test]
     async fn an_address_that_does_not_answer_is_not_asked_again() {
         let url = SourceUrl::parse("https://example.com/r", Path::new("/")).unwrap();
-        let error = gix::Error::from_error(crate::tls::unanswered().await);
+        let error = gix::Error::from_error(crate::tls::unanswered().await.unwrap());
         let said = |failure: GitFailure| failure.into_error("reach", &url, Path::new("/")).to_string();
         assert_eq!(
             said(GitFailure::from_gix(&error, &url)),
