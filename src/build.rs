@@ -10,6 +10,7 @@
 //!                -> verdict against the seal
 //! new_seals      what was built for the first time, into the lock and beside it; verdict compares later builds with it
 //! results        report (build-report.json), plugins_yaml (dynamic-plugins.yaml)
+//! small_file     text that is read by several of them
 //! ```
 
 pub mod artefact;
@@ -35,6 +36,7 @@ pub mod report;
 pub mod results;
 pub mod sealed_files;
 mod select;
+mod small_file;
 mod source;
 pub mod verdict;
 mod workdir;

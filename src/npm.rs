@@ -1,5 +1,6 @@
 //! npm's formats: [`settings`] says which [`registry`] is configured and with which login (from the texts that `npmrc`
-//! reads); it has documents ([`packument`]) and tarballs ([`tarball`] unpacks them). [`range`] reads npm's version ranges.
+//! reads); it has documents ([`packument`]) and tarballs ([`tarball`] unpacks them), and is a
+//! [`forwarder`] on loopback for children. [`range`] reads npm's version ranges.
 
 mod npmrc;
 
@@ -12,6 +13,8 @@ mod http_client;
 pub mod packument;
 
 pub mod registry;
+
+pub mod forwarder;
 
 pub mod tarball;
 

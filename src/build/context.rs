@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 use crate::image::Compression;
 use crate::interrupt::Interrupt;
 use crate::lock::{Lock, Plugin, Workspace};
-use crate::npm::registry::NpmRegistry;
+use crate::npm::registry::{NpmRegistry, RegistryAddresses};
 use crate::sandbox::root::Isolation;
 use crate::store::Store;
 use crate::store::git::Network;
@@ -94,8 +94,8 @@ pub struct Shared {
     pub store: Store,
     /// Where packages come from; none when offline.
     pub registry: Option<NpmRegistry>,
-    /// The registry's address as npm and yarn are told it, offline too: build scripts see it. Empty when none is known.
-    pub registry_address: String,
+    /// The registries' addresses as npm and yarn are told them, offline too: build scripts see them.
+    pub registries: RegistryAddresses,
     pub ui: Arc<Ui>,
     pub interrupt: Interrupt,
     /// What the CLIs said of their flags.

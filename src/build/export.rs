@@ -7,8 +7,10 @@ use serde::Deserialize;
 use super::closure_drift::Drift;
 use super::context::PluginTarget;
 use super::sealed_files::sealed_closure;
+use super::small_file::read_small;
 use super::workdir::Workdir;
 use crate::error::{Error, Place, Result};
+use crate::npm::forwarder::RegistryForwarder;
 use crate::overlay::join;
 use crate::sandbox::child::{Log, Run, run};
 use crate::sandbox::env::ChildEnv;
@@ -28,6 +30,8 @@ pub(super) struct Export<'a> {
     pub(super) root: Root,
     pub(super) env: ChildEnv,
     pub(super) network: bool,
+    /// What the registries are asked through, by those who have a network and need it.
+    pub(super) forwarder: Option<RegistryForwarder>,
     pub(super) log: Log,
     /// The arguments of `plugin export`.
     pub(super) args: Vec<String>,
@@ -62,12 +66,19 @@ impl Export<'_> {
             Error::config(Place::line(&package_path, e.line()), format!("the exported package is invalid: {e}"), "")
         })?;
         let closure_path = folder.join("yarn.lock");
-        let closure = if plugin.role.is_backend() {
-            Some(std::fs::read(&closure_path).map_err(Error::io("read", &closure_path))?)
-        } else {
-            None
-        };
+        let closure = if plugin.role.is_backend() { Some(self.closure(&closure_path)?) } else { None };
         Ok(Exported { folder, package_json, name, version, closure })
+    }
+
+    /// The lockfile that the CLI's yarn left. yarn 1 writes down where its tarballs were, which is the registry's place.
+    fn closure(&self, path: &Path) -> Result<Vec<u8>> {
+        let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
+        let Some(forwarder) = &self.forwarder else { return Ok(bytes) };
+        let restored = str::from_utf8(&bytes).ok().map(|text| forwarder.restorer()(text).into_bytes());
+        let Some(restored) = restored.filter(|restored| *restored != bytes) else { return Ok(bytes) };
+        std::fs::remove_file(path).map_err(Error::io("write", path))?;
+        std::fs::write(path, &restored).map_err(Error::io("write", path))?;
+        Ok(restored)
     }
 
     /// Puts the sealed closure where the CLI finds it: then it installs exactly that (`--immutable`).
@@ -98,6 +109,7 @@ impl Export<'_> {
     fn with_install_log(&self, error: Error, out: &Path) -> Error {
         let Error::Build { what, mut tail, hint } = error else { return error };
         let said = read_small(&out.join("yarn-install.log")).unwrap_or_default();
+        let said = self.forwarder.as_ref().map_or_else(|| said.clone(), |forwarder| forwarder.restorer()(&said));
         for line in said.lines() {
             self.log.line(line);
         }
@@ -105,6 +117,7 @@ impl Export<'_> {
         if let Some(drift) = Drift::of_yarn(&said).filter(|_| is_sealed) {
             return self.drifted(&drift);
         }
+        let hint = self.forwarder.as_ref().and_then(RegistryForwarder::login_hint).unwrap_or(hint);
         let errors = said.lines().filter(|line| !line.contains("YN0000") && !line.trim().is_empty());
         tail.extend(errors.take(MOST_LINES).map(str::to_owned));
         Error::Build { what, tail, hint }
@@ -141,13 +154,6 @@ impl Export<'_> {
         .await
         .map_err(|failure| failure.into_error(what, &self.log, hint))
     }
-}
-
-/// The text of a regular file of up to 1 MiB.
-pub(super) fn read_small(path: &Path) -> Option<String> {
-    let meta = path.symlink_metadata().ok()?;
-    let is_small = meta.is_file() && meta.len() <= 1 << 20;
-    is_small.then(|| std::fs::read(path).ok()).flatten().map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
 }
 
 #[derive(Deserialize)]

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::cli_flags::CliFlags;
 use super::context::PluginTarget;
-use super::export::read_small;
+use super::small_file::read_small;
 use crate::error::{Error, Place, Result};
 use crate::lock::Argument;
 use crate::lock::arguments::words;

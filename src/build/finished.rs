@@ -167,7 +167,7 @@ mod tests {
             lock,
             store: Store::open(dir.join("cache")).unwrap(),
             registry: None,
-            registry_address: String::new(),
+            registries: crate::npm::registry::RegistryAddresses::default(),
             ui: Arc::new(Ui::silent()),
             interrupt,
             clis: crate::build::AskedClis::default(),

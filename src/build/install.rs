@@ -6,23 +6,28 @@ use std::time::Instant;
 
 use super::context::WorkspaceBuild;
 use super::native_log;
+use super::packages::classic;
 use super::packages::lockfile::LockfilePackages;
 use super::packages::unpinned::Unpinned;
 use super::packages::{PackageCache, is_berry};
 use super::report::InstallScripts;
 use super::sealed_files::sealed_closure;
-use super::workdir::Workdir;
+use super::workdir::{NetworkAccess, Workdir};
 use crate::error::{Error, Result};
 use crate::lock::Plugin;
 use crate::lock::companions::CompanionPath;
-use crate::sandbox::child::Log;
+use crate::sandbox::child::{ChildFailure, Log};
 use crate::ui::some;
+use crate::yarn::lockfile::YarnLock;
+
+/// What yarn says when a registry wants a login: yarn 2 and later, then yarn 1.
+const REFUSED: [&str; 4] = ["YN0041", "401 Unauthorized", "Request failed \"401", "Request failed \"403"];
 
 /// A run of yarn in the workspace.
 struct YarnStep<'a> {
     what: &'static str,
     args: &'a [&'a str],
-    network: bool,
+    access: NetworkAccess<'a>,
     hint: &'static str,
 }
 
@@ -107,46 +112,83 @@ impl WorkspaceBuild<'_> {
     }
 
     /// `yarn install`. `exports` is false when nothing will be exported: then no install script needs to run.
+    ///
+    /// Where the registries are asked through a forwarder, packages are fetched before any install script runs, and
+    /// scripts do not get it.
     pub(super) async fn install(&self, workdir: &Workdir, log: &Log, exports: bool) -> Result<InstallScripts> {
         let options = &self.shared.options;
+        let open = if options.offline { NetworkAccess::None } else { NetworkAccess::Open };
         let mut args = vec!["install"];
-        match is_berry(self.workspace) {
-            true if exports => args.push("--immutable"),
-            true => args.extend(["--immutable", "--mode=skip-build"]),
-            false => {
-                args.extend(["--frozen-lockfile", "--non-interactive"]);
-                if options.offline {
-                    args.push("--offline");
+        let forwarder = workdir.forwarder(self).await?;
+        if is_berry(self.workspace) {
+            args.push("--immutable");
+            let fetch = [&args[..], &["--mode=skip-build"]].concat();
+            match &forwarder {
+                Some(forwarder) => {
+                    let stdout = self.yarn_install(&fetch, NetworkAccess::Forwarded(forwarder), workdir, log).await?;
+                    if !exports {
+                        return Ok(InstallScripts::of_yarn(&stdout));
+                    }
                 }
-                if !exports || !options.install_scripts {
-                    args.push("--ignore-scripts");
-                }
+                None if !exports => args = fetch,
+                None => {}
+            }
+        } else {
+            if forwarder.is_some() {
+                self.fetch_classic(workdir).await?;
+            }
+            args.extend(["--frozen-lockfile", "--non-interactive"]);
+            if options.offline {
+                args.push("--offline");
+            }
+            if !exports || !options.install_scripts {
+                args.push("--ignore-scripts");
             }
         }
-        let step = YarnStep {
-            what: "yarn install",
-            args: &args,
-            network: !options.offline,
-            hint: "the workspace's `yarn.lock` must fit its `package.json` files after patches and overlays",
-        };
-        self.yarn(step, workdir, log).await.map(|stdout| InstallScripts::of_yarn(&stdout))
+        drop(forwarder);
+        self.yarn_install(&args, open, workdir, log).await.map(|stdout| InstallScripts::of_yarn(&stdout))
+    }
+
+    async fn yarn_install(
+        &self,
+        args: &[&str],
+        access: NetworkAccess<'_>,
+        workdir: &Workdir,
+        log: &Log,
+    ) -> Result<String> {
+        let hint = "the workspace's `yarn.lock` must fit its `package.json` files after patches and overlays";
+        self.yarn(YarnStep { what: "yarn install", args, access, hint }, workdir, log).await
+    }
+
+    /// Fetches the tarballs of yarn 1 that are at the registries' hosts into the build's mirror. yarn holds them to the
+    /// lockfile.
+    async fn fetch_classic(&self, workdir: &Workdir) -> Result<()> {
+        let Some(registry) = &self.shared.registry else { return Ok(()) };
+        let path = workdir.tree.join("yarn.lock");
+        let lockfile = fs::read(&path).map_err(Error::io("read", &path))?;
+        let step = self.step("fetch packages");
+        let wanted = classic::tarballs(&YarnLock::parse(&lockfile, &path)?);
+        classic::fetch(registry, &workdir.folders.yarn.join(classic::MIRROR), wanted).await?;
+        step.done("");
+        Ok(())
     }
 
     /// `yarn tsc`: compiling needs no network, so it has none.
     pub(super) async fn compile_types(&self, workdir: &Workdir, log: &Log) -> Result<()> {
         let hint = "fix the types with a patch or overlay";
-        let step = YarnStep { what: "yarn tsc", args: &["tsc"], network: false, hint };
+        let step = YarnStep { what: "yarn tsc", args: &["tsc"], access: NetworkAccess::None, hint };
         self.yarn(step, workdir, log).await.map(drop)
     }
 
     async fn yarn(&self, yarn: YarnStep<'_>, workdir: &Workdir, log: &Log) -> Result<String> {
-        let YarnStep { what, args, network, hint } = yarn;
+        let YarnStep { what, args, access, hint } = yarn;
         let _slot = self.shared.slot().await?;
         let step = self.step(what);
-        let run = workdir.run(&workdir.programs.yarn, args, network, log).await;
+        let run = workdir.run(&workdir.programs.yarn, args, access, log).await;
         let stdout = run.map_err(|failure| {
             let what = format!("`{what}` failed for workspace `{}`", self.workspace.name);
-            let error = failure.into_error(&what, log, hint);
+            let login = login_hint(&failure, access);
+            let error = failure.into_error(&what, log, login.as_deref().unwrap_or(hint));
             let Error::Build { what, mut tail, hint } = error else { return error };
             tail.extend(native_log::collect(&workdir.folders.tmp, log));
             Error::Build { what, tail, hint }
@@ -154,4 +196,22 @@ impl WorkspaceBuild<'_> {
         self.timings.record(what, step.done(""));
         Ok(stdout)
     }
+}
+
+/// What to do when a registry has refused a package.
+fn login_hint(failure: &ChildFailure, access: NetworkAccess<'_>) -> Option<String> {
+    let ChildFailure::Code(_, tail) = failure else { return None };
+    let by_forwarder = match access {
+        NetworkAccess::Forwarded(forwarder) => forwarder.login_hint(),
+        _ => None,
+    };
+    let is_refused = |line: &String| REFUSED.iter().any(|text| line.contains(text));
+    let of_another = || {
+        tail.iter().any(is_refused).then(|| {
+            "a registry of the workspace wants a login: factory sends those of npm's configuration, to the registries \
+             that npm's configuration names (`registry`, `@scope:registry`)"
+                .to_owned()
+        })
+    };
+    by_forwarder.or_else(of_another)
 }

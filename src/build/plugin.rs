@@ -10,6 +10,7 @@ use super::export::{Export, Exported};
 use super::export_args::ExportArgs;
 use super::packages::lockfile::LockfilePackages;
 use super::prepare::Prepared;
+use super::workdir::NetworkAccess;
 use super::{checks, finished, verdict};
 use crate::error::{Error, Result};
 use crate::image::PackageFiles;
@@ -52,7 +53,7 @@ impl<'a> PluginBuild<'a> {
     /// Exports the plugin for the dependencies alone that its closure names: they are in the cache then.
     pub(super) async fn fetch(&self) -> Result<()> {
         let _slot = self.build.shared.slot().await?;
-        let export = self.export()?;
+        let export = self.export().await?;
         let step = self.step("export");
         let exported = export.run().await?;
         step.done("");
@@ -60,7 +61,7 @@ impl<'a> PluginBuild<'a> {
     }
 
     async fn export_and_select(&self) -> Result<(Exported, PackageFiles)> {
-        let export = self.export()?;
+        let export = self.export().await?;
         let (started, step) = (Instant::now(), self.step("export"));
         let exported = export.run().await?;
         let entries = export.select(&exported).await?;
@@ -71,7 +72,7 @@ impl<'a> PluginBuild<'a> {
     }
 
     /// The export, in folders of its own.
-    fn export(&self) -> Result<Export<'a>> {
+    async fn export(&self) -> Result<Export<'a>> {
         let shared = self.build.shared;
         shared.interrupt.check()?;
         let workdir = &self.prepared.workdir;
@@ -86,7 +87,12 @@ impl<'a> PluginBuild<'a> {
         let env = workdir.env.clone().with("TMPDIR", root.inside(&tmp));
         let packages = self.build.packages(&workdir.folders.yarn)?;
         let network = !shared.options.offline && self.build.needs_network(self.target.plugin, &packages)?;
-        Ok(Export { target: self.target, workdir, root, env, network, log, args })
+        let forwarder = if network { workdir.forwarder(self.build).await? } else { None };
+        let (env, log) = match &forwarder {
+            Some(forwarder) => (workdir.forwarded(&env, forwarder), NetworkAccess::Forwarded(forwarder).log(&log)),
+            None => (env, log),
+        };
+        Ok(Export { target: self.target, workdir, root, env, network, forwarder, log, args })
     }
 
     fn args(&self) -> Result<Vec<String>> {

@@ -7,7 +7,7 @@ use super::context::WorkspaceBuild;
 use super::packages::unpinned::Unpinned;
 use super::report::InstallScripts;
 use super::source;
-use super::workdir::{Folders, Toolset, Workdir};
+use super::workdir::{Folders, NetworkAccess, Toolset, Workdir};
 use crate::error::Result;
 use crate::overlay::Overlays;
 use crate::sandbox::child::Log;
@@ -55,7 +55,7 @@ impl WorkspaceBuild<'_> {
         let asked = shared.clis.of(shared.lock.tools_of(self.workspace));
         let ask = || async {
             let _slot = shared.slot().await?;
-            let help = workdir.run(&workdir.programs.cli, &["plugin", "export", "--help"], false, log);
+            let help = workdir.run(&workdir.programs.cli, &["plugin", "export", "--help"], NetworkAccess::None, log);
             let what = "`rhdh-cli plugin export --help` failed";
             let hint = "`RHDH_CLI_VERSION` chooses another rhdh-cli";
             help.await.map(|help| CliFlags::of_help(&help)).map_err(|failure| failure.into_error(what, log, hint))

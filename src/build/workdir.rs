@@ -9,14 +9,18 @@ use std::time::Duration;
 use super::context::{Shared, WorkspaceBuild};
 use super::packages::classic::MIRROR;
 use super::packages::is_berry;
+use super::small_file::read_small;
 use crate::error::{Error, Result};
 use crate::interrupt::Interrupt;
 use crate::lock::Workspace;
+use crate::npm::forwarder::{ForwardedTarballs, RegistryForwarder};
+use crate::npm::registry::RegistryAddresses;
 use crate::sandbox::child::{ChildFailure, Log, Run, run};
 use crate::sandbox::env::ChildEnv;
 use crate::sandbox::root::Root;
 use crate::store::{CacheEntry, CacheKind, LockGuard, entry_lock_name, remove_tree};
-use crate::tools::provide::{CLI_PACKAGE, npm_settings};
+use crate::tools::provide::CLI_PACKAGE;
+use crate::tools::registry_env::{forwarded, npm_settings, npmrc, yarn_settings, yarnrc};
 
 /// Yarn's settings in every folder from the workspace up (yarn's "Configuration").
 const YARNRC: &str = ".yarnrc.yml";
@@ -55,6 +59,25 @@ pub(super) struct Folders {
     _lock: LockGuard,
 }
 
+/// What a step has of the network.
+#[derive(Clone, Copy)]
+pub(super) enum NetworkAccess<'a> {
+    None,
+    Open,
+    /// With the registries asked through a forwarder.
+    Forwarded(&'a RegistryForwarder),
+}
+
+impl NetworkAccess<'_> {
+    /// The log with the true addresses of the registries.
+    pub(super) fn log(self, log: &Log) -> Log {
+        match self {
+            Self::Forwarded(forwarder) => log.through(forwarder.restorer()),
+            _ => log.clone(),
+        }
+    }
+}
+
 /// A checked-out workspace with all that its children need.
 pub(super) struct Workdir {
     pub(super) folders: Folders,
@@ -63,6 +86,8 @@ pub(super) struct Workdir {
     pub(super) root: Root,
     pub(super) env: ChildEnv,
     pub(super) programs: Programs,
+    /// Hosts that the sources allow to be asked without TLS.
+    plain_http: Vec<String>,
     /// How long one step may take.
     timeout: Duration,
     interrupt: Interrupt,
@@ -128,7 +153,7 @@ impl Folders {
             .show(&self.tmp, "tmp", true)
             .show(&self.yarn, "yarn", true)
             .show(&self.npm, "npm", true)
-            .show(&self.write_yarnrc(shared.options.offline)?, YARNRC, false)
+            .show(&self.write_yarnrc(shared.options.offline, &shared.registries)?, YARNRC, false)
             .show(&self.bin, "tools/bin", false)
             .show(tools.node.path(), "tools/node", false)
             .show(tools.npm.path(), "tools/npm", false)
@@ -142,10 +167,22 @@ impl Folders {
     /// Writes yarn's settings that depend on how factory was called, above the sources, where yarn looks for them after
     /// the workspace's own. Not in a variable: a script that writes down its environment would make something else
     /// offline.
-    fn write_yarnrc(&self, offline: bool) -> Result<PathBuf> {
+    fn write_yarnrc(&self, offline: bool, registries: &RegistryAddresses) -> Result<PathBuf> {
         let path = self.work.join(YARNRC);
-        fs::write(&path, format!("enableNetwork: {}\n", !offline)).map_err(Error::io("write", &path))?;
+        let text = format!("enableNetwork: {}\n{}", !offline, yarnrc(registries));
+        fs::write(&path, text).map_err(Error::io("write", &path))?;
+        let (home, of_scopes) = (self.home.join(".npmrc"), npmrc(registries));
+        if !of_scopes.is_empty() {
+            fs::write(&home, of_scopes).map_err(Error::io("write", &home))?;
+        }
         Ok(path)
+    }
+
+    /// The hosts that the sources allow to be asked without TLS (`unsafeHttpWhitelist`), before any script has run.
+    fn plain_http_hosts(&self, workspace: &Workspace) -> Vec<String> {
+        let tree = self.tree(workspace);
+        let folders = tree.ancestors().take_while(|folder| folder.starts_with(&self.source));
+        folders.filter_map(|folder| read_small(&folder.join(YARNRC))).flat_map(|text| allowed_hosts(&text)).collect()
     }
 
     /// yarn as children see it: the registry's, or a copy of the one that the workspace has committed.
@@ -198,11 +235,8 @@ impl Folders {
             // Else node-gyp downloads the headers from a place that nothing pins.
             env.set("npm_config_nodedir", root.inside(node));
         }
-        let registry = &shared.registry_address;
-        npm_settings(&mut env, &root.inside(&self.npm), registry);
-        if !registry.is_empty() {
-            env.set("YARN_NPM_REGISTRY_SERVER", registry).set("YARN_REGISTRY", registry);
-        }
+        npm_settings(&mut env, &root.inside(&self.npm), &shared.registries);
+        yarn_settings(&mut env, &shared.registries, &self.plain_http_hosts(workspace));
         if !shared.options.install_scripts {
             env.set("YARN_ENABLE_SCRIPTS", "0").set("npm_config_ignore_scripts", "true");
         }
@@ -217,16 +251,32 @@ impl Workdir {
         let root = folders.root(shared, &tools)?;
         let programs = folders.programs(workspace, &root, &tools)?;
         let env = folders.env(shared, workspace, &root, tools.node.path());
+        let plain_http = folders.plain_http_hosts(workspace);
         Ok(Self {
             tree: folders.tree(workspace),
             folders,
             root,
             env,
             programs,
+            plain_http,
             timeout: shared.options.timeout,
             interrupt: shared.interrupt.clone(),
             _tools: tools,
         })
+    }
+
+    /// A forwarder to the registries, where children need one.
+    pub(super) async fn forwarder(&self, build: &WorkspaceBuild<'_>) -> Result<Option<RegistryForwarder>> {
+        let Some(registry) = &build.shared.registry else { return Ok(None) };
+        // yarn 1 takes a tarball from any address, and the lockfile that it writes is corrected.
+        let is_berry = is_berry(build.workspace);
+        let tarballs = if is_berry { ForwardedTarballs::Usual } else { ForwardedTarballs::All };
+        RegistryForwarder::if_needed(registry, tarballs).await
+    }
+
+    /// The environment of children that ask the registries through a forwarder.
+    pub(super) fn forwarded(&self, env: &ChildEnv, forwarder: &RegistryForwarder) -> ChildEnv {
+        forwarded(env, forwarder, &self.plain_http)
     }
 
     /// Runs a program with the pinned node, in the workspace's folder; returns its stdout.
@@ -234,22 +284,37 @@ impl Workdir {
         &self,
         program: &Path,
         args: &[&str],
-        network: bool,
+        access: NetworkAccess<'_>,
         log: &Log,
     ) -> Result<String, ChildFailure> {
+        let env = match access {
+            NetworkAccess::Forwarded(forwarder) => self.forwarded(&self.env, forwarder),
+            _ => self.env.clone(),
+        };
+        let log = &access.log(log);
         let program = program.to_string_lossy().into_owned();
         let args: Vec<String> = std::iter::once(program).chain(args.iter().map(|arg| (*arg).to_owned())).collect();
         run(Run {
             program: &self.programs.node,
             args: &args,
             cwd: &self.tree,
-            env: &self.env,
+            env: &env,
             root: &self.root,
-            network,
+            network: !matches!(access, NetworkAccess::None),
             log,
             timeout: self.timeout,
             interrupt: &self.interrupt,
         })
         .await
     }
+}
+
+/// `unsafeHttpWhitelist` of a `.yarnrc.yml`.
+fn allowed_hosts(text: &str) -> Vec<String> {
+    #[derive(Default, serde::Deserialize)]
+    struct Rc {
+        #[serde(default, rename = "unsafeHttpWhitelist")]
+        hosts: Vec<String>,
+    }
+    yaml_serde::from_str::<Rc>(text).unwrap_or_default().hosts
 }

@@ -85,7 +85,7 @@ impl Replay<'_> {
         let Self { config, lock, lock_file, sources, flags, .. } = self;
         let isolation = session.isolation(&store, flags.isolation).await?;
         let registry = NpmRegistry::of_machine(&paths::config_dir(session.global));
-        let registry_address = registry.as_ref().map(NpmRegistry::address).unwrap_or_default();
+        let registries = registry.as_ref().map(NpmRegistry::addresses).unwrap_or_default();
         let registry = if flags.offline { None } else { Some(registry?) };
         std::fs::create_dir_all(output_dir).map_err(Error::io("create", output_dir))?;
         let output_dir = output_dir.canonicalize().map_err(Error::io("open", output_dir))?;
@@ -116,7 +116,7 @@ impl Replay<'_> {
             lock,
             store,
             registry,
-            registry_address,
+            registries,
             ui: session.ui.clone(),
             interrupt: session.interrupt.clone(),
             clis: build::AskedClis::default(),

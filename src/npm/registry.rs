@@ -2,6 +2,8 @@
 //!
 //! The registry is whatever npm is configured to use on this machine; no host is written here.
 
+mod upstreams;
+
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::Write as _;
@@ -21,9 +23,10 @@ use super::settings::{NpmSettings, NpmSurroundings};
 use crate::error::{Error, Result};
 use crate::lock::Integrity;
 use crate::tls::Distrust;
+pub use upstreams::RegistryAddresses;
 
 /// The largest document taken from the registry, in bytes.
-const MAX_DOCUMENT: usize = 256 << 20;
+pub(super) const MAX_DOCUMENT: usize = 256 << 20;
 
 /// The registries npm is configured to use: one, and others for scopes.
 #[derive(Clone)]
@@ -39,7 +42,7 @@ pub struct NpmRegistry {
 
 /// The address of a registry, which ends with a slash, and the login that stood in it.
 #[derive(Clone, Debug)]
-struct Address {
+pub(super) struct Address {
     url: Url,
     login: Option<RegistryLogin>,
 }
@@ -84,17 +87,6 @@ impl NpmRegistry {
         }
         let client = http_client::new(&settings)?;
         Ok(Self { base, scopes, settings, client, unreachable: Arc::default() })
-    }
-
-    /// The address without a trailing slash, as yarn wants it, and without a login: build scripts see it.
-    pub fn address(&self) -> String {
-        self.base.url.as_str().trim_end_matches('/').to_owned()
-    }
-
-    /// The same of all registries, in one line.
-    pub fn addresses(&self) -> String {
-        let scopes = self.scopes.iter().map(|(scope, address)| format!(" {scope} {}", address.url));
-        self.address() + &scopes.collect::<String>()
     }
 
     /// The registry that has a package.
@@ -249,7 +241,8 @@ impl NpmRegistry {
         })
     }
 
-    fn login_hint(&self, is_sent: bool) -> String {
+    /// What to do when a registry refuses.
+    pub(super) fn login_hint(&self, is_sent: bool) -> String {
         match self.settings.login_of_no_registry() {
             Some(name) if !is_sent => {
                 format!("`{name}` in npm's configuration is of no registry: write it as `//<host>/<path>/:{name}`")

@@ -188,6 +188,16 @@ impl NpmSettings {
         None
     }
 
+    /// True where any folder of the host of `url` has a login.
+    pub fn has_login_at(&self, url: &Url) -> bool {
+        let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+        let host = format!("//{}{port}", url.host_str().unwrap_or_default());
+        let names = self.layers.iter().flat_map(BTreeMap::keys).filter_map(|name| name.strip_prefix(&host));
+        names
+            .filter(|rest| rest.starts_with(['/', ':']))
+            .any(|rest| [":_authToken", ":_auth", ":_password"].into_iter().any(|kind| rest.ends_with(kind)))
+    }
+
     /// A login that npm refuses: one that does not say for which registry it is.
     pub fn login_of_no_registry(&self) -> Option<&'static str> {
         ["_authToken", "_auth", "_password"].into_iter().find(|name| self.text(name).is_some())

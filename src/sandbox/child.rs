@@ -28,11 +28,15 @@ const LOG_LINE: usize = 64 * 1024;
 /// Between SIGTERM and SIGKILL.
 const GRACE: Duration = Duration::from_secs(5);
 
+/// What is shown of a line.
+type ShownAs = dyn Fn(&str) -> String + Send + Sync;
+
 /// The log of one workspace or plugin: every command and its output.
 #[derive(Clone)]
 pub struct Log {
     path: PathBuf,
     file: Arc<Mutex<File>>,
+    shown: Option<Arc<ShownAs>>,
 }
 
 impl Log {
@@ -43,7 +47,17 @@ impl Log {
         }
         let mut options = OpenOptions::new();
         let file = options.create(true).write(true).truncate(true).open(&path).map_err(Error::io("create", &path))?;
-        Ok(Self { path, file: Arc::new(Mutex::new(file)) })
+        Ok(Self { path, file: Arc::new(Mutex::new(file)), shown: None })
+    }
+
+    /// The same log, with each line as `shown` makes it.
+    #[must_use]
+    pub fn through(&self, shown: impl Fn(&str) -> String + Send + Sync + 'static) -> Self {
+        Self { shown: Some(Arc::new(shown)), ..self.clone() }
+    }
+
+    fn shown(&self, text: &str) -> String {
+        self.shown.as_ref().map_or_else(|| text.to_owned(), |shown| shown(text))
     }
 
     /// Where it is.
@@ -54,7 +68,7 @@ impl Log {
     /// Appends a line. A full disk shows where it matters: when the output is written.
     pub fn line(&self, text: &str) {
         let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        let _ = writeln!(file, "{text}");
+        let _ = writeln!(file, "{}", self.shown(text));
     }
 }
 
@@ -230,7 +244,7 @@ async fn stream(
                 if tail.len() == TAIL_LINES {
                     tail.pop_front();
                 }
-                tail.push_back(text.chars().take(TAIL_LINE).collect());
+                tail.push_back(log.shown(text).chars().take(TAIL_LINE).collect());
             }
             line.clear();
         }

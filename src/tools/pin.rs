@@ -171,7 +171,7 @@ const RECENT: Duration = Duration::from_secs(24 * 60 * 60);
 async fn recent_tree(provider: &Provider<'_>, registry: &NpmRegistry, tools: &Tools, renew: bool) -> Result<Vec<u8>> {
     const FILE: &str = "package-lock.json";
     let (store, interrupt) = (provider.store, provider.interrupt.flag());
-    let registry_key = &Sha256::of(registry.addresses()).hex()[..8];
+    let registry_key = &Sha256::of(registry.addresses().to_string()).hex()[..8];
     let cli = &tools.rhdh_cli.integrity.hex()[..16];
     let key = format!("rhdh-cli-tree-{}-{cli}-{registry_key}", tools.rhdh_cli.version);
     let recent = |path: &Path| {

@@ -9,12 +9,14 @@ use crate::error::{Error, Place, Result};
 use crate::interrupt::Interrupt;
 use crate::lock::companions::CompanionPath;
 use crate::lock::{Integrity, RhdhCli, Sha256, Tools, Yarn};
+use crate::npm::forwarder::{ForwardedTarballs, RegistryForwarder};
 use crate::npm::registry::NpmRegistry;
 use crate::npm::tarball::unpack;
 use crate::sandbox::child::{Log, Run, run};
 use crate::sandbox::env::ChildEnv;
 use crate::sandbox::root::{Isolation, Root};
 use crate::store::{CacheEntry, CacheKind, CheckedEntry, Reading, Store};
+use crate::tools::registry_env::{forwarded, npm_settings, npmrc};
 use crate::ui::Ui;
 
 /// rhdh-cli's package.
@@ -226,11 +228,15 @@ impl Npm<'_> {
             Ok(path)
         };
         let (home, tmp, mount) = (make("home")?, make("tmp")?, make("root")?);
+        let forwarder = RegistryForwarder::if_needed(self.registry, ForwardedTarballs::All).await?;
+        // npm keeps answers by their addresses: those of a forwarder are of no use to anybody later.
+        let own_cache = forwarder.is_some().then(|| make("npm")).transpose()?;
+        let cache = own_cache.as_deref().unwrap_or(self.cache);
         let mut root = Root::new(self.provider.isolation, mount);
         root.show(folder, "package", true)
             .show(&home, "home", true)
             .show(&tmp, "tmp", true)
-            .show(self.cache, "npm", true)
+            .show(cache, "npm", true)
             .show(self.node, "tools/node", false)
             .show(self.npm, "tools/npm", false);
         let node = root.inside(&self.node.join("bin/node"));
@@ -238,7 +244,13 @@ impl Npm<'_> {
         let mut env = ChildEnv::base(0);
         env.set("PATH", format!("{bin}:/usr/bin:/bin"));
         env.set("HOME", root.inside(&home)).set("TMPDIR", root.inside(&tmp));
-        npm_settings(&mut env, &root.inside(self.cache), &self.registry.address());
+        let registries = self.registry.addresses();
+        npm_settings(&mut env, &root.inside(cache), &registries);
+        std::fs::write(home.join(".npmrc"), npmrc(&registries)).map_err(Error::io("write", &home))?;
+        if let Some(forwarder) = &forwarder {
+            env = forwarded(&env, forwarder, &[]);
+        }
+        let log = &forwarder.as_ref().map_or_else(|| log.clone(), |forwarder| log.through(forwarder.restorer()));
         let mut all = vec![root.inside(&self.npm.join("bin/npm-cli.js")).to_string_lossy().into_owned()];
         all.extend(args.iter().map(|arg| (*arg).to_owned()));
         run(Run {
@@ -253,22 +265,12 @@ impl Npm<'_> {
             interrupt: self.provider.interrupt,
         })
         .await
-        .map_err(|failure| failure.into_error(what, log, "check the registry that npm is configured to use"))
+        .map_err(|failure| {
+            let hint = forwarder.as_ref().and_then(RegistryForwarder::login_hint);
+            let hint = hint.as_deref().unwrap_or("check the registry that npm is configured to use");
+            failure.into_error(what, log, hint)
+        })
     }
-}
-
-/// npm's settings: the registry the machine uses, and nothing of the user's.
-pub fn npm_settings(env: &mut ChildEnv, cache: &Path, registry: &str) {
-    if !registry.is_empty() {
-        env.set("npm_config_registry", registry);
-    }
-    env.set("npm_config_cache", cache)
-        .set("npm_config_update_notifier", "false")
-        .set("npm_config_audit", "false")
-        .set("npm_config_fund", "false")
-        .set("npm_config_progress", "false")
-        // A lock made here must not name the registry it was made with.
-        .set("npm_config_omit_lockfile_registry_resolved", "true");
 }
 
 #[cfg(test)]

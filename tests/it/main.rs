@@ -20,6 +20,7 @@ mod effective;
 mod env_file;
 mod errors;
 mod flipped;
+mod forwarder;
 mod git_local;
 mod git_program;
 mod git_remote;

@@ -3,19 +3,24 @@
 //! Its usual cache holds unpacked packages that it never checks again, so no build shares one. The mirror is shared as
 //! the zips of later yarns are: copied in and taken back by the lockfile's SHA-512.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
+use futures_util::{StreamExt as _, TryStreamExt as _};
 use sha2::{Digest as _, Sha512};
+use url::Url;
 
 use super::PackageCache;
 use crate::error::{Error, Result};
 use crate::lock::Integrity;
+use crate::npm::registry::NpmRegistry;
 use crate::yarn::lockfile::YarnLock;
 
 /// The folder, in yarn's and in the shared one.
 pub const MIRROR: &str = "mirror";
+/// Tarballs that are fetched at once.
+const AT_ONCE: usize = 16;
 /// Digits of the SHA-512 before a tarball's name in the shared folder.
 const DIGITS: usize = 32;
 
@@ -24,6 +29,48 @@ pub(super) fn of_lock(lock: &YarnLock<'_>) -> BTreeSet<String> {
     let integrities = lock.entries.iter().filter_map(|entry| entry.integrity.as_deref());
     let each = integrities.flat_map(str::split_ascii_whitespace);
     each.filter_map(|one| one.parse::<Integrity>().ok()).map(|integrity| integrity.hex()).collect()
+}
+
+/// Where the tarballs of a lockfile are, by the names that yarn's mirror has for them.
+pub fn tarballs(lock: &YarnLock<'_>) -> BTreeMap<String, Url> {
+    let urls = lock.entries.iter().filter_map(|entry| Url::parse(&entry.resolution).ok());
+    urls.filter_map(|mut url| {
+        url.set_fragment(None);
+        Some((mirror_name(url.path())?, url))
+    })
+    .collect()
+}
+
+/// The name in the mirror of a tarball at this path (`getTarballMirrorPath` of yarn 1).
+fn mirror_name(path: &str) -> Option<String> {
+    let parts: Vec<&str> = path.split('/').collect();
+    let (file, folders) = parts.split_last()?;
+    let of_file = || file.to_string();
+    if file.is_empty() || matches!(*file, "." | "..") {
+        return None;
+    }
+    let folders = match folders {
+        [rest @ .., dash, scope] if scope.starts_with('@') && matches!(*dash, "-" | "_attachments") => {
+            [rest, &[*dash]].concat()
+        }
+        folders => folders.to_vec(),
+    };
+    let scope = match folders.as_slice() {
+        [.., name, "-" | "_attachments"] if name.starts_with('@') && name.contains("%2f") => name.split("%2f").next(),
+        [.., scope, _, "-" | "_attachments"] if scope.starts_with('@') => Some(*scope),
+        _ => None,
+    };
+    Some(scope.map_or_else(of_file, |scope| format!("{scope}-{file}")))
+}
+
+/// Fetches those tarballs that are at the hosts of the registries and not in the mirror yet.
+pub async fn fetch(registry: &NpmRegistry, mirror: &Path, wanted: BTreeMap<String, Url>) -> Result<()> {
+    let missing = wanted.into_iter().map(|(name, url)| (mirror.join(name), url)).filter(|(to, _)| !to.exists());
+    futures_util::stream::iter(missing)
+        .map(|(to, url)| async move { registry.tarball_at(&url, &to).await })
+        .buffer_unordered(AT_ONCE)
+        .try_collect::<()>()
+        .await
 }
 
 impl PackageCache<'_> {
@@ -94,6 +141,21 @@ mod tests {
     use crate::store::{CacheKind, Store};
 
     static GO: AtomicBool = AtomicBool::new(false);
+
+    #[test]
+    fn tarballs_are_named_as_yarn_names_them() {
+        for (path, name) in [
+            ("/npm/left-pad/-/left-pad-1.3.0.tgz", "left-pad-1.3.0.tgz"),
+            ("/@s/a/-/a-1.0.0.tgz", "@s-a-1.0.0.tgz"),
+            ("/@s%2fa/-/a-1.0.0.tgz", "@s-a-1.0.0.tgz"),
+            ("/npm/@s/a/-/@s/a-1.0.0.tgz", "@s-a-1.0.0.tgz"),
+            ("/a/_attachments/a-1.0.0.tgz", "a-1.0.0.tgz"),
+            ("/@s/files/1.tgz", "1.tgz"),
+        ] {
+            assert_eq!(mirror_name(path).as_deref(), Some(name), "{path}");
+        }
+        assert_eq!(mirror_name("/a/"), None);
+    }
 
     #[test]
     fn tarballs_come_and_go_by_the_locks_integrity_only() {

@@ -1,0 +1,141 @@
+//! The registries as children know them: by their addresses alone, or through a forwarder that asks them.
+
+use std::fmt;
+use std::io::Write as _;
+use std::path::Path;
+
+use percent_encoding::percent_decode_str;
+use reqwest::header::AUTHORIZATION;
+use url::Url;
+
+use super::{Address, NpmRegistry, cause_of};
+use crate::error::{Error, Result};
+use crate::npm::registry_login::RegistryLogin;
+
+/// The largest tarball that is fetched for yarn 1, in bytes.
+const MAX_TARBALL: usize = 1 << 30;
+
+/// The addresses of registries without slashes at their ends, as yarn wants them, and without logins: build scripts see
+/// them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RegistryAddresses {
+    /// Of all packages whose scope has none of its own. Empty where none is known.
+    pub base: String,
+    /// By `@scope`.
+    pub scopes: Vec<(String, String)>,
+}
+
+impl RegistryAddresses {
+    /// All of them, that of all packages first.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(self.base.as_str()).chain(self.scopes.iter().map(|(_, address)| address.as_str()))
+    }
+}
+
+/// In one line.
+impl fmt::Display for RegistryAddresses {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.base)?;
+        self.scopes.iter().try_for_each(|(scope, address)| write!(f, " {scope} {address}"))
+    }
+}
+
+impl NpmRegistry {
+    /// The addresses of the registries.
+    pub fn addresses(&self) -> RegistryAddresses {
+        let text = |address: &Address| address.url.as_str().trim_end_matches('/').to_owned();
+        let scopes = self.scopes.iter().map(|(scope, address)| (scope.clone(), text(address)));
+        RegistryAddresses { base: text(&self.base), scopes: scopes.collect() }
+    }
+
+    /// True where children cannot ask the registries themselves: a login, certificates or a proxy is needed.
+    pub fn needs_forwarder(&self) -> bool {
+        let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+        let proxies = ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
+        self.numbered().any(|address| self.has_login(address))
+            || !self.settings.checks_certificates()
+            || self.settings.authorities().is_some()
+            || proxies.into_iter().any(is_set)
+    }
+
+    fn numbered(&self) -> impl Iterator<Item = &Address> {
+        std::iter::once(&self.base).chain(self.scopes.values())
+    }
+
+    /// The addresses of all registries, in the order of [`RegistryAddresses::iter`].
+    pub(in crate::npm) fn upstreams(&self) -> Vec<&Url> {
+        self.numbered().map(|address| &address.url).collect()
+    }
+
+    pub(in crate::npm) fn has_login(&self, registry: &Address) -> bool {
+        registry.login.is_some() || self.settings.has_login_at(&registry.url)
+    }
+
+    /// What a child asks for: `path` below the address of a registry, or with `is_root` below its host, with the registry.
+    pub(in crate::npm) fn below(&self, number: usize, is_root: bool, path: &str) -> Option<(Url, &Address)> {
+        let registry = self.numbered().nth(number)?;
+        let mut base = registry.url.clone();
+        if is_root {
+            base.set_path("/");
+        }
+        let decoded = percent_decode_str(path).decode_utf8_lossy();
+        if decoded.split(['/', '\\']).any(|part| matches!(part, "." | "..")) {
+            return None;
+        }
+        let url = Url::parse(&format!("{base}{path}")).ok()?;
+        (url.origin() == base.origin() && url.path().starts_with(base.path())).then_some((url, registry))
+    }
+
+    /// Fetches what is at the host of a registry to `to`, whole or not at all; other addresses, and what the registry
+    /// does not have, are left to the child that wants it.
+    pub async fn tarball_at(&self, url: &Url, to: &Path) -> Result<()> {
+        let Some(registry) = self.numbered().find(|registry| registry.url.origin() == url.origin()) else {
+            return Ok(());
+        };
+        let Ok(mut response) = self.pass_on(url.clone(), registry, "*/*", false).await else { return Ok(()) };
+        let status = response.status();
+        if matches!(status.as_u16(), 401 | 403) {
+            let hint = self.login_hint(self.login(url, registry).is_some());
+            let mut shown = url.clone();
+            RegistryLogin::taken_from(&mut shown);
+            return Err(Error::network(format!("`{shown}`: the npm registry answered {status}"), hint));
+        }
+        if !status.is_success() {
+            return Ok(());
+        }
+        let part = to.with_extension("part");
+        let mut file = std::fs::File::create(&part).map_err(Error::io("write", &part))?;
+        let (mut length, mut is_whole) = (0, false);
+        while length <= MAX_TARBALL {
+            match response.chunk().await {
+                Ok(Some(chunk)) => {
+                    length += chunk.len();
+                    file.write_all(&chunk).map_err(Error::io("write", &part))?;
+                }
+                end => {
+                    is_whole = end.is_ok();
+                    break;
+                }
+            }
+        }
+        let placed = if is_whole { std::fs::rename(&part, to) } else { std::fs::remove_file(&part) };
+        placed.map_err(Error::io("write", to))
+    }
+
+    /// One request of a child; the error is its cause alone.
+    pub(in crate::npm) async fn pass_on(
+        &self,
+        url: Url,
+        registry: &Address,
+        accept: &str,
+        is_head: bool,
+    ) -> Result<reqwest::Response, String> {
+        let login = self.login(&url, registry);
+        let request = if is_head { self.client.head(url) } else { self.client.get(url) };
+        let mut request = request.header("accept", if accept.is_empty() { "*/*" } else { accept });
+        if let Some(login) = &login {
+            request = request.header(AUTHORIZATION, login.header());
+        }
+        request.send().await.map_err(|e| cause_of(&e))
+    }
+}
