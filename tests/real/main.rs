@@ -19,6 +19,7 @@ mod npmrc;
 mod original;
 mod programs;
 mod push;
+mod registry_login;
 mod reproducible;
 mod sbom;
 
