@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use crate::error::redact;
+
 use super::model::{Lock, Tools, Workspace};
 use super::problem::LONGEST;
 
@@ -33,6 +35,11 @@ fn check_workspace(workspace: &Workspace) -> Result<(), (String, String)> {
         check_tools(tools)?;
     }
     let source = &workspace.source;
+    if redact::repository(&source.repo) != source.repo {
+        let what =
+            format!("the repository of `{}` has a user name, a password or a query, which no lock has", workspace.name);
+        return Err((workspace.name.clone(), what));
+    }
     relative("dir", &workspace.dir)?;
     relative("path", &source.path)?;
     if let Some(path) = &source.yarn.path {

@@ -27,6 +27,7 @@ mod git_remote;
 mod host;
 mod npmrc;
 mod oci;
+mod odd_repository;
 mod original;
 mod read_only;
 mod resolve;
