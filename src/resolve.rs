@@ -42,6 +42,7 @@ use crate::config::WorkspaceConfig;
 use crate::error::{Error, Result};
 use crate::lock::text::{REVISION, VERSION};
 use crate::lock::{Integrity, Lock, Tools, Workspace, cli_behaviour};
+use crate::npm::range::NpmRange;
 use crate::npm::registry::NpmRegistry;
 use crate::tools::pin::{self, Companion};
 use crate::tools::provide::Provider;
@@ -94,7 +95,8 @@ pub async fn resolve(
     for (config, one) in read {
         let tools = pins.of(request, host.as_ref(), config);
         warn_of_cli(provider, tools, &one);
-        match pin_yarn(provider, registry, &mut yarns, one).await {
+        let locked = locked_yarn(request, &one);
+        match pin_yarn((provider, registry), &mut yarns, one, locked).await {
             Ok((mut workspace, list)) => {
                 workspace.tools = (*tools != pins.common).then(|| tools.clone());
                 resolved.push(workspace);
@@ -204,19 +206,36 @@ fn warn_of_cli(provider: &Provider<'_>, tools: &Tools, read: &ReadWorkspace) {
 /// Version and integrity by what was asked for.
 type YarnPins = BTreeMap<String, (String, Integrity)>;
 
-/// What only the registry knows of a workspace: its yarn's integrity.
+/// The yarn of a workspace that is locked and stays, if it is what the workspace asks for.
+fn locked_yarn(request: &ResolveRequest<'_>, read: &ReadWorkspace) -> Option<(String, Integrity)> {
+    let name = &read.workspace.name;
+    let locked = &request.kept()?.workspace.iter().find(|locked| locked.name == *name)?.source.yarn;
+    let is_in_range = || {
+        let range = NpmRange::parse(&read.yarn.version)?;
+        semver::Version::parse(&locked.version).ok().filter(|version| range.allows(version))
+    };
+    let is_wanted = locked.from == read.yarn.from && (locked.version == read.yarn.version || is_in_range().is_some());
+    Some((locked.version.clone(), locked.integrity.filter(|_| is_wanted)?))
+}
+
+/// What only the registry knows of a workspace: its yarn's integrity, unless that is locked.
 async fn pin_yarn(
-    provider: &Provider<'_>,
-    registry: &NpmRegistry,
+    (provider, registry): (&Provider<'_>, &NpmRegistry),
     yarns: &mut YarnPins,
     read: ReadWorkspace,
+    locked: Option<(String, Integrity)>,
 ) -> Result<(Workspace, Option<Companion>)> {
     let ReadWorkspace { mut workspace, yarn, list, .. } = read;
     if yarn.path.is_none() {
-        if !yarns.contains_key(&yarn.version) {
-            yarns.insert(yarn.version.clone(), pin::yarn(registry, &yarn.version).await?);
-        }
-        let (version, integrity) = yarns[&yarn.version].clone();
+        let (version, integrity) = match (locked, yarns.get(&yarn.version)) {
+            (Some(locked), _) => locked,
+            (None, Some(known)) => known.clone(),
+            (None, None) => {
+                let found = pin::yarn(registry, &yarn.version).await?;
+                yarns.insert(yarn.version.clone(), found.clone());
+                found
+            }
+        };
         workspace.source.yarn.version = version;
         workspace.source.yarn.integrity = Some(integrity);
         if let Some(hash) = &yarn.hash {

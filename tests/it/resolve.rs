@@ -146,6 +146,25 @@ fn keep_adds_what_is_missing_and_moves_nothing() {
     assert_eq!(commit(&third), commit(&first));
 }
 
+/// A block that is written anew needs no registry, whether `packageManager` names the yarn or the lockfile its line.
+#[harness::test]
+fn keep_asks_no_registry_for_what_is_locked() {
+    for manifest in [r#""packageManager": "yarn@4.9.2", "#, r#""packageManager": "yarn@^4.0.0", "#, ""] {
+        let setup = Setup::new();
+        let manifest = format!(r#"{{"name": "root", {manifest}"workspaces": ["plugins/*"]}}"#);
+        setup.source.write("workspaces/alpha/package.json", manifest);
+        setup.source.commit("another yarn");
+        setup.workspace("alpha", "main");
+        setup.ok(&["resolve"]);
+        let (first, asked) = (setup.lock(), setup.registry.asked());
+        setup.write("alpha/patches/1-x.patch", "--- /dev/null\n+++ b/x\n@@ -0,0 +1 @@\n+x\n");
+        setup.ok(&["resolve", "--keep"]);
+        assert_eq!(setup.registry.asked(), asked);
+        let yarn = |lock: &str| lock.lines().find(|line| line.starts_with("yarn = ")).unwrap().to_owned();
+        assert_eq!(yarn(&setup.lock()), yarn(&first));
+    }
+}
+
 #[harness::test]
 fn check_writes_nothing_and_exits_with_3_when_the_lock_would_change() {
     let setup = Setup::new();
