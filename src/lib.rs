@@ -43,6 +43,7 @@ pub mod lock;
 pub mod error;
 pub mod interrupt;
 pub mod parallel;
+pub mod proxy;
 pub mod tls;
 pub mod ui;
 

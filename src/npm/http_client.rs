@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::settings::{NpmSettings, read_text};
 use crate::error::{Error, Result};
-use crate::tls;
+use crate::{proxy, tls};
 
 /// A client with npm's settings and the variables that npm reads.
 pub(super) fn new(settings: &NpmSettings) -> Result<reqwest::Client> {
@@ -25,6 +25,10 @@ pub(super) fn new(settings: &NpmSettings) -> Result<reqwest::Client> {
     } else {
         builder.tls_danger_accept_invalid_certs(true)
     };
+    let variable = |name: &str| std::env::var(name).ok();
+    if variable("NO_PROXY").or_else(|| variable("no_proxy")).is_some_and(|hosts| proxy::is_for_nobody(&hosts)) {
+        builder = builder.no_proxy();
+    }
     builder.build().map_err(|e| broken(e.to_string()))
 }
 

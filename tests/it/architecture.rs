@@ -26,7 +26,7 @@ const ROOMS: [&[&str]; 15] = [
     &["store"],
     &["npm", "yarn"],
     &["lock"],
-    &["parallel", "interrupt", "tls"],
+    &["parallel", "interrupt", "proxy", "tls"],
     &["ui"],
     &["error"],
 ];

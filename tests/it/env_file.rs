@@ -67,6 +67,27 @@ fn a_proxy_in_the_env_file_is_used_in_either_case_of_its_name() {
 }
 
 #[harness::test]
+fn no_proxy_exempts_a_registry_that_is_given_by_its_address() {
+    let (test, registry) = (single(), Registry::start());
+    for hosts in ["*", "example.com, *", "127.0.0.1", "127.0.0.0/8"] {
+        for name in ["NO_PROXY", "no_proxy"] {
+            let nobody = "http://127.0.0.1:1";
+            let variables = [
+                ("NPM_CONFIG_REGISTRY", registry.url.as_str()),
+                ("HTTP_PROXY", nobody),
+                ("http_proxy", nobody),
+                (name, hosts),
+            ];
+            assert_eq!(
+                npm_check(&test, &variables),
+                "ok    npm registry: has @red-hat-developer-hub/cli 1.9.1",
+                "{name}={hosts}"
+            );
+        }
+    }
+}
+
+#[harness::test]
 fn a_run_without_such_settings_is_not_started_again() {
     let test = single();
     test.config(".env", "REGISTRY_URL=quay.io\nHTTP_PROXY=http://proxy.example\n");

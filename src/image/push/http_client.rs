@@ -7,6 +7,7 @@ use rustls::pki_types::CertificateDer;
 
 use super::error::PushError;
 use super::registry::{OciRegistry, Variables};
+use crate::proxy::is_for_nobody;
 use crate::{Error, Result, tls};
 
 const USER_AGENT: &str = concat!("factory/", env!("CARGO_PKG_VERSION"));
@@ -29,7 +30,11 @@ pub(super) fn http(registry: &OciRegistry) -> Result<reqwest::Client> {
         builder.tls_backend_preconfigured(tls::trusting(certificates).map_err(|error| broken(error.to_string()))?)
     };
     let variables = registry.variables();
-    let except = proxy(variables, "NO_PROXY").and_then(|hosts| reqwest::NoProxy::from_string(&hosts));
+    let except = proxy(variables, "NO_PROXY");
+    if except.as_deref().is_some_and(is_for_nobody) {
+        return builder.no_proxy().build().map_err(of_reqwest);
+    }
+    let except = except.and_then(|hosts| reqwest::NoProxy::from_string(&hosts));
     if let Some(address) = proxy(variables, "HTTPS_PROXY") {
         builder = builder.proxy(reqwest::Proxy::https(address).map_err(of_reqwest)?.no_proxy(except.clone()));
     }

@@ -209,7 +209,14 @@ fn a_proxy_is_gone_through_unless_the_host_is_excepted() {
     // The lower case wins, as in curl.
     assert!(through(&[("http_proxy", &url), ("HTTP_PROXY", &nowhere)]).unwrap().already_there);
     let asked = proxy.requests().len();
-    for (name, hosts) in [("NO_PROXY", "127.0.0.1"), ("no_proxy", "example.com,127.0.0.1")] {
+    let exempt = [
+        ("NO_PROXY", "127.0.0.1"),
+        ("no_proxy", "example.com,127.0.0.1"),
+        ("NO_PROXY", "127.0.0.0/8"),
+        ("no_proxy", "*"),
+        ("NO_PROXY", "example.com, *"),
+    ];
+    for (name, hosts) in exempt {
         let error = through(&[("HTTP_PROXY", &url), (name, hosts)]).unwrap_err();
         assert!(error.to_string().contains("no connection: Connection refused"), "{error}");
     }
