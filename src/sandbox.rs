@@ -1,6 +1,6 @@
 //! How third-party code runs: [`probe`](mod@probe) finds out what the machine allows, [`root`] describes the file system
 //! that code sees, [`enter`] enters it (`mounts` makes it, `confine` takes every privilege away), [`env`](mod@env) is its
-//! environment (`proxy_login` keeps the login of a proxy out of it), and [`child`] runs it.
+//! environment ([`proxy_login`] keeps the login of a proxy out of it), and [`child`] runs it.
 
 pub mod child;
 mod confine;
@@ -8,5 +8,5 @@ pub mod enter;
 pub mod env;
 mod mounts;
 pub mod probe;
-mod proxy_login;
+pub mod proxy_login;
 pub mod root;

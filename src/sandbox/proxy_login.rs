@@ -4,14 +4,22 @@
 //! Who uses it needs the password in its address, which is made for this run and worth nothing after it.
 
 use std::collections::BTreeMap;
-use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{Shutdown, TcpListener, TcpStream};
+use std::io::{self, Read as _};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use percent_encoding::percent_decode_str;
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, BufReader};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsConnector;
 use url::Url;
+
+use crate::tls;
 
 /// The longest head of a request, in bytes.
 const HEAD: u64 = 64 * 1024;
@@ -21,8 +29,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// The proxies that are forwarded to: the address that children get, by the one with the login.
 static FORWARDED: Mutex<BTreeMap<String, String>> = Mutex::new(BTreeMap::new());
 
-/// The value of a proxy's variable as children see it: the same where it has no login. A login for a proxy that is
-/// reached by TLS is left out, since nobody here can add it.
+/// The value of a proxy's variable as children see it: the same where it has no login. The login of a
+/// proxy that is none of HTTP's (`socks5://`) is left out, since nobody here can add it.
 pub(super) fn without_login(value: &str) -> String {
     let with_scheme = if value.contains("://") { value.to_owned() } else { format!("http://{value}") };
     let Ok(url) = Url::parse(&with_scheme) else { return hidden(value) };
@@ -33,7 +41,11 @@ pub(super) fn without_login(value: &str) -> String {
     if let Some(address) = known.get(value) {
         return address.clone();
     }
-    let forwarded = if url.scheme() == "http" { Forwarder::start(&url).ok() } else { None };
+    let forwarded = match url.scheme() {
+        "http" => ProxyForwarder::start(&url, None).ok(),
+        "https" => trusting().and_then(|config| ProxyForwarder::start(&url, Some(config)).ok()),
+        _ => None,
+    };
     let address = forwarded.unwrap_or_else(|| hidden(&with_scheme));
     known.insert(value.to_owned(), address.clone());
     address
@@ -46,72 +58,88 @@ fn hidden(value: &str) -> String {
 }
 
 /// What each connection needs.
-struct Forwarder {
-    /// `<host>:<port>` of the real proxy.
-    upstream: String,
+pub struct ProxyForwarder {
+    host: String,
+    port: u16,
+    /// How the real proxy is reached; none without TLS.
+    tls: Option<TlsConnector>,
     /// Its `Proxy-Authorization`.
     login: String,
     /// The one that children have to send.
     own: String,
 }
 
-impl Forwarder {
-    /// Listens on loopback to the end of the program. Returns the address.
-    fn start(url: &Url) -> io::Result<String> {
+/// A connection to the proxy.
+trait Upstream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Upstream for T {}
+
+impl ProxyForwarder {
+    /// Listens on loopback to the end of the program; `tls` says whom a proxy with TLS has to convince. Returns the
+    /// address, in which a password stands.
+    pub fn start(url: &Url, tls: Option<ClientConfig>) -> io::Result<String> {
         let host = url.host_str().ok_or_else(|| io::Error::other("no host"))?;
-        let decoded = |text: &str| percent_decoded(text);
+        let decoded = |text: &str| percent_decode_str(text).collect::<Vec<u8>>();
         let login = [decoded(url.username()), b":".to_vec(), decoded(url.password().unwrap_or_default())].concat();
         let mut random = [0; 16];
         std::fs::File::open("/dev/urandom")?.read_exact(&mut random)?;
         let password = hex::encode(random);
         let forwarder = Arc::new(Self {
-            upstream: format!("{host}:{}", url.port_or_known_default().unwrap_or(80)),
+            host: host.trim_matches(['[', ']']).to_owned(),
+            port: url.port_or_known_default().unwrap_or(80),
+            tls: tls.map(|config| TlsConnector::from(Arc::new(config))),
             login: format!("Basic {}", STANDARD.encode(login)),
             own: format!("Basic {}", STANDARD.encode(format!("factory:{password}"))),
         });
-        let listener = TcpListener::bind("127.0.0.1:0")?;
+        let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+        listener.set_nonblocking(true)?;
         let address = format!("http://factory:{password}@{}", listener.local_addr()?);
-        std::thread::spawn(move || {
-            for client in listener.incoming().flatten() {
-                let forwarder = forwarder.clone();
-                // A connection that breaks is the child's to report.
-                std::thread::spawn(move || forwarder.forward(&client));
-            }
-        });
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        std::thread::spawn(move || runtime.block_on(forwarder.serve(listener)));
         Ok(address)
+    }
+
+    async fn serve(self: Arc<Self>, listener: std::net::TcpListener) -> io::Result<()> {
+        let listener = TcpListener::from_std(listener)?;
+        loop {
+            // One that breaks is the child's to report.
+            let Ok((client, _)) = listener.accept().await else { continue };
+            let forwarder = self.clone();
+            tokio::spawn(async move { forwarder.forward(client).await });
+        }
     }
 
     /// One connection: the head of its request with the login, then all bytes as they are. Only the first request of a
     /// connection is read, so the proxy is asked to close it afterwards.
-    fn forward(&self, client: &TcpStream) -> io::Result<()> {
-        client.set_read_timeout(Some(PATIENCE))?;
-        let mut reader = BufReader::new(client);
-        let mut head = Vec::new();
-        loop {
-            let mut line = Vec::new();
-            reader.by_ref().take(HEAD).read_until(b'\n', &mut line)?;
-            if line.last() != Some(&b'\n') || (head.len() + line.len()) as u64 > HEAD {
-                return Err(io::ErrorKind::InvalidData.into());
-            }
-            if line == b"\r\n" || line == b"\n" {
-                break;
-            }
-            head.extend(line);
-        }
-        let Some(head) = self.with_login(&String::from_utf8_lossy(&head)) else {
+    async fn forward(&self, client: TcpStream) -> io::Result<()> {
+        let mut client = BufReader::new(client);
+        let head = tokio::time::timeout(PATIENCE, read_head(&mut client)).await??;
+        let Some(head) = self.with_login(&head) else {
             let refused = "HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic\r\n\
                            Content-Length: 0\r\nConnection: close\r\n\r\n";
-            return (&*client).write_all(refused.as_bytes());
+            return client.write_all(refused.as_bytes()).await;
         };
-        let upstream = TcpStream::connect(&self.upstream)?;
-        (&upstream).write_all(&[head.as_bytes(), reader.buffer()].concat())?;
-        drop(reader);
-        client.set_read_timeout(None)?;
-        std::thread::scope(|scope| {
-            scope.spawn(|| pass_on(client, &upstream));
-            pass_on(&upstream, client);
-        });
-        Ok(())
+        let mut upstream = match self.connect().await {
+            Ok(upstream) => upstream,
+            Err(e) => {
+                let why = format!("the proxy cannot be reached: {e}");
+                let answer = format!(
+                    "HTTP/1.1 502 Bad Gateway\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{why}",
+                    why.len()
+                );
+                return client.write_all(answer.as_bytes()).await;
+            }
+        };
+        upstream.write_all(&[head.as_bytes(), client.buffer()].concat()).await?;
+        upstream.flush().await?;
+        tokio::io::copy_bidirectional(&mut client.into_inner(), &mut upstream).await.map(drop)
+    }
+
+    async fn connect(&self) -> io::Result<Box<dyn Upstream>> {
+        let stream = TcpStream::connect((self.host.as_str(), self.port)).await?;
+        let Some(tls) = &self.tls else { return Ok(Box::new(stream)) };
+        let name = ServerName::try_from(self.host.clone()).map_err(io::Error::other)?;
+        Ok(Box::new(tls.connect(name, stream).await?))
     }
 
     /// The head for the proxy, with the empty line that ends it; none when the child does not say the password.
@@ -135,24 +163,34 @@ impl Forwarder {
     }
 }
 
-fn pass_on(mut from: &TcpStream, mut to: &TcpStream) {
-    let _ = io::copy(&mut from, &mut to);
-    let _ = to.shutdown(Shutdown::Write);
+/// The head of a request, without the empty line that ends it.
+async fn read_head(client: &mut BufReader<TcpStream>) -> io::Result<String> {
+    let mut limited = client.take(HEAD);
+    let mut head = Vec::new();
+    loop {
+        let start = head.len();
+        limited.read_until(b'\n', &mut head).await?;
+        match &head[start..] {
+            b"\r\n" | b"\n" => break head.truncate(start),
+            line if line.last() != Some(&b'\n') => return Err(io::ErrorKind::InvalidData.into()),
+            _ => {}
+        }
+    }
+    Ok(String::from_utf8_lossy(&head).into_owned())
 }
 
-fn percent_decoded(text: &str) -> Vec<u8> {
-    let mut out = Vec::new();
-    let mut rest = text.as_bytes();
-    while let Some((&first, after)) = rest.split_first() {
-        let hex = after.get(..2).and_then(|digits| hex::decode(digits).ok()).filter(|_| first == b'%');
-        out.push(hex.as_ref().map_or(first, |byte| byte[0]));
-        rest = if hex.is_some() { &after[2..] } else { after };
-    }
-    out
+/// Whom a proxy that is reached by TLS has to convince.
+fn trusting() -> Option<ClientConfig> {
+    let file = std::env::var_os("SSL_CERT_FILE").filter(|file| !file.is_empty());
+    let named = file.map(|file| tls::certificates(Path::new(&file))).transpose().ok()?;
+    tls::trusting(named.unwrap_or_default()).ok()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io::{BufRead as _, BufReader, Write as _};
+    use std::net::{TcpListener, TcpStream};
+
     use super::*;
 
     /// A proxy that answers each request with 200 and sends its head.
@@ -188,7 +226,7 @@ mod tests {
         for value in ["http://proxy.example:3128", "proxy.example:3128", "https://proxy.example", "socks5://x:1"] {
             assert_eq!(without_login(value), value);
         }
-        assert_eq!(without_login("https://me:planted-hunter2@proxy.example"), "https://proxy.example");
+        assert_eq!(without_login("socks5://me:planted-hunter2@proxy.example"), "socks5://proxy.example");
         assert_eq!(without_login("me:planted hunter2@[:x"), "http://[:x");
     }
 

@@ -29,6 +29,7 @@ mod npmrc;
 mod oci;
 mod odd_repository;
 mod original;
+mod proxy_login;
 mod read_only;
 mod resolve;
 mod rhdh_cli;
