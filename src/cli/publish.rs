@@ -273,6 +273,8 @@ impl Publication {
                 match result {
                     Ok(pushed) => {
                         session.ui.note(format!("  {}", pushed.pinned));
+                        let image =
+                            pushed.same_content.clone().map_or(image.clone(), |there| image.with_manifest(there));
                         workspace.amend(place, |output| output.pushed = Some(pushed.pinned.clone()));
                         all.push(pushed);
                         there.push((place, image));

@@ -120,6 +120,12 @@ impl Image {
         Ok(Self { name, tag, manifest, digest, config, config_digest, layer_file, layer, layer_len, diff_id })
     }
 
+    /// The same content with a manifest that a registry has for it.
+    #[must_use]
+    pub fn with_manifest(&self, manifest: Vec<u8>) -> Self {
+        Self { digest: Sha256::of(&manifest), manifest, ..self.clone() }
+    }
+
     /// What the image is called in an OCI layout: [`layout_reference`].
     pub fn reference(&self) -> String {
         layout_reference(&self.name, &self.tag)

@@ -4,8 +4,8 @@
 //! `credential`, whose `secret` is not shown; `challenge` exchanges it for a token, `http_client` sets up TLS and
 //! proxies, and `session` is a repository of the registry with both: it goes where `location` says that answers lead.
 //! `transfer` moves the blobs, each by `upload`, and the manifest; `external` leaves that to skopeo or buildah. `referrer`
-//! makes documents about an image into manifests and `attach` pushes them. `response` reads what was answered, `error`
-//! says which failures are worth another attempt, [`pushed`] what is reported.
+//! makes documents about an image into manifests and `attach` pushes them. `tagged` compares what a tag names, `response` reads
+//! what was answered, `error` says which failures are worth another attempt, [`pushed`] what is reported.
 
 mod attach;
 mod auth_file;
@@ -23,6 +23,7 @@ pub mod registry;
 mod response;
 pub mod secret;
 mod session;
+mod tagged;
 mod transfer;
 mod upload;
 
@@ -59,7 +60,8 @@ impl OciRegistry {
     /// Pushes one image under its tag, and reads it back.
     ///
     /// Blobs the registry has are not sent again, and an image it has is not sent at all. A tag that names another
-    /// image is an error unless [`PushOptions::overwrite`] says otherwise.
+    /// image is an error unless [`PushOptions::overwrite`] says otherwise; one that has the same content, and says that it
+    /// comes from another commit, stays where it is, and is what was pushed.
     pub async fn push(&self, image: &Image, options: &PushOptions) -> Result<Pushed> {
         match options.pusher {
             Pusher::Builtin => transfer::push(self, image, options).await,

@@ -43,7 +43,7 @@ fn skopeo_pushes_the_very_bytes() {
     assert!(block_on(registry.push(&made.image, &by(Pusher::Builtin))).unwrap().already_there);
 
     let mut other = made.image.clone();
-    other.manifest = String::from_utf8(other.manifest).unwrap().replace("3fadf6b0", "4fadf6b0").into_bytes();
+    other.manifest = String::from_utf8(other.manifest).unwrap().replace("1.2.3", "1.2.4").into_bytes();
     other.digest = factory::lock::Sha256::of(&other.manifest);
     let error = block_on(registry.push(&other, &by(Pusher::Skopeo))).unwrap_err();
     assert!(error.to_string().contains("already names another image: "), "{error}");

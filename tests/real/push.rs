@@ -88,14 +88,14 @@ fn the_same_image_is_pushed_once_and_another_does_not_take_its_tag() {
 
     // The same layer under another version's manifest: the tag must not move, the layer need not be sent.
     let mut other = plugin(&dir);
-    other.image.manifest =
-        String::from_utf8(other.image.manifest).unwrap().replace("3fadf6b0", "4fadf6b0").into_bytes();
+    other.image.manifest = String::from_utf8(other.image.manifest).unwrap().replace("1.2.3", "1.2.4").into_bytes();
     other.image.digest = factory::lock::Sha256::of(&other.image.manifest);
     let error = push(&registry, &other).unwrap_err();
     assert_eq!(
         error.to_string(),
         format!(
-            "`{}/{REPOSITORY}:1.2.3` already names another image: {}, and this build made {}",
+            "`{}/{REPOSITORY}:1.2.3` already names another image: {}, of https://example.com/todo at 3fadf6b0595d, and \
+             this build made {}",
             proxy.address, made.image.digest, other.image.digest
         )
     );

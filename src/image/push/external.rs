@@ -17,6 +17,7 @@ use super::options::{PushOptions, Pusher};
 use super::pushed::{Pushed, not_stored, tag_taken};
 use super::registry::OciRegistry;
 use super::secret::Redaction;
+use super::tagged::TaggedImage;
 use crate::image::external_program::{self, ProgramOutput};
 use crate::image::layout::Layout;
 use crate::image::manifest::Image;
@@ -45,11 +46,22 @@ pub(super) async fn push(registry: &OciRegistry, image: &Image, options: &PushOp
     let target = format!("docker://{reference}");
 
     let found = pusher.read(image, &target).await?;
-    if let Some(found) = &found
-        && !found.same
+    if let Some(RemoteImage { digest, same: false, manifest }) = &found
         && !options.overwrite
     {
-        return Err(tag_taken(&reference, found.digest, image.digest));
+        let other = TaggedImage::of(manifest);
+        let origin = other.origin();
+        if !other.same_content_as(TaggedImage::of(&image.manifest)) {
+            return Err(tag_taken(&reference, *digest, &origin, image.digest));
+        }
+        return Ok(Pushed {
+            pinned: registry.pinned(&image.name, *digest),
+            reference,
+            digest: *digest,
+            already_there: true,
+            same_content: Some(manifest.clone()),
+            bytes_uploaded: 0,
+        });
     }
     let already_there = found.as_ref().is_some_and(|found| found.same);
     let digest = match found {
@@ -72,6 +84,7 @@ pub(super) async fn push(registry: &OciRegistry, image: &Image, options: &PushOp
         reference,
         digest,
         already_there,
+        same_content: None,
         // What of it was there already, the programs do not say.
         bytes_uploaded: if already_there {
             0
@@ -86,6 +99,8 @@ struct RemoteImage {
     digest: Sha256,
     /// It is our image: byte for byte, or for buildah, whose compressor is another, by its config.
     same: bool,
+    /// Its manifest; buildah does not show it.
+    manifest: Vec<u8>,
 }
 
 struct ExternalPusher<'a> {
@@ -143,7 +158,8 @@ impl<'a> ExternalPusher<'a> {
             if !output.success {
                 return self.nothing(target, &output);
             }
-            return Ok(Some(RemoteImage { digest: Sha256::of(&output.stdout), same: output.stdout == image.manifest }));
+            let (digest, same) = (Sha256::of(&output.stdout), output.stdout == image.manifest);
+            return Ok(Some(RemoteImage { digest, same, manifest: output.stdout }));
         }
         let output =
             self.buildah(&["pull", "--quiet", "--policy=always", "--authfile", &self.login, &tls, target]).await?;
@@ -155,7 +171,7 @@ impl<'a> ExternalPusher<'a> {
         let format = ["inspect", "--type=image", "--format={{.FromImageDigest}}", &id];
         let digest = self.buildah(&format).await?;
         match digest.line().parse() {
-            Ok(digest) => Ok(Some(RemoteImage { digest, same: id == image.config_digest.hex() })),
+            Ok(digest) => Ok(Some(RemoteImage { digest, same: id == image.config_digest.hex(), manifest: vec![] })),
             Err(_) => Err(self.failed("inspect", target, &digest)),
         }
     }

@@ -14,10 +14,14 @@ pub struct Pushed {
     pub reference: String,
     /// `<host>/<namespace>/<name>@sha256:…`.
     pub pinned: String,
-    /// The digest of the manifest in the registry; another than the image's only after [`Pusher::Buildah`].
+    /// The digest of the manifest in the registry; another than the image's after [`Pusher::Buildah`], and where
+    /// `same_content` is there.
     pub digest: Sha256,
-    /// The tag named this very image already, and nothing was sent.
+    /// The tag named this very image already, or one with the same content, and nothing was sent.
     pub already_there: bool,
+    /// The manifest of an image that was there with the same content, from another commit.
+    #[serde(skip)]
+    pub same_content: Option<Vec<u8>>,
     /// Bytes of the blobs and the manifest the registry did not have.
     pub bytes_uploaded: u64,
 }
@@ -50,10 +54,13 @@ pub fn image_refs(pushed: &[Pushed]) -> String {
 }
 
 /// The error for a tag that names another image.
-pub(super) fn tag_taken(reference: &str, there: Sha256, ours: Sha256) -> Error {
+/// `origin` is what that image says of where it comes from.
+pub(super) fn tag_taken(reference: &str, there: Sha256, origin: &str, ours: Sha256) -> Error {
+    let comma = if origin.is_empty() { "," } else { "" };
     Error::build(
-        format!("`{reference}` already names another image: {there}, and this build made {ours}"),
-        "released tags stay as they are: raise the plugin's version, or move the tag with `--overwrite-tags`",
+        format!("`{reference}` already names another image: {there}{origin}{comma} and this build made {ours}"),
+        "released tags stay as they are: raise the plugin's version, give its tag another prefix with `--tag-prefix`, or \
+         move the tag with `--overwrite-tags`",
     )
 }
 
@@ -77,6 +84,7 @@ mod tests {
             pinned: format!("h/{name}@{}", Sha256::of(name)),
             digest: Sha256::of(name),
             already_there: false,
+            same_content: None,
             bytes_uploaded: 0,
         };
         let text = image_refs(&[pushed("b"), pushed("a"), pushed("b")]);

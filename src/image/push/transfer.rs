@@ -8,6 +8,7 @@ use super::options::PushOptions;
 use super::pushed::{Pushed, not_stored, tag_taken};
 use super::registry::OciRegistry;
 use super::session::RegistrySession;
+use super::tagged::TaggedImage;
 use super::upload::{BlobSource, upload};
 use crate::image::manifest::{Image, MANIFEST_TYPE};
 use crate::lock::Sha256;
@@ -20,17 +21,20 @@ pub(super) const ANY_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+jso
 
 pub(super) async fn push(registry: &OciRegistry, image: &Image, options: &PushOptions) -> Result<Pushed> {
     let push = Push::open(registry, image, options).await?;
-    let (already_there, bytes_uploaded) = push.run().await?;
-    if already_there {
-        info!("`{}` is in the registry already", push.reference);
-    } else {
-        info!("pushed `{}` ({bytes_uploaded} bytes)", push.reference);
+    let (there, bytes_uploaded) = push.run().await?;
+    match there {
+        There::Nothing => info!("pushed `{}` ({bytes_uploaded} bytes)", push.reference),
+        There::Ours | There::SameContent(_) => info!("`{}` is in the registry already", push.reference),
     }
+    let already_there = there != There::Nothing;
+    let same_content = if let There::SameContent(manifest) = there { Some(manifest) } else { None };
+    let digest = same_content.as_ref().map_or(image.digest, Sha256::of);
     Ok(Pushed {
-        pinned: registry.pinned(&image.name, image.digest),
+        pinned: registry.pinned(&image.name, digest),
         reference: push.reference,
-        digest: image.digest,
+        digest,
         already_there,
+        same_content,
         bytes_uploaded,
     })
 }
@@ -51,6 +55,17 @@ enum Tagged {
     Denied(PushError),
 }
 
+/// What need not be pushed.
+#[derive(Debug, PartialEq, Eq)]
+enum There {
+    /// The tag may be set.
+    Nothing,
+    /// It names this very image.
+    Ours,
+    /// It names an image, with this manifest, that differs only in where it says that it comes from.
+    SameContent(Vec<u8>),
+}
+
 impl<'a> Push<'a> {
     /// Finds the login; no token is requested yet.
     pub(super) async fn open(registry: &'a OciRegistry, image: &'a Image, options: &'a PushOptions) -> Result<Self> {
@@ -62,11 +77,12 @@ impl<'a> Push<'a> {
         })
     }
 
-    /// Whether the image was there already, and the bytes that were sent otherwise.
-    async fn run(&self) -> Result<(bool, u64)> {
+    /// What was there already, and the bytes that were sent.
+    async fn run(&self) -> Result<(There, u64)> {
         let found = self.tagged().await.map_err(|error| self.failed(&error))?;
-        if self.may_tag(&found)? {
-            return Ok((true, 0));
+        let there = self.there(&found)?;
+        if there != There::Nothing {
+            return Ok((there, 0));
         }
         let mut sent = self.blob("the config", self.image.config_digest, BlobSource::Bytes(&self.image.config)).await?;
         let layer = BlobSource::File(&self.image.layer_file, self.image.layer_len);
@@ -77,23 +93,29 @@ impl<'a> Push<'a> {
             if let Tagged::Denied(error) = found {
                 return Err(self.failed(&error));
             }
-            if self.may_tag(&found)? {
-                return Ok((true, sent));
+            let there = self.there(&found)?;
+            if there != There::Nothing {
+                return Ok((there, sent));
             }
         }
         self.put_manifest().await.map_err(|error| self.failed(&error))?;
         self.read_back().await?;
-        Ok((false, sent + self.image.manifest.len() as u64))
+        Ok((There::Nothing, sent + self.image.manifest.len() as u64))
     }
 
-    /// True if the tag names this image; an error if it names another and must not move.
-    fn may_tag(&self, found: &Tagged) -> Result<bool> {
+    /// An error if the tag names another image and must not move.
+    fn there(&self, found: &Tagged) -> Result<There> {
         match found {
-            Tagged::Manifest(bytes) if *bytes == self.image.manifest => Ok(true),
+            Tagged::Manifest(bytes) if *bytes == self.image.manifest => Ok(There::Ours),
             Tagged::Manifest(bytes) if !self.options.overwrite => {
-                Err(tag_taken(&self.reference, Sha256::of(bytes), self.image.digest))
+                let other = TaggedImage::of(bytes);
+                let origin = other.origin();
+                if other.same_content_as(TaggedImage::of(&self.image.manifest)) {
+                    return Ok(There::SameContent(bytes.clone()));
+                }
+                Err(tag_taken(&self.reference, Sha256::of(bytes), &origin, self.image.digest))
             }
-            _ => Ok(false),
+            _ => Ok(There::Nothing),
         }
     }
 

@@ -75,22 +75,49 @@ fn what_is_there_is_not_sent_and_a_tag_does_not_move_by_itself() {
     assert_eq!(server.kinds()[sent..], ["GET v2", "GET manifest"]);
 
     let mut other = plugin(&dir);
-    other.image.manifest =
-        String::from_utf8(other.image.manifest).unwrap().replace("3fadf6b0", "4fadf6b0").into_bytes();
+    other.image.manifest = String::from_utf8(other.image.manifest).unwrap().replace("1.2.3", "1.2.4").into_bytes();
     other.image.digest = Sha256::of(&other.image.manifest);
     let error = push(&registry, &other).unwrap_err();
     assert_eq!(
         error.to_string(),
         format!(
-            "`{}/{REPOSITORY}:1.2.3` already names another image: {}, and this build made {}",
+            "`{}/{REPOSITORY}:1.2.3` already names another image: {}, of https://example.com/todo at 3fadf6b0595d, and \
+             this build made {}",
             server.address, made.image.digest, other.image.digest
         )
+    );
+    assert_eq!(
+        error.hint().unwrap(),
+        "released tags stay as they are: raise the plugin's version, give its tag another prefix with `--tag-prefix`, or \
+         move the tag with `--overwrite-tags`"
     );
     assert_eq!(error.exit_code(), 1);
     assert_eq!(server.tag("1.2.3").unwrap(), made.image.digest.to_string());
     let moved = block_on(registry.push(&other.image, &PushOptions { overwrite: true, ..options() })).unwrap();
     assert_eq!((moved.already_there, moved.bytes_uploaded), (false, other.image.manifest.len() as u64));
     assert_eq!((server.tag("1.2.3").unwrap(), server.count("PUT blob")), (other.image.digest.to_string(), 2));
+}
+
+#[harness::test]
+fn the_same_content_of_another_commit_sends_nothing_and_moves_no_tag() {
+    let (server, dir) = (FakeRegistry::start(), tempfile::tempdir().unwrap());
+    let made = plugin(&dir);
+    let registry = server.registry(&[]);
+    push(&registry, &made).unwrap();
+    let sent = server.requests().len();
+    let mut other = plugin(&dir);
+    other.image.manifest =
+        String::from_utf8(other.image.manifest).unwrap().replace("3fadf6b0", "4fadf6b0").into_bytes();
+    other.image.digest = Sha256::of(&other.image.manifest);
+    let pushed = push(&registry, &other).unwrap();
+    // What is named, and gets documents, is what is there.
+    assert_eq!((pushed.already_there, pushed.bytes_uploaded, pushed.digest), (true, 0, made.image.digest));
+    assert_eq!(pushed.pinned, format!("{}/{REPOSITORY}@{}", server.address, made.image.digest));
+    assert_eq!(pushed.same_content.unwrap(), made.image.manifest);
+    assert_eq!(server.kinds()[sent..], ["GET v2", "GET manifest"]);
+    // Who wants the tag to say the other commit can have that.
+    let moved = block_on(registry.push(&other.image, &PushOptions { overwrite: true, ..options() })).unwrap();
+    assert_eq!((moved.already_there, moved.same_content, moved.digest), (false, None, other.image.digest));
 }
 
 #[harness::test]
