@@ -6,7 +6,7 @@
 //! sealed_files   what lies beside the lock is what the lock names, before anything runs
 //! finished       what is sealed and still in the cache is not built again
 //! prepare        source (checkout) -> patches and overlays -> cli_flags -> install (packages, native_log), in a workdir
-//! plugin         export (export_args, closure_drift) -> select (npm_masked) -> checks -> artefact (file_list, build_info)
+//! plugin         export (export_args, closure_drift; read_sources by opened_files) -> select (npm_masked) -> checks -> artefact (file_list, build_info)
 //!                -> verdict against the seal
 //! new_seals      what was built for the first time, into the lock and beside it; verdict compares later builds with it
 //! results        report (build-report.json), plugins_yaml (dynamic-plugins.yaml)
@@ -28,10 +28,12 @@ mod install;
 mod native_log;
 pub mod new_seals;
 mod npm_masked;
+mod opened_files;
 pub mod packages;
 mod plugin;
 pub mod plugins_yaml;
 mod prepare;
+mod read_sources;
 pub mod report;
 pub mod results;
 pub mod sealed_files;

@@ -4,7 +4,6 @@
 //! printed after a blank line.
 
 pub mod nearest;
-pub mod redact;
 
 use std::fmt;
 use std::io;

@@ -1,12 +1,14 @@
 //! The lock: every pin of a run, as text a person can read and git can merge. No network here.
 //!
 //! ```text
-//! model         the typed lock, of digest (checksums) and arguments (of an export); problem is what cannot be built
-//! text          its canonical writer and strict reader; validate is what types cannot say
+//! model         the typed lock, of digest (checksums), arguments (of an export) and sources (of a plugin); problem is
+//!               what cannot be built
+//! text          its canonical writer and strict reader; validate is what types cannot say, by
+//!               the grammar of paths and names
 //! companions    the files beside it, in factory.lock.d
-//! release_line  `1.10`; cli_behaviour is what rhdh-cli does since which version
+//! role          `backstage.role`; release_line is `1.10`, cli_behaviour is what rhdh-cli does since which version
 //! identity      the digest of a release's pins
-//! input_digest  the digest of what one plugin is built from
+//! input_digest  the digest of what one plugin is built from, by a recipe
 //! stale         why a lock no longer says what the configuration says
 //! ```
 
@@ -14,11 +16,15 @@ pub mod arguments;
 pub mod cli_behaviour;
 pub mod companions;
 pub mod digest;
+mod grammar;
 pub mod identity;
 pub mod input_digest;
 pub mod model;
 pub mod problem;
+pub mod recipe;
 pub mod release_line;
+pub mod role;
+pub mod sources;
 pub mod stale;
 pub mod text;
 mod validate;
@@ -26,10 +32,12 @@ mod validate;
 pub use arguments::Argument;
 pub use cli_behaviour::CliBehaviour;
 pub use digest::{Integrity, Sha256};
+pub use grammar::{is_commit, is_package_name, is_relative};
 pub use model::{
-    ArgsFrom, Effective, Input, Lock, Node, Plugin, Rhdh, RhdhCli, Role, Sealed, SealedPackages, Source, Tool, Tools,
+    ArgsFrom, Effective, Input, Lock, Node, Plugin, Rhdh, RhdhCli, Sealed, SealedPackages, Source, Stamp, Tool, Tools,
     Workspace, Yarn, YarnFrom,
 };
 pub use problem::{PluginProblem, UnresolvedWorkspace};
 pub use release_line::ReleaseLine;
-pub use validate::{is_commit, is_package_name, is_relative};
+pub use role::Role;
+pub use sources::{PartContent, SourcePart};

@@ -2,6 +2,7 @@
 //! files that it reads, so that both speak of the same tree.
 
 pub mod patch;
+pub mod source_parts;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -51,7 +52,7 @@ impl Overlays<'_> {
         }
         let mut overlays = 0;
         for input in self.inputs {
-            if let Some(target) = self.overlay_target(&input.path) {
+            if let Some(target) = overlay_target(self.plugins, &input.path) {
                 self.copy(input, &target)?;
                 overlays += 1;
             }
@@ -66,33 +67,6 @@ impl Overlays<'_> {
             self.copy(scalprum, &join(plugin, SCALPRUM))?;
         }
         Ok((patches, overlays))
-    }
-
-    /// The files of the workspace that patches and overlays may change, make or remove; a few more at most.
-    pub fn touched(&self) -> Result<Vec<String>> {
-        let mut touched = Vec::new();
-        for input in self.inputs {
-            if is_patch(&input.path) {
-                touched.extend(PatchText::parse(&read_input(self.config, input)?).touched());
-            } else if let Some(target) = self.overlay_target(&input.path) {
-                touched.extend(target.to_str().map(str::to_owned));
-            } else if input.path == BACKSTAGE {
-                touched.push(BACKSTAGE.to_owned());
-            }
-        }
-        touched.sort();
-        touched.dedup();
-        Ok(touched)
-    }
-
-    /// Where an overlay's file goes in the workspace: `plugins/a/overlay/src/x.ts` is `plugins/a/src/x.ts`.
-    fn overlay_target(&self, path: &str) -> Option<PathBuf> {
-        self.plugins.iter().find_map(|plugin| {
-            OVERLAY_FOLDERS.iter().find_map(|folder| {
-                let rest = Path::new(path).strip_prefix(join(plugin, folder)).ok()?;
-                Some(join(plugin, rest))
-            })
-        })
     }
 
     /// GNU patch, the reference of the original: `-p1` for headers with `a/` and `b/`, else `-p0`; blanks in the context
@@ -166,6 +140,34 @@ impl Overlays<'_> {
         self.log.line(&format!("copied {} to {}", input.path, target.display()));
         Ok(())
     }
+}
+
+/// The files of a workspace that patches and overlays may change, make or remove; a few more at most. `plugins` are the
+/// folders of the plugins whose overlays count, `config` is the folder of the workspace's configuration.
+pub fn touched(inputs: &[Input], plugins: &[&str], config: &Path) -> Result<Vec<String>> {
+    let mut touched = Vec::new();
+    for input in inputs {
+        if is_patch(&input.path) {
+            touched.extend(PatchText::parse(&read_input(config, input)?).touched());
+        } else if let Some(target) = overlay_target(plugins, &input.path) {
+            touched.extend(target.to_str().map(str::to_owned));
+        } else if input.path == BACKSTAGE {
+            touched.push(BACKSTAGE.to_owned());
+        }
+    }
+    touched.sort();
+    touched.dedup();
+    Ok(touched)
+}
+
+/// Where an overlay's file goes in the workspace: `plugins/a/overlay/src/x.ts` is `plugins/a/src/x.ts`.
+fn overlay_target(plugins: &[&str], path: &str) -> Option<PathBuf> {
+    plugins.iter().find_map(|plugin| {
+        OVERLAY_FOLDERS.iter().find_map(|folder| {
+            let rest = Path::new(path).strip_prefix(join(plugin, folder)).ok()?;
+            Some(join(plugin, rest))
+        })
+    })
 }
 
 /// Where a plugin's scalprum configuration lies in the build, relative to the plugin.

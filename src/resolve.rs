@@ -7,7 +7,8 @@
 //! 3. [`refs`] turns refs into commits; [`commits`] fetches them and has each workspace read.
 //! 4. [`workspace`] makes a workspace's block of the lock from its files ([`source_files`], after patches and overlays:
 //!    [`effective`]): its plugins ([`discover`], [`plugin_files`]), its yarn ([`package_manager`], [`yarn_hash`]) and
-//!    the arguments of its plugins ([`compute_args`]: [`graph`] → [`build_args`]).
+//!    the arguments of its plugins ([`compute_args`]: [`graph`] → [`build_args`]), and what of it each plugin is built
+//!    from ([`plugin_sources`]).
 //! 5. `tool_pins` pins node, npm and rhdh-cli; `previous` keeps what the lock there was knows and still holds.
 
 pub mod configured_pins;
@@ -25,6 +26,7 @@ pub mod effective;
 pub mod package_manager;
 pub mod plugin_fault;
 pub mod plugin_files;
+pub mod plugin_sources;
 pub mod source_files;
 pub mod workspace;
 pub mod yarn_hash;
@@ -46,6 +48,7 @@ use crate::npm::range::NpmRange;
 use crate::npm::registry::NpmRegistry;
 use crate::tools::pin::{self, Companion};
 use crate::tools::provide::Provider;
+use crate::ui::some_names;
 use rhdh::{HostRequest, LazyHost};
 pub use run_request::{Demands, ResolveRequest, UpdateMode};
 use tool_pins::ToolPins;
@@ -115,7 +118,11 @@ pub async fn resolve(
     };
     previous::keep_others(&mut lock, request);
     previous::keep_reasons(&mut lock, request.old);
-    previous::keep_seals(&mut lock, request.old);
+    let unmoved = previous::keep_seals(&mut lock, provider, request);
+    if !unmoved.is_empty() {
+        let names = some_names(unmoved.iter());
+        provider.ui.note(format!("at their commits, since nothing they are built from moved: {names}"));
+    }
     let is_chosen = |name: &String| chosen.iter().any(|workspace| workspace.name == *name);
     failed.extend(lock.problems(request.names).into_iter().filter(|(name, _)| !is_chosen(name)));
     lock.workspace.sort_by(|a, b| a.name.cmp(&b.name));

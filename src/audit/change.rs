@@ -14,7 +14,9 @@ use super::version_step::VersionStep;
 use crate::lock::{Integrity, Role, Sha256};
 pub use host::{Affected, RhdhRelease, Tie};
 pub use package::{PackageChange, PackageMove, Pin};
-pub use plugin::{ArgumentsOrigin, ExplainedArgument, FirstDifference, InputClass, OutputClass, OutputVerdict};
+pub use plugin::{
+    ArgumentsOrigin, ExplainedArgument, FirstDifference, InputClass, OutputClass, OutputVerdict, SourceChange,
+};
 pub use workspace::{Evidence, FileChange, InputKind, PluginPlace, ReleaseSource, WorkspacePlace};
 
 /// One change, and where.
@@ -279,6 +281,9 @@ pub enum ChangeKind {
         verdict: OutputVerdict,
         /// Which inputs changed.
         inputs: Vec<InputClass>,
+        /// What of the repository changed that the plugin is built from, where both locks say it.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        sources: Vec<SourceChange>,
         /// Which outputs changed.
         outputs: Vec<OutputClass>,
         /// Where the two packages differ first, when their lists of files are there.

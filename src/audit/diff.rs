@@ -86,7 +86,7 @@ pub struct Counts {
     pub moved: usize,
 }
 
-/// The four verdicts over sealed outputs, and those that cannot be told.
+/// The verdicts over sealed outputs, and those that cannot be told.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct Outputs {
@@ -96,6 +96,8 @@ pub struct Outputs {
     pub changed: usize,
     /// Other inputs, equal output.
     pub without_effect: usize,
+    /// Equal packages whose image says anew where it comes from.
+    pub restamped: usize,
     /// Equal inputs, other output.
     pub unreproducible: usize,
     /// Not sealed on both sides.

@@ -49,8 +49,8 @@ pub fn describe(change: &Change) -> Phrase<'_> {
             plugin::arguments(added, removed, *reordered, origin)
         }
         ChangeKind::Dependencies { packages } => plugin::dependencies(packages),
-        ChangeKind::Output { verdict, inputs, outputs, first, .. } => {
-            plugin::output(*verdict, inputs, outputs, first.as_ref())
+        ChangeKind::Output { verdict, inputs, sources, outputs, first, .. } => {
+            plugin::output(*verdict, inputs, outputs).with_lines(plugin::reasons(sources, first.as_ref()))
         }
     }
 }

@@ -11,11 +11,13 @@ use super::context::PluginTarget;
 use super::export::Exported;
 use super::file_list::FileList;
 use super::plugins_yaml;
+use super::read_sources::ReadSources;
 use super::report::Output;
 use crate::error::{Error, Result};
 use crate::image::{self, Facts, Image, ImageName, ImageNames, ImagePath, Layout, PackageFiles, Packed, Packing, Tag};
 use crate::lock::input_digest;
-use crate::lock::{Sealed, Sha256};
+use crate::lock::recipe::FIRST;
+use crate::lock::{Sealed, Sha256, Stamp};
 use crate::overlay;
 use crate::sandbox::root::Isolation;
 use crate::store::{atomic_copy, atomic_file};
@@ -33,10 +35,14 @@ pub struct Artefact {
     pub config: Option<Value>,
     /// What a lock that is not sealed yet is sealed with.
     pub sealed: Sealed,
+    /// What the image says of where it comes from; none by the first recipe and of a local tree.
+    pub stamp: Option<Stamp>,
     /// The package it was made from.
     pub record: PackageRecord,
     /// Its files.
     pub files: FileList,
+    /// What its export read besides what the lock has of its sources, where that was looked at and found.
+    pub read: Option<ReadSources>,
     /// What its checks warned of.
     pub warnings: Vec<String>,
     /// Whether it was taken from the cache.
@@ -129,17 +135,44 @@ impl<'a> PluginTarget<'a> {
         input_digest::digest(&self.shared.lock, self.workspace, self.plugin, closure)
     }
 
-    /// What the image says of where it comes from.
-    fn facts(self, inputs: Sha256) -> Facts<'a> {
+    /// Where an image with this layer comes from: the build that first made it, which is this one unless the lock knows
+    /// another.
+    fn stamp(self, layer: Sha256, inputs: Sha256) -> Option<Stamp> {
         let source = &self.workspace.source;
-        let public = source.repo.contains("://") && !source.repo.starts_with("file:");
-        Facts {
-            source: Some(source.repo.as_str()).filter(|_| public),
-            revision: source.commit.as_deref(),
-            version: &self.plugin.version,
-            epoch: source.epoch,
-            inputs: Some(inputs),
+        let commit = source.commit.clone().filter(|_| self.workspace.recipe != FIRST)?;
+        let known = self.plugin.stamp.clone().filter(|known| known.layer == layer);
+        let new = || Stamp { layer, repo: self.public_repo().map(str::to_owned), commit, epoch: source.epoch, inputs };
+        Some(known.unwrap_or_else(new))
+    }
+
+    /// What the image says of where it comes from.
+    fn facts<'s>(self, stamp: Option<&'s Stamp>, inputs: Sha256) -> Facts<'s>
+    where
+        'a: 's,
+    {
+        let source = &self.workspace.source;
+        match stamp {
+            Some(Stamp { repo, commit, epoch, inputs, .. }) => Facts {
+                source: repo.as_deref(),
+                revision: Some(commit),
+                version: &self.plugin.version,
+                epoch: *epoch,
+                inputs: Some(*inputs),
+            },
+            None => Facts {
+                source: self.public_repo(),
+                revision: source.commit.as_deref(),
+                version: &self.plugin.version,
+                epoch: source.epoch,
+                inputs: Some(inputs),
+            },
         }
+    }
+
+    /// The repository, where its address means something elsewhere.
+    fn public_repo(self) -> Option<&'a str> {
+        let repo = self.workspace.source.repo.as_str();
+        Some(repo).filter(|repo| repo.contains("://") && !repo.starts_with("file:"))
     }
 }
 
@@ -161,7 +194,7 @@ pub(super) fn pack(
     let paths = OutputPaths::new(target, &exported.name, &exported.version)?;
     let scratch = shared.store.scratch()?;
     let layer_file = scratch.path().join("layer");
-    let packing = Packing { path: &paths.image_path, epoch: workspace.source.epoch, compression: options.compression };
+    let packing = Packing { path: &paths.image_path, epoch: workspace.time(), compression: options.compression };
     let packed = image::pack(entries, &packing, &paths.tgz(), &layer_file)?;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let own = plugins_yaml::own_config(&tree.join(overlay::join(&plugin.path, "")));
@@ -175,7 +208,9 @@ pub(super) fn pack(
         timed: build_info::find(entries)?,
         config: own.and_then(|value| yaml_serde::to_string(&value).ok()),
     };
-    let facts = target.facts(target.inputs(record.closure_digest()));
+    let inputs = target.inputs(record.closure_digest());
+    let stamp = target.stamp(record.packed.diff_id, inputs);
+    let facts = target.facts(stamp.as_ref(), inputs);
     let image = if options.buildah {
         let layer = scratch.path().join("buildah-layer");
         let build = image::buildah::build(paths.names(), entries, layer, &facts);
@@ -186,6 +221,7 @@ pub(super) fn pack(
     let root = (options.isolation == Isolation::None).then(|| tree.display().to_string());
     let mut artefact = finish(target, &paths, record, image)?;
     artefact.sealed.root = root;
+    artefact.stamp = stamp;
     Ok(artefact)
 }
 
@@ -199,7 +235,9 @@ pub(super) fn reuse(
 ) -> Result<Option<Result<Artefact>>> {
     let Some(sealed) = &target.plugin.sealed else { return Ok(None) };
     let paths = OutputPaths::new(target, &record.name, &record.version)?;
-    let image = paths.image(record, layer.to_path_buf(), &target.facts(target.inputs(sealed.closure)))?;
+    let inputs = target.inputs(sealed.closure);
+    let stamp = target.stamp(record.packed.diff_id, inputs);
+    let image = paths.image(record, layer.to_path_buf(), &target.facts(stamp.as_ref(), inputs))?;
     let is_sealed = record.packed.tgz == sealed.tgz
         && image.digest == sealed.image
         && image.diff_id == sealed.layer
@@ -214,6 +252,7 @@ pub(super) fn reuse(
     atomic_copy(archive, &paths.tgz())?;
     let mut artefact = finish(target, &paths, record.clone(), image)?;
     artefact.sealed = sealed.clone();
+    artefact.stamp = stamp;
     artefact.warnings = warnings;
     artefact.reused = true;
     Ok(Some(Ok(artefact)))
@@ -248,10 +287,12 @@ fn finish(target: PluginTarget<'_>, paths: &OutputPaths, record: PackageRecord, 
             attached: Vec::new(),
         },
         sealed: Sealed { closure, tgz: packed.tgz, image: image.digest, layer: image.diff_id, root: None },
+        stamp: None,
         image,
         config: plugin_config(target, paths, &record)?,
         files: FileList::from_text(&record.files),
         record,
+        read: None,
         warnings: Vec::new(),
         reused: false,
     })

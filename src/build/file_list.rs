@@ -41,7 +41,7 @@ pub enum DifferenceClass {
 impl fmt::Display for DifferenceClass {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Packing => "the files are equal: only their packing differs, which is a defect of factory",
+            Self::Packing => "the files are equal: only their packing differs",
             Self::PackageJson => "the exported package.json",
             Self::BundleName => "the name of a bundle, which holds a hash of its content",
             Self::Bundle => "the content of a bundle",

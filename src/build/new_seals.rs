@@ -2,6 +2,7 @@
 
 use super::context::Shared;
 use super::packages::unpinned::Unpinned;
+use super::read_sources::ReadSources;
 use super::workspace::BuiltWorkspace;
 use crate::error::Result;
 use crate::lock::companions::CompanionPath;
@@ -41,6 +42,11 @@ pub fn seal(shared: &Shared, built: &[BuiltWorkspace]) -> Result<SealedLock> {
             let files = CompanionPath::files(&workspace.name, &plugin.path).below(lock_dir);
             atomic_file(&files, artefact.files.to_text().as_bytes())?;
             plugin.sealed = Some(artefact.sealed.clone());
+            plugin.stamp.clone_from(&artefact.stamp);
+            if let Some(ReadSources { reads, sources }) = &artefact.read {
+                plugin.reads.clone_from(reads);
+                plugin.sources.clone_from(sources);
+            }
             sealed.plugins += 1;
         }
         let mut packages = Unpinned::sealed(lock_dir, workspace)?;

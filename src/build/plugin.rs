@@ -10,6 +10,7 @@ use super::export::{Export, Exported};
 use super::export_args::ExportArgs;
 use super::packages::lockfile::LockfilePackages;
 use super::prepare::Prepared;
+use super::read_sources::ReadSources;
 use super::workdir::NetworkAccess;
 use super::{checks, finished, verdict};
 use crate::error::{Error, Result};
@@ -18,6 +19,14 @@ use crate::lock::Plugin;
 use crate::overlay::join;
 use crate::sandbox::child::Log;
 use crate::ui::{Step, count};
+
+/// An export, and what of it belongs to the package.
+struct ExportedFiles {
+    exported: Exported,
+    entries: PackageFiles,
+    /// What it read that the lock does not know.
+    read: Option<ReadSources>,
+}
 
 /// The build of one plugin.
 pub(super) struct PluginBuild<'a> {
@@ -39,13 +48,25 @@ impl<'a> PluginBuild<'a> {
 
     pub(super) async fn run(&self) -> Result<Artefact> {
         let _slot = self.build.shared.slot().await?;
-        let (exported, entries) = self.export_and_select().await?;
-        let warnings = tokio::task::block_in_place(|| checks::of_files(self.target, &entries))?;
+        let ExportedFiles { exported, entries, read } = self.export_and_select().await?;
+        let is_verified = self.build.shared.options.verify_mode;
+        let mut warnings = tokio::task::block_in_place(|| checks::of_files(self.target, &entries))?;
+        if let Some(read) = read.as_ref().filter(|_| is_verified) {
+            let warning = self.target.unknown_reads(read);
+            self.build.shared.ui.warn(format!("{}: {warning}", self.target.label()));
+            warnings.push(warning);
+        }
+        // What its sources are is known now: it is packed, and stored, as what it was built from.
+        let mut plugin = self.target.plugin.clone();
+        if let Some(ReadSources { sources, .. }) = read.as_ref().filter(|_| !is_verified) {
+            plugin.sources.clone_from(sources);
+        }
+        let target = PluginTarget { plugin: &plugin, ..self.target };
         // A step that changes the files of the package belongs before the checks.
-        let artefact = Artefact { warnings, ..self.pack(&exported, &entries)? };
-        if !self.build.shared.options.verify_mode {
+        let artefact = Artefact { read, warnings, ..self.pack(target, &exported, &entries)? };
+        if !is_verified {
             verdict::check_sealed(&self.build.shared.options, self.target.workspace, self.target.plugin, &artefact)?;
-            tokio::task::block_in_place(|| finished::keep(self.target, &artefact));
+            tokio::task::block_in_place(|| finished::keep(target, &artefact));
         }
         Ok(artefact)
     }
@@ -60,15 +81,19 @@ impl<'a> PluginBuild<'a> {
         self.share_closure(&exported)
     }
 
-    async fn export_and_select(&self) -> Result<(Exported, PackageFiles)> {
+    async fn export_and_select(&self) -> Result<ExportedFiles> {
         let export = self.export().await?;
         let (started, step) = (Instant::now(), self.step("export"));
+        let folders = &self.prepared.workdir.folders;
+        let watched = self.target.is_watched().then(|| tokio::task::block_in_place(|| self.target.watch(folders)));
         let exported = export.run().await?;
+        let look = |watched| tokio::task::block_in_place(|| self.target.read_sources(watched, folders));
+        let read = watched.map(look).transpose()?.flatten();
         let entries = export.select(&exported).await?;
         step.done(count(entries.entries().len(), "file"));
         self.timings.record_since("export", started);
         self.share_closure(&exported)?;
-        Ok((exported, entries))
+        Ok(ExportedFiles { exported, entries, read })
     }
 
     /// The export, in folders of its own.
@@ -118,10 +143,10 @@ impl<'a> PluginBuild<'a> {
         })
     }
 
-    fn pack(&self, exported: &Exported, entries: &PackageFiles) -> Result<Artefact> {
+    fn pack(&self, target: PluginTarget<'_>, exported: &Exported, entries: &PackageFiles) -> Result<Artefact> {
         let (started, step) = (Instant::now(), self.step("pack"));
         let tree = &self.prepared.workdir.tree;
-        let artefact = tokio::task::block_in_place(|| artefact::pack(self.target, tree, exported, entries))?;
+        let artefact = tokio::task::block_in_place(|| artefact::pack(target, tree, exported, entries))?;
         step.done(artefact.label());
         self.timings.record_since("pack", started);
         Ok(artefact)

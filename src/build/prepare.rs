@@ -96,7 +96,7 @@ impl WorkspaceBuild<'_> {
         let plugins: Vec<&str> = workspace.plugin.iter().map(|plugin| plugin.path.as_str()).collect();
         let overlays = Overlays {
             workspace: &workspace.name,
-            epoch: workspace.source.epoch,
+            epoch: workspace.time(),
             inputs: &workspace.input,
             plugins: &plugins,
             config: &shared.options.config_dir.join(&workspace.dir),

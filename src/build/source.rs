@@ -1,5 +1,6 @@
 //! The pinned source on disk: the tree of a commit, or a copy of a local tree.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
@@ -8,6 +9,8 @@ use super::context::Shared;
 use crate::error::{Error, Place, Result};
 use crate::lock::text::FILE_NAME;
 use crate::lock::{Sha256, Workspace};
+use crate::overlay;
+use crate::overlay::source_parts::LaidSource;
 use crate::store::git::SourceUrl;
 use crate::ui::some_names;
 
@@ -64,6 +67,26 @@ pub fn warn_of_uncommitted(shared: &Shared, workspace: &Workspace) {
         let names = some_names(changed.iter());
         shared.ui.warn(format!("{}: uncommitted changes in `{url}` are not built: {names}", workspace.name));
     }
+}
+
+/// Hands over the workspace's commit with what patches and overlays made of it, which lies in `laid`, its checkout.
+pub fn with_laid<T>(
+    shared: &Shared,
+    workspace: &Workspace,
+    laid: &Path,
+    use_it: impl FnOnce(&LaidSource<'_>) -> Result<T>,
+) -> Result<T> {
+    let commit = workspace.source.commit.as_deref().unwrap_or_default();
+    let config = shared.options.config_dir.join(&workspace.dir);
+    let url = SourceUrl::parse(&workspace.source.repo, &config)?;
+    let tree = shared.store.repository(&url, shared.interrupt.flag())?.tree(commit)?;
+    let tree = tree.ok_or_else(|| Error::usage(format!("commit {commit} is gone from the cache"), "build again"))?;
+    let plugins: Vec<&str> = workspace.plugin.iter().map(|plugin| plugin.path.as_str()).collect();
+    let touched = overlay::touched(&workspace.input, &plugins, &config)?;
+    let path = &workspace.source.path;
+    let touched: BTreeSet<String> =
+        touched.into_iter().map(|it| if path == "." { it } else { format!("{path}/{it}") }).collect();
+    use_it(&LaidSource { tree: &tree, touched: &touched, laid })
 }
 
 /// Checks a commit out of the cache, where it is fetched to first when there is a network.
@@ -132,7 +155,7 @@ pub fn leave_copy(shared: &Shared, workspace: &Workspace, source: &Path) -> Resu
     let Some(to) = shared.options.source_copy.as_ref().filter(|_| !workspace.source.local) else { return Ok(()) };
     let to = if workspace.dir == "." { to.clone() } else { to.join(&workspace.name) };
     fs::create_dir_all(&to).map_err(Error::io("create", &to))?;
-    copy(shared, source, &to, &[crate::overlay::SCALPRUM])
+    copy(shared, source, &to, &[overlay::SCALPRUM])
 }
 
 /// Copies a tree; the original is only read. Links are copied as links. Folders that factory itself writes to are left

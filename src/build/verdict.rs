@@ -64,6 +64,10 @@ impl fmt::Display for Verdict {
             Self::Differs(Difference { file: Some(file), class, count }) => {
                 write!(f, "`{file}` differs first, of {} ({class})", crate::ui::count(*count, "file"))
             }
+            // The same recipe packed the same files: whose fault else would it be?
+            Self::Differs(Difference { class: DifferenceClass::Packing, .. }) => {
+                write!(f, "no file differs ({}, which is a defect of factory)", DifferenceClass::Packing)
+            }
             Self::Differs(Difference { class, .. }) => write!(f, "no file differs ({class})"),
             Self::Unlisted => f.write_str("its files differ, and the sealed list of them is gone"),
         }

@@ -219,7 +219,7 @@ impl Folders {
     }
 
     fn env(&self, shared: &Shared, workspace: &Workspace, root: &Root, node: &Path) -> ChildEnv {
-        let mut env = ChildEnv::base(workspace.source.epoch);
+        let mut env = ChildEnv::base(workspace.time());
         let yarn = root.inside(&self.yarn);
         env.set("PATH", format!("{}:/usr/bin:/bin", root.inside(&self.bin).display()))
             .set("HOME", root.inside(&self.home))

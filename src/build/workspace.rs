@@ -126,9 +126,15 @@ impl WorkspaceBuild<'_> {
             .enumerate()
             .partition(|(_, (plugin, _))| plugin.role.is_backend());
         // They borrow from the workspace, so they are not tasks of their own.
-        let frontends = frontends.into_iter().map(|(index, (plugin, finished))| one(index, plugin, finished));
-        let mut built = join_all(frontends).await;
-        for (index, (plugin, finished)) in backends {
+        // One by one as well where it is looked at what they read: the kernel does not say who opened a file.
+        let is_watched =
+            |(_, (plugin, kept)): &(_, (&Plugin, Option<_>))| kept.is_none() && self.target(plugin).is_watched();
+        let is_watched = frontends.iter().any(is_watched);
+        let (together, one_by_one): (Vec<_>, Vec<_>) =
+            if is_watched { (vec![], frontends.into_iter().chain(backends).collect()) } else { (frontends, backends) };
+        let together = together.into_iter().map(|(index, (plugin, finished))| one(index, plugin, finished));
+        let mut built = join_all(together).await;
+        for (index, (plugin, finished)) in one_by_one {
             built.push(one(index, plugin, finished).await);
         }
         built.sort_by_key(|(index, _)| *index);

@@ -20,6 +20,7 @@ use crate::tools::provide::Provider;
 /// Options of a resolve.
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Resolve options")]
+#[allow(clippy::struct_excessive_bools)] // each is a flag of the command line
 pub struct ResolveFlags {
     /// RHDH release the plugins are for: `1.9`, `1.9.8`, a commit [env: `RHDH_VERSION`] [default: the newest release]
     #[arg(long, value_name = "VERSION")]
@@ -36,6 +37,9 @@ pub struct ResolveFlags {
     /// Resolve rhdh-cli's dependencies again, even when its version stays
     #[arg(long, env = "FACTORY_RENEW_TOOLS")]
     pub renew_tools: bool,
+    /// Let images say anew which commit they come from, also where their content stays the same
+    #[arg(long, env = "FACTORY_RESTAMP")]
+    pub restamp: bool,
 }
 
 /// What is resolved, and how.
@@ -71,6 +75,7 @@ impl PinRequest<'_> {
             },
             generate: self.flags.generate_build_args,
             renew_tools: self.flags.renew_tools,
+            restamp: self.flags.restamp,
         }
     }
 

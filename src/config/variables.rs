@@ -113,6 +113,7 @@ pub const OPTIONS: &[Variable] = &[
     option("FACTORY_GENERATE_BUILD_ARGS", "", "--generate-build-args", "compute the listed plugins' arguments"),
     option("FACTORY_NO_WRITE_PLUGINS_LIST", "", "--no-write-plugins-list", "write no plugins-list.yaml"),
     option("FACTORY_RENEW_TOOLS", "", "--renew-tools", "resolve rhdh-cli's dependencies anew"),
+    option("FACTORY_RESTAMP", "", "--restamp", "let images say anew which commit they come from"),
     option("FACTORY_OUTPUT_DIR", "", "--output-dir", "where results go"),
     option("FACTORY_JOBS", "", "--jobs", "installs and exports that run at once"),
     option("FACTORY_ISOLATION", "auto", "--isolation", "keep builds apart from the machine: auto, required or off"),

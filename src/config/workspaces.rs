@@ -146,7 +146,7 @@ pub(super) fn single(
     let name = match source.workspace_path.rsplit('/').next() {
         Some(last) if last != "." => Some(last.to_owned()),
         _ => match (&source.repo, &source.local) {
-            (Some(repo), _) => repo.name(),
+            (Some(repo), _) => repo.name().map(str::to_owned),
             (None, Some(tree)) => folder_name(tree),
             (None, None) => None,
         },

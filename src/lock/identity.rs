@@ -11,8 +11,33 @@ impl Lock {
             workspace.sealed = None;
             for plugin in &mut workspace.plugin {
                 plugin.sealed = None;
+                plugin.stamp = None;
+                // They follow from the commit and the files of the configuration, and from what a build saw being read.
+                plugin.sources.clear();
+                plugin.reads.clear();
             }
         }
         Sha256::of(pins.to_text())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::lock::text::tests::sample;
+    use crate::lock::{Sha256, Stamp};
+
+    #[test]
+    fn what_builds_find_out_is_not_in_it() {
+        let mut lock = sample();
+        lock.workspace[0].recipe = 2;
+        let before = lock.identity();
+        let plugin = &mut lock.workspace[0].plugin[0];
+        plugin.sources = vec!["gone a".parse().unwrap()];
+        plugin.reads = vec!["a".to_owned()];
+        let (digest, commit) = (Sha256::of(""), "0".repeat(40));
+        plugin.stamp = Some(Stamp { layer: digest, repo: None, commit, epoch: 1, inputs: digest });
+        assert_eq!(lock.identity(), before);
+        lock.workspace[0].source.commit = Some("1".repeat(40));
+        assert_ne!(lock.identity(), before);
     }
 }

@@ -3,19 +3,12 @@
 use serde::Serialize;
 
 use super::cli_behaviour::added_argument;
-use super::{Argument, Input, Lock, Plugin, Sha256, Source, Tools, Workspace};
+use super::recipe::FIRST;
+use super::{Argument, Input, Lock, Plugin, Sha256, Source, SourcePart, Tools, Workspace};
 
-/// How a package's bytes are made from its inputs. A change of factory that makes other bytes from the same inputs
-/// counts it up, so that images say so and the cache does not take the one for the other.
-///
-/// | recipe | what it makes |
-/// |---|---|
-/// | 1 | the files that `npm pack` lists, with Module Federation's type archives normalised |
-pub const RECIPE: u32 = 1;
-
-/// What goes in, in one canonical text. Digests that a build found out are left out: they are outputs.
+/// What goes in by the first recipe, in one canonical text. Digests that a build found out are left out: they are outputs.
 #[derive(Serialize)]
-struct DigestedInputs<'a> {
+struct CommittedInputs<'a> {
     tools: &'a Tools,
     source: PinnedSource<'a>,
     input: &'a [Input],
@@ -27,14 +20,23 @@ struct DigestedInputs<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     added: Option<Argument>,
     closure: Option<Sha256>,
-    /// Left out for the first recipe: it had no number.
-    #[serde(skip_serializing_if = "is_first")]
-    recipe: u32,
 }
 
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
-fn is_first(recipe: &u32) -> bool {
-    *recipe == 1
+/// What goes in by later recipes: no commit and no repository, but what of it the plugin is built from. Patches and
+/// overlays are in its sources.
+#[derive(Serialize)]
+struct ContentInputs<'a> {
+    recipe: u32,
+    tools: &'a Tools,
+    yarn: (&'a str, Option<String>),
+    /// The plugin's folder from the repository's root.
+    path: (&'a str, &'a str),
+    sources: &'a [SourcePart],
+    args: &'a [Argument],
+    /// The file it is given as its Scalprum configuration.
+    scalprum: Option<Sha256>,
+    added: Option<Argument>,
+    closure: Option<Sha256>,
 }
 
 /// A source without what was asked for: two requests that mean one commit build the same.
@@ -46,6 +48,9 @@ struct PinnedSource<'a> {
     yarn: (&'a str, Option<String>),
 }
 
+/// A plugin's Scalprum configuration in the user's.
+const SCALPRUM: &str = "scalprum-config.json";
+
 /// The input digest of a plugin: carried by its image as an annotation, and the key of cached builds. It does not
 /// change when other workspaces of the lock do. `closure` is the digest of the `yarn.lock` that the export used or made:
 /// an unsealed build and the sealed ones after it have the same inputs.
@@ -53,35 +58,55 @@ struct PinnedSource<'a> {
 /// # Panics
 /// Never: all fields have a JSON form.
 pub fn digest(lock: &Lock, workspace: &Workspace, plugin: &Plugin, closure: Option<Sha256>) -> Sha256 {
-    digest_with(RECIPE, lock, workspace, plugin, closure)
+    let Source { repo, commit, path, yarn, .. } = &workspace.source;
+    let tools = tools(lock, workspace);
+    let added = added_argument(lock.tools_of(workspace), plugin);
+    let yarn = (yarn.version.as_str(), yarn.integrity.map(|integrity| integrity.to_string()));
+    if workspace.recipe == FIRST {
+        return of(&CommittedInputs {
+            tools: &tools,
+            source: PinnedSource { repo, commit: commit.as_deref(), path, yarn },
+            input: &workspace.input,
+            path: &plugin.path,
+            args: &plugin.args,
+            scalprum: plugin.scalprum.as_deref(),
+            added,
+            closure,
+        });
+    }
+    of(&ContentInputs {
+        recipe: workspace.recipe,
+        tools: &tools,
+        yarn,
+        path: (path, &plugin.path),
+        sources: &plugin.sources,
+        args: &plugin.args,
+        scalprum: scalprum(workspace, plugin),
+        added,
+        closure,
+    })
 }
 
-fn digest_with(recipe: u32, lock: &Lock, workspace: &Workspace, plugin: &Plugin, closure: Option<Sha256>) -> Sha256 {
-    let Source { repo, commit, path, yarn, .. } = &workspace.source;
+/// The tools without what was asked for. What rhdh-cli was chosen for is no input either: what follows from it is an
+/// argument.
+fn tools(lock: &Lock, workspace: &Workspace) -> Tools {
     let mut tools = lock.tools_of(workspace).clone();
-    // What it was chosen for is no input: what follows from it is in `added`.
-    let added = added_argument(&tools, plugin);
     tools.rhdh_cli.host = None;
     for requested in [&mut tools.node.requested, &mut tools.npm.requested, &mut tools.rhdh_cli.requested] {
         requested.clear();
     }
-    let inputs = DigestedInputs {
-        tools: &tools,
-        source: PinnedSource {
-            repo,
-            commit: commit.as_deref(),
-            path,
-            yarn: (&yarn.version, yarn.integrity.map(|integrity| integrity.to_string())),
-        },
-        input: &workspace.input,
-        path: &plugin.path,
-        args: &plugin.args,
-        scalprum: plugin.scalprum.as_deref(),
-        added,
-        closure,
-        recipe,
-    };
-    Sha256::of(serde_json::to_vec(&inputs).expect("inputs are plain data"))
+    tools
+}
+
+/// The digest of a plugin's Scalprum configuration: of the file that lies beside its overlay, else of the one in it.
+pub fn scalprum(workspace: &Workspace, plugin: &Plugin) -> Option<Sha256> {
+    let beside = if plugin.path == "." { SCALPRUM.to_owned() } else { format!("{}/{SCALPRUM}", plugin.path) };
+    let find = |path: &str| workspace.input.iter().find(|input| input.path == path).map(|input| input.sha256);
+    find(&beside).or_else(|| find(plugin.scalprum.as_deref()?))
+}
+
+fn of(inputs: &impl Serialize) -> Sha256 {
+    Sha256::of(serde_json::to_vec(inputs).expect("inputs are plain data"))
 }
 
 #[cfg(test)]
@@ -90,15 +115,59 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn only_a_new_recipe_makes_another_digest_of_the_same_inputs() {
+    fn lock() -> Lock {
         let text = include_str!("../../tests/data/lock/version-1.lock");
-        let lock = Lock::from_text(text, Path::new("factory.lock")).unwrap();
-        let workspace = &lock.workspace[1];
-        let of = |recipe| digest_with(recipe, &lock, workspace, &workspace.plugin[0], None).to_string();
+        Lock::from_text(text, Path::new("factory.lock")).unwrap()
+    }
+
+    fn of(change: impl FnOnce(&mut Workspace)) -> String {
+        let mut lock = lock();
+        change(&mut lock.workspace[1]);
+        digest(&lock, &lock.workspace[1], &lock.workspace[1].plugin[0], None).to_string()
+    }
+
+    #[test]
+    fn the_first_recipe_has_the_digests_it_had() {
         // As images have it that were pushed before recipes had numbers.
-        assert_eq!(of(1), "sha256:a0d3d7bac80addf9af920ec6f53fda3e0c16b02efba628890c665f4f4c87a1b4");
-        assert_ne!(of(2), of(1));
+        assert_eq!(of(|_| {}), "sha256:a0d3d7bac80addf9af920ec6f53fda3e0c16b02efba628890c665f4f4c87a1b4");
+        assert_ne!(of(|workspace| workspace.source.commit = Some("1".repeat(40))), of(|_| {}));
+    }
+
+    #[test]
+    fn later_recipes_hold_content_and_no_commit() {
+        let second = |change: fn(&mut Workspace)| {
+            of(|workspace| {
+                workspace.recipe = 2;
+                workspace.plugin[0].sources =
+                    vec!["040000:4b825dc642cb6eb9a060e54bf8d69288fbee4904 plugins/a".parse().unwrap()];
+                change(workspace);
+            })
+        };
+        let same = second(|_| {});
+        assert_ne!(same, of(|_| {}));
+        let changes: [fn(&mut Workspace); 5] = [
+            |workspace| workspace.source.commit = Some("1".repeat(40)),
+            |workspace| workspace.source.repo = "https://elsewhere.example/todo".into(),
+            |workspace| workspace.source.epoch += 1,
+            |workspace| workspace.source.yarn_lock = Sha256::of("other"),
+            // Patches and overlays are in the sources; what goes into dynamic-plugins.yaml is not in the package.
+            |workspace| workspace.input.retain(|input| input.path.ends_with("scalprum-config.json")),
+        ];
+        for change in changes {
+            assert_eq!(second(change), same);
+        }
+        let changes: [fn(&mut Workspace); 4] = [
+            |workspace| workspace.plugin[0].sources.clear(),
+            |workspace| workspace.plugin[0].args.push(Argument::new("--embed-package", "x")),
+            |workspace| workspace.source.yarn.version = "4.0.0".into(),
+            |workspace| {
+                let path = format!("{}/{SCALPRUM}", workspace.plugin[0].path);
+                workspace.input.push(Input { path, sha256: Sha256::of("new"), executable: false });
+            },
+        ];
+        for change in changes {
+            assert_ne!(second(change), same);
+        }
     }
 
     #[test]

@@ -1,8 +1,6 @@
 //! The typed lock. The order of the fields is the order of the keys in the text.
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::str::FromStr;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -10,7 +8,10 @@ use serde::{Deserialize, Serialize};
 use super::arguments::Argument;
 use super::digest::{Integrity, Sha256};
 use super::problem::{PluginProblem, UnresolvedWorkspace};
+use super::recipe;
 use super::release_line::ReleaseLine;
+use super::role::Role;
+use super::sources::SourcePart;
 use crate::error::Error;
 
 /// `factory.lock`: every pin of a run.
@@ -166,6 +167,9 @@ pub struct Workspace {
     pub name: String,
     /// Where its configuration lies, relative to the configuration directory: `.` or the sub-folder.
     pub dir: String,
+    /// How bytes are made of its sources: absent for the first recipe.
+    #[serde(default = "recipe::first", skip_serializing_if = "recipe::is_first")]
+    pub recipe: u32,
     /// Tools that a workspace's own environment sets otherwise than the rest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tools: Option<Tools>,
@@ -198,6 +202,11 @@ pub struct Effective {
 }
 
 impl Workspace {
+    /// The time that its builds and the files of its packages have (`SOURCE_DATE_EPOCH`), in seconds since 1970.
+    pub fn time(&self) -> u64 {
+        if self.recipe == recipe::FIRST { self.source.epoch } else { recipe::TIME }
+    }
+
     /// True if arguments of its plugins were computed against a host.
     pub fn is_computed(&self) -> bool {
         let mut backends = self.plugin.iter().filter(|plugin| plugin.role.is_backend());
@@ -227,7 +236,7 @@ pub struct Source {
     /// True for a local tree (`--use-local`): not a pin, and never sealed.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub local: bool,
-    /// Committer time in seconds since 1970: `SOURCE_DATE_EPOCH`.
+    /// Committer time in seconds since 1970.
     pub epoch: u64,
     /// The workspace's folder from the repository's root, `.` for the root itself.
     pub path: String,
@@ -306,6 +315,16 @@ pub struct Plugin {
     /// The file of its overlay that is its Scalprum configuration, where none lies beside the overlay.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scalprum: Option<String>,
+    /// What of the repository it is built from, after patches and overlays, sorted by path. Empty for the first recipe
+    /// and for a local tree.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sources: Vec<SourcePart>,
+    /// What its export read besides, from the repository's root, sorted: found by a build, and among its sources since.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reads: Vec<String>,
+    /// What its image says of where it comes from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stamp: Option<Stamp>,
     /// What the first build found out; later builds are held to it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sealed: Option<Sealed>,
@@ -321,53 +340,22 @@ pub enum ArgsFrom {
     Computed,
 }
 
-/// `backstage.role` of the packages that can be exported.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Role {
-    /// `frontend-plugin`
-    FrontendPlugin,
-    /// `backend-plugin`
-    BackendPlugin,
-    /// `frontend-plugin-module`
-    FrontendPluginModule,
-    /// `backend-plugin-module`
-    BackendPluginModule,
-}
-
-impl Role {
-    /// All roles that can be exported.
-    pub const ALL: [Self; 4] =
-        [Self::FrontendPlugin, Self::BackendPlugin, Self::FrontendPluginModule, Self::BackendPluginModule];
-
-    /// The text of `backstage.role`.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::FrontendPlugin => "frontend-plugin",
-            Self::BackendPlugin => "backend-plugin",
-            Self::FrontendPluginModule => "frontend-plugin-module",
-            Self::BackendPluginModule => "backend-plugin-module",
-        }
-    }
-
-    /// True for the roles whose dependencies are bundled as `node_modules`.
-    pub fn is_backend(self) -> bool {
-        matches!(self, Self::BackendPlugin | Self::BackendPluginModule)
-    }
-}
-
-impl fmt::Display for Role {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl FromStr for Role {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Self, ()> {
-        Self::ALL.into_iter().find(|role| role.as_str() == text).ok_or(())
-    }
+/// Where a content comes from: the build that made it first. As long as the content stays the same, so does what its image
+/// says, whatever commit it is built from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Stamp {
+    /// The content: the image's uncompressed layer (`diff_id`).
+    pub layer: Sha256,
+    /// The repository; absent for one that means nothing elsewhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repo: Option<String>,
+    /// The commit.
+    pub commit: String,
+    /// Its committer time in seconds since 1970: the image's `created`.
+    pub epoch: u64,
+    /// The input digest of that build.
+    pub inputs: Sha256,
 }
 
 /// Facts that only a build can know.

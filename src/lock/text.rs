@@ -10,14 +10,16 @@ use toml_edit::visit_mut::VisitMut;
 use toml_edit::{Array, DocumentMut, Item, Table, Value};
 
 use super::model::{Lock, Tools, Workspace};
+use super::recipe;
 use super::validate::check;
 use crate::error::{Error, Place, Result};
 
 /// The format this factory writes, and the newest it reads.
 pub const VERSION: u32 = 1;
 /// Compatible additions within [`VERSION`]: 1 has `workspace.sealed`, 2 `workspace.effective`, `workspace.problem` and
-/// `unresolved`, 3 `workspace.plugin.scalprum`, 4 `tools.rhdh-cli.host`. A lock says the least that it needs.
-pub const REVISION: u32 = 4;
+/// `unresolved`, 3 `workspace.plugin.scalprum`, 4 `tools.rhdh-cli.host`, 5 `workspace.recipe` and with it `sources`, `reads`
+/// and `stamp` of plugins. A lock says the least that it needs.
+pub const REVISION: u32 = 5;
 /// The name of the lock beside the configuration.
 pub const FILE_NAME: &str = "factory.lock";
 
@@ -59,6 +61,10 @@ impl Lock {
         for workspace in &mut self.workspace {
             workspace.input.sort_by(|a, b| a.path.cmp(&b.path));
             workspace.plugin.sort_by(|a, b| a.path.cmp(&b.path));
+            for plugin in &mut workspace.plugin {
+                plugin.sources.sort();
+                plugin.reads.sort();
+            }
             workspace.problem.sort_by(|a, b| (&a.plugin, &a.what).cmp(&(&b.plugin, &b.what)));
         }
     }
@@ -66,7 +72,9 @@ impl Lock {
 
 /// The revision that a block needs.
 fn revision(workspace: &Workspace) -> u32 {
-    let own = if workspace.plugin.iter().any(|plugin| plugin.scalprum.is_some()) {
+    let own = if workspace.recipe != recipe::FIRST {
+        5
+    } else if workspace.plugin.iter().any(|plugin| plugin.scalprum.is_some()) {
         3
     } else if workspace.effective.is_some() || !workspace.problem.is_empty() {
         2
@@ -146,6 +154,7 @@ fn lay_out(document: &mut DocumentMut) {
             blocks(workspace, "problem");
             if let Some(plugins) = workspace.get_mut("plugin").and_then(Item::as_array_of_tables_mut) {
                 for plugin in plugins.iter_mut() {
+                    block(plugin, "stamp");
                     block(plugin, "sealed");
                 }
             }
@@ -194,7 +203,7 @@ impl VisitMut for OneElementALine {
 pub(super) mod tests {
     use super::*;
     use crate::lock::model::*;
-    use crate::lock::{Argument, Integrity, Sha256};
+    use crate::lock::{Argument, Integrity, Role, Sha256};
 
     fn workspace(name: &str) -> Workspace {
         let plugin = |path: &str, name: &str, role| Plugin {
@@ -206,11 +215,15 @@ pub(super) mod tests {
             args: vec![],
             why: vec![],
             scalprum: None,
+            sources: vec![],
+            reads: vec![],
+            stamp: None,
             sealed: None,
         };
         Workspace {
             name: name.into(),
             dir: name.into(),
+            recipe: 1,
             tools: None,
             source: Source {
                 repo: "https://example.com/plugins".into(),
@@ -329,7 +342,7 @@ pub(super) mod tests {
         );
         assert_eq!(
             error_for("dir = \"acr\"", "dirs = \"acr\""),
-            "factory.lock:12:1: unknown field `dirs`, expected one of `name`, `dir`, `tools`, `source`, `effective`, `sealed`, `input`, `plugin`, `problem`"
+            "factory.lock:12:1: unknown field `dirs`, expected one of `name`, `dir`, `recipe`, `tools`, `source`, `effective`, `sealed`, `input`, `plugin`, `problem`"
         );
         assert_eq!(
             error_for("version = 1", "version = 9"),
@@ -347,7 +360,7 @@ pub(super) mod tests {
         // Of several errors the first in the text, whatever its name.
         assert_eq!(
             error_for("dir = \"acr\"", "zone = 1\narea = 2"),
-            "factory.lock:12:1: unknown field `zone`, expected one of `name`, `dir`, `tools`, `source`, `effective`, `sealed`, `input`, `plugin`, `problem`"
+            "factory.lock:12:1: unknown field `zone`, expected one of `name`, `dir`, `recipe`, `tools`, `source`, `effective`, `sealed`, `input`, `plugin`, `problem`"
         );
         assert_eq!(
             error_for("version = 1", "version = 0"),

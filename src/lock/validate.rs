@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use crate::error::redact;
-
+use super::grammar::{is_commit, is_package_name, is_relative, is_segment};
 use super::model::{Lock, Tools, Workspace};
 use super::problem::LONGEST;
+use super::recipe::{FIRST, RECIPE};
 
 /// Err is the text to look for in the file, and what is wrong.
 pub(super) fn check(lock: &Lock) -> Result<(), (String, String)> {
@@ -34,12 +34,11 @@ fn check_workspace(workspace: &Workspace) -> Result<(), (String, String)> {
     if let Some(tools) = &workspace.tools {
         check_tools(tools)?;
     }
-    let source = &workspace.source;
-    if redact::repository(&source.repo) != source.repo {
-        let what =
-            format!("the repository of `{}` has a user name, a password or a query, which no lock has", workspace.name);
-        return Err((workspace.name.clone(), what));
+    if !(FIRST..=RECIPE).contains(&workspace.recipe) {
+        let what = format!("`recipe` {} is not one that factory {} knows", workspace.recipe, env!("CARGO_PKG_VERSION"));
+        return Err((format!("recipe = {}", workspace.recipe), what));
     }
+    let source = &workspace.source;
     relative("dir", &workspace.dir)?;
     relative("path", &source.path)?;
     if let Some(path) = &source.yarn.path {
@@ -73,6 +72,12 @@ fn check_workspace(workspace: &Workspace) -> Result<(), (String, String)> {
         {
             return Err(wrong(scalprum, "is not one of the inputs (`scalprum`)"));
         }
+        for path in &plugin.reads {
+            relative("reads", path)?;
+        }
+        if let Some(stamp) = plugin.stamp.as_ref().filter(|stamp| !is_commit(&stamp.commit)) {
+            return Err(wrong(&stamp.commit, "is not a full commit"));
+        }
         if !is_package_name(&plugin.name) {
             return Err(wrong(&plugin.name, "is not a package name"));
         }
@@ -100,72 +105,12 @@ fn relative(key: &str, path: &str) -> Result<(), (String, String)> {
     if is_relative(path) { Ok(()) } else { Err(wrong(path, &format!("is not a relative path without `..` (`{key}`)"))) }
 }
 
-/// True for `.` and for `a/b/c` of plain segments: a path that cannot leave the folder it is joined to.
-pub fn is_relative(path: &str) -> bool {
-    path == "." || (!path.contains('\\') && path.split('/').all(is_segment))
-}
-
-fn is_segment(name: &str) -> bool {
-    !name.is_empty() && name != "." && name != ".." && !name.contains('/') && !name.chars().any(char::is_control)
-}
-
-/// A full lower-case SHA-1, or SHA-256 for repositories that use it.
-pub fn is_commit(text: &str) -> bool {
-    matches!(text.len(), 40 | 64) && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
-}
-
-/// npm's grammar, as far as paths and references made from a name need it: `name` or `@scope/name`.
-pub fn is_package_name(name: &str) -> bool {
-    let plain = |part: &str| {
-        !part.is_empty()
-            && !part.starts_with('.')
-            && part.len() <= 214
-            && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.~".contains(&b))
-    };
-    match name.strip_prefix('@') {
-        Some(scoped) => scoped.split_once('/').is_some_and(|(scope, name)| plain(scope) && plain(name)),
-        None => plain(name),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::path::Path;
 
     use super::*;
     use crate::lock::text::tests::sample;
-
-    #[test]
-    fn a_relative_path_cannot_leave_its_folder() {
-        for path in [".", "a", "a/b.c/d", "..a", "a..", "...", "a b"] {
-            assert!(is_relative(path), "{path:?}");
-        }
-        for path in ["", "/", "/a", "a/", "a//b", "..", "../a", "a/..", "a/../b", "a/.", "./a", "a\\b", "a\nb", "a/\0"]
-        {
-            assert!(!is_relative(path), "{path:?}");
-        }
-    }
-
-    #[test]
-    fn a_package_name_makes_a_plain_path() {
-        let long = "a".repeat(214);
-        for name in ["a", "@a/b", "a-b_c.d~1", &long, &format!("@a/{long}")] {
-            assert!(is_package_name(name), "{name:?}");
-        }
-        for name in
-            ["", "@", "@a", "@/b", "@a/", "@.a/b", "@a/.b", "@a/b/c", "a/b", ".a", "a b", "a\\b", &format!("{long}a")]
-        {
-            assert!(!is_package_name(name), "{name:?}");
-        }
-    }
-
-    #[test]
-    fn a_commit_is_full_and_in_lower_case() {
-        assert!(is_commit(&"a0".repeat(20)) && is_commit(&"9f".repeat(32)));
-        for text in ["", "a0", &"A0".repeat(20), &"g0".repeat(20), &"a0".repeat(24)] {
-            assert!(!is_commit(text), "{text}");
-        }
-    }
 
     /// What reading a lock says after a change of it.
     fn error_after(change: impl FnOnce(&mut Lock)) -> String {

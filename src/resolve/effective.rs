@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use super::discover;
@@ -10,7 +11,7 @@ use super::source_files::{Files, at};
 use crate::config::WorkspaceConfig;
 use crate::error::{Error, Result};
 use crate::lock::{Effective, Sha256};
-use crate::overlay::{OVERLAY_FOLDERS, Overlays, is_patch};
+use crate::overlay::{self, OVERLAY_FOLDERS, Overlays, is_patch};
 use crate::sandbox::child::Log;
 use crate::tools::provide::Provider;
 
@@ -67,10 +68,13 @@ impl EffectiveTree<'_> {
             log: &log,
             interrupt: self.provider.interrupt,
         };
-        let touched: BTreeSet<String> = overlays.touched()?.iter().map(|touched| at(path, touched)).collect();
+        let touched: BTreeSet<String> = overlay::touched(&config.inputs, plugins, &config.config_dir)?
+            .iter()
+            .map(|touched| at(path, touched))
+            .collect();
         for path in &touched {
             if let Some(bytes) = base.read(path)? {
-                write(&root.join(path), &bytes)?;
+                write(&root.join(path), &bytes, base.mode(path)?)?;
             }
         }
         self.runtime.block_on(overlays.apply())?;
@@ -94,9 +98,10 @@ fn overlaid_plugin(path: &str) -> Option<&str> {
     })
 }
 
-fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+fn write(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
     if let Some(parent) = path.parent() {
         fs::create_dir_all(parent).map_err(Error::io("create", parent))?;
     }
-    fs::write(path, bytes).map_err(Error::io("write", path))
+    fs::write(path, bytes).map_err(Error::io("write", path))?;
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).map_err(Error::io("write", path))
 }

@@ -3,6 +3,7 @@
 
 mod index;
 mod manifests;
+pub mod reach;
 mod resolutions;
 
 use std::collections::{BTreeMap, HashMap};
@@ -73,6 +74,16 @@ pub enum EdgeTarget {
 impl<'a> DependencyGraph<'a> {
     /// Resolves every production dependency of every package, leaving out what `platform` does not install.
     pub fn new(lock: &'a YarnLock<'a>, manifests: &'a Manifests, platform: &Platform) -> Self {
+        Self::resolve(lock, manifests, Some(platform))
+    }
+
+    /// Resolves the dependencies of all kinds, for all platforms.
+    pub fn complete(lock: &'a YarnLock<'a>, manifests: &'a Manifests) -> Self {
+        Self::resolve(lock, manifests, None)
+    }
+
+    /// Production dependencies for one platform; without one, all of them.
+    fn resolve(lock: &'a YarnLock<'a>, manifests: &'a Manifests, platform: Option<&Platform>) -> Self {
         let mut nodes = Vec::with_capacity(lock.entries.len());
         let mut workspaces = BTreeMap::new();
         let mut elsewhere = Vec::with_capacity(lock.entries.len());
@@ -82,7 +93,8 @@ impl<'a> DependencyGraph<'a> {
             if let Some((path, _)) = workspace {
                 workspaces.insert(path, nodes.len());
             }
-            elsewhere.push(entry.conditions.as_deref().is_some_and(|conditions| !platform.allows(conditions)));
+            let conditions = entry.conditions.as_deref();
+            elsewhere.push(platform.zip(conditions).is_some_and(|(platform, needs)| !platform.allows(needs)));
             nodes.push(PackageNode {
                 name: entry.name(),
                 version: match workspace {
@@ -122,7 +134,7 @@ impl<'a> DependencyGraph<'a> {
         let found: Vec<_> = nodes
             .iter()
             .map(|node| {
-                let mut edges = edges(node);
+                let mut edges = if platform.is_some() { edges(node) } else { all_edges(node) };
                 for (edge, locked) in &mut edges {
                     edge.target = match resolver.resolve(node, edge.name, locked) {
                         Some(target) if elsewhere[target] => EdgeTarget::Elsewhere,
@@ -189,6 +201,20 @@ fn edges<'a>(node: &PackageNode<'a>) -> Vec<(Edge<'a>, &'a str)> {
                 (edge(&dependency.name, &dependency.range, dependency.optional), dependency.range.as_ref())
             })
             .collect(),
+    }
+}
+
+/// The dependencies of a node of all kinds but peers. Berry locks those of workspaces with the rest.
+fn all_edges<'a>(node: &PackageNode<'a>) -> Vec<(Edge<'a>, &'a str)> {
+    let edge = |name, range| (Edge { name, range, optional: false, target: EdgeTarget::Missing }, range);
+    match (node.entry, node.workspace) {
+        (Some(entry), _) => entry.dependencies.iter().map(|one| edge(&*one.name, &*one.range)).collect(),
+        (None, Some((_, manifest))) => {
+            let production = manifest.production().map(|(name, range, _)| edge(name, range));
+            let development = manifest.dev_dependencies.iter().map(|(name, range)| edge(name.as_str(), range.as_str()));
+            production.chain(development).collect()
+        }
+        (None, None) => Vec::new(),
     }
 }
 

@@ -6,7 +6,10 @@ use std::collections::BTreeSet;
 use super::configured_pins;
 use super::run_request::ResolveRequest;
 use crate::error::Error;
-use crate::lock::{ArgsFrom, Lock, UnresolvedWorkspace, input_digest};
+use crate::lock::recipe::FIRST;
+use crate::lock::{ArgsFrom, Lock, UnresolvedWorkspace, Workspace, input_digest};
+use crate::store::git::SourceUrl;
+use crate::tools::provide::Provider;
 
 /// Workspaces that were not resolved now stay as they are locked, unless the configuration has them no more.
 pub(super) fn keep_others(lock: &mut Lock, request: &ResolveRequest<'_>) {
@@ -63,30 +66,109 @@ pub(super) fn keep_reasons(lock: &mut Lock, old: Option<&Lock>) {
     }
 }
 
-/// What builds found out still holds for plugins whose inputs did not move.
-pub(super) fn keep_seals(lock: &mut Lock, old: Option<&Lock>) {
-    let Some(old) = old else { return };
-    let mut seals = Vec::new();
-    for (w, workspace) in lock.workspace.iter().enumerate() {
-        let Some(before) = old.workspace.iter().find(|before| before.name == workspace.name) else { continue };
+/// What builds found out still holds for plugins whose inputs did not move; what an image says of where it comes from, as
+/// long as its content stays, which only a build can know.
+///
+/// Returns the names of workspaces that stay at their commit, since nothing that they are built from moved with the ref.
+pub(super) fn keep_seals(lock: &mut Lock, provider: &Provider<'_>, request: &ResolveRequest<'_>) -> Vec<String> {
+    let mut unmoved = Vec::new();
+    let Some(old) = request.old else { return unmoved };
+    for at in 0..lock.workspace.len() {
+        let name = &lock.workspace[at].name;
+        let Some(before) = old.workspace.iter().find(|before| before.name == *name) else { continue };
+        if request.demands.restamp && request.is_named(name) {
+            continue;
+        }
+        keep_recipe(lock, at, (old, before));
+        let mut kept = Vec::new();
+        let workspace = &lock.workspace[at];
         for (p, plugin) in workspace.plugin.iter().enumerate() {
             let Some(known) = before.plugin.iter().find(|known| known.path == plugin.path) else { continue };
-            let Some(sealed) = &known.sealed else { continue };
-            let digest = |lock, workspace, plugin| input_digest::digest(lock, workspace, plugin, sealed.closure);
-            if digest(old, before, known) == digest(lock, workspace, plugin) {
-                seals.push((w, p, sealed.clone()));
-            }
+            let sealed = known.sealed.as_ref().filter(|sealed| {
+                let digest = |lock, workspace, plugin| input_digest::digest(lock, workspace, plugin, sealed.closure);
+                digest(old, before, known) == digest(lock, workspace, plugin)
+            });
+            kept.push((p, known.stamp.clone(), sealed.cloned()));
+        }
+        // The packages follow from the lockfile: the source's own, and what patches make of it.
+        let packages = before
+            .sealed
+            .clone()
+            .filter(|_| before.source.yarn_lock == workspace.source.yarn_lock)
+            .filter(|_| before.source.yarn == workspace.source.yarn && before.input == workspace.input);
+        let workspace = &mut lock.workspace[at];
+        workspace.sealed = packages;
+        for (p, stamp, sealed) in kept {
+            workspace.plugin[p].stamp = stamp;
+            workspace.plugin[p].sealed = sealed;
+        }
+        let repo = workspace.source.repo.clone();
+        let is_shared = lock.workspace.iter().filter(|other| other.source.repo == repo).count() > 1;
+        if is_shared && keep_commit(&mut lock.workspace[at], before, provider, request) {
+            unmoved.push(lock.workspace[at].name.clone());
         }
     }
-    for workspace in &mut lock.workspace {
-        let before = old.workspace.iter().find(|before| before.name == workspace.name);
-        // The packages follow from the lockfile: the source's own, and what patches make of it.
-        workspace.sealed = before
-            .filter(|before| before.source.yarn_lock == workspace.source.yarn_lock)
-            .filter(|before| before.source.yarn == workspace.source.yarn && before.input == workspace.input)
-            .and_then(|before| before.sealed.clone());
+    unmoved
+}
+
+/// Where several workspaces share a repository, one that a commit leaves alone stays at its commit: a review sees those
+/// that moved. False where the commit moved, or did not have to be kept.
+fn keep_commit(
+    workspace: &mut Workspace,
+    before: &Workspace,
+    provider: &Provider<'_>,
+    request: &ResolveRequest<'_>,
+) -> bool {
+    let is_other = workspace.source.commit != before.source.commit;
+    if !is_other || workspace.recipe == FIRST || workspace.source.local {
+        return false;
     }
-    for (w, p, sealed) in seals {
-        lock.workspace[w].plugin[p].sealed = Some(sealed);
+    let mut kept = workspace.clone();
+    kept.source.commit.clone_from(&before.source.commit);
+    kept.source.epoch = before.source.epoch;
+    if kept != *before || !is_there(before, provider, request) {
+        return false;
+    }
+    *workspace = kept;
+    true
+}
+
+/// False if a local repository has no such commit any more. Whether another still has it is asked when it is built.
+fn is_there(workspace: &Workspace, provider: &Provider<'_>, request: &ResolveRequest<'_>) -> bool {
+    let Some(config) = request.config.workspaces.iter().find(|config| config.name == workspace.name) else {
+        return false;
+    };
+    let Ok(url) = SourceUrl::parse(&workspace.source.repo, &config.config_dir) else { return false };
+    let commit = workspace.source.commit.as_deref().unwrap_or_default();
+    url.local_path().is_none()
+        || provider
+            .store
+            .repository(&url, provider.interrupt.flag())
+            .and_then(|repository| repository.tree(commit))
+            .is_ok_and(|tree| tree.is_some())
+}
+
+/// A workspace of which nothing moved stays what it was sealed as: a newer factory alone changes no digest.
+fn keep_recipe(lock: &mut Lock, at: usize, (old, before): (&Lock, &Workspace)) {
+    let is_older =
+        before.recipe < lock.workspace[at].recipe && before.plugin.iter().any(|known| known.sealed.is_some());
+    if !is_older {
+        return;
+    }
+    let mut same = lock.workspace[at].clone();
+    same.recipe = before.recipe;
+    if before.recipe == FIRST {
+        for plugin in &mut same.plugin {
+            plugin.sources.clear();
+            plugin.reads.clear();
+        }
+    }
+    let is_unmoved = before.plugin.len() == same.plugin.len()
+        && before.plugin.iter().zip(&same.plugin).all(|(known, plugin)| {
+            let digest = |lock, workspace, plugin| input_digest::digest(lock, workspace, plugin, None);
+            known.path == plugin.path && digest(old, before, known) == digest(lock, &same, plugin)
+        });
+    if is_unmoved {
+        lock.workspace[at] = same;
     }
 }

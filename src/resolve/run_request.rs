@@ -49,6 +49,8 @@ pub struct Demands {
     pub generate: bool,
     /// Resolve the CLI's tree anew even when its version stays.
     pub renew_tools: bool,
+    /// Let images say anew where they come from.
+    pub restamp: bool,
 }
 
 impl Demands {
@@ -61,7 +63,7 @@ impl Demands {
             let mut is_for = |asked: &String| wanted.all(|locked| lock.tools_of(locked).rhdh_cli.is_for(asked, rhdh));
             self.host.version.as_ref().is_some_and(|asked| !is_for(asked))
         };
-        self.generate || self.renew_tools || is_other_host() || is_other_cli()
+        self.generate || self.renew_tools || self.restamp || is_other_host() || is_other_cli()
     }
 }
 
@@ -73,12 +75,17 @@ impl<'a> ResolveRequest<'a> {
         self.config
             .workspaces
             .iter()
-            .filter(|workspace| self.names.is_empty() || self.names.contains(&workspace.name))
+            .filter(|workspace| self.is_named(&workspace.name))
             .filter(|workspace| {
                 let is_locked = |old: &Lock| old.workspace.iter().any(|locked| locked.name == workspace.name);
                 all || is_stale.contains(&workspace.name) || !self.old.is_some_and(is_locked)
             })
             .collect()
+    }
+
+    /// True for a workspace that is asked for.
+    pub(super) fn is_named(&self, name: &String) -> bool {
+        self.names.is_empty() || self.names.contains(name)
     }
 
     fn stale(&self) -> BTreeSet<String> {

@@ -2,6 +2,7 @@
 
 pub mod changed;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -9,6 +10,8 @@ use changed::ChangedFiles;
 
 use super::discover::is_skipped;
 use crate::error::{Error, Result};
+use crate::lock::SourcePart;
+use crate::overlay::source_parts::LaidSource;
 use crate::store::git::{EntryKind, Tree};
 
 /// Where a workspace's files are read from.
@@ -43,6 +46,23 @@ impl Files {
             }
             bytes
         }))
+    }
+
+    /// What lies at some paths, from the repository's root, as content. A local tree has none.
+    pub fn parts<'p>(&self, paths: impl IntoIterator<Item = &'p str>) -> Result<Vec<SourcePart>> {
+        match self {
+            Self::Commit(tree) => LaidSource { tree, touched: &BTreeSet::new(), laid: Path::new("") }.parts(paths),
+            Self::Changed(changed) => changed.parts(paths),
+            Self::Local(_) => Ok(vec![]),
+        }
+    }
+
+    /// The permission bits of a file; 0644 for one that is not there, and for all of a local tree.
+    pub fn mode(&self, path: &str) -> Result<u32> {
+        match self {
+            Self::Commit(tree) => Ok(tree.kind(path)?.map_or(0o644, EntryKind::mode)),
+            Self::Local(_) | Self::Changed(_) => Ok(0o644),
+        }
     }
 
     /// The files before patches and overlays.

@@ -8,13 +8,14 @@ use super::discover::{self, DiscoveredPlugin};
 use super::effective::{self, EffectiveTree};
 use super::host::HostLock;
 use super::plugin_fault::PluginFault;
-use super::plugin_files;
 use super::rhdh::LazyHost;
 use super::source_files::{Files, at};
+use super::{plugin_files, plugin_sources};
 use crate::config::{self, plugins_list};
 use crate::error::nearest::nearest;
 use crate::error::{Error, Place, Result};
 use crate::lock::arguments::words;
+use crate::lock::recipe::RECIPE;
 use crate::lock::{ArgsFrom, Argument, Lock, Plugin, PluginProblem, Sha256, Source, Workspace, Yarn, is_package_name};
 use crate::resolve::package_manager::{self, YarnRequest};
 use crate::tools::pin::Companion;
@@ -68,6 +69,7 @@ impl WorkspaceReader<'_> {
         let mut workspace = Workspace {
             name: config.name.clone(),
             dir: config.dir.clone(),
+            recipe: RECIPE,
             tools: None,
             effective: effective::pinned(source.yarn_lock, &lockfile),
             source,
@@ -99,6 +101,7 @@ impl WorkspaceReader<'_> {
             faults.extend(self.remembered(&workspace));
         }
         plugin_files::set_scalprum(config, &mut workspace)?;
+        plugin_sources::set(&mut workspace, files, &lockfile, &manifests, self.before(&config.name))?;
         workspace.problem = faults.iter().map(PluginFault::problem).collect();
         warnings.extend(plugin_files::unused(config, &workspace));
         let list = self.list(config, &workspace);
@@ -309,7 +312,20 @@ fn source_label(config: &config::WorkspaceConfig, commit: Option<&str>) -> Strin
 
 fn plugin(found: &DiscoveredPlugin, args_from: ArgsFrom, args: Vec<Argument>) -> Plugin {
     let DiscoveredPlugin { path, name, version, role } = found.clone();
-    Plugin { path, name, version, role, args_from, args, why: vec![], scalprum: None, sealed: None }
+    Plugin {
+        path,
+        name,
+        version,
+        role,
+        args_from,
+        args,
+        why: vec![],
+        scalprum: None,
+        sources: vec![],
+        reads: vec![],
+        stamp: None,
+        sealed: None,
+    }
 }
 
 /// The plugins of the list; those that are no packages that can be exported are faults.

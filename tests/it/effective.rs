@@ -50,7 +50,7 @@ fn a_version_that_a_patch_sets_is_in_the_lock() {
     setup.ok(&["resolve"]);
     let lock = setup.lock();
     assert!(lock.contains("\nversion = \"0.9.6\"\n"), "{lock}");
-    assert!(lock.contains("\nrevision = 0\n") && !lock.contains("[workspace.effective]"), "{lock}");
+    assert!(!lock.contains("[workspace.effective]"), "{lock}");
     setup.ok(&["resolve", "--check"]);
     setup.ok(&["status"]);
 }
@@ -120,7 +120,7 @@ fn the_yarn_lock_and_the_yarn_that_are_built_are_pinned() {
     setup.ok(&["resolve"]);
     let lock = setup.lock();
     assert!(lock.contains("yarn = { from = \"packageManager\", version = \"3.8.7\""), "{lock}");
-    assert!(lock.contains("\nrevision = 2\n"), "{lock}");
+    assert!(lock.contains("\nrevision = 5\n"), "{lock}");
     let digest = |text: &str| factory::lock::Sha256::of(text).to_string();
     let (before, after) =
         ("__metadata:\n  version: 8\n  cacheKey: 10c0\n", "__metadata:\n  version: 6\n  cacheKey: 10c0\n");

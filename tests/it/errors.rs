@@ -213,7 +213,7 @@ fn a_lock_that_is_too_new_or_broken() {
     let hint = "hint: restore the file from version control, or remove it and run `factory resolve` to write it anew";
     test.run(&["build"]).fails(
         3,
-        &format!("error: config/factory.lock:18:9: invalid value: integer `-1763000000`, expected u64\n\n{hint}"),
+        &format!("error: config/factory.lock:19:9: invalid value: integer `-1763000000`, expected u64\n\n{hint}"),
     );
     test.config("factory.lock", b"\xff\xfe".as_slice());
     test.run(&["build"]).fails(3, &format!("error: config/factory.lock: is not UTF-8\n\n{hint}"));

@@ -445,7 +445,18 @@ fn made(dir: &Path) -> Artefact {
         timed: None,
         config: None,
     };
-    Artefact { output, image, config: None, sealed, record, files, warnings: Vec::new(), reused: false }
+    Artefact {
+        output,
+        image,
+        config: None,
+        sealed,
+        stamp: None,
+        record,
+        files,
+        read: None,
+        warnings: Vec::new(),
+        reused: false,
+    }
 }
 
 fn options(dir: &Path) -> BuildOptions {

@@ -116,7 +116,9 @@ fn naming_a_workspace_moves_only_that_one() {
     setup.workspace("beta", "main");
     setup.ok(&["resolve"]);
     let first = setup.lock();
-    setup.source.write("README", "more");
+    for workspace in ["alpha", "beta"] {
+        setup.source.write(&format!("workspaces/{workspace}/plugins/one/index.ts"), "more");
+    }
     let second_commit = setup.source.commit("second");
     setup.ok(&["resolve", "beta"]);
     let second = setup.lock();

@@ -41,7 +41,7 @@ fn a_scalprum_configuration_in_an_overlay_is_used_where_none_lies_beside_it() {
     let said = test.run(&["resolve"]).success().stderr;
     assert!(!said.contains("warning"), "{said}");
     let lock = test.read("config/factory.lock");
-    assert!(lock.contains("version = 1\nrevision = 3\n"), "{lock}");
+    assert!(lock.contains("version = 1\nrevision = 5\n"), "{lock}");
     assert_eq!(lock.matches("scalprum = \"plugins/a/overlay/scalprum-config.json\"\n").count(), 1, "{lock}");
     assert_eq!(lock.matches("\nscalprum = ").count(), 1, "a backend has none: {lock}");
 
@@ -51,7 +51,7 @@ fn a_scalprum_configuration_in_an_overlay_is_used_where_none_lies_beside_it() {
     // A lock of an earlier factory says nothing of it, is not stale, and is built as it always was.
     let earlier = lock
         .replace("scalprum = \"plugins/a/overlay/scalprum-config.json\"\n", "")
-        .replace("revision = 3", "revision = 0");
+        .replace("revision = 5", "revision = 0");
     test.config("factory.lock", &earlier);
     test.run(&["build", "--output-dir", "out"]).exits(1);
     assert_eq!(exports(&test, "repo"), ["", ""]);

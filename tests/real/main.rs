@@ -11,6 +11,7 @@
 mod attach;
 mod cache;
 mod checks;
+mod content;
 mod effective;
 mod example;
 mod greeting;

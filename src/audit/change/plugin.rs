@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::workspace::FileChange;
 use crate::lock::{ArgsFrom, Argument};
 
 /// An argument, and why.
@@ -39,6 +40,18 @@ pub enum OutputVerdict {
     Unreproducible,
     /// Other inputs, equal output: the change has no effect.
     WithoutEffect,
+    /// The packages are equal, and the image says anew where it comes from.
+    Restamped,
+}
+
+/// A folder or file of the repository that a plugin is built from, and what became of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct SourceChange {
+    /// From the repository's root.
+    pub path: String,
+    /// What became of it.
+    pub change: FileChange,
 }
 
 /// A kind of input.
@@ -47,7 +60,7 @@ pub enum OutputVerdict {
 pub enum InputClass {
     /// Node.js, npm or rhdh-cli.
     Tools,
-    /// Repository, commit or folder.
+    /// What of the repository it is built from; by the first recipe the repository, commit or folder.
     Source,
     /// The workspace's yarn.
     Yarn,
@@ -59,6 +72,8 @@ pub enum InputClass {
     Arguments,
     /// The private dependencies.
     Dependencies,
+    /// How bytes are made of all of it: by another version of factory.
+    Recipe,
     /// Something else that the digest of inputs holds.
     Other,
 }
@@ -74,6 +89,7 @@ impl InputClass {
             Self::Path => "path",
             Self::Arguments => "arguments",
             Self::Dependencies => "dependencies",
+            Self::Recipe => "recipe",
             Self::Other => "other inputs",
         }
     }

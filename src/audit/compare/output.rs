@@ -1,13 +1,18 @@
 //! The verdict over a plugin's output: what changed in its inputs, what in its outputs, and where they differ first.
 
-use super::super::change::{ChangeKind, FirstDifference, InputClass, Mark, OutputClass, OutputVerdict};
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::super::change::{
+    ChangeKind, FileChange, FirstDifference, InputClass, Mark, OutputClass, OutputVerdict, SourceChange,
+};
 use super::super::pairing::PluginIndex;
 use super::super::release::Release;
 use super::comparison::Comparison;
-use crate::build::file_list::{self, FileList};
+use crate::build::file_list::{self, DifferenceClass, FileList};
 use crate::error::Result;
 use crate::lock::companions::CompanionPath;
-use crate::lock::{self, Lock, Sealed, Sha256, Tool, Tools, input_digest};
+use crate::lock::recipe::FIRST;
+use crate::lock::{self, Lock, Sealed, Sha256, SourcePart, Tool, Tools, input_digest};
 
 impl Comparison<'_> {
     /// The verdict over what was built of a plugin on both sides.
@@ -21,10 +26,16 @@ impl Comparison<'_> {
         };
         let outputs = outputs(was, is);
         let mut inputs = old.inputs(&new, was, is);
+        let sources = old.sources(&new);
         if inputs.is_empty() && !outputs.is_empty() && old.digest(was) != new.digest(is) {
             inputs.push(InputClass::Other);
         }
+        let is_restamped = outputs == [OutputClass::Image] && old.plugin.stamp != new.plugin.stamp;
         let (verdict, mark) = match (inputs.is_empty(), outputs.is_empty()) {
+            _ if is_restamped => {
+                self.outputs.restamped += 1;
+                (OutputVerdict::Restamped, Mark::Same)
+            }
             (true, true) => {
                 self.outputs.same += 1;
                 return Ok(());
@@ -46,6 +57,7 @@ impl Comparison<'_> {
         let what = ChangeKind::Output {
             verdict,
             inputs,
+            sources,
             first,
             tgz: (was.tgz != is.tgz).then_some([was.tgz, is.tgz]),
             image: (was.image != is.image).then_some([was.image, is.image]),
@@ -66,11 +78,11 @@ impl Comparison<'_> {
         let closure = self.new.companions.read(&CompanionPath::closure(&new.workspace.name, &new.plugin.path))?;
         let own = closure.map(|bytes| file_list::embedded(&String::from_utf8_lossy(&bytes))).unwrap_or_default();
         let difference = before.difference(&now, &own);
-        Ok(Some(FirstDifference {
-            file: difference.file.clone(),
-            class: difference.class.to_string(),
-            count: difference.count,
-        }))
+        let class = match difference.class {
+            DifferenceClass::Packing => old.packing(new),
+            class => class.to_string(),
+        };
+        Ok(Some(FirstDifference { file: difference.file.clone(), class, count: difference.count }))
     }
 }
 
@@ -103,18 +115,60 @@ impl<'a> LockedPlugin<'a> {
         };
         let tools = (self.lock.tools_of(self.workspace), new.lock.tools_of(new.workspace));
         differ(!same_pins(tools.0, tools.1), InputClass::Tools);
-        differ((&before.repo, &before.commit, &before.path) != (&now.repo, &now.commit, &now.path), InputClass::Source);
+        let recipes = (self.workspace.recipe, new.workspace.recipe);
+        differ(recipes.0 != recipes.1, InputClass::Recipe);
+        // By later recipes, what counts of a repository is what the plugin is built from.
+        let by_commit = recipes == (FIRST, FIRST);
+        if by_commit {
+            let place = |source: &lock::Source| (source.repo.clone(), source.commit.clone(), source.path.clone());
+            differ(place(before) != place(now), InputClass::Source);
+        } else {
+            differ(before.path != now.path || !self.sources(new).is_empty(), InputClass::Source);
+        }
         differ(
             (&before.yarn.version, &before.yarn.integrity) != (&now.yarn.version, &now.yarn.integrity),
             InputClass::Yarn,
         );
-        differ(self.workspace.input != new.workspace.input, InputClass::Files);
+        differ(by_commit && self.workspace.input != new.workspace.input, InputClass::Files);
         differ(self.plugin.path != new.plugin.path, InputClass::Path);
         differ(self.plugin.args != new.plugin.args, InputClass::Arguments);
         differ(was.closure != is.closure, InputClass::Dependencies);
+        let scalprum = |side: &Self| input_digest::scalprum(side.workspace, side.plugin);
+        differ(!by_commit && scalprum(self) != scalprum(new), InputClass::Files);
         // The folder of the sources is in the output.
         differ(was.root != is.root, InputClass::Other);
         classes
+    }
+}
+
+impl LockedPlugin<'_> {
+    /// What of the repository became another; nothing where one of the locks does not say it.
+    fn sources(&self, new: &Self) -> Vec<SourceChange> {
+        let known = |side: &Self| -> BTreeMap<String, SourcePart> {
+            side.plugin.sources.iter().map(|part| (part.path.clone(), part.clone())).collect()
+        };
+        let (olds, news) = (known(self), known(new));
+        if olds.is_empty() || news.is_empty() {
+            return vec![];
+        }
+        let paths: BTreeSet<&String> = olds.keys().chain(news.keys()).collect();
+        let change = |path: &String| match (olds.get(path), news.get(path)) {
+            (None, _) => Some(FileChange::Added),
+            (_, None) => Some(FileChange::Removed),
+            (old, new) => (old != new).then_some(FileChange::Changed),
+        };
+        let changed = paths.into_iter().filter_map(|path| Some((path, change(path)?)));
+        changed.map(|(path, change)| SourceChange { path: path.clone(), change }).collect()
+    }
+
+    /// Why archives of equal files differ.
+    fn packing(&self, new: &Self) -> String {
+        let times = (self.workspace.time(), new.workspace.time());
+        if times.0 != times.1 {
+            return "the files are equal: only the times in the archive differ, which the first recipe takes from the commit"
+                .to_owned();
+        }
+        format!("{}, which is a defect of factory", DifferenceClass::Packing)
     }
 }
 

@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::change::{ChangeKind, Evidence, FileChange, Mark, Pin, WorkspacePlace};
-use super::super::release::{Release, ReleaseWorkspace, input_kind};
+use super::super::release::{Release, ReleasePlugin, ReleaseWorkspace, input_kind};
 use super::super::{link, pairing};
 use super::comparison::Comparison;
 use crate::error::Result;
-use crate::lock::{Input, PluginProblem};
+use crate::lock::{Input, PluginProblem, Sha256};
 
 /// A workspace of the union, by its positions.
 enum WorkspaceIndex {
@@ -128,7 +128,16 @@ impl Comparison<'_> {
             None
         };
         let back = old.repo == new.repo && old.epoch.zip(new.epoch).is_some_and(|(old, new)| new < old);
-        let mark = if back { Mark::Review } else { Mark::Changed };
+        // A commit of which nothing is shipped.
+        let images = |plugins: &[ReleasePlugin]| -> Option<Vec<Sha256>> {
+            plugins.iter().map(|plugin| Some(plugin.sealed.as_ref()?.image)).collect()
+        };
+        let is_same = images(&old.plugins).is_some_and(|had| !had.is_empty() && images(&new.plugins) == Some(had));
+        let mark = match (back, is_same) {
+            (true, _) => Mark::Review,
+            (false, true) => Mark::Same,
+            (false, false) => Mark::Changed,
+        };
         let what = ChangeKind::Commit { from: old.source(), to: new.source(), link, command, back };
         self.add(mark, Some(&new.name), None, what);
     }

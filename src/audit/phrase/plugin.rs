@@ -1,8 +1,8 @@
 //! What became of a plugin, in words.
 
 use super::super::change::{
-    ArgumentsOrigin, ChangeKind, Evidence, ExplainedArgument, FirstDifference, InputClass, Mark, OutputClass,
-    OutputVerdict, PackageChange, PluginPlace,
+    ArgumentsOrigin, ChangeKind, Evidence, ExplainedArgument, FileChange, FirstDifference, InputClass, Mark,
+    OutputClass, OutputVerdict, PackageChange, PluginPlace, SourceChange,
 };
 use super::super::version_step::{VersionStep, is_back};
 use super::package::tally;
@@ -111,23 +111,43 @@ pub(super) fn dependencies(packages: &[PackageChange]) -> Phrase<'_> {
     Phrase::new("dependencies", vec![text(format!("dependencies: {}", tally(packages)))]).with_packages(packages)
 }
 
-pub(super) fn output<'a>(
-    verdict: OutputVerdict,
-    inputs: &[InputClass],
-    outputs: &[OutputClass],
-    first: Option<&FirstDifference>,
-) -> Phrase<'a> {
+pub(super) fn output<'a>(verdict: OutputVerdict, inputs: &[InputClass], outputs: &[OutputClass]) -> Phrase<'a> {
     let inputs = inputs.iter().map(|input| input.as_str()).collect::<Vec<_>>().join(", ");
     let outputs = outputs.iter().map(|output| output.as_str()).collect::<Vec<_>>().join(", ");
     let head = match verdict {
         OutputVerdict::Changed => vec![text(format!("output changed ({outputs}) with its inputs: {inputs}"))],
+        OutputVerdict::Restamped => vec![text("same packages: only the image says anew where it comes from")],
         OutputVerdict::WithoutEffect => vec![text(format!("same output despite changed inputs: {inputs}"))],
         OutputVerdict::Unreproducible => vec![
             PhraseSpan::Loud("not reproducible".into()),
             text(format!(": same inputs, different output ({outputs})")),
         ],
     };
-    Phrase::new("output", head).with_lines(first.map(first_difference))
+    Phrase::new("output", head)
+}
+
+/// Folders and files that are named as reasons.
+const MOST_SOURCES: usize = 5;
+
+/// Why an output changed, or its inputs: what of the repository it is built from, and where the packages differ.
+pub(super) fn reasons(sources: &[SourceChange], first: Option<&FirstDifference>) -> Vec<PhraseLine> {
+    let mut lines: Vec<PhraseLine> = sources
+        .iter()
+        .take(MOST_SOURCES)
+        .map(|source| {
+            let word = match source.change {
+                FileChange::Added => "added",
+                FileChange::Removed => "removed",
+                FileChange::Changed | FileChange::Mode => "changed",
+            };
+            line(vec![text("source: "), name(source.path.clone()), text(format!(" {word}"))])
+        })
+        .collect();
+    if sources.len() > MOST_SOURCES {
+        lines.push(line(vec![text(format!("and {} more", sources.len() - MOST_SOURCES))]));
+    }
+    lines.extend(first.map(first_difference));
+    lines
 }
 
 fn first_difference(first: &FirstDifference) -> PhraseLine {

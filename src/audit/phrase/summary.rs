@@ -20,6 +20,7 @@ pub fn summary(diff: &Diff) -> Vec<(&'static str, Vec<PhraseSpan>)> {
     }
     lines.extend(counts.host.as_ref().map(|host| ("host", vec![text(self::host(host))])));
     lines.extend(outputs(&counts.outputs).map(|said| ("outputs", vec![text(said)])));
+    lines.extend(shipped(diff).map(|said| ("shipped", vec![text(said)])));
     lines
 }
 
@@ -115,15 +116,25 @@ fn host(host: &HostCounts) -> String {
 }
 
 fn outputs(outputs: &Outputs) -> Option<String> {
-    let known = outputs.same + outputs.changed + outputs.without_effect + outputs.unreproducible + outputs.unknown;
+    let Outputs { same, changed, without_effect, restamped, unreproducible, unknown } = outputs;
+    let known = same + changed + without_effect + restamped + unreproducible + unknown;
     let said = listed([
         (outputs.same, "identical"),
         (outputs.changed, "changed with their inputs"),
         (outputs.without_effect, "unchanged despite changed inputs"),
+        (outputs.restamped, "unchanged but for where their images say they come from"),
         (outputs.unreproducible, "not reproducible"),
         (outputs.unknown, "not built in both releases"),
     ]);
     (known > 0).then_some(said)
+}
+
+/// That nothing changed in what is shipped: the same plugins, each with the same image.
+fn shipped(diff: &Diff) -> Option<String> {
+    let Counts { removed, added, kept, moved, .. } = diff.summary.plugins;
+    let Outputs { same, without_effect, .. } = diff.summary.outputs;
+    let is_same = (removed, added, moved) == (0, 0, 0) && kept > 0 && same + without_effect == kept;
+    is_same.then(|| "nothing changed: every plugin has the image it had".to_owned())
 }
 
 #[cfg(test)]

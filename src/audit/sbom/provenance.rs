@@ -40,11 +40,16 @@ pub fn statement(bill: &Bill<'_>, builder: &str) -> Result<Value> {
         let image = ImageName::of_package(&plugin.plugin.name)?;
         let tag = Tag::of_version("", &plugin.plugin.version)?;
         subjects.push(json!({ "name": format!("{image}:{tag}"), "digest": { "sha256": sealed.image.hex() } }));
-        plugins.push(json!({
+        let mut built = json!({
             "workspace": plugin.workspace.name,
             "plugin": plugin.plugin.path,
             "arguments": plugin.arguments().collect::<Vec<_>>(),
-        }));
+        });
+        // The commit of the lock is among the dependencies; this one the image names.
+        if let (Some(stamp), Some(built)) = (&plugin.plugin.stamp, built.as_object_mut()) {
+            built.insert("stamp".to_owned(), json!({ "repo": stamp.repo, "commit": stamp.commit }));
+        }
+        plugins.push(built);
         dependencies.plugin(bill, plugin);
     }
     if subjects.is_empty() {

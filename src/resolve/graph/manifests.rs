@@ -34,6 +34,9 @@ pub struct PackageJson {
     pub optional_dependencies: IndexMap<String, String>,
     /// In the order of the file.
     #[serde(deserialize_with = "ranges")]
+    pub dev_dependencies: IndexMap<String, String>,
+    /// In the order of the file.
+    #[serde(deserialize_with = "ranges")]
     pub peer_dependencies: IndexMap<String, String>,
     /// Which peers may be absent.
     pub peer_dependencies_meta: IndexMap<String, PeerMeta>,

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use super::{Files, folder_in, read_local};
 use crate::error::Result;
+use crate::lock::SourcePart;
+use crate::overlay::source_parts::LaidSource;
 use crate::resolve::discover::is_searched;
 use crate::store::Scratch;
 
@@ -33,6 +35,14 @@ impl ChangedFiles {
     /// The bytes of a file after patches and overlays.
     pub(super) fn read(&self, path: &str) -> Result<Option<Vec<u8>>> {
         if self.touched.contains(path) { read_local(&self.root, path) } else { self.base.read(path) }
+    }
+
+    /// What lies at some paths, as content. Changes of a local tree have none.
+    pub(super) fn parts<'p>(&self, paths: impl IntoIterator<Item = &'p str>) -> Result<Vec<SourcePart>> {
+        match &self.base {
+            Files::Commit(tree) => LaidSource { tree, touched: &self.touched, laid: &self.root }.parts(paths),
+            Files::Local(_) | Files::Changed(_) => Ok(vec![]),
+        }
     }
 
     pub(super) fn base(&self) -> &Files {

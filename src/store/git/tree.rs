@@ -48,6 +48,19 @@ impl EntryKind {
     }
 }
 
+impl EntryKind {
+    /// The mode in a tree object.
+    fn git_mode(self) -> u32 {
+        match self {
+            Self::File => 0o100_644,
+            Self::Executable => 0o100_755,
+            Self::Symlink => 0o120_000,
+            Self::Folder => 0o040_000,
+            Self::Submodule => 0o160_000,
+        }
+    }
+}
+
 impl From<GixKind> for EntryKind {
     fn from(kind: GixKind) -> Self {
         match kind {
@@ -115,7 +128,7 @@ impl Tree {
         self.commit.to_string()
     }
 
-    /// The committer's time in seconds since 1970 (0 for a time before that): `SOURCE_DATE_EPOCH`.
+    /// The committer's time in seconds since 1970 (0 for a time before that).
     pub fn epoch(&self) -> u64 {
         self.epoch
     }
@@ -151,6 +164,17 @@ impl Tree {
     /// What lies at `path`, through symlinks; `None` for nothing.
     pub fn kind(&self, path: &str) -> Result<Option<EntryKind>> {
         Ok(self.find(path)?.map(|node| node.kind))
+    }
+
+    /// The mode and id of what lies at `path`, through symlinks, as `git ls-tree` prints them; `None` for nothing.
+    pub fn git_entry(&self, path: &str) -> Result<Option<(u32, String)>> {
+        Ok(self.find(path)?.map(|node| (node.kind.git_mode(), node.id.to_string())))
+    }
+
+    /// The id that git would give a file with these bytes in this repository.
+    pub fn blob_id(&self, bytes: &[u8]) -> Result<String> {
+        let id = gix::objs::compute_hash(self.root.kind(), gix::objs::Kind::Blob, bytes);
+        id.map(|id| id.to_string()).map_err(|_| self.refused("a file that looks like an attack on SHA-1"))
     }
 
     /// Everything below the folder `prefix` (`.` for the root), folders before what is in them, in git's order. `filter`

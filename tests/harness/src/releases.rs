@@ -49,6 +49,7 @@ pub fn workspace(name: &str, repo: &str, path: &str, digit: &str, epoch: u64) ->
         problem: vec![],
         name: name.into(),
         dir: name.into(),
+        recipe: 1,
         tools: None,
         source: Source {
             repo: repo.into(),
@@ -83,6 +84,9 @@ pub fn plugin(path: &str, name: &str, version: &str, role: Role) -> Plugin {
         args: Vec::new(),
         why: Vec::new(),
         scalprum: None,
+        sources: Vec::new(),
+        reads: Vec::new(),
+        stamp: None,
         sealed: None,
     }
 }

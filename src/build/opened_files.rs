@@ -1,0 +1,105 @@
+//! Which files of a folder are opened while a program runs (`inotify`, which needs no privilege and looks through the
+//! mounts of the build root).
+
+use std::collections::{BTreeSet, HashMap};
+use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, WatchDescriptor};
+
+/// Folders of a source that are not looked at: what is in them was not committed, or is in every plugin's sources.
+const NOT_WATCHED: [&str; 3] = [".git", ".yarn", "node_modules"];
+
+/// Folders that are being watched.
+pub(super) struct OpenedFiles {
+    inotify: Inotify,
+    /// From the watched root.
+    folders: HashMap<WatchDescriptor, PathBuf>,
+}
+
+/// What was opened.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Opened {
+    /// These files, from the watched root; names that are not UTF-8 are left out.
+    Files(BTreeSet<String>),
+    /// More than the kernel remembers.
+    TooMany,
+}
+
+impl OpenedFiles {
+    /// Watches the folders below `root` that are there now, but those that `is_left_out` says. Links are not followed.
+    pub(super) fn watch(root: &Path, is_left_out: impl Fn(&str) -> bool) -> Result<Self, Errno> {
+        let inotify = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC)?;
+        let flags = AddWatchFlags::IN_OPEN | AddWatchFlags::IN_ONLYDIR | AddWatchFlags::IN_DONT_FOLLOW;
+        let mut folders = HashMap::new();
+        let mut pending = vec![PathBuf::new()];
+        while let Some(folder) = pending.pop() {
+            let path = root.join(&folder);
+            // One that cannot be listed cannot be read either.
+            let Ok(entries) = fs::read_dir(&path) else { continue };
+            for entry in entries.flatten() {
+                let (name, kind) = (entry.file_name(), entry.file_type());
+                let inner = folder.join(&name);
+                let is_watched = !NOT_WATCHED.iter().any(|skipped| name.as_bytes() == skipped.as_bytes());
+                if kind.is_ok_and(|kind| kind.is_dir())
+                    && is_watched
+                    && inner.to_str().is_some_and(|path| !is_left_out(path))
+                {
+                    pending.push(inner);
+                }
+            }
+            folders.insert(inotify.add_watch(&path, flags)?, folder);
+        }
+        Ok(Self { inotify, folders })
+    }
+
+    /// The files that were opened since.
+    pub(super) fn files(&self) -> Result<Opened, Errno> {
+        let mut found = BTreeSet::new();
+        loop {
+            let events = match self.inotify.read_events() {
+                Ok(events) => events,
+                Err(Errno::EAGAIN) => return Ok(Opened::Files(found)),
+                Err(Errno::EINTR) => continue,
+                Err(errno) => return Err(errno),
+            };
+            for event in events {
+                if event.mask.contains(AddWatchFlags::IN_Q_OVERFLOW) {
+                    return Ok(Opened::TooMany);
+                }
+                let (Some(folder), Some(name)) = (self.folders.get(&event.wd), event.name) else { continue };
+                if !event.mask.contains(AddWatchFlags::IN_ISDIR)
+                    && let Some(path) = folder.join(name).to_str()
+                {
+                    found.insert(path.to_owned());
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_that_are_opened_are_named_and_others_not() {
+        let dir = tempfile::tempdir().unwrap();
+        for path in ["a/in.txt", "a/b/deep.txt", "left/out.txt", "node_modules/x/y.js", "top.txt", "never.txt"] {
+            let file = dir.path().join(path);
+            fs::create_dir_all(file.parent().unwrap()).unwrap();
+            fs::write(file, "x").unwrap();
+        }
+        std::os::unix::fs::symlink("/etc", dir.path().join("etc")).unwrap();
+        let opened = OpenedFiles::watch(dir.path(), |path| path == "left").unwrap();
+        for path in ["a/b/deep.txt", "top.txt", "left/out.txt", "node_modules/x/y.js", "etc/hostname"] {
+            let _ = fs::read(dir.path().join(path));
+        }
+        let _ = fs::read_dir(dir.path().join("a")).unwrap().count();
+        let Opened::Files(files) = opened.files().unwrap() else { panic!() };
+        assert_eq!(files.into_iter().collect::<Vec<_>>(), ["a/b/deep.txt", "top.txt"]);
+        assert_eq!(opened.files().unwrap(), Opened::Files(BTreeSet::new()));
+    }
+}

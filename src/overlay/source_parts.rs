@@ -1,0 +1,97 @@
+//! What of a source lies at some paths after patches and overlays, by git's ids: equal parts are equal content, whatever
+//! commit they are from.
+
+use std::collections::BTreeSet;
+use std::fs::{self, OpenOptions};
+use std::io::Read as _;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::path::Path;
+
+use nix::fcntl::OFlag;
+
+use crate::error::{Error, Result};
+use crate::lock::{PartContent, SourcePart};
+use crate::store::git::Tree;
+
+/// The largest file that a patch or overlay may have made, in bytes.
+const LARGEST: u64 = 64 << 20;
+
+/// A commit's tree, and what patches and overlays made of some of its files.
+pub struct LaidSource<'a> {
+    /// The commit's.
+    pub tree: &'a Tree,
+    /// The files that may differ from the commit's, from the repository's root.
+    pub touched: &'a BTreeSet<String>,
+    /// Where they lie, under the paths that they have in the repository.
+    pub laid: &'a Path,
+}
+
+impl LaidSource<'_> {
+    /// The parts at `paths`, sorted; each once, and none that lies in another. Paths at which there is nothing are left out.
+    /// What was changed in a folder stands beside it, as a part of its own.
+    pub fn parts<'p>(&self, paths: impl IntoIterator<Item = &'p str>) -> Result<Vec<SourcePart>> {
+        let wanted: BTreeSet<&str> = paths.into_iter().collect();
+        let is_covered = |path: &str| wanted.iter().any(|outer| *outer != path && lies_in(path, outer));
+        let mut parts = Vec::new();
+        for path in wanted.iter().filter(|path| !is_covered(path)) {
+            if !self.touched.contains(*path)
+                && let Some(content) = self.committed(path)?
+            {
+                parts.push(SourcePart { path: (*path).to_owned(), content });
+            }
+        }
+        for path in self.touched.iter().filter(|path| wanted.iter().any(|outer| lies_in(path, outer))) {
+            let (before, now) = (self.committed(path)?, self.changed(path)?);
+            // A file that is asked for by its own path has one part, changed or not.
+            if before != now || (wanted.contains(path.as_str()) && !is_covered(path)) {
+                match now {
+                    Some(content) => parts.push(SourcePart { path: path.clone(), content }),
+                    None if before.is_some() => {
+                        parts.push(SourcePart { path: path.clone(), content: PartContent::Gone });
+                    }
+                    None => {}
+                }
+            }
+        }
+        parts.sort();
+        Ok(parts)
+    }
+
+    /// Whether there is something at a path.
+    pub fn has(&self, path: &str) -> Result<bool> {
+        let found = if self.touched.contains(path) { self.changed(path)? } else { self.committed(path)? };
+        Ok(found.is_some())
+    }
+
+    fn committed(&self, path: &str) -> Result<Option<PartContent>> {
+        Ok(self.tree.git_entry(path)?.map(|(mode, id)| PartContent::Git { mode, id }))
+    }
+
+    /// What patches and overlays made of a file; none when it is gone. A link is never followed.
+    fn changed(&self, path: &str) -> Result<Option<PartContent>> {
+        let file = self.laid.join(path);
+        let Ok(meta) = fs::symlink_metadata(&file) else { return Ok(None) };
+        let (mode, bytes) = if meta.is_symlink() {
+            let target = fs::read_link(&file).map_err(Error::io("read", &file))?;
+            (0o120_000, target.as_os_str().as_bytes().to_vec())
+        } else if meta.is_file() {
+            let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
+            let open = OpenOptions::new().read(true).custom_flags(flags.bits()).open(&file);
+            let mut bytes = Vec::new();
+            open.and_then(|open| open.take(LARGEST + 1).read_to_end(&mut bytes)).map_err(Error::io("read", &file))?;
+            if bytes.len() as u64 > LARGEST {
+                return Err(Error::usage(format!("`{path}` is too large to read"), "check the patches and overlays"));
+            }
+            (if meta.permissions().mode() & 0o100 == 0 { 0o100_644 } else { 0o100_755 }, bytes)
+        } else {
+            return Ok(None);
+        };
+        Ok(Some(PartContent::Git { mode, id: self.tree.blob_id(&bytes)? }))
+    }
+}
+
+/// True where `path` is `folder` or lies below it; all lies in `.`.
+pub fn lies_in(path: &str, folder: &str) -> bool {
+    folder == "." || path.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
