@@ -3,7 +3,6 @@
 //! No filters, no line-ending conversion, no umask: `.gitattributes` and git's configuration have no say, so that the
 //! same commit gives the same files. There is no `.git`.
 
-use std::collections::{HashMap, HashSet, VecDeque};
 use std::fs::{self, DirBuilder, OpenOptions, Permissions};
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
@@ -11,19 +10,14 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
-use gix::bstr::{BStr, BString, ByteSlice};
-use gix::validate::path::component;
-
 use crate::parallel::{Workers, cores};
-use crate::store::git::{EntryKind, Tree, TreeNode};
+use crate::store::git::{EntryKind, Tree, TreeNode, WritableTree};
 use crate::store::remove_tree;
 use crate::ui::some_names;
 use crate::{Error, Result};
 
 /// More threads than this only wait for the disk.
 const MOST_THREADS: usize = 4;
-/// A symlink in a path may lead to another; the kernel follows 40.
-const MOST_LINKS: usize = 40;
 /// A Git LFS pointer is smaller than this.
 const LARGEST_POINTER: usize = 1024;
 const POINTER: &[u8] = b"version https://git-lfs.github.com/spec/v1\n";
@@ -64,18 +58,7 @@ fn prepare(dest: &Path) -> Result<()> {
 }
 
 fn write_all(tree: &Tree, sub_path: &str, dest: &Path, interrupt: &AtomicBool) -> Result<CheckedOut> {
-    let nodes = tree.nodes(sub_path)?;
-    check_names(tree, &nodes)?;
-    let links = read_links(tree, &nodes)?;
-    let outside: Vec<String> = nodes
-        .iter()
-        .filter(|node| node.kind == EntryKind::Symlink && leads_out(node.path.as_bstr(), &links))
-        .map(|node| format!("`{}` -> `{}`", node.path, links[&node.path]))
-        .collect();
-    if !outside.is_empty() {
-        return Err(refused(tree, &format!("has symlinks that lead out of it: {}", outside.join(", "))));
-    }
-
+    let WritableTree { nodes, links } = tree.writable(sub_path)?;
     let mut checked_out = CheckedOut::default();
     for node in nodes.iter().filter(|node| matches!(node.kind, EntryKind::Folder | EntryKind::Submodule)) {
         let path = on_disk(dest, node);
@@ -146,108 +129,4 @@ fn write_file(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
 
 fn on_disk(dest: &Path, node: &TreeNode) -> PathBuf {
     dest.join(std::ffi::OsStr::from_bytes(&node.path))
-}
-
-/// git's own protections: no `.git` or what some file system takes for it, no name twice.
-fn check_names(tree: &Tree, nodes: &[TreeNode]) -> Result<()> {
-    let options = component::Options { protect_windows: false, protect_hfs: true, protect_ntfs: true };
-    let mut seen = HashSet::new();
-    for node in nodes {
-        let name = node.path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
-        let mode = (node.kind == EntryKind::Symlink).then_some(component::Mode::Symlink);
-        let bad = component(BStr::new(name), mode, options).is_err();
-        if bad || !seen.insert(node.path.as_bstr()) {
-            return Err(refused(tree, &format!("has a file that cannot be checked out: `{}`", node.path)));
-        }
-    }
-    Ok(())
-}
-
-/// The targets of all symlinks, by path.
-fn read_links(tree: &Tree, nodes: &[TreeNode]) -> Result<HashMap<BString, BString>> {
-    let objects = tree.objects();
-    let reader = objects.reader();
-    let mut links = HashMap::new();
-    for node in nodes.iter().filter(|node| node.kind == EntryKind::Symlink) {
-        let target = BString::from(reader.blob(node.id)?);
-        if target.is_empty() || target.contains(&0) {
-            return Err(refused(tree, &format!("has a broken symlink: `{}`", node.path)));
-        }
-        links.insert(node.path.clone(), target);
-    }
-    Ok(links)
-}
-
-/// Follows the symlink `link` as the kernel would, other symlinks on the way included, and tells whether it gets above
-/// the root. Reading the target as text is not enough: in `a/../x`, `a` may be a symlink itself.
-fn leads_out(link: &BStr, links: &HashMap<BString, BString>) -> bool {
-    let mut ahead: VecDeque<&[u8]> = link.split(|byte| *byte == b'/').collect();
-    let mut here: Vec<&[u8]> = Vec::new();
-    let mut followed = 0;
-    while let Some(part) = ahead.pop_front() {
-        match part {
-            b"" | b"." => {}
-            b".." => {
-                if here.pop().is_none() {
-                    return true;
-                }
-            }
-            name => {
-                here.push(name);
-                let Some(target) = links.get(&BString::from(here.join(&b'/'))) else { continue };
-                followed += 1;
-                if target.starts_with(b"/") {
-                    return true;
-                }
-                if followed > MOST_LINKS {
-                    // A circle: it leads nowhere.
-                    return false;
-                }
-                here.pop();
-                for part in target.split(|byte| *byte == b'/').rev() {
-                    ahead.push_front(part);
-                }
-            }
-        }
-    }
-    false
-}
-
-fn refused(tree: &Tree, what: &str) -> Error {
-    Error::Build {
-        what: format!("commit `{}` of `{}` {what}", tree.commit(), tree.url()),
-        tail: Vec::new(),
-        hint: "such a commit is not built: fix it in the repository, or pin another one".to_owned(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn symlinks_are_followed_as_the_kernel_does() {
-        let links: HashMap<BString, BString> = [
-            ("in", "a/file"),
-            ("up", "../x"),
-            ("a/up", "../b"),
-            ("abs", "/etc/passwd"),
-            // Harmless each, together not: `d/l` is the root, `d/l/..` is above it.
-            ("d/l", ".."),
-            ("sly", "d/l/../x"),
-            ("dangling", "no/such/../file"),
-            ("circle", "circle"),
-            ("via", "abs/x"),
-        ]
-        .into_iter()
-        .map(|(link, target)| (link.into(), target.into()))
-        .collect();
-        let out = |link: &str| leads_out(link.into(), &links);
-        for inside in ["in", "a/up", "d/l", "dangling", "circle"] {
-            assert!(!out(inside), "{inside}");
-        }
-        for outside in ["up", "abs", "sly", "via"] {
-            assert!(out(outside), "{outside}");
-        }
-    }
 }

@@ -1,7 +1,9 @@
 //! Refs → commits → what the commits say. Each repository is asked once and fetched once per commit, whatever the
 //! number of workspaces in it; one that cannot be reached fails its own workspaces only.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use super::host::HostLock;
 use super::refs::{self, Resolution};
@@ -79,6 +81,8 @@ fn read_all(
         old: options.old,
     };
     let located = locate(provider, chosen, options);
+    // Commits of which all can be on disk, as a build needs it. Many workspaces are of one.
+    let writable = Mutex::new(HashSet::new());
     Workers::new(options.jobs, interrupt).map(chosen.iter().zip(located), |(config, source)| match source? {
         LocatedSource::Local(folder) => reader.read(config, None, Files::Local(folder)),
         LocatedSource::Commit(located) => {
@@ -89,6 +93,11 @@ fn read_all(
             let repository = provider.store.repository(&url, interrupt)?;
             let tree = repository.fetch(&resolution.commit, options.network, interrupt)?;
             let commit = tree.commit();
+            let known = || writable.lock().unwrap_or_else(PoisonError::into_inner);
+            if !known().contains(&commit) {
+                tree.writable(".")?;
+                known().insert(commit.clone());
+            }
             let uncommitted = uncommitted(config, &repository, &commit);
             if !uncommitted.is_empty() {
                 let files = some_names(uncommitted.iter());

@@ -5,8 +5,8 @@
 //!
 //! `url` parses what a user wrote; `repository` opens it; `fetch` lists refs and gets commits, and `transport` chooses
 //! between `remote` (gix) and `program` (the `git` program), with `attempt` for trying again and `failure` for what went
-//! wrong; `steps` goes from a commit to another; `tree` reads a commit; `status` finds what a local work tree has not
-//! committed.
+//! wrong; `steps` goes from a commit to another; `tree` reads a commit, and `writable` says what of it can be on disk;
+//! `status` finds what a local work tree has not committed.
 
 mod attempt;
 mod failure;
@@ -19,6 +19,7 @@ mod steps;
 mod transport;
 mod tree;
 mod url;
+mod writable;
 
 pub use remote::{Advertised, RefScope};
 pub use repository::Repository;
@@ -28,3 +29,4 @@ pub use tree::{EntryKind, Tree, TreeEntry};
 pub use url::SourceUrl;
 
 pub(crate) use tree::TreeNode;
+pub(crate) use writable::WritableTree;

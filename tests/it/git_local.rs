@@ -485,3 +485,32 @@ fn a_clone_that_belongs_to_somebody_else() {
     let opened = fixture.store.repository(&fixture.url("r"), &GO).unwrap();
     assert_eq!(opened.uncommitted(&commit, "."), ["a"]);
 }
+
+#[harness::test]
+fn what_cannot_be_checked_out_is_refused_by_resolve_too() {
+    let mut test = Test::new();
+    let repository = Repository::init(&test.path("repo"));
+    repository.write("package.json", r#"{"name":"root","packageManager":"yarn@4.9.2","workspaces":["plugins/*"]}"#);
+    repository.write("yarn.lock", "__metadata:\n  version: 8\n");
+    let manifest = r#"{"name":"@x/todo","version":"1.0.0","backstage":{"role":"frontend-plugin"}}"#;
+    repository.write("plugins/todo/package.json", manifest).commit("first");
+    test.config("source.json", r#"{"repo": "../repo", "repo-ref": "main", "workspace-path": "."}"#);
+    test.config("plugins-list.yaml", "plugins/todo:\n");
+    Registry::lay_tree(&test.path("config"));
+    test.env("NPM_CONFIG_REGISTRY", Registry::of_idle_tools().url);
+    for (path, target) in [("leak", "../../etc/passwd"), ("deep/er/abs", "/etc/passwd")] {
+        let link = repository.dir.join(path);
+        fs::create_dir_all(link.parent().unwrap()).unwrap();
+        symlink(target, &link).unwrap();
+        let commit = repository.commit("link");
+        let refused = format!(
+            "error: commit `{commit}` of `../repo` has symlinks that lead out of it: `{path}` -> `{target}`\n\nhint: such a \
+             commit is not built: fix it in the repository, or pin another one\n"
+        );
+        let outcome = test.run(&["resolve"]).exits(1);
+        assert!(outcome.stderr.contains(&refused), "{}", outcome.stderr);
+        fs::remove_file(&link).unwrap();
+    }
+    repository.commit("without");
+    test.run(&["resolve"]).success();
+}
