@@ -4,6 +4,7 @@
 //! printed after a blank line.
 
 pub mod nearest;
+pub mod redact;
 
 use std::fmt;
 use std::io;

@@ -1,6 +1,7 @@
 //! Options of the sources: what is built, and how repositories are reached.
 
 use std::ffi::OsString;
+use std::fmt;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
@@ -22,7 +23,7 @@ pub struct SourceArgs {
     #[arg(long, env = "FACTORY_WORKSPACE_PATH", value_name = "PATH")]
     pub workspace_path: Option<String>,
     /// Git repository to build from, instead of the one in source.json; a path is relative to the current directory
-    #[arg(long, env = "FACTORY_SOURCE_REPO", value_name = "URL", value_parser = repo)]
+    #[arg(long, env = "FACTORY_SOURCE_REPO", value_name = "URL")]
     pub source_repo: Option<GivenRepo>,
     /// Branch, tag or commit of `--source-repo` [default: its default branch]
     #[arg(long, env = "FACTORY_SOURCE_REF", value_name = "REF")]
@@ -77,15 +78,30 @@ pub fn join_git_program(args: Vec<OsString>) -> Vec<OsString> {
     joined
 }
 
-/// The value of `--source-repo`; an empty one is none.
-#[derive(Clone, Debug)]
-pub struct GivenRepo(Option<Repo>);
+/// The value of `--source-repo`, as it was written: clap would repeat one that it refuses, with the password in it.
+#[derive(Clone)]
+pub struct GivenRepo(String);
 
-fn repo(text: &str) -> Result<GivenRepo, String> {
-    if text.trim().is_empty() {
-        return Ok(GivenRepo(None));
+impl fmt::Debug for GivenRepo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("GivenRepo")
     }
-    Repo::parse(text).map(|repo| GivenRepo(Some(repo))).map_err(|why| format!("the repository {why}"))
+}
+
+impl GivenRepo {
+    /// What it says; an empty one says nothing.
+    fn read(&self) -> Result<Option<Repo>> {
+        let text = self.0.trim();
+        let read =
+            || Repo::parse(text).map_err(|why| Error::usage(format!("the repository of `--source-repo` {why}"), ""));
+        if text.is_empty() { Ok(None) } else { read().map(Some) }
+    }
+}
+
+impl From<String> for GivenRepo {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
 }
 
 /// A path that was written by someone who stands in `here`, as source.json in `config_dir` would say it: so it is in the
@@ -124,7 +140,7 @@ impl SourceArgs {
         let given = |text: &Option<String>| text.clone().filter(|text| !text.trim().is_empty());
         let config_dir = paths::config_dir(session.global);
         let here = std::env::current_dir().map_err(Error::io("find", "the current directory"))?;
-        let source_repo = self.source_repo.clone().and_then(|given| given.0);
+        let source_repo = self.source_repo.as_ref().map_or(Ok(None), GivenRepo::read)?;
         let options = ConfigOptions {
             repo_path: Some(self.repo_path.clone().unwrap_or_else(|| PathBuf::from("/source"))),
             workspace_path: given(&self.workspace_path),

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 
 use super::{path, text};
-use crate::error::Place;
+use crate::error::{Place, redact};
 use crate::store::git::split_steps;
 use crate::{Error, Result};
 
@@ -85,6 +85,9 @@ impl Repo {
         if text.chars().any(char::is_control) {
             return Err("has a control character in it");
         }
+        if let Some(oddity) = redact::oddity(text) {
+            return Err(oddity);
+        }
         Ok(Self(text.to_owned()))
     }
 
@@ -95,22 +98,15 @@ impl Repo {
 
     /// The text without userinfo. An SSH user name stays, because the address is wrong without it; a password goes.
     pub fn public(&self) -> String {
-        let Some((scheme, rest)) = self.0.split_once("://") else { return self.0.clone() };
-        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-        let Some(at) = rest[..end].rfind('@') else { return self.0.clone() };
-        let host = &rest[at + 1..];
-        if scheme.contains("ssh") {
-            let user = rest[..at].split(':').next().unwrap_or_default();
-            return format!("{scheme}://{user}@{host}");
-        }
-        format!("{scheme}://{host}")
+        redact::repository(&self.0)
     }
 
     /// The repository's own name: the last segment without `.git`.
-    pub fn name(&self) -> Option<&str> {
-        let last = self.0.trim_end_matches('/').rsplit(['/', ':']).next()?;
+    pub fn name(&self) -> Option<String> {
+        let public = self.public();
+        let last = public.trim_end_matches('/').rsplit(['/', ':']).next()?;
         let name = last.strip_suffix(".git").unwrap_or(last);
-        (!matches!(name, "" | "." | "..")).then_some(name)
+        (!matches!(name, "" | "." | "..")).then(|| name.to_owned())
     }
 }
 
@@ -347,10 +343,12 @@ mod tests {
             ("git@example.com:b.git", "git@example.com:b.git", "b"),
             ("https://example.com/a@b/c", "https://example.com/a@b/c", "c"),
             ("../repos/x", "../repos/x", "x"),
+            ("https://u:s3?cret@example.com/a/b.git?token=s3cret", "https://example.com/a/b.git", "b"),
+            ("git:s3cret@example.com:b.git", "git@example.com:b.git", "b"),
         ] {
             let repo = Repo::parse(repo).unwrap();
             assert_eq!(repo.public(), public);
-            assert_eq!(repo.name(), Some(name));
+            assert_eq!(repo.name().as_deref(), Some(name));
             assert!(!format!("{repo} {repo:?}").contains("s3"));
         }
         assert_eq!(Repo::parse("..").unwrap().name(), None);

@@ -146,7 +146,7 @@ pub(super) fn single(
     let name = match source.workspace_path.rsplit('/').next() {
         Some(last) if last != "." => Some(last.to_owned()),
         _ => match (&source.repo, &source.local) {
-            (Some(repo), _) => repo.name().map(str::to_owned),
+            (Some(repo), _) => repo.name(),
             (None, Some(tree)) => folder_name(tree),
             (None, None) => None,
         },

@@ -6,6 +6,7 @@ use super::grammar::{is_commit, is_package_name, is_relative, is_segment};
 use super::model::{Lock, Tools, Workspace};
 use super::problem::LONGEST;
 use super::recipe::{FIRST, RECIPE};
+use crate::error::redact;
 
 /// Err is the text to look for in the file, and what is wrong.
 pub(super) fn check(lock: &Lock) -> Result<(), (String, String)> {
@@ -39,6 +40,11 @@ fn check_workspace(workspace: &Workspace) -> Result<(), (String, String)> {
         return Err((format!("recipe = {}", workspace.recipe), what));
     }
     let source = &workspace.source;
+    if redact::repository(&source.repo) != source.repo {
+        let what =
+            format!("the repository of `{}` has a user name, a password or a query, which no lock has", workspace.name);
+        return Err((workspace.name.clone(), what));
+    }
     relative("dir", &workspace.dir)?;
     relative("path", &source.path)?;
     if let Some(path) = &source.yarn.path {
@@ -77,6 +83,11 @@ fn check_workspace(workspace: &Workspace) -> Result<(), (String, String)> {
         }
         if let Some(stamp) = plugin.stamp.as_ref().filter(|stamp| !is_commit(&stamp.commit)) {
             return Err(wrong(&stamp.commit, "is not a full commit"));
+        }
+        let is_odd = |repo: &String| redact::repository(repo) != *repo;
+        if plugin.stamp.as_ref().and_then(|stamp| stamp.repo.as_ref()).is_some_and(is_odd) {
+            let what = "the repository of a stamp has a user name, a password or a query, which no lock has".to_owned();
+            return Err((plugin.path.clone(), what));
         }
         if !is_package_name(&plugin.name) {
             return Err(wrong(&plugin.name, "is not a package name"));

@@ -28,6 +28,7 @@ mod git_remote;
 mod host;
 mod npmrc;
 mod oci;
+mod odd_repository;
 mod original;
 mod proxy_login;
 mod read_only;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use gix::bstr::ByteSlice;
 use gix::url::Scheme;
 
+use crate::error::redact;
 use crate::{Error, Result};
 
 /// The location of a git repository. Neither its `Display` nor its `Debug` shows a password.
@@ -42,15 +43,21 @@ impl SourceUrl {
             return Err(Error::usage("the repository's URL is empty", HINT));
         }
         if repo.starts_with('-') || repo.chars().any(char::is_control) {
-            return Err(Error::usage(format!("`{}` is not a repository URL", without_secrets(repo)), HINT));
+            return Err(Error::usage(format!("`{}` is not a repository URL", redact::repository(repo)), HINT));
         }
         if !is_remote(repo) {
             return Self::local(repo, &base.join(repo));
         }
-        let shown = without_secrets(repo);
+        let shown = redact::repository(repo);
         let unusable = |why: &str| Error::usage(format!("cannot use the repository `{shown}`: {why}"), HINT);
-        let url = gix::url::parse(repo)
-            .map_err(|error| unusable(&without_secrets(&error.probable_cause().to_string().replace(repo, &shown))))?;
+        if let Some(oddity) = redact::oddity(repo) {
+            return Err(unusable(&format!("it {oddity}")));
+        }
+        let url = gix::url::parse(repo).map_err(|error| {
+            // The cause repeats parts of the text.
+            let cause = error.probable_cause().to_string();
+            unusable(if shown == repo { &cause } else { "it is not a URL" })
+        })?;
         match &url.scheme {
             Scheme::File => {
                 if url.host().is_some_and(|host| !host.is_empty() && host != "localhost") {
@@ -86,11 +93,12 @@ impl SourceUrl {
         } else {
             url.set_user(None).map(|user| Account { user, password })
         };
-        let shown = url.to_bstring().to_str_lossy().into_owned();
+        let shown = redact::repository(&url.to_bstring().to_str_lossy());
         Ok(Self { shown, location: SourceLocation::Remote { url, account } })
     }
 
     fn local(written: &str, path: &Path) -> Result<Self> {
+        let written = &redact::repository(written);
         let path = path.canonicalize().map_err(|error| {
             let hint = address_of(written).map(|address| {
                 format!("there is no folder of this name; for a repository of a forge write its address: `{address}`")
@@ -130,7 +138,8 @@ impl SourceUrl {
             SourceLocation::Local(path) => format!("file://{}", path.display()),
             SourceLocation::Remote { url, .. } => {
                 let path = url.path.to_str_lossy();
-                let path = path.trim_end_matches('/');
+                // Without a query, which may hold a token: the lock has none either.
+                let path = path.split(['?', '#']).next().unwrap_or_default().trim_end_matches('/');
                 let path = path.strip_suffix(".git").unwrap_or(path).trim_end_matches('/');
                 let user = url.user().map(|user| format!("{user}@")).unwrap_or_default();
                 let host = url.host().unwrap_or_default().to_ascii_lowercase();
@@ -177,6 +186,12 @@ impl SourceUrl {
     /// `text` without this URL's secrets, and without what looks like the secrets of any other.
     pub(super) fn redact(&self, text: &str) -> String {
         let mut text = without_secrets(text);
+        if let SourceLocation::Remote { url, .. } = &self.location {
+            let written = url.path.to_str_lossy();
+            if let Some((_, query)) = written.split_once(['?', '#']).filter(|(_, query)| !query.is_empty()) {
+                text = text.replace(query, "***");
+            }
+        }
         if let SourceLocation::Remote { account: Some(account), .. } = &self.location {
             for secret in account.password.iter().chain([&account.user]).filter(|secret| secret.len() > 3) {
                 text = text.replace(secret.as_str(), "***");
