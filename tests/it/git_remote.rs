@@ -295,18 +295,14 @@ fn ssh_through_the_ssh_program() {
         ("kex_exchange_identification: read: no", "kex_exchange_identification: read: no"),
     ] {
         script(&ssh, &format!("echo '{said}' >&2; exit 255"));
-        let ended = over(&url).run();
-        let expected = format!("5 cannot list the refs of `{url}`: the ssh program ended without an answer | see what");
-        assert!(ended.starts_with(&expected), "{ended}");
-        let ended = over(&url).env("CHILD_PROGRAM", "1").run();
-        assert!(ended.starts_with(&format!("5 cannot list the refs of `{url}`: {understood} | ")), "{ended}");
+        for ended in [over(&url).run(), over(&url).env("CHILD_PROGRAM", "1").run()] {
+            assert!(ended.starts_with(&format!("5 cannot list the refs of `{url}`: {understood} | ")), "{ended}");
+        }
     }
     script(&ssh, "echo 'ssh: connect to host host.invalid port 22: Connection refused' >&2; exit 255");
-    // gix does not always wait for what the ssh program says at its end.
-    let unreachable = over(&url).run();
-    assert!(unreachable.starts_with(&format!("5 cannot list the refs of `{url}`: ")), "{unreachable}");
-    let unreachable = over(&url).env("CHILD_PROGRAM", "1").run();
-    assert!(unreachable.contains("Connection refused"), "{unreachable}");
+    for unreachable in [over(&url).run(), over(&url).env("CHILD_PROGRAM", "1").run()] {
+        assert!(unreachable.contains("Connection refused"), "{unreachable}");
+    }
 }
 
 #[harness::test]

@@ -189,6 +189,8 @@ impl GitFailure {
             Self::Protocol(_) | Self::Other(_) => "the server does not speak as usual",
             // Over http such a server gives out what a ref leads to.
             Self::NoCommit | Self::Unadvertised if url.is_ssh() => "the server gives this commit only with its history",
+            // gix does not always wait for what the ssh program says at its end.
+            Self::SshEnded => "what the ssh program said is not known",
             _ if url.is_ssh() => return None,
             Self::Credentials(_) => "the server wants a login",
             Self::ClearText => "a login over plain http",

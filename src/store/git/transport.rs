@@ -160,7 +160,8 @@ impl<T: Send + 'static> Errand<T> {
             Err(second) => {
                 // Of two that say the same, gix says more; one that cannot connect has not come as far.
                 let is_same = std::mem::discriminant(&second) == std::mem::discriminant(&failure);
-                let is_behind = matches!(second, GitFailure::Certificate(_) | GitFailure::Unreachable(_));
+                let is_behind = matches!(second, GitFailure::Certificate(_) | GitFailure::Unreachable(_))
+                    && !matches!(failure, GitFailure::SshEnded);
                 Err(refused(if is_same || is_behind { failure } else { second }, SecondTry::Failed))
             }
         }
@@ -205,7 +206,7 @@ impl RemoteRefusal {
                 "check the URL; servers say the same of private repositories, and a login in `.netrc` or \
                  `http.<url>.extraHeader` needs the `git` program, {why_not}"
             ),
-            GitFailure::Certificate(_) => return None,
+            GitFailure::Certificate(_) | GitFailure::SshEnded => return None,
             GitFailure::ClearText => format!("use an https URL; over plain http it takes the `git` program, {why_not}"),
             _ => format!("such a server takes the `git` program, {why_not}"),
         })
