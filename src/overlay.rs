@@ -14,6 +14,7 @@ use crate::lock::{Input, Sha256};
 use crate::sandbox::child::{ChildFailure, Log, Run, run};
 use crate::sandbox::env::ChildEnv;
 use crate::sandbox::root::{Isolation, Root};
+use crate::store::UntrustedTree;
 use patch::PatchText;
 
 /// Folder names under a plugin's configuration whose content is copied over the plugin. Both are in use.
@@ -21,6 +22,10 @@ pub const OVERLAY_FOLDERS: [&str; 2] = ["overlay", "overlays"];
 
 /// The file that says which Backstage version a workspace is for, in the configuration and in the workspace.
 const BACKSTAGE: &str = "backstage.json";
+
+/// Where GNU patch finds a patch, below the tree.
+const PATCH: &str = ".factory.patch";
+const PATCH_INPUT: &str = "--input=.factory.patch";
 
 /// Patches and overlays of a workspace, and the tree they are laid over.
 pub struct Overlays<'a> {
@@ -74,8 +79,8 @@ impl Overlays<'_> {
     async fn patch(&self, input: &Input) -> Result<()> {
         let bytes = read_input(self.config, input)?;
         let text = PatchText::parse(&bytes);
-        let file = self.tree.join(".factory.patch");
-        fs::write(&file, &bytes).map_err(Error::io("write", &file))?;
+        let (tree, file) = (self.checkout()?, Path::new(PATCH));
+        tree.write(file, &bytes, 0o644)?;
         let args: Vec<String> = [
             if text.strip == 0 { "-p0" } else { "-p1" },
             "--forward",
@@ -83,7 +88,7 @@ impl Overlays<'_> {
             "--ignore-whitespace",
             "--no-backup-if-mismatch",
             "--reject-file=-",
-            "--input=.factory.patch",
+            PATCH_INPUT,
         ]
         .map(str::to_owned)
         .into();
@@ -101,7 +106,7 @@ impl Overlays<'_> {
             interrupt: self.interrupt,
         })
         .await;
-        let _ = fs::remove_file(&file);
+        let _ = tree.remove(file);
         done.map(drop).map_err(|failure| {
             let what = format!("`{}` does not apply to workspace `{}`", input.path, self.workspace);
             match failure {
@@ -122,21 +127,18 @@ impl Overlays<'_> {
         last.lines().map(str::to_owned).collect()
     }
 
+    fn checkout(&self) -> Result<UntrustedTree> {
+        UntrustedTree::open(self.tree, format!("workspace `{}`", self.workspace))
+    }
+
     fn copy(&self, input: &Input, target: &Path) -> Result<()> {
         let bytes = read_input(self.config, input)?;
         let to = self.tree.join(target);
         if let Some(parent) = to.parent() {
             refuse_links(self.tree, parent)?;
-            fs::create_dir_all(parent).map_err(Error::io("create", parent))?;
         }
         // A symlink in the checkout is replaced, never written through.
-        if to.symlink_metadata().is_ok_and(|meta| !meta.is_dir()) {
-            fs::remove_file(&to).map_err(Error::io("replace", &to))?;
-        }
-        fs::write(&to, bytes).map_err(Error::io("write", &to))?;
-        let mode = if input.executable { 0o755 } else { 0o644 };
-        fs::set_permissions(&to, std::os::unix::fs::PermissionsExt::from_mode(mode))
-            .map_err(Error::io("write", &to))?;
+        self.checkout()?.write(target, &bytes, if input.executable { 0o755 } else { 0o644 })?;
         self.log.line(&format!("copied {} to {}", input.path, target.display()));
         Ok(())
     }

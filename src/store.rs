@@ -15,7 +15,7 @@
 //! `process_lock` keeps processes apart and `scratch` gives each of them a folder below `tmp/`; `cache_entry` fills a
 //! scratch folder and [`atomic`] gives it its name. `checksums` lists an entry's files and compares them before each
 //! use, for which `stat_cache` remembers those that were not touched. `prune` removes what is not used. [`git`] is the
-//! sources.
+//! sources. `untrusted_tree` reads and writes where scripts could.
 
 use std::collections::HashSet;
 use std::fs;
@@ -34,6 +34,7 @@ mod process_lock;
 mod prune;
 mod scratch;
 mod stat_cache;
+mod untrusted_tree;
 
 pub use atomic::{AtomicFile, atomic_copy, atomic_file};
 pub use cache_entry::{CacheEntry, CheckedEntry, entry_lock_name};
@@ -41,6 +42,7 @@ pub use process_lock::{LockGuard, Share};
 pub use prune::{PruneScope, Pruned, Size};
 pub use scratch::{Scratch, remove_tree};
 pub use stat_cache::Reading;
+pub use untrusted_tree::{LeftKind, UntrustedTree, open_unlinked};
 
 /// The signature that the cache directory tagging specification asks for.
 const CACHEDIR_TAG: &str = "Signature: 8a477f597d28d172789f06886806bc55

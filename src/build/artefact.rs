@@ -13,6 +13,7 @@ use super::file_list::FileList;
 use super::plugins_yaml;
 use super::read_sources::ReadSources;
 use super::report::Output;
+use super::source::workspace_folder;
 use crate::error::{Error, Result};
 use crate::image::{self, Facts, Image, ImageName, ImageNames, ImagePath, Layout, PackageFiles, Packed, Packing, Tag};
 use crate::lock::input_digest;
@@ -182,22 +183,22 @@ impl PackageRecord {
     }
 }
 
-/// Packs an exported plugin, and writes everything that is made of it.
+/// Packs an exported plugin, and writes everything that is made of it. `source` is the checkout.
 pub(super) fn pack(
     target: PluginTarget<'_>,
-    tree: &Path,
+    source: &Path,
     exported: &Exported,
     entries: &PackageFiles,
 ) -> Result<Artefact> {
-    let PluginTarget { shared, workspace, plugin } = target;
+    let PluginTarget { shared, workspace, .. } = target;
     let options = &shared.options;
     let paths = OutputPaths::new(target, &exported.name, &exported.version)?;
+    let own = plugins_yaml::own_config(&target.source_tree(source)?, &target.source_path(""))?;
     let scratch = shared.store.scratch()?;
     let layer_file = scratch.path().join("layer");
     let packing = Packing { path: &paths.image_path, epoch: workspace.time(), compression: options.compression };
     let packed = image::pack(entries, &packing, &paths.tgz(), &layer_file)?;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let own = plugins_yaml::own_config(&tree.join(overlay::join(&plugin.path, "")));
     let record = PackageRecord {
         name: exported.name.clone(),
         version: exported.version.clone(),
@@ -218,7 +219,8 @@ pub(super) fn pack(
     } else {
         paths.image(&record, layer_file, &facts)?
     };
-    let root = (options.isolation == Isolation::None).then(|| tree.display().to_string());
+    let root =
+        (options.isolation == Isolation::None).then(|| workspace_folder(source, workspace).display().to_string());
     let mut artefact = finish(target, &paths, record, image)?;
     artefact.sealed.root = root;
     artefact.stamp = stamp;

@@ -17,9 +17,10 @@ use crate::image::Compression;
 use crate::interrupt::Interrupt;
 use crate::lock::{Lock, Plugin, Workspace};
 use crate::npm::registry::{NpmRegistry, RegistryAddresses};
+use crate::overlay::join;
 use crate::sandbox::root::Isolation;
-use crate::store::Store;
 use crate::store::git::Network;
+use crate::store::{Store, UntrustedTree};
 use crate::ui::{Step, Ui};
 
 /// How a build is done. Only tag prefixes, buildah and the compression change what comes out.
@@ -176,6 +177,18 @@ pub(super) struct PluginTarget<'a> {
     pub(super) shared: &'a Shared,
     pub(super) workspace: &'a Workspace,
     pub(super) plugin: &'a Plugin,
+}
+
+impl PluginTarget<'_> {
+    /// The checkout of its repository, which lies in `source`, with what scripts left in it.
+    pub(super) fn source_tree(self, source: &Path) -> Result<UntrustedTree> {
+        UntrustedTree::open(source, self.to_string())
+    }
+
+    /// A path of the plugin in that tree.
+    pub(super) fn source_path(self, name: &str) -> PathBuf {
+        join(&self.workspace.source.path, join(&self.plugin.path, name))
+    }
 }
 
 impl fmt::Display for PluginTarget<'_> {

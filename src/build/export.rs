@@ -7,7 +7,7 @@ use serde::Deserialize;
 use super::closure_drift::Drift;
 use super::context::PluginTarget;
 use super::sealed_files::sealed_closure;
-use super::small_file::read_small;
+use super::source::LARGEST_LOCKFILE;
 use super::workdir::Workdir;
 use crate::error::{Error, Place, Result};
 use crate::npm::forwarder::RegistryForwarder;
@@ -15,9 +15,14 @@ use crate::overlay::join;
 use crate::sandbox::child::{Log, Run, run};
 use crate::sandbox::env::ChildEnv;
 use crate::sandbox::root::Root;
+use crate::store::UntrustedTree;
 
 /// The folder that the CLI fills, below the plugin.
 const EXPORTED: &str = "dist-dynamic";
+
+/// The largest `package.json` and log of an export that are read, in bytes.
+const LARGEST_MANIFEST: u64 = 4 << 20;
+const LARGEST_LOG: u64 = 1 << 20;
 
 /// Lines of yarn's output that are shown with an error.
 const MOST_LINES: usize = 15;
@@ -57,37 +62,40 @@ impl Export<'_> {
         let source = self.workdir.tree.join(join(&plugin.path, ""));
         let folder = source.join(EXPORTED);
         if plugin.role.is_backend() {
-            self.write_closure(&folder)?;
+            self.write_closure(&self.left()?)?;
         }
         self.export(&source).await?;
+        let left = self.left()?;
         let package_path = folder.join("package.json");
-        let package_json = std::fs::read(&package_path).map_err(Error::io("read", &package_path))?;
+        let package_json = left.read(&exported("package.json"), LARGEST_MANIFEST)?;
         let ExportedManifest { name, version } = serde_json::from_slice(&package_json).map_err(|e| {
             Error::config(Place::line(&package_path, e.line()), format!("the exported package is invalid: {e}"), "")
         })?;
-        let closure_path = folder.join("yarn.lock");
-        let closure = if plugin.role.is_backend() { Some(self.closure(&closure_path)?) } else { None };
+        let closure = if plugin.role.is_backend() { Some(self.closure(&left)?) } else { None };
         Ok(Exported { folder, package_json, name, version, closure })
     }
 
     /// The lockfile that the CLI's yarn left. yarn 1 writes down where its tarballs were, which is the registry's place.
-    fn closure(&self, path: &Path) -> Result<Vec<u8>> {
-        let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
+    fn closure(&self, left: &UntrustedTree) -> Result<Vec<u8>> {
+        let path = exported("yarn.lock");
+        let bytes = left.read(&path, LARGEST_LOCKFILE)?;
         let Some(forwarder) = &self.forwarder else { return Ok(bytes) };
         let restored = str::from_utf8(&bytes).ok().map(|text| forwarder.restorer()(text).into_bytes());
         let Some(restored) = restored.filter(|restored| *restored != bytes) else { return Ok(bytes) };
-        std::fs::remove_file(path).map_err(Error::io("write", path))?;
-        std::fs::write(path, &restored).map_err(Error::io("write", path))?;
+        left.write(&path, &restored, 0o644)?;
         Ok(restored)
     }
 
     /// Puts the sealed closure where the CLI finds it: then it installs exactly that (`--immutable`).
-    fn write_closure(&self, out: &Path) -> Result<()> {
+    fn write_closure(&self, left: &UntrustedTree) -> Result<()> {
         let PluginTarget { shared, workspace, plugin } = self.target;
         let Some(bytes) = sealed_closure(&shared.options.lock_dir, &workspace.name, plugin)? else { return Ok(()) };
-        std::fs::create_dir_all(out).map_err(Error::io("create", out))?;
-        let target = out.join("yarn.lock");
-        std::fs::write(&target, bytes).map_err(Error::io("write", &target))
+        left.write(&exported("yarn.lock"), &bytes, 0o644)
+    }
+
+    /// The plugin's folder, in which scripts of every plugin of the workspace have run.
+    fn left(&self) -> Result<UntrustedTree> {
+        self.target.source_tree(&self.workdir.folders.source)?.folder(&self.target.source_path(""))
     }
 
     async fn export(&self, folder: &Path) -> Result<()> {
@@ -101,14 +109,15 @@ impl Export<'_> {
         )
         .await
         .map(drop)
-        .map_err(|error| self.with_install_log(error, &folder.join(EXPORTED)))
+        .map_err(|error| self.with_install_log(error))
     }
 
     /// The CLI sends what its `yarn install` says to a file: without it, nobody knows why that failed. When it is the
     /// sealed closure that no longer fits, the plugin is not reproducible, and yarn says what of it.
-    fn with_install_log(&self, error: Error, out: &Path) -> Error {
+    fn with_install_log(&self, error: Error) -> Error {
         let Error::Build { what, mut tail, hint } = error else { return error };
-        let said = read_small(&out.join("yarn-install.log")).unwrap_or_default();
+        let said = self.left().and_then(|left| left.read(&exported("yarn-install.log"), LARGEST_LOG));
+        let said = said.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
         let said = self.forwarder.as_ref().map_or_else(|| said.clone(), |forwarder| forwarder.restorer()(&said));
         for line in said.lines() {
             self.log.line(line);
@@ -154,6 +163,11 @@ impl Export<'_> {
         .await
         .map_err(|failure| failure.into_error(what, &self.log, hint))
     }
+}
+
+/// A file of the export, from the plugin's folder.
+fn exported(name: &str) -> PathBuf {
+    Path::new(EXPORTED).join(name)
 }
 
 #[derive(Deserialize)]

@@ -1,8 +1,6 @@
 //! What `rhdh-cli plugin export` is given: the arguments of the lock, and what follows from the plugin and its host, as
 //! far as the pinned rhdh-cli has the flags.
 
-use std::path::Path;
-
 use super::cli_flags::CliFlags;
 use super::context::PluginTarget;
 use super::small_file::read_small;
@@ -23,15 +21,16 @@ pub(super) struct ExportArgs {
 }
 
 impl PluginTarget<'_> {
-    /// The arguments of the plugin's export; `source` is its folder. Those of the lock must all be flags of the CLI.
-    pub(super) fn export_args(self, flags: &CliFlags, source: &Path) -> Result<ExportArgs> {
+    /// The arguments of the plugin's export; `has_scalprum`: whether the configuration's
+    /// Scalprum file lies in it. Those of the lock must all be flags of the CLI.
+    pub(super) fn export_args(self, flags: &CliFlags, has_scalprum: bool) -> Result<ExportArgs> {
         let plugin = self.plugin;
         if let Some(unknown) = plugin.args.iter().find(|argument| flags.lack(&argument.flag)) {
             return Err(self.unknown_flag(&unknown.flag, flags));
         }
         let mut more: Vec<Argument> =
             added_argument(self.shared.lock.tools_of(self.workspace), plugin).into_iter().collect();
-        if !plugin.role.is_backend() && source.join(SCALPRUM).is_file() {
+        if !plugin.role.is_backend() && has_scalprum {
             more.push(Argument::new("--scalprum-config", SCALPRUM));
         } else if plugin.scalprum.is_some() {
             // The overlay has put it there.

@@ -1,7 +1,6 @@
 //! The packages of a workspace installed, and its types made: the steps before its plugins.
 
-use std::fs;
-use std::path::Path;
+use std::io::ErrorKind;
 use std::time::Instant;
 
 use super::context::WorkspaceBuild;
@@ -12,7 +11,8 @@ use super::packages::unpinned::Unpinned;
 use super::packages::{PackageCache, is_berry};
 use super::report::InstallScripts;
 use super::sealed_files::sealed_closure;
-use super::workdir::{NetworkAccess, Workdir};
+use super::source;
+use super::workdir::{Folders, NetworkAccess, Workdir};
 use crate::error::{Error, Result};
 use crate::lock::Plugin;
 use crate::lock::companions::CompanionPath;
@@ -34,11 +34,11 @@ struct YarnStep<'a> {
 impl WorkspaceBuild<'_> {
     /// Fills the build's own cache from the shared one: what the workspace's lockfile and the sealed closures name.
     /// Returns what the lockfile names. Without a network, all of it must be there, as far as we can tell.
-    pub(super) fn fill_cache(&self, tree: &Path, packages: &PackageCache<'_>) -> Result<LockfilePackages> {
+    pub(super) fn fill_cache(&self, folders: &Folders, packages: &PackageCache<'_>) -> Result<LockfilePackages> {
         let started = Instant::now();
         let (shared, name) = (self.shared, &self.workspace.name);
-        let lockfile = tree.join("yarn.lock");
-        let bytes = fs::read(&lockfile).map_err(Error::io("read", &lockfile))?;
+        let lockfile = folders.tree(self.workspace).join("yarn.lock");
+        let bytes = self.lockfile(folders)?;
         let own = LockfilePackages::of(self.workspace, &bytes, &lockfile)?;
         let mut all = own.clone();
         for plugin in &self.workspace.plugin {
@@ -66,6 +66,11 @@ impl WorkspaceBuild<'_> {
             format!("{what}; `--offline` allows no network"),
             format!("run `factory fetch {name}` with a network first"),
         ))
+    }
+
+    fn lockfile(&self, folders: &Folders) -> Result<Vec<u8>> {
+        let missing = || Error::io("read", &folders.tree(self.workspace).join("yarn.lock"))(ErrorKind::NotFound.into());
+        source::lockfile(self.workspace, &folders.source)?.ok_or_else(missing)
     }
 
     /// The packages of a plugin's sealed closure; none before it is sealed.
@@ -165,7 +170,7 @@ impl WorkspaceBuild<'_> {
     async fn fetch_classic(&self, workdir: &Workdir) -> Result<()> {
         let Some(registry) = &self.shared.registry else { return Ok(()) };
         let path = workdir.tree.join("yarn.lock");
-        let lockfile = fs::read(&path).map_err(Error::io("read", &path))?;
+        let lockfile = self.lockfile(&workdir.folders)?;
         let step = self.step("fetch packages");
         let wanted = classic::tarballs(&YarnLock::parse(&lockfile, &path)?);
         classic::fetch(registry, &workdir.folders.yarn.join(classic::MIRROR), wanted).await?;

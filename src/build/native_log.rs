@@ -1,11 +1,11 @@
 //! The logs of native packages that did not compile: yarn leaves a `build.log` in the temporary folder and says only
 //! where it is. The folder is that of this build alone, so the logs are too.
 
-use std::fs::{self, File};
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use crate::sandbox::child::Log;
+use crate::store::{LeftKind, UntrustedTree};
 
 /// Logs that are shown.
 const LOGS: usize = 3;
@@ -18,13 +18,14 @@ const DEPTH: usize = 3;
 
 /// Appends the logs below `tmp` to `log`, and returns their last lines, each log under a line with its name.
 pub fn collect(tmp: &Path, log: &Log) -> Vec<String> {
+    let Ok(left) = UntrustedTree::open(tmp, "the temporary folder") else { return Vec::new() };
     let mut found = Vec::new();
-    find(tmp, DEPTH, &mut found);
+    find(&left, Path::new(""), DEPTH, &mut found);
     found.sort();
     let mut shown = Vec::new();
     for path in found.iter().take(LOGS) {
-        let Some(text) = end_of(path) else { continue };
-        let name = path.strip_prefix(tmp).unwrap_or(path).display();
+        let Some(text) = end_of(&left, path) else { continue };
+        let name = path.display();
         log.line(&format!("--- {name}\n{}", text.trim_end()));
         let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
         shown.push(format!("--- {name}"));
@@ -33,19 +34,19 @@ pub fn collect(tmp: &Path, log: &Log) -> Vec<String> {
     shown
 }
 
-fn find(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-        let Ok(kind) = entry.file_type() else { continue };
-        if kind.is_dir() && depth > 1 {
-            find(&entry.path(), depth - 1, found);
-        } else if kind.is_file() && entry.file_name() == "build.log" {
-            found.push(entry.path());
+fn find(left: &UntrustedTree, folder: &Path, depth: usize, found: &mut Vec<PathBuf>) {
+    for (name, kind) in left.entries(folder).unwrap_or_default() {
+        let path = folder.join(&name);
+        if kind == LeftKind::Folder && depth > 1 {
+            find(left, &path, depth - 1, found);
+        } else if kind == LeftKind::File && name == "build.log" {
+            found.push(path);
         }
     }
 }
 
-fn end_of(path: &Path) -> Option<String> {
-    let mut file = File::open(path).ok()?;
+fn end_of(left: &UntrustedTree, path: &Path) -> Option<String> {
+    let mut file = left.open_file(path).ok()?;
     let start = file.metadata().ok()?.len().saturating_sub(READ);
     file.seek(SeekFrom::Start(start)).ok()?;
     let mut bytes = Vec::new();
@@ -55,6 +56,8 @@ fn end_of(path: &Path) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

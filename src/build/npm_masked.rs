@@ -4,16 +4,17 @@
 //! a package with a file called like a UUID cannot be packed from `npm pack --json` alone.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+
+use crate::error::Result;
+use crate::store::{LeftKind, UntrustedTree};
 
 const MASK: &str = "***";
 
-/// The listed files of the package at `root`, each with its executable bit, with the masked names found again on disk.
+/// The listed files of the package in `left`, each with its executable bit, with the masked names found again on disk.
 /// Err when more or fewer files than were listed could be meant.
-pub fn unmask(root: &Path, listed: Vec<(String, bool)>) -> Result<Vec<(String, bool)>, String> {
-    let is_masked = |path: &str| path.contains(MASK) && root.join(path).symlink_metadata().is_err();
+pub fn unmask(left: &UntrustedTree, listed: Vec<(String, bool)>) -> Result<Vec<(String, bool)>, String> {
+    let is_masked = |path: &str| path.contains(MASK) && left.kind(Path::new(path)).is_none();
     let (masked, mut files): (Vec<_>, Vec<_>) = listed.into_iter().partition(|(path, _)| is_masked(path));
     let known: BTreeSet<String> = files.iter().map(|(path, _)| path.clone()).collect();
     let mut times: BTreeMap<String, usize> = BTreeMap::new();
@@ -24,7 +25,7 @@ pub fn unmask(root: &Path, listed: Vec<(String, bool)>) -> Result<Vec<(String, b
         let before = path.split(MASK).next().unwrap_or_default();
         let folder = before.rfind('/').map_or("", |at| &before[..at]);
         let mut there = Vec::new();
-        walk(root, folder, &mut there).map_err(|e| format!("`{folder}` cannot be read: {e}"))?;
+        walk(left, folder, &mut there).map_err(|e| e.to_string())?;
         there.retain(|(found, _)| !known.contains(found) && fits(&path, found));
         if there.len() != times {
             return Err(format!("npm lists `{path}`, which stands for one of {} files", there.len()));
@@ -45,17 +46,15 @@ fn fits(masked: &str, path: &str) -> bool {
     }
 }
 
-fn walk(root: &Path, folder: &str, found: &mut Vec<(String, bool)>) -> std::io::Result<()> {
-    for entry in fs::read_dir(root.join(folder))? {
-        let entry = entry?;
-        // npm lists no name that is not text.
-        let Ok(name) = entry.file_name().into_string() else { continue };
+fn walk(left: &UntrustedTree, folder: &str, found: &mut Vec<(String, bool)>) -> Result<()> {
+    // npm lists no name that is not text.
+    for (name, kind) in left.entries(Path::new(folder))? {
         let path = if folder.is_empty() { name } else { format!("{folder}/{name}") };
-        let meta = entry.path().symlink_metadata()?;
-        if meta.is_dir() {
-            walk(root, &path, found)?;
+        if kind == LeftKind::Folder {
+            walk(left, &path, found)?;
         } else {
-            found.push((path, meta.permissions().mode() & 0o100 != 0));
+            let is_executable = left.is_executable(Path::new(&path));
+            found.push((path, is_executable));
         }
     }
     Ok(())
@@ -63,6 +62,8 @@ fn walk(root: &Path, folder: &str, found: &mut Vec<(String, bool)>) -> std::io::
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     const FIRST: &str = "a/.nyc_output/0ad3db5c-bd24-4bb5-b2ae-4cc0a3ae4ee0.json";
@@ -77,6 +78,10 @@ mod tests {
         dir
     }
 
+    fn left(dir: &tempfile::TempDir) -> UntrustedTree {
+        UntrustedTree::open(dir.path(), "a").unwrap()
+    }
+
     fn listed(paths: &[&str]) -> Vec<(String, bool)> {
         paths.iter().map(|path| ((*path).to_owned(), false)).collect()
     }
@@ -86,7 +91,7 @@ mod tests {
         let dir = package();
         let masked =
             ["b/***.md", "a/.nyc_output/***.json", "a/.nyc_output/processinfo/***.json", "a/.nyc_output/plain.txt"];
-        let mut found = unmask(dir.path(), listed(&masked)).unwrap();
+        let mut found = unmask(&left(&dir), listed(&masked)).unwrap();
         found.sort();
         assert_eq!(found, listed(&[FIRST, "a/.nyc_output/plain.txt", SECOND, "b/***.md"]));
     }
@@ -95,9 +100,9 @@ mod tests {
     fn what_could_be_another_file_is_no_guess() {
         let dir = package();
         fs::write(dir.path().join("a/.nyc_output/11111111-bd24-4bb5-b2ae-4cc0a3ae4ee0.json"), "").unwrap();
-        let error = unmask(dir.path(), listed(&["a/.nyc_output/***.json"])).unwrap_err();
+        let error = unmask(&left(&dir), listed(&["a/.nyc_output/***.json"])).unwrap_err();
         assert_eq!(error, "npm lists `a/.nyc_output/***.json`, which stands for one of 2 files");
-        assert!(unmask(dir.path(), listed(&["a/.nyc_output/***.json", "a/.nyc_output/***.json"])).is_ok());
-        assert!(unmask(dir.path(), listed(&["a/***.css"])).is_err());
+        assert!(unmask(&left(&dir), listed(&["a/.nyc_output/***.json", "a/.nyc_output/***.json"])).is_ok());
+        assert!(unmask(&left(&dir), listed(&["a/***.css"])).is_err());
     }
 }

@@ -19,13 +19,15 @@ use std::sync::atomic::AtomicBool;
 
 use crate::error::{Error, Result};
 use crate::lock::{Sha256, Workspace};
-use crate::store::{CacheEntry, CacheKind, Store};
+use crate::store::{CacheEntry, CacheKind, Store, UntrustedTree};
 use unpinned::Unpinned;
 
 /// Folder of the zips in yarn's global folder.
 const CACHE: &str = "cache";
 /// Folder, per repository, of zips that no lockfile has a checksum for.
 const UNPINNED: &str = "unpinned";
+/// The largest package of a build's cache that is read, in bytes.
+const LARGEST: u64 = 512 << 20;
 
 /// True for yarn 2 and later.
 pub fn is_berry(workspace: &Workspace) -> bool {
@@ -38,7 +40,7 @@ pub struct PackageCache<'a> {
     /// The shared cache: it is not pruned while this lives.
     shared: CacheEntry,
     /// yarn's global folder of this build.
-    own: PathBuf,
+    own: UntrustedTree,
     /// Where zips without a checksum are kept.
     unpinned: PathBuf,
     /// What the lock has sealed of these.
@@ -62,10 +64,12 @@ impl<'a> PackageCache<'a> {
     pub fn new(store: &'a Store, own: &Path, repo: &str, interrupt: &'a AtomicBool) -> Result<Self> {
         let shared = store.tool_cache(CacheKind::Yarn, interrupt)?;
         let unpinned = shared.path().join(UNPINNED).join(&Sha256::of(repo).hex()[..16]);
-        for folder in [&own.join(CACHE), &shared.path().join(CACHE), &unpinned] {
+        for folder in [own, &shared.path().join(CACHE), &unpinned] {
             fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
         }
-        Ok(Self { store, shared, own: own.to_path_buf(), unpinned, sealed: Unpinned::default(), interrupt })
+        let own = UntrustedTree::open(own, "yarn's cache of the build")?;
+        own.make_folder(Path::new(CACHE))?;
+        Ok(Self { store, shared, own, unpinned, sealed: Unpinned::default(), interrupt })
     }
 
     /// Zips without a checksum must be those that the lock has sealed.

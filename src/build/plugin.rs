@@ -1,6 +1,7 @@
 //! One plugin: its export, the selection of its files, its archive and image, and the check against its seal.
 
 use std::fs;
+use std::path::Path;
 use std::sync::OnceLock;
 use std::time::Instant;
 
@@ -16,8 +17,9 @@ use super::{checks, finished, verdict};
 use crate::error::{Error, Result};
 use crate::image::PackageFiles;
 use crate::lock::Plugin;
-use crate::overlay::join;
+use crate::overlay::SCALPRUM;
 use crate::sandbox::child::Log;
+use crate::store::LeftKind;
 use crate::ui::{Step, count};
 
 /// An export, and what of it belongs to the package.
@@ -121,8 +123,13 @@ impl<'a> PluginBuild<'a> {
     }
 
     fn args(&self) -> Result<Vec<String>> {
-        let source = self.prepared.workdir.tree.join(join(&self.target.plugin.path, ""));
-        let ExportArgs { words, left_out } = self.target.export_args(&self.prepared.cli_flags, &source)?;
+        let has_scalprum = self
+            .target
+            .source_tree(&self.prepared.workdir.folders.source)?
+            .folder(&self.target.source_path(""))?
+            .kind(Path::new(SCALPRUM))
+            .is_some_and(|kind| kind == LeftKind::File);
+        let ExportArgs { words, left_out } = self.target.export_args(&self.prepared.cli_flags, has_scalprum)?;
         for reason in &left_out {
             let (workspace, plugin) = (&self.target.workspace.name, &self.target.plugin.path);
             self.build.shared.ui.note(format!("{workspace} {plugin}: left out {reason}"));
@@ -145,8 +152,8 @@ impl<'a> PluginBuild<'a> {
 
     fn pack(&self, target: PluginTarget<'_>, exported: &Exported, entries: &PackageFiles) -> Result<Artefact> {
         let (started, step) = (Instant::now(), self.step("pack"));
-        let tree = &self.prepared.workdir.tree;
-        let artefact = tokio::task::block_in_place(|| artefact::pack(target, tree, exported, entries))?;
+        let source = &self.prepared.workdir.folders.source;
+        let artefact = tokio::task::block_in_place(|| artefact::pack(target, source, exported, entries))?;
         step.done(artefact.label());
         self.timings.record_since("pack", started);
         Ok(artefact)

@@ -6,7 +6,9 @@ use std::path::Path;
 
 use yaml_serde::{Mapping, Value};
 
+use crate::error::Result;
 use crate::lock::Integrity;
+use crate::store::UntrustedTree;
 
 /// Its name in the output directory.
 pub const FILE_NAME: &str = "dynamic-plugins.yaml";
@@ -31,12 +33,19 @@ pub fn image_package(pinned: &str, path: Option<&str>) -> String {
     path.map_or_else(|| format!("oci://{pinned}"), |path| format!("oci://{pinned}!{path}"))
 }
 
+/// The largest configuration of a plugin that is read, in bytes.
+const LARGEST_CONFIG: u64 = 1 << 20;
+
 /// The plugin's own configuration in its source folder, when it has one that is a map.
-pub fn own_config(folder: &Path) -> Option<Value> {
-    CONFIG_FILES.iter().find_map(|name| {
-        let bytes = std::fs::read(folder.join(name)).ok()?;
-        yaml_serde::from_slice(&bytes).ok().filter(Value::is_mapping)
-    })
+pub fn own_config(tree: &UntrustedTree, folder: &Path) -> Result<Option<Value>> {
+    for name in CONFIG_FILES {
+        let bytes = tree.find_linked(&folder.join(name), LARGEST_CONFIG)?;
+        let value = bytes.and_then(|bytes| yaml_serde::from_slice(&bytes).ok());
+        if let Some(map) = value.filter(Value::is_mapping) {
+            return Ok(Some(map));
+        }
+    }
+    Ok(None)
 }
 
 const HEAD: &str = "\

@@ -35,7 +35,7 @@ impl WorkspaceBuild<'_> {
         self.write_sources(&folders, &log).await?;
         let sealed = Unpinned::sealed(&self.shared.options.lock_dir, self.workspace)?;
         let packages = self.packages(&folders.yarn)?.with_sealed(sealed.clone());
-        let listed = self.fill_cache(&folders.tree(self.workspace), &packages)?;
+        let listed = self.fill_cache(&folders, &packages)?;
         let workdir = Workdir::new(self, folders, tools)?;
         // Nothing is exported when only the cache is to be filled and it has all that the sealed closures name.
         let exports = !self.shared.options.fetch_only || self.lacks_closures(&packages)?;
@@ -108,7 +108,7 @@ impl WorkspaceBuild<'_> {
         // Also after a patch that failed: that is when people want to look at it.
         tokio::task::block_in_place(|| source::leave_copy(shared, workspace, &folders.source))?;
         let (patches, overlays) = applied?;
-        source::check_effective(shared, workspace, &folders.tree(workspace))?;
+        source::check_effective(shared, workspace, &folders.source)?;
         let commit = workspace.source.commit.as_deref().map_or("local tree", |commit| &commit[..commit.len().min(12)]);
         step.done(format!("{commit}, {}, {}", count(patches, "patch"), count(overlays, "overlay file")));
         self.timings.record_since("checkout", started);

@@ -8,6 +8,7 @@ use super::export::{Export, Exported};
 use super::npm_masked::unmask;
 use crate::error::{Error, Result};
 use crate::image::{Content, PackageFiles, mf_types};
+use crate::store::UntrustedTree;
 
 impl Export<'_> {
     /// Selects what belongs to the package.
@@ -29,7 +30,8 @@ impl Export<'_> {
         })?;
         let files = packs.into_iter().next().map(|pack| pack.files).unwrap_or_default();
         let files = files.into_iter().map(|file| (file.path, file.mode & 0o100 != 0)).collect();
-        unmask(out, files).map_err(|why| Error::Build {
+        let left = UntrustedTree::open(out, self.target.to_string())?;
+        unmask(&left, files).map_err(|why| Error::Build {
             what: format!("{what}: {why}"),
             tail: vec![],
             hint: "leave files with such names out of the package (`files` in its package.json)".into(),

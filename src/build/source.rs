@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::checkout::{CheckedOut, checkout};
 use super::context::Shared;
@@ -11,8 +11,12 @@ use crate::lock::text::FILE_NAME;
 use crate::lock::{Sha256, Workspace};
 use crate::overlay;
 use crate::overlay::source_parts::LaidSource;
+use crate::store::UntrustedTree;
 use crate::store::git::SourceUrl;
 use crate::ui::some_names;
+
+/// The largest `yarn.lock` that is read, in bytes.
+pub(super) const LARGEST_LOCKFILE: u64 = 64 << 20;
 
 /// Folders of a local tree that are not copied: what installs and builds made there is made again.
 const NOT_COPIED: [&str; 4] = [".git", "node_modules", "dist-dynamic", "dist-types"];
@@ -109,7 +113,7 @@ fn write_commit(shared: &Shared, url: &SourceUrl, commit: &str, to: &Path) -> Re
 
 /// The commit's `yarn.lock` must be the one in the lock: a commit has only one, so the lock is wrong when it is not.
 fn check_yarn_lock(shared: &Shared, workspace: &Workspace, commit: &str, source: &Path) -> Result<()> {
-    let found = yarn_lock(&source.join(&workspace.source.path))?;
+    let found = yarn_lock(workspace, source)?;
     if found == workspace.source.yarn_lock {
         return Ok(());
     }
@@ -124,9 +128,9 @@ fn check_yarn_lock(shared: &Shared, workspace: &Workspace, commit: &str, source:
 }
 
 /// The `yarn.lock` that patches and overlays make must be the one that `factory resolve` read.
-pub fn check_effective(shared: &Shared, workspace: &Workspace, tree: &Path) -> Result<()> {
+pub fn check_effective(shared: &Shared, workspace: &Workspace, source: &Path) -> Result<()> {
     let Some(effective) = &workspace.effective else { return Ok(()) };
-    let found = yarn_lock(tree)?;
+    let found = yarn_lock(workspace, source)?;
     if found == effective.yarn_lock {
         return Ok(());
     }
@@ -141,13 +145,20 @@ pub fn check_effective(shared: &Shared, workspace: &Workspace, tree: &Path) -> R
 }
 
 /// The digest of a workspace's `yarn.lock`; of no bytes where there is none, since a patch or overlay may add it.
-fn yarn_lock(tree: &Path) -> Result<Sha256> {
-    let path = tree.join("yarn.lock");
-    match fs::read(&path) {
-        Ok(bytes) => Ok(Sha256::of(bytes)),
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(Sha256::of("")),
-        Err(e) => Err(Error::io("read", &path)(e)),
-    }
+fn yarn_lock(workspace: &Workspace, source: &Path) -> Result<Sha256> {
+    Ok(Sha256::of(lockfile(workspace, source)?.unwrap_or_default()))
+}
+
+/// A workspace's folder in a checkout of its source.
+pub(super) fn workspace_folder(source: &Path, workspace: &Workspace) -> PathBuf {
+    let path = &workspace.source.path;
+    if path == "." { source.to_path_buf() } else { source.join(path) }
+}
+
+/// The `yarn.lock` of a workspace in a checkout of its source.
+pub(super) fn lockfile(workspace: &Workspace, source: &Path) -> Result<Option<Vec<u8>>> {
+    let tree = UntrustedTree::open(source, format!("workspace `{}`", workspace.name))?;
+    tree.find_linked(&overlay::join(&workspace.source.path, "yarn.lock"), LARGEST_LOCKFILE)
 }
 
 /// Leaves a copy of a workspace's patched source where the user asked for it; factory never reads it again.

@@ -2,6 +2,7 @@
 //! same paths, programs and environment on every machine.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -9,7 +10,7 @@ use std::time::Duration;
 use super::context::{Shared, WorkspaceBuild};
 use super::packages::classic::MIRROR;
 use super::packages::is_berry;
-use super::small_file::read_small;
+use super::source::workspace_folder;
 use crate::error::{Error, Result};
 use crate::interrupt::Interrupt;
 use crate::lock::Workspace;
@@ -18,9 +19,13 @@ use crate::npm::registry::RegistryAddresses;
 use crate::sandbox::child::{ChildFailure, Log, Run, run};
 use crate::sandbox::env::ChildEnv;
 use crate::sandbox::root::Root;
-use crate::store::{CacheEntry, CacheKind, LockGuard, entry_lock_name, remove_tree};
+use crate::store::{CacheEntry, CacheKind, LockGuard, UntrustedTree, entry_lock_name, remove_tree};
 use crate::tools::provide::CLI_PACKAGE;
 use crate::tools::registry_env::{forwarded, npm_settings, npmrc, yarn_settings, yarnrc};
+
+/// The largest yarn and settings of yarn that are read from a source, in bytes.
+const LARGEST_YARN: u64 = 64 << 20;
+const LARGEST_YARNRC: u64 = 1 << 20;
 
 /// Yarn's settings in every folder from the workspace up (yarn's "Configuration").
 const YARNRC: &str = ".yarnrc.yml";
@@ -141,8 +146,7 @@ impl WorkspaceBuild<'_> {
 impl Folders {
     /// The workspace's folder in the checkout.
     pub(super) fn tree(&self, workspace: &Workspace) -> PathBuf {
-        let path = &workspace.source.path;
-        if path == "." { self.source.clone() } else { self.source.join(path) }
+        workspace_folder(&self.source, workspace)
     }
 
     /// What children see, outer folders first.
@@ -182,7 +186,16 @@ impl Folders {
     fn plain_http_hosts(&self, workspace: &Workspace) -> Vec<String> {
         let tree = self.tree(workspace);
         let folders = tree.ancestors().take_while(|folder| folder.starts_with(&self.source));
-        folders.filter_map(|folder| read_small(&folder.join(YARNRC))).flat_map(|text| allowed_hosts(&text)).collect()
+        let Ok(sources) = self.sources(workspace) else { return Vec::new() };
+        let path = |folder: &Path| folder.strip_prefix(&self.source).unwrap_or(folder).join(YARNRC);
+        let read = |folder: &Path| sources.find_linked(&path(folder), LARGEST_YARNRC).ok().flatten();
+        let texts = folders.filter_map(read).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+        texts.flat_map(|text| allowed_hosts(&text)).collect()
+    }
+
+    /// The checkout.
+    fn sources(&self, workspace: &Workspace) -> Result<UntrustedTree> {
+        UntrustedTree::open(&self.source, format!("workspace `{}`", workspace.name))
     }
 
     /// yarn as children see it: the registry's, or a copy of the one that the workspace has committed.
@@ -190,8 +203,10 @@ impl Folders {
         match (&tools.yarn, &workspace.source.yarn.path) {
             (Some(folder), _) => Ok(root.inside(&folder.path().join("bin/yarn.js"))),
             (None, Some(path)) => {
-                let (from, to) = (self.source.join(path), self.bin.join("yarn.cjs"));
-                fs::copy(&from, &to).map_err(Error::io("copy", &from))?;
+                let (tree, to) = (self.sources(workspace)?, self.bin.join("yarn.cjs"));
+                let missing = || Error::io("read", &self.source.join(path))(ErrorKind::NotFound.into());
+                let bytes = tree.find_linked(Path::new(path), LARGEST_YARN)?.ok_or_else(missing)?;
+                fs::write(&to, bytes).map_err(Error::io("write", &to))?;
                 fs::set_permissions(&to, fs::Permissions::from_mode(0o755)).map_err(Error::io("write", &to))?;
                 Ok(root.inside(&to))
             }

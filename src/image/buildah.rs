@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use super::external_program::{self, ProgramOutput};
 use super::manifest::{self, Facts, Image};
 use super::name::ImageNames;
-use super::package_files::{Content, PackageFiles};
+use super::package_files::PackageFiles;
 use crate::lock::Sha256;
 use crate::{Error, Result};
 
@@ -74,11 +74,7 @@ fn copy(entries: &PackageFiles, root: &Path) -> Result<()> {
         if let Some(folder) = file.parent() {
             fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
         }
-        match &entry.content {
-            Content::Bytes(bytes) => fs::write(&file, bytes),
-            Content::File(from, _) => fs::copy(from, &file).map(drop),
-        }
-        .map_err(Error::io("write", &file))?;
+        fs::write(&file, entry.read()?).map_err(Error::io("write", &file))?;
         let mode = fs::Permissions::from_mode(if entry.executable { 0o755 } else { 0o644 });
         fs::set_permissions(&file, mode).map_err(Error::io("write", &file))?;
     }

@@ -1,6 +1,5 @@
 //! The `.tgz` and the layer, from one reading of the package's files.
 
-use std::fs::File;
 use std::io::{self, BufWriter, Read, Write};
 use std::path::Path;
 use std::sync::Arc;
@@ -17,7 +16,7 @@ use super::package_files::{Content, PackageFile, PackageFiles, folders};
 use super::tarball::{Archive, END};
 use crate::lock::{Integrity, Sha256};
 use crate::parallel::join;
-use crate::store::AtomicFile;
+use crate::store::{AtomicFile, open_unlinked};
 use crate::{Error, Result};
 
 /// zlib's default. Another level, or another version of zlib-rs, gives other bytes for the same content.
@@ -164,7 +163,7 @@ fn feed(entries: &[PackageFile], tgz: &SyncSender<Piece>, layer: &SyncSender<Pie
 
 /// Sends a file of `len` bytes; false when `send` fails.
 fn feed_file(entry: &PackageFile, path: &Path, len: u64, send: &impl Fn(Piece) -> bool) -> Result<bool> {
-    let mut file = File::open(path).map_err(Error::io("read", path))?;
+    let mut file = open_unlinked(path).map_err(Error::io("read", path))?;
     let mut buffer = vec![0; CHUNK.min(usize::try_from(len + 1).unwrap_or(CHUNK))];
     let mut left = len;
     loop {

@@ -4,13 +4,11 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 use std::fs;
 use std::io::Read as _;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
-
-use nix::fcntl::OFlag;
 
 use super::limits::{self, LargeFile, MAX_FILE};
 use super::mf_types;
+use crate::store::open_unlinked;
 use crate::{Error, Result};
 
 /// One file of a package.
@@ -33,8 +31,7 @@ impl PackageFile {
         };
         let io = || Error::io("read", path);
         // Something else may be there by now; a FIFO is not waited for.
-        let flags = (OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits();
-        let file = fs::OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(io())?;
+        let file = open_unlinked(path).map_err(io())?;
         let is_regular = file.metadata().map_err(io())?.is_file();
         let mut bytes = Vec::new();
         if is_regular {
@@ -183,7 +180,7 @@ fn content(path: &str, (on_disk, len): (PathBuf, u64)) -> Result<Content> {
         return Ok(Content::File(on_disk, len));
     }
     let mut bytes = Vec::new();
-    let file = fs::File::open(&on_disk).map_err(Error::io("read", &on_disk))?;
+    let file = open_unlinked(&on_disk).map_err(Error::io("read", &on_disk))?;
     file.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(Error::io("read", &on_disk))?;
     Ok(Content::Bytes(mf_types::normalise(bytes)))
 }

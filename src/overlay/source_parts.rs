@@ -2,17 +2,14 @@
 //! commit they are from.
 
 use std::collections::BTreeSet;
-use std::fs::{self, OpenOptions};
-use std::io::Read as _;
+use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
-
-use nix::fcntl::OFlag;
 
 use crate::error::{Error, Result};
 use crate::lock::{PartContent, SourcePart};
 use crate::store::git::Tree;
+use crate::store::{LeftKind, UntrustedTree};
 
 /// The largest file that a patch or overlay may have made, in bytes.
 const LARGEST: u64 = 64 << 20;
@@ -70,22 +67,19 @@ impl LaidSource<'_> {
 
     /// What patches and overlays made of a file; none when it is gone. A link is never followed.
     fn changed(&self, path: &str) -> Result<Option<PartContent>> {
-        let file = self.laid.join(path);
-        let Ok(meta) = fs::symlink_metadata(&file) else { return Ok(None) };
-        let (mode, bytes) = if meta.is_symlink() {
-            let target = fs::read_link(&file).map_err(Error::io("read", &file))?;
-            (0o120_000, target.as_os_str().as_bytes().to_vec())
-        } else if meta.is_file() {
-            let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
-            let open = OpenOptions::new().read(true).custom_flags(flags.bits()).open(&file);
-            let mut bytes = Vec::new();
-            open.and_then(|open| open.take(LARGEST + 1).read_to_end(&mut bytes)).map_err(Error::io("read", &file))?;
-            if bytes.len() as u64 > LARGEST {
-                return Err(Error::usage(format!("`{path}` is too large to read"), "check the patches and overlays"));
+        let laid = UntrustedTree::open(self.laid, "the patched source")?;
+        let file = Path::new(path);
+        let (mode, bytes) = match laid.kind(file) {
+            Some(LeftKind::Link) => {
+                let link = self.laid.join(path);
+                let target = fs::read_link(&link).map_err(Error::io("read", &link))?;
+                (0o120_000, target.as_os_str().as_bytes().to_vec())
             }
-            (if meta.permissions().mode() & 0o100 == 0 { 0o100_644 } else { 0o100_755 }, bytes)
-        } else {
-            return Ok(None);
+            Some(LeftKind::File) => {
+                let bytes = laid.read(file, LARGEST)?;
+                (if laid.is_executable(file) { 0o100_755 } else { 0o100_644 }, bytes)
+            }
+            _ => return Ok(None),
         };
         Ok(Some(PartContent::Git { mode, id: self.tree.blob_id(&bytes)? }))
     }

@@ -26,6 +26,7 @@ mod git_local;
 mod git_program;
 mod git_remote;
 mod host;
+mod left_behind;
 mod npmrc;
 mod oci;
 mod odd_repository;

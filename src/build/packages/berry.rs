@@ -8,9 +8,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use sha2::{Digest as _, Sha512};
 
 use super::unpinned::Unpinned;
-use super::{CACHE, CopiedIn, PackageCache};
+use super::{CACHE, CopiedIn, LARGEST, PackageCache};
 use crate::error::{Error, Result};
 use crate::parallel::{Workers, cores};
+use crate::store::LeftKind;
 use crate::yarn::lockfile::{YarnEntry, YarnLock};
 use crate::yarn::platform::Platform;
 
@@ -56,12 +57,12 @@ pub(super) fn of_lock(lock: &YarnLock<'_>) -> Vec<LockedPackage> {
 impl PackageCache<'_> {
     /// Those of `packages` in the build's cache that the lockfile has no checksum for.
     pub fn unpinned(&self, packages: &[LockedPackage]) -> Result<Unpinned> {
-        let own = zips(&self.own.join(CACHE))?;
+        let own = self.own_zips()?;
         let mut found = Unpinned::default();
         for package in packages {
             for (key, path) in own.get(&package.hash).into_iter().flatten() {
                 if package.pinned(key).is_none() {
-                    let bytes = fs::read(path).map_err(Error::io("read", path))?;
+                    let bytes = self.own.read(path, LARGEST)?;
                     found.insert(&package.locator, key, hash(&bytes));
                 }
             }
@@ -72,7 +73,7 @@ impl PackageCache<'_> {
     /// Copies what the lockfile names into the build's cache, checked.
     pub fn copy_in(&self, packages: &[LockedPackage]) -> Result<CopiedIn> {
         let pinned = self.shared.path().join(CACHE);
-        let (shared, unpinned, own) = (zips(&pinned)?, zips(&self.unpinned)?, zips(&self.own.join(CACHE))?);
+        let (shared, unpinned, own) = (zips(&pinned)?, zips(&self.unpinned)?, self.own_zips()?);
         let each = self.workers().try_map(once_each(packages), |package| {
             let mut damaged = Vec::new();
             if own.contains_key(&package.hash) {
@@ -85,8 +86,8 @@ impl PackageCache<'_> {
                 let bytes = fs::read(&path).map_err(Error::io("read", &path))?;
                 match package.check(&key, &bytes, is_noted.then_some(&path), &self.sealed) {
                     ZipCheck::Good => {
-                        let to = self.own.join(CACHE).join(path.file_name().unwrap_or_default());
-                        fs::write(&to, bytes).map_err(Error::io("write", &to))?;
+                        let to = Path::new(CACHE).join(path.file_name().unwrap_or_default());
+                        self.own.write(&to, &bytes, 0o644)?;
                         return Ok((package, true, damaged));
                     }
                     ZipCheck::OtherKey => {}
@@ -114,25 +115,25 @@ impl PackageCache<'_> {
 
     /// Those of `packages` that this platform needs and that are not in the build's cache.
     pub fn missing(&self, packages: &[LockedPackage]) -> Result<usize> {
-        let own = zips(&self.own.join(CACHE))?;
+        let own = self.own_zips()?;
         Ok(packages.iter().filter(|package| package.required && !own.contains_key(&package.hash)).count())
     }
 
     /// Copies what yarn fetched into the shared cache: only what the lockfile names, and only with its checksum.
     pub fn take_back(&self, packages: &[LockedPackage]) -> Result<usize> {
         let pinned = self.shared.path().join(CACHE);
-        let own = zips(&self.own.join(CACHE))?;
+        let own = self.own_zips()?;
         let scratch = self.store.scratch()?;
         let serial = AtomicUsize::new(0);
         let taken = self.workers().try_map(once_each(packages), |package| {
             let mut taken = 0;
             for (key, path) in own.get(&package.hash).into_iter().flatten() {
                 let name = path.file_name().unwrap_or_default();
-                let is_file = path.symlink_metadata().is_ok_and(|meta| meta.is_file());
+                let is_file = self.own.kind(path) == Some(LeftKind::File);
                 if !is_file || pinned.join(name).exists() || self.unpinned.join(name).exists() {
                     continue;
                 }
-                let bytes = fs::read(path).map_err(Error::io("read", path))?;
+                let bytes = self.own.read(path, LARGEST)?;
                 let number = serial.fetch_add(1, Ordering::Relaxed);
                 let place = |to: &Path, bytes: &[u8], what: &str| -> Result<()> {
                     let new = scratch.path().join(format!("{number}{what}"));
@@ -154,6 +155,12 @@ impl PackageCache<'_> {
             Ok(taken)
         })?;
         Ok(taken.into_iter().sum())
+    }
+
+    /// The zips of the build's cache, from its root.
+    fn own_zips(&self) -> Result<Zips> {
+        let entries = self.own.entries(Path::new(CACHE))?;
+        Ok(by_hash(entries.into_iter().map(|(name, _)| Path::new(CACHE).join(name))))
     }
 
     fn workers(&self) -> Workers<'_> {
@@ -208,16 +215,21 @@ fn hash(bytes: &[u8]) -> String {
 type Zips = HashMap<String, Vec<(String, PathBuf)>>;
 
 fn zips(folder: &Path) -> Result<Zips> {
+    let entries = fs::read_dir(folder).map_err(Error::io("read", folder))?;
+    let paths = entries.map(|entry| entry.map(|entry| entry.path()));
+    Ok(by_hash(paths.collect::<Result<Vec<_>, _>>().map_err(Error::io("read", folder))?))
+}
+
+fn by_hash(paths: impl IntoIterator<Item = PathBuf>) -> Zips {
     let mut zips = Zips::new();
-    for entry in fs::read_dir(folder).map_err(Error::io("read", folder))? {
-        let path = entry.map_err(Error::io("read", folder))?.path();
+    for path in paths {
         let Some(name) = path.file_name().and_then(|name| name.to_str()?.strip_suffix(".zip")) else { continue };
         let mut parts = name.rsplitn(3, '-');
         if let (Some(key), Some(hash), Some(_)) = (parts.next(), parts.next(), parts.next()) {
             zips.entry(hash.to_owned()).or_default().push((key.to_owned(), path.clone()));
         }
     }
-    Ok(zips)
+    zips
 }
 
 #[cfg(test)]
@@ -249,6 +261,38 @@ mod tests {
             locators,
             [("@babel/runtime@npm:7.29.14", true), ("native@npm:1.0.0", true), ("mac@npm:1.0.0", false)]
         );
+    }
+
+    #[test]
+    fn what_a_script_planted_in_its_cache_is_not_opened() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path().join("cache")).unwrap();
+        let packages = lock(&hash(b"good"));
+        let (own, secret) = (dir.path().join("own"), dir.path().join("secret"));
+        let cache = PackageCache::new(&store, &own, "https://a", &GO).unwrap();
+        fs::write(&secret, "good").unwrap();
+        let native = format!("cache/native-npm-1.0.0-{}-10c0.zip", packages[1].hash);
+        let refused = |cache: &PackageCache<'_>| cache.unpinned(&packages).unwrap_err().to_string();
+        let rule = "factory reads only regular files that a build left";
+        for target in [&secret, Path::new("/dev/zero")] {
+            std::os::unix::fs::symlink(target, own.join(&native)).unwrap();
+            assert_eq!(cache.take_back(&packages).unwrap(), 0);
+            let link = format!("yarn's cache of the build: `{native}` is a symbolic link; {rule}");
+            assert_eq!(refused(&cache), link);
+            fs::remove_file(own.join(&native)).unwrap();
+        }
+        nix::unistd::mkfifo(&own.join(&native), nix::sys::stat::Mode::S_IRWXU).unwrap();
+        assert_eq!(cache.take_back(&packages).unwrap(), 0);
+        let fifo = format!("yarn's cache of the build: `{native}` is a FIFO, a socket or a device; {rule}");
+        assert_eq!(refused(&cache), fifo);
+        fs::remove_dir_all(own.join("cache")).unwrap();
+        std::os::unix::fs::symlink(dir.path(), own.join("cache")).unwrap();
+        let folder = format!("yarn's cache of the build: `cache` is a symbolic link; {rule}");
+        assert_eq!(refused(&cache), folder);
+        assert_eq!(cache.take_back(&packages).unwrap_err().to_string(), folder);
+        let again = PackageCache::new(&store, &own, "https://a", &GO).map(drop).unwrap_err().to_string();
+        let written = "factory writes only where there is none in the way";
+        assert_eq!(again, format!("yarn's cache of the build: `cache` is a symbolic link; {written}"));
     }
 
     #[test]

@@ -11,10 +11,11 @@ use futures_util::{StreamExt as _, TryStreamExt as _};
 use sha2::{Digest as _, Sha512};
 use url::Url;
 
-use super::PackageCache;
+use super::{LARGEST, PackageCache};
 use crate::error::{Error, Result};
 use crate::lock::Integrity;
 use crate::npm::registry::NpmRegistry;
+use crate::store::LeftKind;
 use crate::yarn::lockfile::YarnLock;
 
 /// The folder, in yarn's and in the shared one.
@@ -76,10 +77,9 @@ pub async fn fetch(registry: &NpmRegistry, mirror: &Path, wanted: BTreeMap<Strin
 impl PackageCache<'_> {
     /// Copies the tarballs of `wanted` into the build's mirror. Returns those that were damaged, and are removed.
     pub fn copy_in_classic(&self, wanted: &BTreeSet<String>) -> Result<Vec<String>> {
-        let (shared, own) = (self.shared.path().join(MIRROR), self.own.join(MIRROR));
-        for folder in [&shared, &own] {
-            fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
-        }
+        let shared = self.shared.path().join(MIRROR);
+        fs::create_dir_all(&shared).map_err(Error::io("create", &shared))?;
+        self.own.make_folder(Path::new(MIRROR))?;
         let starts: BTreeSet<&str> = wanted.iter().map(|hex| &hex[..DIGITS]).collect();
         let mut damaged = Vec::new();
         for (name, path) in files(&shared)? {
@@ -88,8 +88,7 @@ impl PackageCache<'_> {
             };
             let bytes = fs::read(&path).map_err(Error::io("read", &path))?;
             if hex::encode(Sha512::digest(&bytes)).starts_with(start) {
-                let to = own.join(tarball);
-                fs::write(&to, bytes).map_err(Error::io("write", &to))?;
+                self.own.write(&Path::new(MIRROR).join(tarball), &bytes, 0o644)?;
             } else {
                 fs::remove_file(&path).map_err(Error::io("remove", &path))?;
                 damaged.push(format!("`{}`", path.display()));
@@ -100,14 +99,14 @@ impl PackageCache<'_> {
 
     /// Takes back the tarballs of `wanted` that yarn put into the build's mirror.
     pub fn take_back_classic(&self, wanted: &BTreeSet<String>) -> Result<usize> {
-        let (shared, own) = (self.shared.path().join(MIRROR), self.own.join(MIRROR));
+        let shared = self.shared.path().join(MIRROR);
         let scratch = self.store.scratch()?;
         let mut taken = 0;
-        for (name, path) in files(&own)? {
-            if !path.symlink_metadata().is_ok_and(|meta| meta.is_file()) {
+        for (name, kind) in self.own.entries(Path::new(MIRROR))? {
+            if kind != LeftKind::File {
                 continue;
             }
-            let bytes = fs::read(&path).map_err(Error::io("read", &path))?;
+            let bytes = self.own.read(&Path::new(MIRROR).join(&name), LARGEST)?;
             let found = hex::encode(Sha512::digest(&bytes));
             let to = shared.join(format!("{}-{name}", &found[..DIGITS]));
             if wanted.contains(&found) && !to.exists() {

@@ -2,7 +2,7 @@ use std::os::unix::fs::symlink;
 use std::process::Command;
 
 use super::*;
-use crate::image::{Compression, ImageName, ImagePath, Layout, PackageFile, Packing, Tag, pack};
+use crate::image::{Compression, Content, ImageName, ImagePath, Layout, PackageFile, Packing, Tag, pack};
 
 const FACTS: Facts<'_> = Facts {
     source: Some("https://example.com/x"),

@@ -53,12 +53,17 @@ impl Registry {
         Self::serving(tools, documents, None)
     }
 
-    /// Starts one whose tools are shell scripts that export in no time. Each tree of the CLI that its npm resolves is
+    /// Starts one whose tools are shell scripts that export in no time. As scripts of packages would, the `installed.sh`
+    /// of a workspace and the `exported.sh` of a plugin run at the end of these steps. Each tree of the CLI that its npm resolves is
     /// another, and is a line more of the file `runs` in npm's cache.
     pub fn of_scripts(cli: &StubCli<'_>) -> Self {
         let npm = script_of_npm(cli);
-        let programs =
-            [("node", "#!/bin/sh\nexec /bin/sh \"$@\"\n"), ("npm-cli.js", &*npm), ("npx-cli.js", ""), ("yarn.js", "")];
+        let programs = [
+            ("node", "#!/bin/sh\nexec /bin/sh \"$@\"\n"),
+            ("npm-cli.js", &*npm),
+            ("npx-cli.js", ""),
+            ("yarn.js", INSTALL),
+        ];
         let tools = tools(programs.map(|(name, text)| (name, text.as_bytes())));
         let documents = documents(Some(Integrity::of(&tools)), (cli.versions, cli.tags));
         Self::serving(tools, documents, None)
@@ -97,6 +102,8 @@ impl Registry {
         std::fs::write(folder.join("package-lock.json"), format!("{tree:#}\n")).unwrap();
     }
 }
+
+const INSTALL: &str = "[ ! -f installed.sh ] || . ./installed.sh\n";
 
 /// What node, npm and yarn start with, each of them `true`.
 fn idle_tools() -> Vec<u8> {
@@ -155,6 +162,7 @@ echo '{{"name": "a", "metaData": {{"remoteEntry": {{"name": "entry.js"}}}}, "exp
   > dist-dynamic/dist/mf-manifest.json
 echo > dist-dynamic/dist/entry.js
 sed 's/"name": *"\([^"]*\)"/"name": "\1-dynamic"/' package.json > dist-dynamic/package.json
+[ ! -f exported.sh ] || . ./exported.sh
 END
   ;;
 pack)
