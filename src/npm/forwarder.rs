@@ -2,11 +2,12 @@
 //! of npm's configuration, which no child sees.
 //!
 //! It lives for one step and answers only those that know its address, which is made for that step. It reads, it never
-//! writes, and asks only for what is below the registries' own addresses.
+//! writes, and asks only for what is below the registries' own addresses, and for the tarballs that their documents name.
 
+use std::collections::HashSet;
 use std::fmt::Write as _;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
@@ -24,6 +25,8 @@ const HEAD: u64 = 64 * 1024;
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Connections at once; more wait.
 const CONNECTIONS: usize = 256;
+/// Tarballs beside the registries that are remembered.
+const MOST_BESIDE: usize = 200_000;
 /// Documents that are in memory at once; each may be large.
 const DOCUMENTS: usize = 2;
 
@@ -48,6 +51,8 @@ struct Forwarding {
     /// `http://127.0.0.1:<port>/<secret>`
     address: String,
     documents: Semaphore,
+    /// Tarballs of documents that lie beside a registry, on its host: nothing else there is asked for.
+    beside: Mutex<HashSet<String>>,
     /// A refused login: 1 for none that was sent, 2 for one that was.
     refused: AtomicU8,
 }
@@ -74,6 +79,7 @@ impl RegistryForwarder {
             tarballs,
             address,
             documents: Semaphore::new(DOCUMENTS),
+            beside: Mutex::default(),
             refused: AtomicU8::new(0),
         });
         let task = tokio::spawn(accept(listener, inner.clone())).abort_handle();
@@ -184,6 +190,20 @@ impl Forwarding {
         text
     }
 
+    fn beside(&self) -> std::sync::MutexGuard<'_, HashSet<String>> {
+        self.beside.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps the tarballs of a document that are given out below `root`, the host of the registry `number`.
+    fn remember(&self, document: &[u8], root: &str, number: &str) {
+        let text = String::from_utf8_lossy(document);
+        let paths = text.split(root).skip(1).filter_map(|rest| rest.split_once('"'));
+        let mut beside = self.beside();
+        for (path, _) in paths.take(MOST_BESIDE.saturating_sub(beside.len())) {
+            beside.insert(format!("{number}r/{path}"));
+        }
+    }
+
     async fn answer(&self, client: TcpStream) -> std::io::Result<()> {
         let mut client = BufReader::new(client);
         let asked = tokio::time::timeout(PATIENCE, Asked::read(&mut client)).await??;
@@ -195,6 +215,10 @@ impl Forwarding {
         let Some((number, path)) = below.and_then(|rest| rest.split_once('/')) else {
             return say(&mut client, 404, "not found").await;
         };
+        // A path below the host, with the login: only one that a document of the registry names.
+        if number.ends_with('r') && !self.beside().contains(&format!("{number}/{path}")) {
+            return say(&mut client, 404, "not found").await;
+        }
         let (digits, is_root) = number.strip_suffix('r').map_or((number, false), |digits| (digits, true));
         let upstream = digits.parse().ok().and_then(|number| self.registry.below(number, is_root, path));
         let Some((url, upstream)) = upstream else { return say(&mut client, 404, "not found").await };
@@ -240,6 +264,9 @@ impl Forwarding {
         let upstream = number.parse().ok().and_then(|number: usize| self.registry.upstreams().into_iter().nth(number));
         let changed = upstream.and_then(|upstream| pointed_elsewhere(&body, name, upstream, (&here, root.as_deref())));
         let body = changed.unwrap_or(body);
+        if let Some(root) = &root {
+            self.remember(&body, root, number);
+        }
         client.write_all(format!("{head}Content-Length: {}\r\n\r\n", body.len()).as_bytes()).await?;
         client.write_all(&body).await?;
         client.flush().await

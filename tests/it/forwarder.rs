@@ -70,18 +70,29 @@ fn it_reads_with_the_login_below_the_registry_and_nothing_else() {
         assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.ends_with("\r\n\r\nbytes"), "{answer}");
         assert!(ask("HEAD", &format!("{base}/a")).ends_with("\r\n\r\n"));
         assert!(ask("GET", &format!("{base}/gone")).starts_with("HTTP/1.1 404 Not Found\r\n"));
-        assert!(ask("GET", &format!("{base}r/other/a.tgz")).ends_with("bytes"));
+        // Beside the registry, on its host: only what a document names.
+        assert!(ask("GET", &format!("{base}r/other/a.tgz")).starts_with("HTTP/1.1 404 "));
         let expected = [
             "GET /npm/a/-/a-1.0.0.tgz?x=1 Bearer planted-hunter2",
             "HEAD /npm/a Bearer planted-hunter2",
             "GET /npm/gone Bearer planted-hunter2",
-            "GET /other/a.tgz Bearer planted-hunter2",
         ];
         assert_eq!(taken(&seen), expected);
 
         let root = base.rsplit_once('/').unwrap().0;
         let (loopback, _) = root.rsplit_once('/').unwrap();
-        for outside in ["../x", "%2e%2e/x", "..%2fx", "a/..%2F..%2fx", ".%2e/x", "..\\x"] {
+        for outside in [
+            "../x",
+            "%2e%2e/x",
+            "..%2fx",
+            "a/..%2F..%2fx",
+            ".%2e/x",
+            "..\\x",
+            "%252e%252e/x",
+            "..;/x",
+            "a;b/x",
+            "%25252525252525252e/x",
+        ] {
             assert!(ask("GET", &format!("{base}/{outside}")).starts_with("HTTP/1.1 404 "), "{outside}");
         }
         for url in [
@@ -150,6 +161,10 @@ fn documents_name_it_and_what_yarn_writes_down_does_not() {
             assert_eq!(tarball("1.0.0"), format!("{base}/@s/a/-/a-1.0.0.tgz"));
             assert_eq!(tarball("2.0.0"), second.map_or(at_host.clone(), |path| format!("{base}{path}")));
             assert_eq!(tarball("3.0.0"), "http://elsewhere.invalid/3");
+            if second.is_some() {
+                assert!(ask("GET", &tarball("2.0.0")).starts_with("HTTP/1.1 200 "));
+            }
+            assert!(ask("GET", &format!("{base}r/files/3")).starts_with("HTTP/1.1 404 "));
             let restored = forwarder.restorer();
             assert_eq!(restored(&tarball("1.0.0")), format!("http://{host}/npm/@s/a/-/a-1.0.0.tgz"));
             assert_eq!(restored(&tarball("2.0.0")), at_host);

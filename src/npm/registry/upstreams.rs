@@ -40,6 +40,9 @@ impl fmt::Display for RegistryAddresses {
     }
 }
 
+/// How often a path may be percent-encoded.
+const MOST_DECODED: usize = 4;
+
 impl NpmRegistry {
     /// The addresses of the registries.
     pub fn addresses(&self) -> RegistryAddresses {
@@ -78,8 +81,15 @@ impl NpmRegistry {
         if is_root {
             base.set_path("/");
         }
-        let decoded = percent_decode_str(path).decode_utf8_lossy();
-        if decoded.split(['/', '\\']).any(|part| matches!(part, "." | "..")) {
+        // Servers decode once more than they should, and some cut parameters (`;`) off each part.
+        let mut decoded = path.to_owned();
+        for _ in 0..MOST_DECODED {
+            if decoded.contains(';') || decoded.split(['/', '\\']).any(|part| matches!(part, "." | "..")) {
+                return None;
+            }
+            decoded = percent_decode_str(&decoded).decode_utf8_lossy().into_owned();
+        }
+        if decoded.contains('%') {
             return None;
         }
         let url = Url::parse(&format!("{base}{path}")).ok()?;
