@@ -9,6 +9,8 @@ pub fn repository(repo: &str) -> String {
     let Some((scheme, rest)) = repo.split_once("//").filter(|(scheme, _)| is_scheme(scheme)) else {
         return address(repo);
     };
+    // What stands before an `@` is no part of any scheme.
+    let scheme = scheme.rsplit('@').next().unwrap_or(scheme);
     let is_file = scheme.eq_ignore_ascii_case("file:");
     if is_file && rest.starts_with('/') {
         return repo.to_owned();
@@ -49,7 +51,7 @@ fn is_scheme_alone(repo: &str) -> bool {
 }
 
 fn is_scheme(text: &str) -> bool {
-    text.is_empty() || text.strip_suffix(':').is_some_and(|name| !name.contains(['/', '@', ':']))
+    text.is_empty() || text.strip_suffix(':').is_some_and(|name| !name.contains('/'))
 }
 
 /// The user, if there is one, and what follows the userinfo.
@@ -128,6 +130,9 @@ mod tests {
             ("https:u:s3cret@example.com/a", "https@example.com/a", true),
             ("https:/u:s3cret@example.com/a", "https@example.com/a", true),
             ("//u:s3cret@example.com/a", "//example.com/a", false),
+            (":://u:s3cret@example.com/a", ":://example.com/a", false),
+            ("@://s3cret@", "://", false),
+            ("u:s3cret@example.com://a", "example.com://a", false),
             ("https://example.com/a?private_token=s3cret", "https://example.com/a", false),
             ("https://example.com/a#s3cret", "https://example.com/a", false),
             ("https://example.com?token=s3cret", "https://example.com", false),

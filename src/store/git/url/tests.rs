@@ -151,5 +151,7 @@ fn is_user(repo: &str) -> bool {
 }
 
 fn account_is_in_authority(repo: &str) -> bool {
-    repo.split_once("://").and_then(|(_, rest)| rest.split('/').next()).is_some_and(|part| part.contains("S3CRET"))
+    // A path may have `://` in it, and is no secret.
+    let rest = repo.split_once("://").filter(|(scheme, _)| !scheme.contains('/')).map(|(_, rest)| rest);
+    rest.and_then(|rest| rest.split('/').next()).is_some_and(|part| part.contains("S3CRET"))
 }
