@@ -21,7 +21,7 @@ use patch::PatchText;
 pub const OVERLAY_FOLDERS: [&str; 2] = ["overlay", "overlays"];
 
 /// The file that says which Backstage version a workspace is for, in the configuration and in the workspace.
-const BACKSTAGE: &str = "backstage.json";
+pub const BACKSTAGE: &str = "backstage.json";
 
 /// Where GNU patch finds a patch, below the tree.
 const PATCH: &str = ".factory.patch";

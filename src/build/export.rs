@@ -139,7 +139,7 @@ impl Export<'_> {
         Error::NotReproducible {
             what: format!("{} is not what the lock has sealed: {drift}", self.target),
             hint: format!(
-                "{look}; if the change is meant, run `factory resolve {workspace}` and build again to seal anew; see the \
+                "{look}; if the change is meant, run `factory resolve --restamp {workspace}` and build again to seal anew; see the \
                  whole output in `{}`",
                 self.log.path().display()
             ),

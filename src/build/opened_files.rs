@@ -22,8 +22,8 @@ pub(super) struct OpenedFiles {
 /// What was opened.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Opened {
-    /// These files, from the watched root; names that are not UTF-8 are left out.
-    Files(BTreeSet<String>),
+    /// These files, and folders that were listed, from the watched root.
+    Paths(BTreeSet<String>),
     /// More than the kernel remembers.
     TooMany,
 }
@@ -52,16 +52,19 @@ impl OpenedFiles {
             }
             folders.insert(inotify.add_watch(&path, flags)?, folder);
         }
-        Ok(Self { inotify, folders })
+        let watched = Self { inotify, folders };
+        // This walk opened folders as well.
+        watched.paths()?;
+        Ok(watched)
     }
 
-    /// The files that were opened since.
-    pub(super) fn files(&self) -> Result<Opened, Errno> {
+    /// What was opened since; a name that is not UTF-8 is the whole folder it is in.
+    pub(super) fn paths(&self) -> Result<Opened, Errno> {
         let mut found = BTreeSet::new();
         loop {
             let events = match self.inotify.read_events() {
                 Ok(events) => events,
-                Err(Errno::EAGAIN) => return Ok(Opened::Files(found)),
+                Err(Errno::EAGAIN) => return Ok(Opened::Paths(found)),
                 Err(Errno::EINTR) => continue,
                 Err(errno) => return Err(errno),
             };
@@ -69,12 +72,10 @@ impl OpenedFiles {
                 if event.mask.contains(AddWatchFlags::IN_Q_OVERFLOW) {
                     return Ok(Opened::TooMany);
                 }
-                let (Some(folder), Some(name)) = (self.folders.get(&event.wd), event.name) else { continue };
-                if !event.mask.contains(AddWatchFlags::IN_ISDIR)
-                    && let Some(path) = folder.join(name).to_str()
-                {
-                    found.insert(path.to_owned());
-                }
+                let Some(folder) = self.folders.get(&event.wd) else { continue };
+                let path = event.name.map(|name| folder.join(name));
+                let path = path.as_deref().filter(|path| path.to_str().is_some()).unwrap_or(folder);
+                found.extend(path.to_str().map(|path| if path.is_empty() { "." } else { path }.to_owned()));
             }
         }
     }
@@ -85,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn files_that_are_opened_are_named_and_others_not() {
+    fn what_is_opened_is_named_and_nothing_else() {
         let dir = tempfile::tempdir().unwrap();
         for path in ["a/in.txt", "a/b/deep.txt", "left/out.txt", "node_modules/x/y.js", "top.txt", "never.txt"] {
             let file = dir.path().join(path);
@@ -98,8 +99,8 @@ mod tests {
             let _ = fs::read(dir.path().join(path));
         }
         let _ = fs::read_dir(dir.path().join("a")).unwrap().count();
-        let Opened::Files(files) = opened.files().unwrap() else { panic!() };
-        assert_eq!(files.into_iter().collect::<Vec<_>>(), ["a/b/deep.txt", "top.txt"]);
-        assert_eq!(opened.files().unwrap(), Opened::Files(BTreeSet::new()));
+        let Opened::Paths(paths) = opened.paths().unwrap() else { panic!() };
+        assert_eq!(paths.into_iter().collect::<Vec<_>>(), ["a", "a/b/deep.txt", "top.txt"]);
+        assert_eq!(opened.paths().unwrap(), Opened::Paths(BTreeSet::new()));
     }
 }

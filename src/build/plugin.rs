@@ -89,7 +89,9 @@ impl<'a> PluginBuild<'a> {
         let folders = &self.prepared.workdir.folders;
         let watched = self.target.is_watched().then(|| tokio::task::block_in_place(|| self.target.watch(folders)));
         let exported = export.run().await?;
-        let look = |watched| tokio::task::block_in_place(|| self.target.read_sources(watched, folders));
+        let look = |watched| {
+            tokio::task::block_in_place(|| self.target.read_sources(watched, self.prepared.outside.as_ref(), folders))
+        };
         let read = watched.map(look).transpose()?.flatten();
         let entries = export.select(&exported).await?;
         step.done(count(entries.entries().len(), "file"));

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use super::cli_flags::CliFlags;
 use super::context::WorkspaceBuild;
+use super::opened_files::Opened;
 use super::packages::unpinned::Unpinned;
 use super::report::InstallScripts;
 use super::source;
@@ -25,6 +26,8 @@ pub(super) struct Prepared {
     pub(super) sealed: Unpinned,
     /// Those that the workspace itself uses.
     pub(super) used: Unpinned,
+    /// What its installation and its types were read from outside of it, where that was looked at.
+    pub(super) outside: Option<Result<Opened, nix::errno::Errno>>,
 }
 
 impl WorkspaceBuild<'_> {
@@ -40,13 +43,15 @@ impl WorkspaceBuild<'_> {
         // Nothing is exported when only the cache is to be filled and it has all that the sealed closures name.
         let exports = !self.shared.options.fetch_only || self.lacks_closures(&packages)?;
         let cli_flags = if exports { self.cli_flags(&workdir, &log).await? } else { CliFlags::default() };
+        let outside = tokio::task::block_in_place(|| self.watch_outside(&workdir.folders));
         let install_scripts = self.install(&workdir, &log, exports).await?;
         tokio::task::block_in_place(|| listed.take_back(&packages))?;
         let used = tokio::task::block_in_place(|| self.check_packages(&listed, &sealed, &packages))?;
         if exports {
             self.compile_types(&workdir, &log).await?;
         }
-        Ok(Prepared { workdir, cli_flags, install_scripts, sealed, used })
+        let outside = outside.map(|watched| watched.and_then(|watched| watched.paths()));
+        Ok(Prepared { workdir, cli_flags, install_scripts, sealed, used, outside })
     }
 
     /// Asks the CLI for its flags, in the build root and without a network, unless another workspace has done so.

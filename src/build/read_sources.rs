@@ -2,8 +2,9 @@
 //! among its sources from then on.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
-use super::context::PluginTarget;
+use super::context::{PluginTarget, WorkspaceBuild};
 use super::opened_files::{Opened, OpenedFiles};
 use super::source;
 use super::workdir::Folders;
@@ -11,7 +12,9 @@ use crate::error::Result;
 use crate::lock::SourcePart;
 use crate::lock::recipe::FIRST;
 use crate::overlay::source_parts::{LaidSource, lies_in};
+use crate::store::git::EntryKind;
 use crate::ui::some_names;
+use crate::yarn::lockfile::YarnLock;
 
 /// More than this is the whole workspace.
 const MOST: usize = 40;
@@ -23,6 +26,17 @@ pub struct ReadSources {
     pub reads: Vec<String>,
     /// `workspace.plugin.sources`.
     pub sources: Vec<SourcePart>,
+}
+
+impl WorkspaceBuild<'_> {
+    /// Watches what lies outside of the workspace while it is installed and compiled, where a plugin of it is looked at. In
+    /// the workspace these read all there is; of that its root's own files are sources of each plugin, and packages where
+    /// they are reached.
+    pub(super) fn watch_outside(&self, folders: &Folders) -> Option<Result<OpenedFiles, nix::errno::Errno>> {
+        let root = &self.workspace.source.path;
+        let is_watched = self.workspace.plugin.iter().any(|plugin| self.target(plugin).is_watched());
+        (is_watched && root != ".").then(|| OpenedFiles::watch(&folders.source, |path| lies_in(path, root)))
+    }
 }
 
 impl PluginTarget<'_> {
@@ -41,17 +55,27 @@ impl PluginTarget<'_> {
         OpenedFiles::watch(&folders.source, |path| covered.iter().any(|outer| lies_in(path, outer)))
     }
 
-    /// What was read besides; none where there is nothing new.
+    /// What was read besides, by the export or, as `before`, by the steps before all exports; none where there is nothing
+    /// new.
     pub(super) fn read_sources(
         self,
         watched: Result<OpenedFiles, nix::errno::Errno>,
+        before: Option<&Result<Opened, nix::errno::Errno>>,
         folders: &Folders,
     ) -> Result<Option<ReadSources>> {
-        let opened = watched.and_then(|watched| watched.files());
+        let opened = watched.and_then(|watched| watched.paths());
+        let opened = match (opened, before) {
+            (Ok(Opened::Paths(paths)), Some(Ok(Opened::Paths(before)))) => {
+                Ok(Opened::Paths(paths.into_iter().chain(before.iter().cloned()).collect()))
+            }
+            (Ok(Opened::Paths(_)), Some(Ok(Opened::TooMany))) => Ok(Opened::TooMany),
+            (Ok(_), Some(Err(errno))) => Err(*errno),
+            (opened, _) => opened,
+        };
         let root = &self.workspace.source.path;
         source::with_laid(self.shared, self.workspace, &folders.source, |laid| {
             let found = match opened {
-                Ok(Opened::Files(files)) => self.besides(laid, files)?,
+                Ok(Opened::Paths(paths)) => self.besides(laid, paths)?,
                 Ok(Opened::TooMany) => BTreeSet::from([root.clone()]),
                 Err(errno) => {
                     let what = format!("what its export reads cannot be watched ({errno})");
@@ -82,30 +106,37 @@ impl PluginTarget<'_> {
         })
     }
 
-    /// The packages, and files of none, that were read though they are not among the plugin's sources. Every package's
-    /// `package.json` is read to find packages, and counts only for those that the plugin reaches.
-    fn besides(self, laid: &LaidSource<'_>, files: BTreeSet<String>) -> Result<BTreeSet<String>> {
+    /// What was read though it is not among the plugin's sources: packages as a whole; of what is in no package the
+    /// outermost folder, since a file that is added there may be read next time. Every package's `package.json` is read
+    /// to find packages, and counts only for those that the plugin reaches.
+    fn besides(self, laid: &LaidSource<'_>, paths: BTreeSet<String>) -> Result<BTreeSet<String>> {
         let root = &self.workspace.source.path;
+        let packages = packages(laid, root)?;
+        // A folder that others are in is listed by whoever looks for packages.
+        let holds = |folder: &str| lies_in(root, folder) || packages.iter().any(|package| lies_in(package, folder));
         let mut found = BTreeSet::new();
-        for file in files {
-            let name = file.rsplit('/').next().unwrap_or(&file);
-            let is_known = self.plugin.sources.iter().any(|part| lies_in(&file, &part.path));
-            if is_known || matches!(name, "package.json" | "yarn.lock") || !laid.has(&file)? {
+        for path in paths {
+            let (folder, name) = path.rsplit_once('/').unwrap_or((".", &path));
+            let is_known = self.plugin.sources.iter().any(|part| lies_in(&path, &part.path));
+            let is_manifest = name == "package.json" && (folder == root || packages.iter().any(|it| it == folder));
+            let is_lockfile = name == "yarn.lock" && folder == root;
+            if is_known
+                || is_manifest
+                || is_lockfile
+                || holds(&path) && !packages.contains(&path)
+                || !laid.has(&path)?
+            {
                 continue;
             }
-            let mut package = None;
-            let mut folder = file.as_str();
-            while let Some((parent, _)) = folder.rsplit_once('/') {
-                folder = parent;
-                if !lies_in(folder, root) || folder == root {
-                    break;
+            let package = packages.iter().filter(|package| lies_in(&path, package)).max_by_key(|package| package.len());
+            let outermost = || {
+                let mut outer = path.as_str();
+                while let Some((parent, _)) = outer.rsplit_once('/').filter(|(parent, _)| !holds(parent)) {
+                    outer = parent;
                 }
-                if laid.has(&format!("{folder}/package.json"))? {
-                    package = Some(folder.to_owned());
-                    break;
-                }
-            }
-            found.insert(package.unwrap_or(file));
+                outer.to_owned()
+            };
+            found.insert(package.cloned().unwrap_or_else(outermost));
         }
         Ok(found)
     }
@@ -124,4 +155,26 @@ impl PluginTarget<'_> {
             self.workspace.name
         )
     }
+}
+
+/// The folders of a workspace's packages from the repository's root, the workspace's own left out. yarn 1 has them in no
+/// lockfile: then every folder with a `package.json` counts.
+fn packages(laid: &LaidSource<'_>, root: &str) -> Result<BTreeSet<String>> {
+    let path = below(root, "yarn.lock");
+    let bytes = laid.tree.read(&path)?.unwrap_or_default();
+    let lock = YarnLock::parse(&bytes, Path::new(&path)).ok();
+    let locked = lock.as_ref().and_then(YarnLock::workspace_paths);
+    if let Some(locked) = locked {
+        return Ok(locked.into_iter().filter(|folder| *folder != ".").map(|folder| below(root, folder)).collect());
+    }
+    let manifests = laid.tree.walk(root, |path, kind| {
+        kind == EntryKind::Folder && !path.ends_with("node_modules") || path.ends_with("/package.json")
+    })?;
+    let folders = manifests.filter_map(|entry| entry.path.strip_suffix("/package.json").map(str::to_owned));
+    Ok(folders.filter(|folder| folder != root).collect())
+}
+
+/// `folder` may be `.`.
+fn below(folder: &str, path: &str) -> String {
+    if folder == "." { path.to_owned() } else { format!("{folder}/{path}") }
 }

@@ -36,7 +36,7 @@ pub fn sealed_closure(lock_dir: &Path, workspace: &str, plugin: &Plugin) -> Resu
         place: Place::file(&path),
         what,
         hint: format!(
-            "restore it from version control, or run `factory resolve {workspace}` and build again to seal anew"
+            "restore it from version control, or run `factory resolve --restamp {workspace}` and build again to seal anew"
         ),
     };
     let bytes = std::fs::read(&path).map_err(|e| broken(format!("cannot be read ({e}); the lock needs it")))?;

@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use super::checkout::{CheckedOut, checkout};
 use super::context::Shared;
 use crate::error::{Error, Place, Result};
+use crate::lock::recipe::FIRST;
 use crate::lock::text::FILE_NAME;
-use crate::lock::{Sha256, Workspace};
+use crate::lock::{PartContent, Sha256, Workspace};
 use crate::overlay;
 use crate::overlay::source_parts::LaidSource;
 use crate::store::UntrustedTree;
@@ -85,12 +86,46 @@ pub fn with_laid<T>(
     let url = SourceUrl::parse(&workspace.source.repo, &config)?;
     let tree = shared.store.repository(&url, shared.interrupt.flag())?.tree(commit)?;
     let tree = tree.ok_or_else(|| Error::usage(format!("commit {commit} is gone from the cache"), "build again"))?;
-    let plugins: Vec<&str> = workspace.plugin.iter().map(|plugin| plugin.path.as_str()).collect();
-    let touched = overlay::touched(&workspace.input, &plugins, &config)?;
-    let path = &workspace.source.path;
-    let touched: BTreeSet<String> =
-        touched.into_iter().map(|it| if path == "." { it } else { format!("{path}/{it}") }).collect();
+    let touched = touched(workspace, &config)?;
     use_it(&LaidSource { tree: &tree, touched: &touched, laid })
+}
+
+/// The sources of the plugins must be those of the commit, as far as the cache has it: a lock in which only one of both
+/// was changed speaks of no tree. What patches and overlays may change is not looked at.
+pub fn check_sources(shared: &Shared, workspace: &Workspace) -> Result<()> {
+    let Some(commit) = workspace.source.commit.as_deref().filter(|_| workspace.recipe != FIRST) else { return Ok(()) };
+    let config = shared.options.config_dir.join(&workspace.dir);
+    let url = SourceUrl::parse(&workspace.source.repo, &config)?;
+    let Ok(Some(tree)) = shared.store.repository(&url, shared.interrupt.flag()).and_then(|it| it.tree(commit)) else {
+        return Ok(());
+    };
+    let touched = touched(workspace, &config)?;
+    for plugin in &workspace.plugin {
+        let wrong = plugin.sources.iter().filter(|part| !touched.contains(&part.path)).find(|part| {
+            let PartContent::Git { mode, id } = &part.content else { return part.content == PartContent::Gone };
+            tree.git_entry(&part.path).is_ok_and(|there| there.as_ref() != Some(&(*mode, id.clone())))
+        });
+        if let Some(part) = wrong {
+            return Err(Error::Lock {
+                place: Place::file(shared.options.lock_dir.join(FILE_NAME)),
+                what: format!(
+                    "plugin `{}` of workspace `{}`: the source `{}` is not what commit {commit} has",
+                    plugin.path, workspace.name, part.path
+                ),
+                hint: format!("restore the lock from version control, or run `factory resolve {}`", workspace.name),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// The files that patches and overlays may change, from the repository's root. `config` is the folder of the workspace's
+/// configuration.
+fn touched(workspace: &Workspace, config: &Path) -> Result<BTreeSet<String>> {
+    let plugins: Vec<&str> = workspace.plugin.iter().map(|plugin| plugin.path.as_str()).collect();
+    let touched = overlay::touched(&workspace.input, &plugins, config)?;
+    let path = &workspace.source.path;
+    Ok(touched.into_iter().map(|it| if path == "." { it } else { format!("{path}/{it}") }).collect())
 }
 
 /// Checks a commit out of the cache, where it is fetched to first when there is a network.

@@ -83,6 +83,7 @@ impl WorkspaceBuild<'_> {
     async fn run(&self, progress: &mut Progress) -> Result<()> {
         let finished = tokio::task::block_in_place(|| {
             sealed_files::check(&self.shared.options, self.workspace)?;
+            source::check_sources(self.shared, self.workspace)?;
             source::warn_of_uncommitted(self.shared, self.workspace);
             finished::all(self.shared, self.workspace)
         })?;

@@ -3,10 +3,17 @@
 use std::collections::BTreeSet;
 
 use super::grammar::{is_commit, is_package_name, is_relative, is_segment};
-use super::model::{Lock, Tools, Workspace};
+use super::model::{Lock, Plugin, Tools, Workspace};
 use super::problem::LONGEST;
 use super::recipe::{FIRST, RECIPE};
 use crate::error::redact;
+
+/// The last second of the year 9999, which is the last that RFC 3339 can say.
+const LATEST: u64 = 253_402_300_799;
+
+fn too_late(epoch: u64) -> (String, String) {
+    (format!("epoch = {epoch}"), format!("`epoch` {epoch} is after the year 9999"))
+}
 
 /// Err is the text to look for in the file, and what is wrong.
 pub(super) fn check(lock: &Lock) -> Result<(), (String, String)> {
@@ -45,6 +52,9 @@ fn check_workspace(workspace: &Workspace) -> Result<(), (String, String)> {
             format!("the repository of `{}` has a user name, a password or a query, which no lock has", workspace.name);
         return Err((workspace.name.clone(), what));
     }
+    if source.epoch > LATEST {
+        return Err(too_late(source.epoch));
+    }
     relative("dir", &workspace.dir)?;
     relative("path", &source.path)?;
     if let Some(path) = &source.yarn.path {
@@ -73,28 +83,39 @@ fn check_workspace(workspace: &Workspace) -> Result<(), (String, String)> {
         if !paths.insert(&plugin.path) {
             return Err(wrong(&plugin.path, "stands twice among the plugins"));
         }
-        if let Some(scalprum) =
-            plugin.scalprum.as_ref().filter(|path| !workspace.input.iter().any(|one| one.path == **path))
-        {
-            return Err(wrong(scalprum, "is not one of the inputs (`scalprum`)"));
-        }
-        for path in &plugin.reads {
-            relative("reads", path)?;
-        }
-        if let Some(stamp) = plugin.stamp.as_ref().filter(|stamp| !is_commit(&stamp.commit)) {
-            return Err(wrong(&stamp.commit, "is not a full commit"));
-        }
-        let is_odd = |repo: &String| redact::repository(repo) != *repo;
-        if plugin.stamp.as_ref().and_then(|stamp| stamp.repo.as_ref()).is_some_and(is_odd) {
-            let what = "the repository of a stamp has a user name, a password or a query, which no lock has".to_owned();
-            return Err((plugin.path.clone(), what));
-        }
-        if !is_package_name(&plugin.name) {
-            return Err(wrong(&plugin.name, "is not a package name"));
-        }
-        if semver::Version::parse(&plugin.version).is_err() {
-            return Err(wrong(&plugin.version, "is not a version"));
-        }
+        check_plugin(workspace, plugin)?;
+    }
+    Ok(())
+}
+
+fn check_plugin(workspace: &Workspace, plugin: &Plugin) -> Result<(), (String, String)> {
+    if let Some(scalprum) =
+        plugin.scalprum.as_ref().filter(|path| !workspace.input.iter().any(|one| one.path == **path))
+    {
+        return Err(wrong(scalprum, "is not one of the inputs (`scalprum`)"));
+    }
+    for path in &plugin.reads {
+        relative("reads", path)?;
+    }
+    if let Some(stamp) = plugin.stamp.as_ref().filter(|stamp| !is_commit(&stamp.commit)) {
+        return Err(wrong(&stamp.commit, "is not a full commit"));
+    }
+    if let Some(stamp) = plugin.stamp.as_ref().filter(|stamp| stamp.epoch > LATEST) {
+        return Err(too_late(stamp.epoch));
+    }
+    if workspace.recipe != FIRST && !workspace.source.local && plugin.sources.is_empty() {
+        return Err((format!("path = \"{}\"", plugin.path), format!("`{}` has no `sources`", plugin.path)));
+    }
+    let is_odd = |repo: &String| redact::repository(repo) != *repo;
+    if plugin.stamp.as_ref().and_then(|stamp| stamp.repo.as_ref()).is_some_and(is_odd) {
+        let what = "the repository of a stamp has a user name, a password or a query, which no lock has".to_owned();
+        return Err((plugin.path.clone(), what));
+    }
+    if !is_package_name(&plugin.name) {
+        return Err(wrong(&plugin.name, "is not a package name"));
+    }
+    if semver::Version::parse(&plugin.version).is_err() {
+        return Err(wrong(&plugin.version, "is not a version"));
     }
     Ok(())
 }
@@ -177,6 +198,23 @@ mod tests {
             assert_eq!(error_after(change), message);
         }
         assert_eq!(error_after(|l| l.workspace[0].plugin[0].version = "1".into()), "`1` is not a version");
+        assert_eq!(error_after(|l| l.workspace[0].recipe = 3), "`recipe` 3 is not one that factory 0.1.0 knows");
+        assert_eq!(error_after(|l| l.workspace[0].recipe = 2), "`plugins/a` has no `sources`");
+        let late = "`epoch` 253402300800 is after the year 9999";
+        assert_eq!(error_after(|l| l.workspace[0].source.epoch = LATEST + 1), late);
+        let stamped = |commit: &str, epoch, repo: Option<&str>| {
+            let (layer, inputs) = (crate::lock::Sha256::of(""), crate::lock::Sha256::of(""));
+            let stamp =
+                crate::lock::Stamp { layer, repo: repo.map(str::to_owned), commit: commit.into(), epoch, inputs };
+            error_after(|l| l.workspace[0].plugin[0].stamp = Some(stamp))
+        };
+        let commit = "0".repeat(40);
+        assert_eq!(stamped(&commit, LATEST + 1, None), late);
+        assert_eq!(stamped("main", 1, None), "`main` is not a full commit");
+        let said = stamped(&commit, 1, Some("https://u:p@x/y"));
+        assert_eq!(said, "the repository of a stamp has a user name, a password or a query, which no lock has");
+        let read = error_after(|l| l.workspace[0].plugin[0].reads = vec!["../x".into()]);
+        assert_eq!(read, "`../x` is not a relative path without `..` (`reads`)");
         let long = |l: &mut Lock| {
             let error = crate::error::Error::usage("x", "");
             let mut one = crate::lock::UnresolvedWorkspace::new("zoo", crate::lock::Sha256::of(""), &error);

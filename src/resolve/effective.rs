@@ -11,7 +11,7 @@ use super::source_files::{Files, at};
 use crate::config::WorkspaceConfig;
 use crate::error::{Error, Result};
 use crate::lock::{Effective, Sha256};
-use crate::overlay::{self, OVERLAY_FOLDERS, Overlays, is_patch};
+use crate::overlay::{self, BACKSTAGE, OVERLAY_FOLDERS, Overlays, is_patch};
 use crate::sandbox::child::Log;
 use crate::tools::provide::Provider;
 
@@ -28,7 +28,7 @@ pub struct EffectiveTree<'a> {
 impl EffectiveTree<'_> {
     /// The files of the tree that is built.
     pub fn of(&self, base: Files) -> Result<Files> {
-        let is_used = |path: &str| is_patch(path) || overlaid_plugin(path).is_some();
+        let is_used = |path: &str| is_patch(path) || path == BACKSTAGE || overlaid_plugin(path).is_some();
         if !self.config.inputs.iter().any(|input| is_used(&input.path)) {
             return Ok(base);
         }

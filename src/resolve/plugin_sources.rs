@@ -2,7 +2,7 @@
 //! the root's files that steer builds. As content, so that a commit which leaves them alone changes nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::graph::reach::Reacher;
 use super::graph::{DependencyGraph, Manifests};
@@ -13,26 +13,13 @@ use crate::lock::{PartContent, SourcePart, Workspace};
 use crate::overlay::source_parts::lies_in;
 use crate::yarn::lockfile::YarnLock;
 
-/// Files and folders of a workspace's root that steer its builds. What an export reads besides is found when it is
-/// built.
-const STEERING: [&str; 16] = [
-    ".babelrc",
-    ".browserslistrc",
-    ".npmrc",
-    ".swcrc",
-    ".yarn/patches",
-    ".yarn/plugins",
-    ".yarn/releases",
-    ".yarnrc",
-    ".yarnrc.yml",
-    "babel.config.js",
-    "babel.config.json",
-    "backstage.json",
-    "package.json",
-    "tsconfig.base.json",
-    "tsconfig.build.json",
-    "tsconfig.json",
-];
+/// Files of a workspace's root that steer no build. What an export reads of them is found when it is built.
+const NOT_STEERING: [&str; 7] = [".editorconfig", ".eslint", ".git", ".prettier", "LICENSE", "NOTICE", "yarn.lock"];
+/// Folders of it that steer none, those of packages apart.
+const NOT_STEERING_FOLDERS: [&str; 8] =
+    [".changeset", ".git", ".github", ".husky", ".idea", ".vscode", "docs", "node_modules"];
+/// What yarn keeps in `.yarn` for itself.
+const OF_YARN: [&str; 4] = ["build-state.yml", "cache", "install-state.gz", "unplugged"];
 
 /// Sets the sources of all plugins of `workspace`; a local tree has none. `before` is the workspace as it was locked: what
 /// builds found out of its plugins stays.
@@ -61,7 +48,8 @@ pub fn set(
     let manifests = Manifests::parse(&lock, &all).ok();
     let graph = manifests.as_ref().map(|manifests| DependencyGraph::complete(&lock, manifests));
     let reacher = graph.as_ref().map(Reacher::new);
-    let steering = steering(workspace);
+    let packages: Vec<&str> = graph.iter().flat_map(|graph| graph.workspaces().map(|(path, _)| path)).collect();
+    let steering = steering(workspace, files, &packages)?;
     for plugin in &mut workspace.plugin {
         let known = before.and_then(|before| before.plugin.iter().find(|known| known.path == plugin.path));
         plugin.reads = known.map(|known| known.reads.clone()).unwrap_or_default();
@@ -84,11 +72,30 @@ pub fn set(
     Ok(())
 }
 
-/// The files that steer the builds of all plugins of a workspace, whether they are there or not.
-fn steering(workspace: &Workspace) -> BTreeSet<String> {
+/// The files and folders that steer the builds of all plugins of a workspace: those of its root in which there is none of
+/// its packages. Scripts that install and compile read them.
+fn steering(workspace: &Workspace, files: &Files, packages: &[&str]) -> Result<BTreeSet<String>> {
     let source = &workspace.source;
-    let own = STEERING.iter().map(|name| at(&source.path, name));
+    let mut steering = BTreeSet::new();
+    for (name, is_folder) in files.children(&source.path)? {
+        if name == ".yarn" && is_folder {
+            let inner = files.children(&at(&source.path, ".yarn"))?.into_iter().map(|(name, _)| name);
+            let inner = inner.filter(|name| !OF_YARN.contains(&name.as_str()));
+            steering.extend(inner.map(|name| at(&source.path, &format!(".yarn/{name}"))));
+            continue;
+        }
+        let is_left_out = if is_folder {
+            NOT_STEERING_FOLDERS.contains(&name.as_str()) || packages.iter().any(|package| lies_in(package, &name))
+        } else {
+            let is_text = Path::new(&name).extension().is_some_and(|extension| extension.eq_ignore_ascii_case("md"));
+            is_text || NOT_STEERING.iter().any(|start| name.starts_with(start))
+        };
+        if !is_left_out {
+            steering.insert(at(&source.path, &name));
+        }
+    }
     // Yarn reads its settings in every folder from the workspace up.
-    let above = ancestors(&source.path).into_iter().map(|folder| at(&folder, ".yarnrc.yml"));
-    own.chain(above).chain(source.yarn.path.clone()).collect()
+    steering.extend(ancestors(&source.path).into_iter().map(|folder| at(&folder, ".yarnrc.yml")));
+    steering.extend(source.yarn.path.clone());
+    Ok(steering)
 }

@@ -57,6 +57,19 @@ impl Files {
         }
     }
 
+    /// The names in a folder, each with whether it is a folder itself; nothing for a local tree.
+    pub fn children(&self, folder: &str) -> Result<Vec<(String, bool)>> {
+        match self {
+            Self::Commit(tree) => {
+                let is_child = |path: &str| folder_in(folder, path) == ".";
+                let entries = tree.walk(folder, |path, _| is_child(path))?;
+                Ok(entries.map(|entry| (last(&entry.path).to_owned(), entry.kind == EntryKind::Folder)).collect())
+            }
+            Self::Changed(changed) => changed.children(folder),
+            Self::Local(_) => Ok(vec![]),
+        }
+    }
+
     /// The permission bits of a file; 0644 for one that is not there, and for all of a local tree.
     pub fn mode(&self, path: &str) -> Result<u32> {
         match self {

@@ -73,6 +73,9 @@ fn only_the_lines_of_what_a_commit_changes_move() {
         ("workspaces/w08/plugins/lib/src/index.ts", vec!["commit", "workspaces/w08/plugins/lib\","]),
         // What steers builds.
         ("workspaces/w09/tsconfig.json", vec!["commit", "workspaces/w09/tsconfig.json\","]),
+        ("workspaces/w11/tsc.cjs", vec!["commit", "workspaces/w11/tsc.cjs\","]),
+        ("workspaces/w12/scripts/gen.cjs", vec!["commit", "workspaces/w12/scripts\","]),
+        ("workspaces/w13/.yarn/versions/x", vec!["commit", "workspaces/w13/.yarn/versions\","]),
         ("workspaces/w10/.yarnrc.yml", vec!["commit", "workspaces/w10/.yarnrc.yml\","]),
     ];
     for (path, lines) in changes {
@@ -166,4 +169,38 @@ fn patches_and_overlays_are_sources_of_what_they_change() {
             format!("\"100644:{} workspaces/w00/plugins/one/src/new.ts\",", blob("export {};\n")),
         ]
     );
+}
+
+#[harness::test]
+fn a_backstage_json_of_the_configuration_is_a_source() {
+    let setup = monorepo(1);
+    let before = setup.lock();
+    setup.write("w00/backstage.json", r#"{"version": "1.42.0"}"#);
+    setup.ok(&["resolve"]);
+    let after = setup.lock();
+    let line =
+        |lock: &str| lock.lines().find(|line| line.ends_with("workspaces/w00/backstage.json\",")).map(str::to_owned);
+    assert_eq!(line(&before), None);
+    let first = line(&after).unwrap();
+    setup.write("w00/backstage.json", r#"{"version": "1.43.0"}"#);
+    setup.ok(&["resolve"]);
+    assert_ne!(line(&setup.lock()).unwrap(), first);
+}
+
+#[harness::test]
+fn a_lock_whose_sources_are_not_those_of_its_commit_is_not_built() {
+    let setup = monorepo(1);
+    let lock = setup.lock();
+    let line = lock.lines().find(|line| line.ends_with(" workspaces/w00/plugins/lib\",")).unwrap();
+    let wrong = format!("    \"040000:{} workspaces/w00/plugins/lib\",", "0".repeat(40));
+    setup.write("factory.lock", &lock.replace(line, &wrong));
+    let output = setup.run(&["build", "--output-dir", setup.dir.path().join("out").to_str().unwrap()]);
+    let head = setup.source.git(&["rev-parse", "HEAD"]);
+    let message = format!(
+        "factory.lock: plugin `plugins/one` of workspace `w00`: the source `workspaces/w00/plugins/lib` is not what commit {} \
+         has\n\nhint: restore the lock from version control, or run `factory resolve w00`\n",
+        head.trim()
+    );
+    assert!(said(&output).contains(&message), "{}", said(&output));
+    assert_eq!(output.status.code(), Some(3));
 }

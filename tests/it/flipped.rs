@@ -320,7 +320,7 @@ fn in_the_lock_and_beside_it() {
         assert_eq!(said("tree = \"", at), (3, error));
         let error = format!(
             "error: config/{CLOSURE}: has the checksum LOCKED, but the lock says CHANGED\n\n\
-             hint: restore it from version control, or run `factory resolve repo` and build again to seal anew"
+             hint: restore it from version control, or run `factory resolve --restamp repo` and build again to seal anew"
         );
         assert_eq!(said("closure = \"", at), (3, error));
         let commit = &filled.commit;

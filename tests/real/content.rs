@@ -8,10 +8,11 @@ use harness::workspace;
 use serde_json::Value;
 
 const PLUGIN: &str = "workspaces/a/plugins/a-backend";
-/// Reads a file of another package, which it does not declare.
+/// Reads a file of another package, which it does not declare, and one of no package.
 const READER: &str = "const { cpSync, readFileSync, writeFileSync } = require('fs');
 cpSync('src', 'dist', { recursive: true });
 writeFileSync('dist/text.js', readFileSync('../other/text.js'));
+writeFileSync('dist/shared.js', readFileSync('../../../../shared/v1/text.js'));
 ";
 
 /// What factory made of the workspace below by each recipe.
@@ -33,7 +34,8 @@ fn setup() -> (Test, Repository) {
     repository
         .write("workspaces/a/yarn.lock", lock.replacen("\"root-a@", other, 1))
         .write("workspaces/a/plugins/other/package.json", r#"{"name":"other","version":"1.0.0"}"#)
-        .write("workspaces/a/plugins/other/text.js", "// one\n");
+        .write("workspaces/a/plugins/other/text.js", "// one\n")
+        .write("shared/v1/text.js", "// one\n");
     repository.commit("one");
     test.write("config/source.json", r#"{"repo":"../repo","repo-ref":"main","workspace-path":"workspaces/a"}"#);
     test.write("config/plugins-list.yaml", "plugins/a-backend:\n");
@@ -150,9 +152,12 @@ fn what_an_export_reads_of_a_sibling_is_found_and_followed() {
     repository.write(&format!("{PLUGIN}/build.cjs"), READER);
     repository.commit("reader");
     let (first, said) = built(&test);
-    assert!(said.contains("\na plugins/a-backend: its export also reads `workspaces/a/plugins/other`\n"), "{said}");
+    assert!(
+        said.contains("\na plugins/a-backend: its export also reads `shared`, `workspaces/a/plugins/other`\n"),
+        "{said}"
+    );
     let lock = test.read("config/factory.lock");
-    assert!(lock.contains("\nreads = [\n    \"workspaces/a/plugins/other\",\n]\n"), "{lock}");
+    assert!(lock.contains("\nreads = [\n    \"shared\",\n    \"workspaces/a/plugins/other\",\n]\n"), "{lock}");
 
     // It stays known, and is followed.
     repository.git(&["commit", "-q", "--allow-empty", "-m", "empty"]);

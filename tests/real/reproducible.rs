@@ -222,7 +222,7 @@ fn an_embedded_package_that_builds_otherwise_is_named() {
     let error = "error: plugin `plugins/greeting-backend` of workspace `greeting` is not what the lock has sealed: its \
                  closure no longer fits, since `@factory-examples/plugin-greeting-common`, which it embeds, was not rebuilt \
                  identically\n\nhint: look in what it embeds for times, paths and random names; if the change is meant, \
-                 run `factory resolve greeting` and build again to seal anew; see the whole output in `";
+                 run `factory resolve --restamp greeting` and build again to seal anew; see the whole output in `";
     assert!(said.contains(error), "{said}");
     assert_code(&again, 4);
 }

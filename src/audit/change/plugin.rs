@@ -42,6 +42,8 @@ pub enum OutputVerdict {
     WithoutEffect,
     /// The packages are equal, and the image says anew where it comes from.
     Restamped,
+    /// Other inputs, and not built in both releases.
+    Unbuilt,
 }
 
 /// A folder or file of the repository that a plugin is built from, and what became of it.

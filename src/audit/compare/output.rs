@@ -22,6 +22,7 @@ impl Comparison<'_> {
         let new = LockedPlugin::of(new_lock, now);
         let (Some(was), Some(is)) = (&old.plugin.sealed, &new.plugin.sealed) else {
             self.outputs.unknown += 1;
+            self.unbuilt(&old, &new);
             return Ok(());
         };
         let outputs = outputs(was, is);
@@ -53,7 +54,7 @@ impl Comparison<'_> {
                 (OutputVerdict::Unreproducible, Mark::Review)
             }
         };
-        let first = if outputs.is_empty() { None } else { self.first_difference(&old, &new)? };
+        let first = if outputs.is_empty() { None } else { self.first_difference(&old, &new, !inputs.is_empty())? };
         let what = ChangeKind::Output {
             verdict,
             inputs,
@@ -68,8 +69,32 @@ impl Comparison<'_> {
         Ok(())
     }
 
+    /// What changed in the sources of a plugin that is not built in both releases.
+    fn unbuilt(&mut self, old: &LockedPlugin<'_>, new: &LockedPlugin<'_>) {
+        let sources = old.sources(new);
+        if sources.is_empty() {
+            return;
+        }
+        let what = ChangeKind::Output {
+            verdict: OutputVerdict::Unbuilt,
+            inputs: vec![InputClass::Source],
+            sources,
+            outputs: vec![],
+            first: None,
+            tgz: None,
+            image: None,
+        };
+        let (workspace, path) = (new.workspace.name.clone(), new.plugin.path.clone());
+        self.add(Mark::Changed, Some(&workspace), Some(&path), what);
+    }
+
     /// Where the packages differ, from the lists of files beside the locks; they are no pins, so their absence is no loss.
-    fn first_difference(&self, old: &LockedPlugin<'_>, new: &LockedPlugin<'_>) -> Result<Option<FirstDifference>> {
+    fn first_difference(
+        &self,
+        old: &LockedPlugin<'_>,
+        new: &LockedPlugin<'_>,
+        is_expected: bool,
+    ) -> Result<Option<FirstDifference>> {
         let read = |release: &Release, locked: &LockedPlugin<'_>| -> Result<Option<FileList>> {
             let bytes = release.companions.read(&CompanionPath::files(&locked.workspace.name, &locked.plugin.path))?;
             Ok(bytes.and_then(|bytes| String::from_utf8(bytes).ok()).map(|text| FileList::from_text(&text)))
@@ -80,6 +105,9 @@ impl Comparison<'_> {
         let difference = before.difference(&now, &own);
         let class = match difference.class {
             DifferenceClass::Packing => old.packing(new),
+            // That it changed with what it was made from is no fault of it.
+            DifferenceClass::Dependency if is_expected => "a dependency".to_owned(),
+            DifferenceClass::Embedded if is_expected => "an embedded package".to_owned(),
             class => class.to_string(),
         };
         Ok(Some(FirstDifference { file: difference.file.clone(), class, count: difference.count }))

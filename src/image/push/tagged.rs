@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use crate::image::manifest::INPUTS;
+use crate::lock::Sha256;
 
 const CREATED: &str = "org.opencontainers.image.created";
 const REVISION: &str = "org.opencontainers.image.revision";
@@ -18,6 +19,7 @@ const MOST_SHOWN: usize = 200;
 #[derive(Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct TaggedImage {
+    config: Option<TaggedConfig>,
     layers: Vec<TaggedLayer>,
     annotations: BTreeMap<String, String>,
 }
@@ -26,6 +28,12 @@ pub(super) struct TaggedImage {
 #[serde(rename_all = "camelCase")]
 struct TaggedLayer {
     media_type: String,
+    digest: String,
+    size: u64,
+}
+
+#[derive(Debug, PartialEq, Eq, Deserialize)]
+struct TaggedConfig {
     digest: String,
 }
 
@@ -38,10 +46,17 @@ impl TaggedImage {
     /// True if two images differ in nothing but where they say that they come from.
     pub(super) fn same_content_as(self, other: Self) -> bool {
         let content = |mut image: Self| {
+            // It holds the time of the commit.
+            image.config = None;
             image.annotations.retain(|name, _| !ORIGIN.contains(&name.as_str()));
             image
         };
         !self.layers.is_empty() && content(self) == content(other)
+    }
+
+    /// The digest of its config, where it has one.
+    pub(super) fn config(&self) -> Option<Sha256> {
+        self.config.as_ref()?.digest.parse().ok()
     }
 
     /// `, of https://example.com/x at 3fadf6b0595d`, as far as the image says it.
@@ -84,6 +99,7 @@ mod tests {
         }
         let version = |it: &mut Value| it["annotations"]["org.opencontainers.image.version"] = "1.0.1".into();
         assert!(!image(version).same_content_as(image(|_| {})));
+        assert!(!image(|it| it["layers"][0]["size"] = 2.into()).same_content_as(image(|_| {})));
         assert!(!image(|it| it["layers"][0]["digest"] = "sha256:c".into()).same_content_as(image(|_| {})));
         let nothing = || TaggedImage::of(b"{}");
         assert!(!nothing().same_content_as(nothing()) && TaggedImage::of(b"\xff") == nothing());

@@ -80,7 +80,7 @@ impl<'a> Push<'a> {
     /// What was there already, and the bytes that were sent.
     async fn run(&self) -> Result<(There, u64)> {
         let found = self.tagged().await.map_err(|error| self.failed(&error))?;
-        let there = self.there(&found)?;
+        let there = self.there(&found).await?;
         if there != There::Nothing {
             return Ok((there, 0));
         }
@@ -93,7 +93,7 @@ impl<'a> Push<'a> {
             if let Tagged::Denied(error) = found {
                 return Err(self.failed(&error));
             }
-            let there = self.there(&found)?;
+            let there = self.there(&found).await?;
             if there != There::Nothing {
                 return Ok((there, sent));
             }
@@ -104,19 +104,29 @@ impl<'a> Push<'a> {
     }
 
     /// An error if the tag names another image and must not move.
-    fn there(&self, found: &Tagged) -> Result<There> {
+    async fn there(&self, found: &Tagged) -> Result<There> {
         match found {
             Tagged::Manifest(bytes) if *bytes == self.image.manifest => Ok(There::Ours),
             Tagged::Manifest(bytes) if !self.options.overwrite => {
                 let other = TaggedImage::of(bytes);
-                let origin = other.origin();
-                if other.same_content_as(TaggedImage::of(&self.image.manifest)) {
+                let (origin, config) = (other.origin(), other.config());
+                let is_same = other.same_content_as(TaggedImage::of(&self.image.manifest));
+                // It is of use where all of it is there.
+                if let Some(config) = config.filter(|_| is_same)
+                    && self.is_there(config).await?
+                    && self.is_there(self.image.layer).await?
+                {
                     return Ok(There::SameContent(bytes.clone()));
                 }
                 Err(tag_taken(&self.reference, Sha256::of(bytes), &origin, self.image.digest))
             }
             _ => Ok(There::Nothing),
         }
+    }
+
+    async fn is_there(&self, blob: Sha256) -> Result<bool> {
+        let found = self.session.with_retries("looking for the blobs", || self.session.has_blob(blob)).await;
+        found.map_err(|error| self.failed(&error))
     }
 
     async fn tagged(&self) -> Result<Tagged, PushError> {

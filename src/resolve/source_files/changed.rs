@@ -45,6 +45,18 @@ impl ChangedFiles {
         }
     }
 
+    /// The names in a folder, those that patches and overlays may have added among them.
+    pub(super) fn children(&self, folder: &str) -> Result<Vec<(String, bool)>> {
+        let mut children = self.base.children(folder)?;
+        for path in self.touched.iter().filter(|path| folder_in(folder, path) == ".") {
+            let name = path.rsplit('/').next().unwrap_or(path);
+            if children.iter().all(|(known, _)| known != name) {
+                children.push((name.to_owned(), false));
+            }
+        }
+        Ok(children)
+    }
+
     pub(super) fn base(&self) -> &Files {
         &self.base
     }

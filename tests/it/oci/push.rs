@@ -114,7 +114,11 @@ fn the_same_content_of_another_commit_sends_nothing_and_moves_no_tag() {
     assert_eq!((pushed.already_there, pushed.bytes_uploaded, pushed.digest), (true, 0, made.image.digest));
     assert_eq!(pushed.pinned, format!("{}/{REPOSITORY}@{}", server.address, made.image.digest));
     assert_eq!(pushed.same_content.unwrap(), made.image.manifest);
-    assert_eq!(server.kinds()[sent..], ["GET v2", "GET manifest"]);
+    assert_eq!(server.kinds()[sent..], ["GET v2", "GET manifest", "HEAD blob", "HEAD blob"]);
+    // Of use is only what is there whole.
+    let layer = server.contents().blobs.remove(&made.image.layer.to_string()).unwrap();
+    assert!(push(&registry, &other).unwrap_err().to_string().contains("already names another image"));
+    server.contents().blobs.insert(made.image.layer.to_string(), layer);
     // Who wants the tag to say the other commit can have that.
     let moved = block_on(registry.push(&other.image, &PushOptions { overwrite: true, ..options() })).unwrap();
     assert_eq!((moved.already_there, moved.same_content, moved.digest), (false, None, other.image.digest));
