@@ -39,7 +39,7 @@ fn example_from_a_clone_to_plugins_that_load() {
     let lock = example.lock();
 
     archives_match_their_integrity(first);
-    images_are_what_the_installer_reads(example, first, &lock);
+    images_are_what_the_installer_reads(example, first);
     results_are_described(first, &lock);
     no_secret_is_anywhere(first);
 
@@ -69,8 +69,7 @@ fn archives_match_their_integrity(output: &Path) {
     }
 }
 
-fn images_are_what_the_installer_reads(example: &Greeting, output: &Path, lock: &Lock) {
-    let epoch = lock.workspace[0].source.epoch;
+fn images_are_what_the_installer_reads(example: &Greeting, output: &Path) {
     for name in [FRONTEND, BACKEND] {
         let image = format!("oci:{}:{name}:0.1.0", text(&output.join("oci")));
         let inspected: Value = serde_json::from_slice(&run(Command::new("skopeo").args(["inspect", &image]))).unwrap();
@@ -82,7 +81,7 @@ fn images_are_what_the_installer_reads(example: &Greeting, output: &Path, lock: 
         let copy = example.path("copy");
         run(Command::new("skopeo").args(["copy", &image, &format!("dir:{}", text(&copy))]));
         let layer = copy.join(raw["layers"][0]["digest"].as_str().unwrap().trim_start_matches("sha256:"));
-        let package = package_of(&layer, name, epoch);
+        let package = package_of(&layer, name);
 
         // What RHDH's catalog reads of an image without installing it.
         let annotation = raw["annotations"]["io.backstage.dynamic-packages"].as_str().unwrap();
@@ -97,15 +96,15 @@ fn images_are_what_the_installer_reads(example: &Greeting, output: &Path, lock: 
     }
 }
 
-/// Reads a layer's entries: all below `<name>/`, at the lock's epoch. Returns its package.json.
-fn package_of(layer: &Path, name: &str, epoch: u64) -> Value {
+/// Reads a layer's entries: all below `<name>/`, at the time of all packages. Returns its package.json.
+fn package_of(layer: &Path, name: &str) -> Value {
     let mut package = Value::Null;
     let mut archive = tar::Archive::new(flate2::read::GzDecoder::new(fs::File::open(layer).unwrap()));
     for entry in archive.entries().unwrap() {
         let mut entry = entry.unwrap();
         let path = entry.path().unwrap().to_str().unwrap().to_owned();
         assert!(path.starts_with(&format!("{name}/")), "{path}");
-        assert_eq!(entry.header().mtime().unwrap(), epoch, "{path}");
+        assert_eq!(entry.header().mtime().unwrap(), factory::lock::recipe::TIME, "{path}");
         if path == format!("{name}/package.json") {
             let mut text = String::new();
             entry.read_to_string(&mut text).unwrap();

@@ -11,6 +11,7 @@ use url::Url;
 use super::{Address, NpmRegistry, cause_of};
 use crate::error::{Error, Result};
 use crate::npm::registry_login::RegistryLogin;
+use crate::npm::settings::read_text;
 
 /// The largest tarball that is fetched for yarn 1, in bytes.
 const MAX_TARBALL: usize = 1 << 30;
@@ -51,14 +52,14 @@ impl NpmRegistry {
         RegistryAddresses { base: text(&self.base), scopes: scopes.collect() }
     }
 
-    /// True where children cannot ask the registries themselves: a login, certificates or a proxy is needed.
+    /// True where children cannot ask the registries themselves: a login is needed, or certificates that they do not know.
+    /// A forwarder's address is another each time, which scripts of a backend's first export can see.
     pub fn needs_forwarder(&self) -> bool {
-        let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-        let proxies = ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
+        let known = || std::env::var_os("NODE_EXTRA_CA_CERTS").and_then(|file| read_text(Path::new(&file)));
+        let is_known = |pem: String| known().is_some_and(|known| known.contains(pem.trim()));
         self.numbered().any(|address| self.has_login(address))
             || !self.settings.checks_certificates()
-            || self.settings.authorities().is_some()
-            || proxies.into_iter().any(is_set)
+            || self.settings.authorities().is_some_and(|pem| !is_known(pem))
     }
 
     fn numbered(&self) -> impl Iterator<Item = &Address> {
