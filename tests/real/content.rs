@@ -42,15 +42,19 @@ fn setup() -> (Test, Repository) {
     (test, repository)
 }
 
-/// With a cache of its own for what is built, and the tools of all tests.
+/// With the cache of all tests.
 fn factory(test: &Test, args: &[&str]) -> Outcome {
+    factory_with(test, args, &[])
+}
+
+fn factory_with(test: &Test, args: &[&str], variables: &[(&str, &str)]) -> Outcome {
     let mut command = std::process::Command::new(harness::program());
     command.current_dir(test.path("")).stdin(std::process::Stdio::null());
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("FACTORY_")) {
         command.env_remove(name);
     }
     command.env("FACTORY_CACHE_DIR", crate::cache::cache());
-    test.outcome(command.args(args).output().unwrap())
+    test.outcome(command.args(args).envs(variables.iter().copied()).output().unwrap())
 }
 
 /// Resolves and builds; what the report says of the plugin, and what was said.
@@ -189,5 +193,37 @@ fn each_recipe_makes_the_bytes_that_it_made() {
             lock.contains(&format!("\ntgz = \"{tgz}\"\n")) && lock.contains(&format!("\nlayer = \"{layer}\"\n")),
             "{lock}"
         );
+    }
+}
+
+/// Writes down all that a build script can see of npm's configuration.
+const NOSY: &str = "const { cpSync, readFileSync, writeFileSync } = require('fs');
+cpSync('src', 'dist', { recursive: true });
+const read = path => { try { return readFileSync(path, 'utf8'); } catch { return ''; } };
+const files = [process.env.HOME + '/.npmrc', process.env.npm_config_userconfig, '/build/.yarnrc.yml', '/proc/self/cmdline'];
+writeFileSync('dist/seen.json', JSON.stringify({ env: process.env, files: files.map(read) }));
+";
+
+#[harness::test]
+fn a_login_in_the_address_of_the_registry_reaches_no_script_and_no_log() {
+    let (test, repository) = setup();
+    repository.write(&format!("{PLUGIN}/build.cjs"), NOSY);
+    repository.commit("nosy");
+    let resolved = factory(&test, &["resolve"]);
+    assert_eq!(resolved.code, 0, "{}", resolved.stderr);
+    // Everything is in the cache, so it is not asked.
+    let login = [("NPM_CONFIG_REGISTRY", "http://planted-user:planted-word@127.0.0.1:1/npm/")];
+    let said = factory_with(&test, &["build", "--log-level", "debug", "--output-dir", "out"], &login);
+    assert_eq!(said.code, 0, "{}", said.stderr);
+    assert!(!said.stderr.contains("planted"), "{}", said.stderr);
+    let archive = test.path("out/demo-plugin-a-backend-dynamic-0.1.0.tgz");
+    let mut archive = tar::Archive::new(flate2::read::GzDecoder::new(fs::File::open(archive).unwrap()));
+    let mut entries = archive.entries().unwrap().map(Result::unwrap);
+    let mut seen = entries.find(|entry| entry.path().unwrap().ends_with("dist/seen.json")).unwrap();
+    let seen = std::io::read_to_string(&mut seen).unwrap();
+    assert!(seen.contains("YARN_NPM_REGISTRY_SERVER") && !seen.contains("planted"), "{seen}");
+    for file in walkdir(&test.path("out")).into_iter().chain(walkdir(&test.path("config"))) {
+        let bytes = fs::read(&file).unwrap();
+        assert!(!bytes.windows(7).any(|part| part == b"planted"), "{}", file.display());
     }
 }

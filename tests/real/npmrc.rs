@@ -1,22 +1,30 @@
 //! npm's configuration as npm itself reads it: its own code is asked for what factory is asked for in `tests/it/npmrc.rs`.
 
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use factory::npm::settings::{NpmSettings, NpmSurroundings};
 use harness::npm_configuration::{CONFIGURATIONS, server};
+use harness::program::names;
 use serde_json::{Value, json};
 
-/// The folder of npm.
+use crate::{cache, greeting};
+
+/// The folder of the npm that locks pin, in the cache.
 fn npm() -> PathBuf {
-    let found = Command::new("npm").args(["root", "--global"]).output().unwrap();
-    Path::new(String::from_utf8(found.stdout).unwrap().trim()).join("npm")
+    let tools = cache::cache().join("tools");
+    let is_npm =
+        |name: &String| name.strip_prefix("npm-").is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
+    let found = names(&tools).into_iter().filter(is_npm).max();
+    tools.join(found.expect("a build put it there"))
 }
 
 #[harness::test]
 fn npm_sends_what_factory_sends() {
-    harness::needs(&["node", "npm"]);
+    harness::needs(&["node", "git"]);
+    harness::needs_npm_registry();
+    greeting::first();
     let (host, seen) = server();
     let dir = tempfile::tempdir().unwrap();
     let mut asks = Vec::new();
