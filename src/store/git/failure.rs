@@ -53,6 +53,11 @@ pub(super) enum GitFailure {
 impl GitFailure {
     /// Reads gix's error graph. The useful message sits at the bottom of it.
     pub(super) fn from_gix(error: &gix::Error, url: &SourceUrl) -> Self {
+        let of_http = || error.iter_errors().filter_map(|error| error.downcast_ref::<reqwest::Error>());
+        // Two clocks run while a connection is made, and only one of them says "timed out": the type says it of both.
+        if of_http().any(|error| error.is_connect() && error.is_timeout()) {
+            return Self::NoAnswer;
+        }
         let texts: Vec<String> = error.iter_errors().map(ToString::to_string).collect();
         let all = texts.join("\n");
         if let Some(known) = Self::from_text(&all) {
@@ -60,10 +65,6 @@ impl GitFailure {
         }
         if error.is_cancelled() {
             return Self::Interrupted;
-        }
-        let of_http = || error.iter_errors().filter_map(|error| error.downcast_ref::<reqwest::Error>());
-        if of_http().any(|error| error.is_connect() && error.is_timeout()) {
-            return Self::NoAnswer;
         }
         let bottom = texts.last().cloned().unwrap_or_default();
         if error.is_unauthenticated() {
