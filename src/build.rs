@@ -38,7 +38,6 @@ pub mod report;
 pub mod results;
 pub mod sealed_files;
 mod select;
-mod small_file;
 mod source;
 pub mod verdict;
 mod workdir;

@@ -32,7 +32,7 @@ mod validate;
 pub use arguments::Argument;
 pub use cli_behaviour::CliBehaviour;
 pub use digest::{Integrity, Sha256};
-pub use grammar::{is_commit, is_package_name, is_relative};
+pub use grammar::{at, is_commit, is_package_name, is_relative};
 pub use model::{
     ArgsFrom, Effective, Input, Lock, Node, Plugin, Rhdh, RhdhCli, Sealed, SealedPackages, Source, Stamp, Tool, Tools,
     Workspace, Yarn, YarnFrom,

@@ -10,17 +10,19 @@ use std::time::Duration;
 
 use crate::error::{Error, Result};
 use crate::interrupt::Interrupt;
-use crate::lock::{Input, Sha256};
+use crate::lock::{Input, Sha256, input_digest};
 use crate::sandbox::child::{ChildFailure, Log, Run, run};
 use crate::sandbox::env::ChildEnv;
 use crate::sandbox::root::{Isolation, Root};
 use crate::store::UntrustedTree;
 use patch::PatchText;
 
-/// Folder names under a plugin's configuration whose content is copied over the plugin. Both are in use.
+/// Folders under a plugin's configuration whose content is copied over the plugin before it is installed; it has at most
+/// one of them.
 pub const OVERLAY_FOLDERS: [&str; 2] = ["overlay", "overlays"];
 
-/// The file that says which Backstage version a workspace is for, in the configuration and in the workspace.
+/// The file that says which Backstage version a workspace is for, in the workspace and, in its place, in the
+/// configuration: exported packages say that they support it.
 pub const BACKSTAGE: &str = "backstage.json";
 
 /// Where GNU patch finds a patch, below the tree.
@@ -67,7 +69,7 @@ impl Overlays<'_> {
             self.copy(backstage, Path::new(BACKSTAGE))?;
         }
         for plugin in self.plugins {
-            let wanted = join(plugin, "scalprum-config.json");
+            let wanted = join(plugin, input_digest::SCALPRUM);
             let Some(scalprum) = self.inputs.iter().find(|input| Path::new(&input.path) == wanted) else { continue };
             self.copy(scalprum, &join(plugin, SCALPRUM))?;
         }

@@ -6,9 +6,9 @@
 //! 2. [`rhdh`] finds the RHDH release that plugins are computed against, [`host`] reads what it provides.
 //! 3. [`refs`] turns refs into commits; [`commits`] fetches them and has each workspace read.
 //! 4. [`workspace`] makes a workspace's block of the lock from its files ([`source_files`], after patches and overlays:
-//!    [`effective`]): its plugins ([`discover`], [`plugin_files`]), its yarn ([`package_manager`], [`yarn_hash`]) and
-//!    the arguments of its plugins ([`compute_args`]: [`graph`] → [`build_args`]), and what of it each plugin is built
-//!    from ([`plugin_sources`]).
+//!    [`effective`]): its plugins (`candidates`, by [`discover`]; [`plugin_files`]), its yarn ([`package_manager`],
+//!    [`yarn_hash`]) and the arguments of its plugins ([`compute_args`]: [`graph`] → [`build_args`]), and what of it each
+//!    plugin is built from ([`plugin_sources`]).
 //! 5. `tool_pins` pins node, npm and rhdh-cli; `previous` keeps what the lock there was knows and still holds.
 
 pub mod configured_pins;

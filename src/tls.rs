@@ -24,7 +24,7 @@ pub type Certificate = CertificateDer<'static>;
 pub const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 
 /// The certificates of `SSL_CERT_FILE`, none where it is not set.
-pub fn named_by_user() -> Result<Vec<CertificateDer<'static>>> {
+pub fn named_by_user() -> Result<Vec<Certificate>> {
     let file = std::env::var_os("SSL_CERT_FILE").filter(|file| !file.is_empty());
     file.map_or_else(|| Ok(Vec::new()), |file| certificates(Path::new(&file)))
 }

@@ -101,7 +101,7 @@ impl OutputPaths {
         let prefix = options.tag_prefixes.get(&workspace.name).map_or("", String::as_str);
         let tag = Tag::of_version(prefix, &plugin.version)?;
         if let Some(change) = tag.change(prefix, &plugin.version) {
-            shared.ui.warn(format!("{} {}: {change}", workspace.name, plugin.path));
+            shared.ui.warn(format!("{}: {change}", target.label()));
         }
         Ok(Self {
             folder: options.output_folder(workspace),
@@ -151,23 +151,12 @@ impl<'a> PluginTarget<'a> {
     where
         'a: 's,
     {
-        let source = &self.workspace.source;
-        match stamp {
-            Some(Stamp { repo, commit, epoch, inputs, .. }) => Facts {
-                source: repo.as_deref(),
-                revision: Some(commit),
-                version: &self.plugin.version,
-                epoch: *epoch,
-                inputs: Some(*inputs),
-            },
-            None => Facts {
-                source: self.public_repo(),
-                revision: source.commit.as_deref(),
-                version: &self.plugin.version,
-                epoch: source.epoch,
-                inputs: Some(inputs),
-            },
-        }
+        let built = &self.workspace.source;
+        let (source, revision, epoch, inputs) = match stamp {
+            Some(stamp) => (stamp.repo.as_deref(), Some(stamp.commit.as_str()), stamp.epoch, stamp.inputs),
+            None => (self.public_repo(), built.commit.as_deref(), built.epoch, inputs),
+        };
+        Facts { source, revision, version: &self.plugin.version, epoch, inputs: Some(inputs) }
     }
 
     /// The repository, where its address means something elsewhere.
@@ -262,10 +251,10 @@ pub(super) fn reuse(
 
 /// Writes what lies beside the `.tgz`, and puts the image into the layout.
 fn finish(target: PluginTarget<'_>, paths: &OutputPaths, record: PackageRecord, mut image: Image) -> Result<Artefact> {
-    let PluginTarget { shared, workspace, plugin } = target;
+    let shared = target.shared;
     let packed = &record.packed;
     for large in &packed.large {
-        shared.ui.warn(format!("{} {}: {}", workspace.name, plugin.path, large.warning()));
+        shared.ui.warn(format!("{}: {}", target.label(), large.warning()));
     }
     atomic_file(&paths.beside("integrity"), format!("{}\n", packed.tgz).as_bytes())?;
     let layout = Layout::open(&paths.folder.join(LAYOUT))?;

@@ -30,7 +30,7 @@ use super::context::PluginTarget;
 use crate::error::{Error, Result};
 use crate::image::PackageFiles;
 use crate::image::limits::MAX_FILE;
-use crate::overlay::join;
+use crate::lock::input_digest;
 use crate::yarn::platform::Platform;
 use contents::{Contents, PACKAGE_JSON};
 use findings::Findings;
@@ -66,14 +66,12 @@ pub(super) fn of_archive(target: PluginTarget<'_>, archive: &Path) -> Result<Vec
 
 fn conclude(target: PluginTarget<'_>, contents: &Contents) -> Result<Vec<String>> {
     let PluginTarget { shared, workspace, plugin } = target;
-    let config = join(&plugin.path, "scalprum-config.json");
-    let is_configured = plugin.scalprum.is_some()
-        || plugin.args.iter().any(|argument| argument.flag == "--scalprum-config")
-        || workspace.input.iter().any(|input| Path::new(&input.path) == config);
+    let is_configured = input_digest::scalprum(workspace, plugin).is_some()
+        || plugin.args.iter().any(|argument| argument.flag == "--scalprum-config");
     let findings = check(contents, is_configured, shared.options.target_glibc);
     let warnings = findings.warning_texts();
     for warning in &warnings {
-        shared.ui.warn(format!("{} {}: {warning}", workspace.name, plugin.path));
+        shared.ui.warn(format!("{}: {warning}", target.label()));
     }
     match findings.error_texts() {
         Some((what, hint)) => Err(Error::build(format!("{target}: {what}"), hint)),

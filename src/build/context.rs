@@ -180,6 +180,11 @@ pub(super) struct PluginTarget<'a> {
 }
 
 impl PluginTarget<'_> {
+    /// What messages about it begin with: `todo plugins/a`.
+    pub(super) fn label(self) -> String {
+        format!("{} {}", self.workspace.name, self.plugin.path)
+    }
+
     /// The checkout of its repository, which lies in `source`, with what scripts left in it.
     pub(super) fn source_tree(self, source: &Path) -> Result<UntrustedTree> {
         UntrustedTree::open(source, self.to_string())

@@ -118,7 +118,10 @@ impl Export<'_> {
         let Error::Build { what, mut tail, hint } = error else { return error };
         let said = self.left().and_then(|left| left.read(&exported("yarn-install.log"), LARGEST_LOG));
         let said = said.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
-        let said = self.forwarder.as_ref().map_or_else(|| said.clone(), |forwarder| forwarder.restorer()(&said));
+        let said = match &self.forwarder {
+            Some(forwarder) => forwarder.restorer()(&said),
+            None => said,
+        };
         for line in said.lines() {
             self.log.line(line);
         }

@@ -1,9 +1,10 @@
 //! What `rhdh-cli plugin export` is given: the arguments of the lock, and what follows from the plugin and its host, as
 //! far as the pinned rhdh-cli has the flags.
 
+use std::path::Path;
+
 use super::cli_flags::CliFlags;
 use super::context::PluginTarget;
-use super::small_file::read_small;
 use crate::error::{Error, Place, Result};
 use crate::lock::Argument;
 use crate::lock::arguments::words;
@@ -21,8 +22,8 @@ pub(super) struct ExportArgs {
 }
 
 impl PluginTarget<'_> {
-    /// The arguments of the plugin's export; `has_scalprum`: whether the configuration's
-    /// Scalprum file lies in it. Those of the lock must all be flags of the CLI.
+    /// The arguments of the plugin's export; `has_scalprum` says whether the configuration's Scalprum file lies in its
+    /// folder. Those of the lock must all be flags of the CLI.
     pub(super) fn export_args(self, flags: &CliFlags, has_scalprum: bool) -> Result<ExportArgs> {
         let plugin = self.plugin;
         if let Some(unknown) = plugin.args.iter().find(|argument| flags.lack(&argument.flag)) {
@@ -70,6 +71,13 @@ impl PluginTarget<'_> {
             None => Error::build(what, hint),
         }
     }
+}
+
+/// The text of a regular file of up to 1 MiB.
+fn read_small(path: &Path) -> Option<String> {
+    let meta = path.symlink_metadata().ok()?;
+    let is_small = meta.is_file() && meta.len() <= 1 << 20;
+    is_small.then(|| std::fs::read(path).ok()).flatten().map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// The line on which a list has a plugin as a key, plain or in quotes.

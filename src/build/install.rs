@@ -1,6 +1,5 @@
 //! The packages of a workspace installed, and its types made: the steps before its plugins.
 
-use std::io::ErrorKind;
 use std::time::Instant;
 
 use super::context::WorkspaceBuild;
@@ -69,8 +68,8 @@ impl WorkspaceBuild<'_> {
     }
 
     fn lockfile(&self, folders: &Folders) -> Result<Vec<u8>> {
-        let missing = || Error::io("read", &folders.tree(self.workspace).join("yarn.lock"))(ErrorKind::NotFound.into());
-        source::lockfile(self.workspace, &folders.source)?.ok_or_else(missing)
+        let tree = source::checked_out(self.workspace, &folders.source)?;
+        tree.read_linked(&source::lockfile_path(self.workspace), source::LARGEST_LOCKFILE)
     }
 
     /// The packages of a plugin's sealed closure; none before it is sealed.

@@ -20,12 +20,30 @@ pub(super) struct OpenedFiles {
 }
 
 /// What was opened.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Opened {
     /// These files, and folders that were listed, from the watched root.
     Paths(BTreeSet<String>),
     /// More than the kernel remembers.
     TooMany,
+    /// That could not be watched, for this reason.
+    Unwatched(Errno),
+}
+
+impl Opened {
+    /// What was opened since a watch began.
+    pub(super) fn since(watched: Result<OpenedFiles, Errno>) -> Self {
+        watched.and_then(|watched| watched.paths()).unwrap_or_else(Self::Unwatched)
+    }
+
+    /// What was opened in one time or the other.
+    pub(super) fn and(&self, other: &Self) -> Self {
+        match (self, other) {
+            (Self::Paths(paths), Self::Paths(others)) => Self::Paths(paths.union(others).cloned().collect()),
+            (Self::Unwatched(errno), _) | (_, Self::Unwatched(errno)) => Self::Unwatched(*errno),
+            _ => Self::TooMany,
+        }
+    }
 }
 
 impl OpenedFiles {
@@ -59,7 +77,7 @@ impl OpenedFiles {
     }
 
     /// What was opened since; a name that is not UTF-8 is the whole folder it is in.
-    pub(super) fn paths(&self) -> Result<Opened, Errno> {
+    fn paths(&self) -> Result<Opened, Errno> {
         let mut found = BTreeSet::new();
         loop {
             let events = match self.inotify.read_events() {

@@ -9,6 +9,7 @@ use super::artefact::{self, Artefact};
 use super::context::{PluginTarget, Timings, WorkspaceBuild};
 use super::export::{Export, Exported};
 use super::export_args::ExportArgs;
+use super::opened_files::Opened;
 use super::packages::lockfile::LockfilePackages;
 use super::prepare::Prepared;
 use super::read_sources::ReadSources;
@@ -90,7 +91,9 @@ impl<'a> PluginBuild<'a> {
         let watched = self.target.is_watched().then(|| tokio::task::block_in_place(|| self.target.watch(folders)));
         let exported = export.run().await?;
         let look = |watched| {
-            tokio::task::block_in_place(|| self.target.read_sources(watched, self.prepared.outside.as_ref(), folders))
+            let opened = Opened::since(watched);
+            let opened = self.prepared.outside.iter().fold(opened, |opened, before| opened.and(before));
+            tokio::task::block_in_place(|| self.target.read_sources(opened, folders))
         };
         let read = watched.map(look).transpose()?.flatten();
         let entries = export.select(&exported).await?;
@@ -133,8 +136,7 @@ impl<'a> PluginBuild<'a> {
             .is_some_and(|kind| kind == LeftKind::File);
         let ExportArgs { words, left_out } = self.target.export_args(&self.prepared.cli_flags, has_scalprum)?;
         for reason in &left_out {
-            let (workspace, plugin) = (&self.target.workspace.name, &self.target.plugin.path);
-            self.build.shared.ui.note(format!("{workspace} {plugin}: left out {reason}"));
+            self.build.shared.ui.note(format!("{}: left out {reason}", self.target.label()));
         }
         let _ = self.left_out.set(left_out);
         Ok(words)
@@ -162,6 +164,6 @@ impl<'a> PluginBuild<'a> {
     }
 
     fn step(&self, what: &str) -> Step<'_> {
-        self.build.shared.ui.step(format!("{} {}", self.target.workspace.name, self.target.plugin.path), what)
+        self.build.shared.ui.step(self.target.label(), what)
     }
 }

@@ -27,7 +27,7 @@ pub(super) struct Prepared {
     /// Those that the workspace itself uses.
     pub(super) used: Unpinned,
     /// What its installation and its types were read from outside of it, where that was looked at.
-    pub(super) outside: Option<Result<Opened, nix::errno::Errno>>,
+    pub(super) outside: Option<Opened>,
 }
 
 impl WorkspaceBuild<'_> {
@@ -50,7 +50,7 @@ impl WorkspaceBuild<'_> {
         if exports {
             self.compile_types(&workdir, &log).await?;
         }
-        let outside = outside.map(|watched| watched.and_then(|watched| watched.paths()));
+        let outside = outside.map(Opened::since);
         Ok(Prepared { workdir, cli_flags, install_scripts, sealed, used, outside })
     }
 

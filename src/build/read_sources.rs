@@ -4,13 +4,15 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use nix::errno::Errno;
+
 use super::context::{PluginTarget, WorkspaceBuild};
 use super::opened_files::{Opened, OpenedFiles};
 use super::source;
 use super::workdir::Folders;
 use crate::error::Result;
-use crate::lock::SourcePart;
 use crate::lock::recipe::FIRST;
+use crate::lock::{SourcePart, at};
 use crate::overlay::source_parts::{LaidSource, lies_in};
 use crate::store::git::EntryKind;
 use crate::ui::some_names;
@@ -32,7 +34,7 @@ impl WorkspaceBuild<'_> {
     /// Watches what lies outside of the workspace while it is installed and compiled, where a plugin of it is looked at. In
     /// the workspace these read all there is; of that its root's own files are sources of each plugin, and packages where
     /// they are reached.
-    pub(super) fn watch_outside(&self, folders: &Folders) -> Option<Result<OpenedFiles, nix::errno::Errno>> {
+    pub(super) fn watch_outside(&self, folders: &Folders) -> Option<Result<OpenedFiles, Errno>> {
         let root = &self.workspace.source.path;
         let is_watched = self.workspace.plugin.iter().any(|plugin| self.target(plugin).is_watched());
         (is_watched && root != ".").then(|| OpenedFiles::watch(&folders.source, |path| lies_in(path, root)))
@@ -50,42 +52,28 @@ impl PluginTarget<'_> {
 
     /// Watches all of the source but the folders that the plugin is known to be built from. Where the machine cannot,
     /// the error is kept for [`Self::read_sources`].
-    pub(super) fn watch(self, folders: &Folders) -> Result<OpenedFiles, nix::errno::Errno> {
+    pub(super) fn watch(self, folders: &Folders) -> Result<OpenedFiles, Errno> {
         let covered: BTreeSet<&str> = self.plugin.sources.iter().map(|part| part.path.as_str()).collect();
         OpenedFiles::watch(&folders.source, |path| covered.iter().any(|outer| lies_in(path, outer)))
     }
 
-    /// What was read besides, by the export or, as `before`, by the steps before all exports; none where there is nothing
-    /// new.
-    pub(super) fn read_sources(
-        self,
-        watched: Result<OpenedFiles, nix::errno::Errno>,
-        before: Option<&Result<Opened, nix::errno::Errno>>,
-        folders: &Folders,
-    ) -> Result<Option<ReadSources>> {
-        let opened = watched.and_then(|watched| watched.paths());
-        let opened = match (opened, before) {
-            (Ok(Opened::Paths(paths)), Some(Ok(Opened::Paths(before)))) => {
-                Ok(Opened::Paths(paths.into_iter().chain(before.iter().cloned()).collect()))
-            }
-            (Ok(Opened::Paths(_)), Some(Ok(Opened::TooMany))) => Ok(Opened::TooMany),
-            (Ok(_), Some(Err(errno))) => Err(*errno),
-            (opened, _) => opened,
-        };
+    /// What was read besides, of what was opened by the export and the steps before all exports; none where there is
+    /// nothing new.
+    pub(super) fn read_sources(self, opened: Opened, folders: &Folders) -> Result<Option<ReadSources>> {
         let root = &self.workspace.source.path;
+        let all = || BTreeSet::from([root.clone()]);
         source::with_laid(self.shared, self.workspace, &folders.source, |laid| {
             let found = match opened {
-                Ok(Opened::Paths(paths)) => self.besides(laid, paths)?,
-                Ok(Opened::TooMany) => BTreeSet::from([root.clone()]),
-                Err(errno) => {
+                Opened::Paths(paths) => self.besides(laid, paths)?,
+                Opened::TooMany => all(),
+                Opened::Unwatched(errno) => {
                     let what = format!("what its export reads cannot be watched ({errno})");
-                    self.shared
-                        .ui
-                        .warn(format!("{}: {what}: it counts as built from the whole workspace", self.label()));
-                    BTreeSet::from([root.clone()])
+                    let counts = "it counts as built from the whole workspace";
+                    self.shared.ui.warn(format!("{}: {what}: {counts}", self.label()));
+                    all()
                 }
             };
-            let found = if found.len() > MOST { BTreeSet::from([root.clone()]) } else { found };
+            let found = if found.len() > MOST { all() } else { found };
             if found.is_empty() {
                 return Ok(None);
             }
@@ -93,14 +81,12 @@ impl PluginTarget<'_> {
                 self.shared.ui.note(format!("{}: its export also reads {}", self.label(), some_names(found.iter())));
             }
             let reads: BTreeSet<String> = self.plugin.reads.iter().cloned().chain(found).collect();
-            let known = self.plugin.sources.iter().map(|part| part.path.as_str());
-            let mut sources = laid.parts(known.chain(reads.iter().map(String::as_str)))?;
             // What a yarn.lock says of the packages that are reached is not what lies there.
-            let reached = self.plugin.sources.iter().filter(|part| part.is_reached());
-            let reached: Vec<SourcePart> =
-                reached.filter(|part| !reads.iter().any(|path| lies_in(&part.path, path))).cloned().collect();
-            sources.retain(|part| !reached.iter().any(|one| one.path == part.path));
-            sources.extend(reached);
+            let (reached, known): (Vec<_>, Vec<_>) = self.plugin.sources.iter().partition(|part| part.is_reached());
+            let known = known.into_iter().map(|part| part.path.as_str());
+            let mut sources = laid.parts(known.chain(reads.iter().map(String::as_str)))?;
+            let is_read = |part: &&&SourcePart| reads.iter().any(|path| lies_in(&part.path, path));
+            sources.extend(reached.iter().filter(|part| !is_read(part)).map(|part| (*part).clone()));
             sources.sort();
             Ok(Some(ReadSources { reads: reads.into_iter().collect(), sources }))
         })
@@ -141,10 +127,6 @@ impl PluginTarget<'_> {
         Ok(found)
     }
 
-    pub(super) fn label(self) -> String {
-        format!("{} {}", self.workspace.name, self.plugin.path)
-    }
-
     /// Says in `verify` what the lock does not know.
     pub(super) fn unknown_reads(self, read: &ReadSources) -> String {
         let new: Vec<&String> = read.reads.iter().filter(|path| !self.plugin.reads.contains(path)).collect();
@@ -160,21 +142,16 @@ impl PluginTarget<'_> {
 /// The folders of a workspace's packages from the repository's root, the workspace's own left out. yarn 1 has them in no
 /// lockfile: then every folder with a `package.json` counts.
 fn packages(laid: &LaidSource<'_>, root: &str) -> Result<BTreeSet<String>> {
-    let path = below(root, "yarn.lock");
+    let path = at(root, "yarn.lock");
     let bytes = laid.tree.read(&path)?.unwrap_or_default();
     let lock = YarnLock::parse(&bytes, Path::new(&path)).ok();
     let locked = lock.as_ref().and_then(YarnLock::workspace_paths);
     if let Some(locked) = locked {
-        return Ok(locked.into_iter().filter(|folder| *folder != ".").map(|folder| below(root, folder)).collect());
+        return Ok(locked.into_iter().filter(|folder| *folder != ".").map(|folder| at(root, folder)).collect());
     }
     let manifests = laid.tree.walk(root, |path, kind| {
         kind == EntryKind::Folder && !path.ends_with("node_modules") || path.ends_with("/package.json")
     })?;
     let folders = manifests.filter_map(|entry| entry.path.strip_suffix("/package.json").map(str::to_owned));
     Ok(folders.filter(|folder| folder != root).collect())
-}
-
-/// `folder` may be `.`.
-fn below(folder: &str, path: &str) -> String {
-    if folder == "." { path.to_owned() } else { format!("{folder}/{path}") }
 }

@@ -9,11 +9,11 @@ use super::context::Shared;
 use crate::error::{Error, Place, Result};
 use crate::lock::recipe::FIRST;
 use crate::lock::text::FILE_NAME;
-use crate::lock::{PartContent, Sha256, Workspace};
+use crate::lock::{PartContent, Sha256, Workspace, at};
 use crate::overlay;
 use crate::overlay::source_parts::LaidSource;
 use crate::store::UntrustedTree;
-use crate::store::git::SourceUrl;
+use crate::store::git::{SourceUrl, Tree};
 use crate::ui::some_names;
 
 /// The largest `yarn.lock` that is read, in bytes.
@@ -37,8 +37,7 @@ pub fn write(shared: &Shared, workspace: &Workspace, to: &Path) -> Result<()> {
         return copy(shared, &from, to, &NOT_COPIED);
     };
     tracing::debug!("{}: check out {commit} of `{}`", workspace.name, workspace.source.repo);
-    let base = options.config_dir.join(&workspace.dir);
-    let url = SourceUrl::parse(&workspace.source.repo, &base)?;
+    let url = url(shared, workspace)?;
     let written = match write_commit(shared, &url, commit, to) {
         Err(Error::Damaged { url: name, cause }) => {
             shared.store.remove_repository(&url, shared.interrupt.flag())?;
@@ -60,9 +59,7 @@ pub fn write(shared: &Shared, workspace: &Workspace, to: &Path) -> Result<()> {
 /// Warns of what is changed in a local repository since the locked commit: a build does not see it.
 pub fn warn_of_uncommitted(shared: &Shared, workspace: &Workspace) {
     let Some(commit) = &workspace.source.commit else { return };
-    let Ok(url) = SourceUrl::parse(&workspace.source.repo, &shared.options.config_dir.join(&workspace.dir)) else {
-        return;
-    };
+    let Ok(url) = url(shared, workspace) else { return };
     if url.local_path().is_none() {
         return;
     }
@@ -82,11 +79,9 @@ pub fn with_laid<T>(
     use_it: impl FnOnce(&LaidSource<'_>) -> Result<T>,
 ) -> Result<T> {
     let commit = workspace.source.commit.as_deref().unwrap_or_default();
-    let config = shared.options.config_dir.join(&workspace.dir);
-    let url = SourceUrl::parse(&workspace.source.repo, &config)?;
-    let tree = shared.store.repository(&url, shared.interrupt.flag())?.tree(commit)?;
+    let tree = known_tree(shared, &url(shared, workspace)?, commit)?;
     let tree = tree.ok_or_else(|| Error::usage(format!("commit {commit} is gone from the cache"), "build again"))?;
-    let touched = touched(workspace, &config)?;
+    let touched = touched(shared, workspace)?;
     use_it(&LaidSource { tree: &tree, touched: &touched, laid })
 }
 
@@ -94,12 +89,8 @@ pub fn with_laid<T>(
 /// was changed speaks of no tree. What patches and overlays may change is not looked at.
 pub fn check_sources(shared: &Shared, workspace: &Workspace) -> Result<()> {
     let Some(commit) = workspace.source.commit.as_deref().filter(|_| workspace.recipe != FIRST) else { return Ok(()) };
-    let config = shared.options.config_dir.join(&workspace.dir);
-    let url = SourceUrl::parse(&workspace.source.repo, &config)?;
-    let Ok(Some(tree)) = shared.store.repository(&url, shared.interrupt.flag()).and_then(|it| it.tree(commit)) else {
-        return Ok(());
-    };
-    let touched = touched(workspace, &config)?;
+    let Ok(Some(tree)) = known_tree(shared, &url(shared, workspace)?, commit) else { return Ok(()) };
+    let touched = touched(shared, workspace)?;
     for plugin in &workspace.plugin {
         let wrong = plugin.sources.iter().filter(|part| !touched.contains(&part.path)).find(|part| {
             let PartContent::Git { mode, id } = &part.content else { return part.content == PartContent::Gone };
@@ -119,13 +110,22 @@ pub fn check_sources(shared: &Shared, workspace: &Workspace) -> Result<()> {
     Ok(())
 }
 
-/// The files that patches and overlays may change, from the repository's root. `config` is the folder of the workspace's
-/// configuration.
-fn touched(workspace: &Workspace, config: &Path) -> Result<BTreeSet<String>> {
+/// The repository of a workspace; relative paths start at its configuration.
+fn url(shared: &Shared, workspace: &Workspace) -> Result<SourceUrl> {
+    SourceUrl::parse(&workspace.source.repo, &shared.options.config_dir.join(&workspace.dir))
+}
+
+/// A commit that is in the cache, or in a local repository.
+fn known_tree(shared: &Shared, url: &SourceUrl, commit: &str) -> Result<Option<Tree>> {
+    shared.store.repository(url, shared.interrupt.flag())?.tree(commit)
+}
+
+/// The files that patches and overlays may change, from the repository's root.
+fn touched(shared: &Shared, workspace: &Workspace) -> Result<BTreeSet<String>> {
     let plugins: Vec<&str> = workspace.plugin.iter().map(|plugin| plugin.path.as_str()).collect();
-    let touched = overlay::touched(&workspace.input, &plugins, config)?;
-    let path = &workspace.source.path;
-    Ok(touched.into_iter().map(|it| if path == "." { it } else { format!("{path}/{it}") }).collect())
+    let config = shared.options.config_dir.join(&workspace.dir);
+    let touched = overlay::touched(&workspace.input, &plugins, &config)?;
+    Ok(touched.into_iter().map(|path| at(&workspace.source.path, &path)).collect())
 }
 
 /// Checks a commit out of the cache, where it is fetched to first when there is a network.
@@ -181,7 +181,8 @@ pub fn check_effective(shared: &Shared, workspace: &Workspace, source: &Path) ->
 
 /// The digest of a workspace's `yarn.lock`; of no bytes where there is none, since a patch or overlay may add it.
 fn yarn_lock(workspace: &Workspace, source: &Path) -> Result<Sha256> {
-    Ok(Sha256::of(lockfile(workspace, source)?.unwrap_or_default()))
+    let bytes = checked_out(workspace, source)?.find_linked(&lockfile_path(workspace), LARGEST_LOCKFILE)?;
+    Ok(Sha256::of(bytes.unwrap_or_default()))
 }
 
 /// A workspace's folder in a checkout of its source.
@@ -190,10 +191,14 @@ pub(super) fn workspace_folder(source: &Path, workspace: &Workspace) -> PathBuf 
     if path == "." { source.to_path_buf() } else { source.join(path) }
 }
 
-/// The `yarn.lock` of a workspace in a checkout of its source.
-pub(super) fn lockfile(workspace: &Workspace, source: &Path) -> Result<Option<Vec<u8>>> {
-    let tree = UntrustedTree::open(source, format!("workspace `{}`", workspace.name))?;
-    tree.find_linked(&overlay::join(&workspace.source.path, "yarn.lock"), LARGEST_LOCKFILE)
+/// A checkout of a workspace's source, with what scripts left in it.
+pub(super) fn checked_out(workspace: &Workspace, source: &Path) -> Result<UntrustedTree> {
+    UntrustedTree::open(source, format!("workspace `{}`", workspace.name))
+}
+
+/// The `yarn.lock` of a workspace in that tree.
+pub(super) fn lockfile_path(workspace: &Workspace) -> PathBuf {
+    overlay::join(&workspace.source.path, "yarn.lock")
 }
 
 /// Leaves a copy of a workspace's patched source where the user asked for it; factory never reads it again.

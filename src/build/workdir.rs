@@ -2,7 +2,6 @@
 //! same paths, programs and environment on every machine.
 
 use std::fs;
-use std::io::ErrorKind;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -10,7 +9,7 @@ use std::time::Duration;
 use super::context::{Shared, WorkspaceBuild};
 use super::packages::classic::MIRROR;
 use super::packages::is_berry;
-use super::source::workspace_folder;
+use super::source::{checked_out, workspace_folder};
 use crate::error::{Error, Result};
 use crate::interrupt::Interrupt;
 use crate::lock::Workspace;
@@ -19,7 +18,7 @@ use crate::npm::registry::RegistryAddresses;
 use crate::sandbox::child::{ChildFailure, Log, Run, run};
 use crate::sandbox::env::ChildEnv;
 use crate::sandbox::root::Root;
-use crate::store::{CacheEntry, CacheKind, LockGuard, UntrustedTree, entry_lock_name, remove_tree};
+use crate::store::{CacheEntry, CacheKind, LockGuard, entry_lock_name, remove_tree};
 use crate::tools::provide::CLI_PACKAGE;
 use crate::tools::registry_env::{forwarded, npm_settings, npmrc, yarn_settings, yarnrc};
 
@@ -157,7 +156,7 @@ impl Folders {
             .show(&self.tmp, "tmp", true)
             .show(&self.yarn, "yarn", true)
             .show(&self.npm, "npm", true)
-            .show(&self.write_yarnrc(shared.options.offline, &shared.registries)?, YARNRC, false)
+            .show(&self.write_settings(shared.options.offline, &shared.registries)?, YARNRC, false)
             .show(&self.bin, "tools/bin", false)
             .show(tools.node.path(), "tools/node", false)
             .show(tools.npm.path(), "tools/npm", false)
@@ -170,8 +169,8 @@ impl Folders {
 
     /// Writes yarn's settings that depend on how factory was called, above the sources, where yarn looks for them after
     /// the workspace's own. Not in a variable: a script that writes down its environment would make something else
-    /// offline.
-    fn write_yarnrc(&self, offline: bool, registries: &RegistryAddresses) -> Result<PathBuf> {
+    /// offline. And the registries of scopes for npm and yarn 1, which look at home.
+    fn write_settings(&self, offline: bool, registries: &RegistryAddresses) -> Result<PathBuf> {
         let path = self.work.join(YARNRC);
         let text = format!("enableNetwork: {}\n{}", !offline, yarnrc(registries));
         fs::write(&path, text).map_err(Error::io("write", &path))?;
@@ -186,16 +185,11 @@ impl Folders {
     fn plain_http_hosts(&self, workspace: &Workspace) -> Vec<String> {
         let tree = self.tree(workspace);
         let folders = tree.ancestors().take_while(|folder| folder.starts_with(&self.source));
-        let Ok(sources) = self.sources(workspace) else { return Vec::new() };
+        let Ok(sources) = checked_out(workspace, &self.source) else { return Vec::new() };
         let path = |folder: &Path| folder.strip_prefix(&self.source).unwrap_or(folder).join(YARNRC);
         let read = |folder: &Path| sources.find_linked(&path(folder), LARGEST_YARNRC).ok().flatten();
         let texts = folders.filter_map(read).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
         texts.flat_map(|text| allowed_hosts(&text)).collect()
-    }
-
-    /// The checkout.
-    fn sources(&self, workspace: &Workspace) -> Result<UntrustedTree> {
-        UntrustedTree::open(&self.source, format!("workspace `{}`", workspace.name))
     }
 
     /// yarn as children see it: the registry's, or a copy of the one that the workspace has committed.
@@ -203,9 +197,8 @@ impl Folders {
         match (&tools.yarn, &workspace.source.yarn.path) {
             (Some(folder), _) => Ok(root.inside(&folder.path().join("bin/yarn.js"))),
             (None, Some(path)) => {
-                let (tree, to) = (self.sources(workspace)?, self.bin.join("yarn.cjs"));
-                let missing = || Error::io("read", &self.source.join(path))(ErrorKind::NotFound.into());
-                let bytes = tree.find_linked(Path::new(path), LARGEST_YARN)?.ok_or_else(missing)?;
+                let to = self.bin.join("yarn.cjs");
+                let bytes = checked_out(workspace, &self.source)?.read_linked(Path::new(path), LARGEST_YARN)?;
                 fs::write(&to, bytes).map_err(Error::io("write", &to))?;
                 fs::set_permissions(&to, fs::Permissions::from_mode(0o755)).map_err(Error::io("write", &to))?;
                 Ok(root.inside(&to))
@@ -251,7 +244,6 @@ impl Folders {
             env.set("npm_config_nodedir", root.inside(node));
         }
         npm_settings(&mut env, &root.inside(&self.npm), &shared.registries);
-        yarn_settings(&mut env, &shared.registries, &self.plain_http_hosts(workspace));
         if !shared.options.install_scripts {
             env.set("YARN_ENABLE_SCRIPTS", "0").set("npm_config_ignore_scripts", "true");
         }
@@ -265,8 +257,9 @@ impl Workdir {
         let WorkspaceBuild { shared, workspace, .. } = build;
         let root = folders.root(shared, &tools)?;
         let programs = folders.programs(workspace, &root, &tools)?;
-        let env = folders.env(shared, workspace, &root, tools.node.path());
+        let mut env = folders.env(shared, workspace, &root, tools.node.path());
         let plain_http = folders.plain_http_hosts(workspace);
+        yarn_settings(&mut env, &shared.registries, &plain_http);
         Ok(Self {
             tree: folders.tree(workspace),
             folders,

@@ -16,21 +16,17 @@ use super::plugins_list::PluginsList;
 use super::warning::Warning;
 use super::{path, text};
 use crate::error::Place;
-use crate::lock::{Input, Sha256};
+pub use crate::lock::input_digest::SCALPRUM;
+use crate::lock::{Input, Sha256, at};
+pub use crate::overlay::{BACKSTAGE, OVERLAY_FOLDERS as OVERLAYS};
 use crate::{Error, Result};
 
 mod unused;
 
 /// The folder of patches, each applied with GNU patch in the order of their names' bytes.
 pub const PATCHES: &str = "patches";
-/// Folders that are copied over a plugin before it is installed; a plugin has at most one of them.
-pub const OVERLAYS: [&str; 2] = ["overlay", "overlays"];
-/// A frontend plugin's Scalprum configuration, beside its overlay or, as the original's example of TODO has it, in it.
-pub const SCALPRUM: &str = "scalprum-config.json";
 /// A plugin's default app configuration.
 pub const APP_CONFIG: &str = "app-config.dynamic.yaml";
-/// The Backstage version that the exported packages shall say they support.
-pub const BACKSTAGE: &str = "backstage.json";
 
 /// The most files a workspace's configuration may have. Links can make many of few.
 const FILES: usize = 100_000;
@@ -108,7 +104,7 @@ impl InputsReader<'_> {
             return Ok(());
         }
         for name in self.names(PATCHES)? {
-            let path = path::join(PATCHES, &name);
+            let path = at(PATCHES, &name);
             let is_file = matches!(self.kind(&path)?, PathKind::File);
             if is_file && Path::new(&name).extension().is_some_and(|extension| extension == "patch") {
                 self.file(path)?;
@@ -136,14 +132,14 @@ impl InputsReader<'_> {
 
     /// The files of one plugin.
     fn plugin(&mut self, plugin: &str) -> Result<()> {
-        let scalprum = path::join(plugin, SCALPRUM);
+        let scalprum = at(plugin, SCALPRUM);
         if matches!(self.kind(&scalprum)?, PathKind::File) {
             let file = self.dir.join(&scalprum);
             let text = text::read(&file)?.unwrap_or_default();
             text::json::<serde_json::Map<_, _>>(&file, &text, "write a JSON object with `name` and `exposedModules`")?;
             self.file(scalprum)?;
         }
-        let app_config = path::join(plugin, APP_CONFIG);
+        let app_config = at(plugin, APP_CONFIG);
         if matches!(self.kind(&app_config)?, PathKind::File) {
             let file = self.dir.join(&app_config);
             text::yaml_map(&file, &text::read(&file)?.unwrap_or_default())?;
@@ -152,7 +148,7 @@ impl InputsReader<'_> {
         self.unused_of_plugin(plugin);
         let mut overlay: Option<String> = None;
         for name in OVERLAYS {
-            let folder = path::join(plugin, name);
+            let folder = at(plugin, name);
             if !matches!(self.kind(&folder)?, PathKind::Folder) {
                 continue;
             }
@@ -179,7 +175,7 @@ impl InputsReader<'_> {
         }
         above.push(real);
         for name in self.names(folder)? {
-            let path = path::join(folder, &name);
+            let path = at(folder, &name);
             match self.kind(&path)? {
                 PathKind::Folder => self.tree(&path, above)?,
                 PathKind::File => self.file(path)?,
@@ -236,7 +232,7 @@ impl InputsReader<'_> {
             return Ok(());
         }
         for name in names {
-            let path = path::join(folder, &name);
+            let path = at(folder, &name);
             // Links are left alone here: whether they may be followed matters only where they are used.
             let Ok(metadata) = fs::symlink_metadata(self.dir.join(&path)) else { continue };
             let is_plugins = if metadata.is_dir() {

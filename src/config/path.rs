@@ -24,15 +24,6 @@ pub fn inside(text: &str) -> Result<String, &'static str> {
     Ok(if segments.is_empty() { ".".to_owned() } else { segments.join("/") })
 }
 
-/// A path below a folder, both in the form of [`inside`].
-pub fn join(folder: &str, path: &str) -> String {
-    match (folder, path) {
-        (".", path) => path.to_owned(),
-        (folder, ".") => folder.to_owned(),
-        (folder, path) => format!("{folder}/{path}"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -52,13 +43,5 @@ mod tests {
         for text in ["", "/", "/etc", "..", "a/..", "a/../b", "a\\b", "a\0", "a\nb"] {
             assert!(inside(text).is_err(), "{text:?}");
         }
-    }
-
-    #[test]
-    fn joining_knows_the_folder_itself() {
-        assert_eq!(join(".", "overlay"), "overlay");
-        assert_eq!(join("plugins/a", "overlay"), "plugins/a/overlay");
-        assert_eq!(join("plugins/a", "."), "plugins/a");
-        assert_eq!(join(".", "."), ".");
     }
 }

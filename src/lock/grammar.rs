@@ -5,6 +5,15 @@ pub fn is_relative(path: &str) -> bool {
     path == "." || (!path.contains('\\') && path.split('/').all(is_segment))
 }
 
+/// A path below a folder, both relative and without `..`; either may be `.`.
+pub fn at(folder: &str, path: &str) -> String {
+    match (folder, path) {
+        (".", path) => path.to_owned(),
+        (folder, ".") => folder.to_owned(),
+        (folder, path) => format!("{folder}/{path}"),
+    }
+}
+
 /// True for one plain segment of a path.
 pub(super) fn is_segment(name: &str) -> bool {
     !name.is_empty() && name != "." && name != ".." && !name.contains('/') && !name.chars().any(char::is_control)
@@ -63,5 +72,13 @@ mod tests {
         for text in ["", "a0", &"A0".repeat(20), &"g0".repeat(20), &"a0".repeat(24)] {
             assert!(!is_commit(text), "{text}");
         }
+    }
+
+    #[test]
+    fn joining_knows_the_folder_itself() {
+        assert_eq!(at(".", "overlay"), "overlay");
+        assert_eq!(at("plugins/a", "overlay"), "plugins/a/overlay");
+        assert_eq!(at("plugins/a", "."), "plugins/a");
+        assert_eq!(at(".", "."), ".");
     }
 }

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::cli_behaviour::added_argument;
 use super::recipe::FIRST;
-use super::{Argument, Input, Lock, Plugin, Sha256, Source, SourcePart, Tools, Workspace};
+use super::{Argument, Input, Lock, Plugin, Sha256, Source, SourcePart, Tools, Workspace, at};
 
 /// What goes in by the first recipe, in one canonical text. Digests that a build found out are left out: they are outputs.
 #[derive(Serialize)]
@@ -48,8 +48,8 @@ struct PinnedSource<'a> {
     yarn: (&'a str, Option<String>),
 }
 
-/// A plugin's Scalprum configuration in the user's.
-const SCALPRUM: &str = "scalprum-config.json";
+/// A frontend plugin's Scalprum configuration, beside its overlay or, as the original's example of TODO has it, in it.
+pub const SCALPRUM: &str = "scalprum-config.json";
 
 /// The input digest of a plugin: carried by its image as an annotation, and the key of cached builds. It does not
 /// change when other workspaces of the lock do. `closure` is the digest of the `yarn.lock` that the export used or made:
@@ -100,7 +100,7 @@ fn tools(lock: &Lock, workspace: &Workspace) -> Tools {
 
 /// The digest of a plugin's Scalprum configuration: of the file that lies beside its overlay, else of the one in it.
 pub fn scalprum(workspace: &Workspace, plugin: &Plugin) -> Option<Sha256> {
-    let beside = if plugin.path == "." { SCALPRUM.to_owned() } else { format!("{}/{SCALPRUM}", plugin.path) };
+    let beside = at(&plugin.path, SCALPRUM);
     let find = |path: &str| workspace.input.iter().find(|input| input.path == path).map(|input| input.sha256);
     find(&beside).or_else(|| find(plugin.scalprum.as_deref()?))
 }

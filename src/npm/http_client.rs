@@ -35,10 +35,8 @@ pub(super) fn new(settings: &NpmSettings) -> Result<reqwest::Client> {
 /// What is trusted besides the system's CAs. Like npm, factory goes on without certificates that cannot be read; those
 /// of its own variable are an error.
 fn authorities(settings: &NpmSettings) -> Result<Vec<tls::Certificate>> {
-    let file = |name: &str| std::env::var_os(name).filter(|file| !file.is_empty());
     let mut all = tls::named_by_user()?;
-    let of_node = file("NODE_EXTRA_CA_CERTS").and_then(|file| read_text(Path::new(&file)));
-    let named = [("NODE_EXTRA_CA_CERTS", of_node), ("`ca` or `cafile` of npm", settings.authorities())];
+    let named = [("NODE_EXTRA_CA_CERTS", authorities_of_node()), ("`ca` or `cafile` of npm", settings.authorities())];
     for (name, pem) in named {
         let Some(pem) = pem else { continue };
         let certificates = tls::certificates_in(pem.as_bytes());
@@ -48,4 +46,10 @@ fn authorities(settings: &NpmSettings) -> Result<Vec<tls::Certificate>> {
         all.extend(certificates.unwrap_or_default());
     }
     Ok(all)
+}
+
+/// The certificates of `NODE_EXTRA_CA_CERTS`, in PEM.
+pub(super) fn authorities_of_node() -> Option<String> {
+    let file = std::env::var_os("NODE_EXTRA_CA_CERTS").filter(|file| !file.is_empty())?;
+    read_text(Path::new(&file))
 }

@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable as _};
+use reqwest::RequestBuilder;
 use reqwest::header::AUTHORIZATION;
 use sha2::Digest as _;
 use url::Url;
@@ -110,11 +111,7 @@ impl NpmRegistry {
     pub async fn packument(&self, name: &str) -> Result<Packument> {
         let url = self.package_url(name)?;
         let what = format!("npm package `{name}`");
-        let body = (|| async { self.get(url.clone(), name, &what).await?.bytes().await.map_err(|e| torn(&what, &e)) })
-            .retry(backoff())
-            .when(|failure: &RequestFailure| failure.again)
-            .await
-            .map_err(|failure| self.given_up(failure).error)?;
+        let body = self.document(&url, name, &what).await?;
         if body.len() > MAX_DOCUMENT {
             return Err(Error::network(format!("{what}: the npm registry's document is too large"), ""));
         }
@@ -132,11 +129,16 @@ impl NpmRegistry {
         let what = format!("npm package `{name}@{version}`");
         let url = Url::parse(&format!("{url}/{version}"))
             .map_err(|e| Error::usage(format!("bad version `{version}`: {e}"), ""))?;
-        (|| async { self.get(url.clone(), name, &what).await?.bytes().await.map_err(|e| torn(&what, &e)) })
+        self.document(&url, name, &what).await
+    }
+
+    /// A document about the package `name`, whole.
+    async fn document(&self, url: &Url, name: &str, what: &str) -> Result<Vec<u8>> {
+        (|| async { self.get(url.clone(), name, what).await?.bytes().await.map_err(|e| torn(what, &e)) })
             .retry(backoff())
             .when(|failure: &RequestFailure| failure.again)
             .await
-            .map(|bytes| bytes.to_vec())
+            .map(Vec::from)
             .map_err(|failure| self.given_up(failure).error)
     }
 
@@ -211,14 +213,11 @@ impl NpmRegistry {
             return Err(RequestFailure::last(cannot_be_reached(what, &cause)));
         }
         let login = self.login(&url, registry);
-        let mut request = self
+        let request = self
             .client
             .get(url)
             .header("accept", "application/vnd.npm.install-v1+json; q=1.0, application/json; q=0.8, */*");
-        if let Some(login) = &login {
-            request = request.header(AUTHORIZATION, login.header());
-        }
-        let response = request.send().await.map_err(|e| {
+        let response = with_login(request, login.as_ref()).send().await.map_err(|e| {
             let failure = torn(what, &e);
             let no_connection = (is_registry && e.is_connect()).then(|| (origin, cause_of(&e)));
             RequestFailure { no_connection, ..failure }
@@ -260,6 +259,14 @@ impl NpmRegistry {
             .url
             .join(&name.replace('/', "%2f"))
             .map_err(|e| Error::usage(format!("bad package name `{name}`: {e}"), ""))
+    }
+}
+
+/// The request with a login, where there is one.
+fn with_login(request: RequestBuilder, login: Option<&RegistryLogin>) -> RequestBuilder {
+    match login {
+        Some(login) => request.header(AUTHORIZATION, login.header()),
+        None => request,
     }
 }
 

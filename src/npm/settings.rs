@@ -168,8 +168,7 @@ impl NpmSettings {
 
     /// What is sent to `url`: the login of the nearest folder above it that has one (`getAuth` of npm-registry-fetch).
     pub fn login(&self, url: &Url) -> Option<RegistryLogin> {
-        let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
-        let mut key = format!("//{}{port}{}", url.host_str()?, url.path());
+        let mut key = key_of_host(url)? + url.path();
         while key.len() > 2 {
             let of = |name: &str| self.text(&format!("{key}:{name}"));
             if let Some(token) = of("_authToken") {
@@ -190,8 +189,7 @@ impl NpmSettings {
 
     /// True where any folder of the host of `url` has a login.
     pub fn has_login_at(&self, url: &Url) -> bool {
-        let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
-        let host = format!("//{}{port}", url.host_str().unwrap_or_default());
+        let Some(host) = key_of_host(url) else { return false };
         let names = self.layers.iter().flat_map(BTreeMap::keys).filter_map(|name| name.strip_prefix(&host));
         names
             .filter(|rest| rest.starts_with(['/', ':']))
@@ -218,6 +216,12 @@ impl NpmSettings {
         let pem = of_file.or_else(own)?.replace("\\n", "\n");
         Some(pem).filter(|pem| !pem.trim().is_empty())
     }
+}
+
+/// What the names of settings of a host begin with: `//host`, `//host:port`.
+fn key_of_host(url: &Url) -> Option<String> {
+    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+    Some(format!("//{}{port}", url.host_str()?))
 }
 
 /// The text of a regular file.

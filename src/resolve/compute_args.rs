@@ -11,10 +11,10 @@ use super::build_args::{
 use super::graph::{DependencyGraph, Manifests, PackageJson};
 use super::host::HostLock;
 use super::plugin_fault::PluginFault;
-use super::source_files::{Files, at};
+use super::source_files::Files;
 use crate::error::{Place, Result};
 use crate::lock::arguments::words;
-use crate::lock::{ArgsFrom, Argument, Integrity, Plugin, Workspace};
+use crate::lock::{ArgsFrom, Argument, Integrity, Plugin, Workspace, at};
 use crate::tools::provide::Provider;
 use crate::yarn::lockfile::YarnLock;
 use crate::yarn::platform::Platform;
@@ -41,9 +41,9 @@ pub struct ArgsComputation<'a> {
     /// The workspace's files.
     pub files: &'a Files,
     /// Its `yarn.lock`.
-    pub lockfile: &'a [u8],
+    pub lock: &'a YarnLock<'a>,
     /// Its `package.json` files by folder.
-    pub manifests: &'a mut BTreeMap<String, Vec<u8>>,
+    pub manifests: &'a BTreeMap<String, Vec<u8>>,
     /// Replace the arguments of listed plugins too (`--generate-build-args`).
     pub generate: bool,
     /// The workspace as it was locked.
@@ -52,29 +52,19 @@ pub struct ArgsComputation<'a> {
 
 impl ArgsComputation<'_> {
     /// Sets the arguments of `workspace`, or checks those that are listed.
-    pub fn run(&mut self, workspace: &mut Workspace) -> Result<ArgsFindings> {
+    pub fn run(&self, workspace: &mut Workspace) -> Result<ArgsFindings> {
         let folder = &workspace.source.path;
-        let lock_path = PathBuf::from(format!("{}: {}", workspace.name, at(folder, "yarn.lock")));
-        let lock = YarnLock::parse(self.lockfile, &lock_path)?;
-        for path in lock.workspace_paths().into_iter().flatten() {
-            // Folders that hold no plugin (`.storybook`) may still be workspaces.
-            if !self.manifests.contains_key(path)
-                && let Some(bytes) = self.files.read(&at(folder, &at(path, "package.json")))?
-            {
-                self.manifests.insert(path.to_owned(), bytes);
-            }
-        }
-        let manifests = Manifests::parse(&lock, self.manifests)?;
-        let graph = DependencyGraph::new(&lock, &manifests, &Platform::default());
+        let manifests = Manifests::parse(self.lock, self.manifests)?;
+        let graph = DependencyGraph::new(self.lock, &manifests, &Platform::default());
         let mut out = ArgsFindings::default();
-        if let Some(diagnostic) = self.linker(&lock, folder)? {
+        if let Some(diagnostic) = self.linker(folder)? {
             out.warnings.push(format!("{}: {diagnostic}", workspace.name));
         }
         let mut answers = RegistryManifests::new();
         let name = workspace.name.clone();
         let is_locked = |path: &str| graph.workspace(path).is_some();
         let outside = workspace.plugin.extract_if(.., |plugin| !is_locked(&plugin.path));
-        out.faults.extend(outside.map(|plugin| not_a_workspace(&plugin.path, folder, Place::file(&lock_path))));
+        out.faults.extend(outside.map(|plugin| not_a_workspace(&plugin.path, folder, Place::file(&self.lock.path))));
         for plugin in &mut workspace.plugin {
             let computed = self.compute(&graph, &plugin.path, &mut answers)?;
             out.cli_needs.extend(computed.cli_needs.iter().map(|need| (plugin.path.clone(), need.clone())));
@@ -93,7 +83,7 @@ impl ArgsComputation<'_> {
                     }),
                     Severity::Error => out.faults.push(PluginFault {
                         plugin: plugin.path.clone(),
-                        place: Place::file(&lock_path),
+                        place: Place::file(&self.lock.path),
                         what: format!("plugin `{}` cannot be exported: {diagnostic}", plugin.path),
                         hint: diagnostic.kind.hint().unwrap_or_default(),
                     }),
@@ -162,7 +152,7 @@ impl ArgsComputation<'_> {
         PackageJson::parse(&bytes, &what).ok()
     }
 
-    fn linker(&self, lock: &YarnLock<'_>, folder: &str) -> Result<Option<Diagnostic>> {
+    fn linker(&self, folder: &str) -> Result<Option<Diagnostic>> {
         let mut files = Vec::new();
         for folder in crate::resolve::package_manager::ancestors(folder) {
             let path = at(&folder, ".yarnrc.yml");
@@ -171,7 +161,7 @@ impl ArgsComputation<'_> {
             }
         }
         let files: Vec<_> = files.iter().map(|(path, bytes)| (path.as_path(), bytes.as_slice())).collect();
-        check_linker(lock.kind, &files)
+        check_linker(self.lock.kind, &files)
     }
 }
 

@@ -6,11 +6,11 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use super::discover;
+use super::source_files::Files;
 use super::source_files::changed::ChangedFiles;
-use super::source_files::{Files, at};
 use crate::config::WorkspaceConfig;
 use crate::error::{Error, Result};
-use crate::lock::{Effective, Sha256};
+use crate::lock::{Effective, Sha256, at};
 use crate::overlay::{self, BACKSTAGE, OVERLAY_FOLDERS, Overlays, is_patch};
 use crate::sandbox::child::Log;
 use crate::tools::provide::Provider;

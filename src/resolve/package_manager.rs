@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use serde::Deserialize;
 
 use crate::error::{Error, Place, Result};
-use crate::lock::YarnFrom;
-use crate::resolve::source_files::{Files, at};
+use crate::lock::{YarnFrom, at};
+use crate::resolve::source_files::Files;
 use crate::resolve::yarn_hash::YarnHash;
 use crate::yarn::lockfile::YarnLock;
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::config::inputs::{APP_CONFIG, OVERLAYS, SCALPRUM};
 use crate::config::{WorkspaceConfig, text};
 use crate::error::Result;
-use crate::lock::{Plugin, Workspace};
+use crate::lock::{Plugin, Workspace, at};
 
 /// Sets which file of an overlay is a frontend's Scalprum configuration: where none lies beside the overlay, and no
 /// argument names another.
@@ -24,10 +24,10 @@ pub fn set_scalprum(config: &WorkspaceConfig, workspace: &mut Workspace) -> Resu
 fn scalprum_of(config: &WorkspaceConfig, plugin: &Plugin) -> Option<String> {
     let is_given = plugin.args.iter().any(|arg| arg.flag == "--scalprum-config");
     let find = |path: &str| config.inputs.iter().find(|input| input.path == path).map(|input| input.path.clone());
-    if plugin.role.is_backend() || is_given || find(&below(&plugin.path, SCALPRUM)).is_some() {
+    if plugin.role.is_backend() || is_given || find(&at(&plugin.path, SCALPRUM)).is_some() {
         return None;
     }
-    OVERLAYS.iter().find_map(|folder| find(&below(&plugin.path, &format!("{folder}/{SCALPRUM}"))))
+    OVERLAYS.iter().find_map(|folder| find(&at(&plugin.path, &format!("{folder}/{SCALPRUM}"))))
 }
 
 /// Files that are not used: of folders that are no plugins, where the plugins were discovered, and Scalprum
@@ -43,7 +43,7 @@ pub fn unused(config: &WorkspaceConfig, workspace: &Workspace) -> Vec<String> {
             let what = format!("`{folder}` is no plugin of the workspace, so its files are not used");
             warnings.push(format!("{}: {}: {what}", config.name, place.display()));
         }
-        let scalprum = below(folder, SCALPRUM);
+        let scalprum = at(folder, SCALPRUM);
         let is_backend = plugin(folder).is_some_and(|plugin| plugin.role.is_backend());
         if is_backend && config.inputs.iter().any(|input| input.path == scalprum) {
             let file = config.config_dir.join(&scalprum);
@@ -64,10 +64,6 @@ fn folder_of(path: &str) -> Option<&str> {
     let count = overlay.unwrap_or(parts.len() - 1);
     let length = parts[..count].iter().map(|part| part.len() + 1).sum::<usize>();
     Some(if length == 0 { "." } else { &path[..length - 1] })
-}
-
-fn below(folder: &str, file: &str) -> String {
-    if folder == "." { file.to_owned() } else { format!("{folder}/{file}") }
 }
 
 #[cfg(test)]

@@ -2,14 +2,14 @@
 //! the root's files that steer builds. As content, so that a commit which leaves them alone changes nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::graph::reach::Reacher;
 use super::graph::{DependencyGraph, Manifests};
 use super::package_manager::ancestors;
-use super::source_files::{Files, at};
+use super::source_files::Files;
 use crate::error::Result;
-use crate::lock::{PartContent, SourcePart, Workspace};
+use crate::lock::{PartContent, SourcePart, Workspace, at};
 use crate::overlay::source_parts::lies_in;
 use crate::yarn::lockfile::YarnLock;
 
@@ -26,7 +26,7 @@ const OF_YARN: [&str; 4] = ["build-state.yml", "cache", "install-state.gz", "unp
 pub fn set(
     workspace: &mut Workspace,
     files: &Files,
-    lockfile: &[u8],
+    lock: &YarnLock<'_>,
     manifests: &BTreeMap<String, Vec<u8>>,
     before: Option<&Workspace>,
 ) -> Result<()> {
@@ -34,19 +34,9 @@ pub fn set(
         return Ok(());
     }
     let root = workspace.source.path.clone();
-    let path = PathBuf::from(at(&root, "yarn.lock"));
-    let lock = YarnLock::parse(lockfile, &path)?;
     // What is wrong with a package that no plugin needs is not told here: then a plugin is built from the whole workspace.
-    let mut all = manifests.clone();
-    for folder in lock.workspace_paths().into_iter().flatten() {
-        if !all.contains_key(folder)
-            && let Some(bytes) = files.read(&at(&root, &at(folder, "package.json")))?
-        {
-            all.insert(folder.to_owned(), bytes);
-        }
-    }
-    let manifests = Manifests::parse(&lock, &all).ok();
-    let graph = manifests.as_ref().map(|manifests| DependencyGraph::complete(&lock, manifests));
+    let manifests = Manifests::parse(lock, manifests).ok();
+    let graph = manifests.as_ref().map(|manifests| DependencyGraph::complete(lock, manifests));
     let reacher = graph.as_ref().map(Reacher::new);
     let packages: Vec<&str> = graph.iter().flat_map(|graph| graph.workspaces().map(|(path, _)| path)).collect();
     let steering = steering(workspace, files, &packages)?;

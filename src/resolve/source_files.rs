@@ -2,7 +2,7 @@
 
 pub mod changed;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -10,9 +10,10 @@ use changed::ChangedFiles;
 
 use super::discover::is_skipped;
 use crate::error::{Error, Result};
-use crate::lock::SourcePart;
+use crate::lock::{SourcePart, at};
 use crate::overlay::source_parts::LaidSource;
 use crate::store::git::{EntryKind, Tree};
+use crate::yarn::lockfile::YarnLock;
 
 /// Where a workspace's files are read from.
 pub enum Files {
@@ -110,6 +111,24 @@ impl Files {
         Ok(manifests)
     }
 
+    /// Adds the `package.json` files of the packages that a workspace's lockfile names to `manifests`, which has those that
+    /// were found: folders that hold no plugin (`.storybook`) may still be packages.
+    pub fn add_manifests(
+        &self,
+        workspace: &str,
+        lock: &YarnLock<'_>,
+        manifests: &mut BTreeMap<String, Vec<u8>>,
+    ) -> Result<()> {
+        for folder in lock.workspace_paths().into_iter().flatten() {
+            if !manifests.contains_key(folder)
+                && let Some(bytes) = self.read(&at(workspace, &at(folder, "package.json")))?
+            {
+                manifests.insert(folder.to_owned(), bytes);
+            }
+        }
+        Ok(())
+    }
+
     fn manifest_paths(&self, workspace: &str) -> Result<Vec<String>> {
         Ok(match self {
             Self::Commit(tree) => tree
@@ -128,15 +147,6 @@ impl Files {
             }
             Self::Changed(changed) => changed.manifests(workspace, changed.base().manifest_paths(workspace)?),
         })
-    }
-}
-
-/// `path` may be `.`, and `folder` too.
-pub fn at(folder: &str, path: &str) -> String {
-    match (folder, path) {
-        (".", path) => path.to_owned(),
-        (folder, ".") => folder.to_owned(),
-        (folder, path) => format!("{folder}/{path}"),
     }
 }
 

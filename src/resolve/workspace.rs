@@ -1,25 +1,28 @@
 //! One workspace of the configuration → its block of the lock.
 
+mod candidates;
+
 use std::collections::BTreeMap;
 
+use candidates::Candidates;
+
 use super::build_args::{self, CliNeed};
-use super::compute_args::{ArgsComputation, not_a_workspace, was_computed};
-use super::discover::{self, DiscoveredPlugin};
+use super::compute_args::{ArgsComputation, was_computed};
 use super::effective::{self, EffectiveTree};
 use super::host::HostLock;
 use super::plugin_fault::PluginFault;
 use super::rhdh::LazyHost;
-use super::source_files::{Files, at};
+use super::source_files::Files;
 use super::{plugin_files, plugin_sources};
 use crate::config::{self, plugins_list};
-use crate::error::nearest::nearest;
 use crate::error::{Error, Place, Result};
 use crate::lock::arguments::words;
 use crate::lock::recipe::RECIPE;
-use crate::lock::{ArgsFrom, Argument, Lock, Plugin, PluginProblem, Sha256, Source, Workspace, Yarn, is_package_name};
+use crate::lock::{Argument, Lock, PluginProblem, Sha256, Source, Workspace, Yarn, at};
 use crate::resolve::package_manager::{self, YarnRequest};
 use crate::tools::pin::Companion;
 use crate::tools::provide::Provider;
+use crate::yarn::lockfile::YarnLock;
 
 /// What the files of a commit say about a workspace.
 pub struct ReadWorkspace {
@@ -59,12 +62,11 @@ impl WorkspaceReader<'_> {
     pub fn read(&self, config: &config::WorkspaceConfig, commit: Option<&str>, files: Files) -> Result<ReadWorkspace> {
         let tree = EffectiveTree { provider: self.provider, runtime: self.runtime, config };
         let files = &tree.of(files)?;
-        let SourceFiles { mut manifests, lockfile } = SourceFiles::read(config, commit, files)?;
-        let yarn = package_manager::requested_yarn(files, &config.source.workspace_path, &lockfile, &config.name)?;
+        let read = SourceFiles::read(config, commit, files)?;
+        let yarn = package_manager::requested_yarn(files, &config.source.workspace_path, &read.lockfile, &config.name)?;
         let (mut warnings, mut cli_needs) = (Vec::new(), Vec::new());
-        let Candidates { mut plugins, mut faults } = candidates(config, &manifests, commit, &mut warnings)?;
-        faults.extend(outside(&mut plugins, &lockfile, config));
-        faults.extend(unlockable(&mut plugins, config));
+        let Candidates { plugins, mut faults } = Candidates::of(config, &read, commit, &mut warnings)?;
+        let SourceFiles { mut manifests, lockfile } = read;
         let source = source(config, commit, files, &yarn)?;
         let mut workspace = Workspace {
             name: config.name.clone(),
@@ -78,14 +80,17 @@ impl WorkspaceReader<'_> {
             plugin: plugins,
             problem: vec![],
         };
-        if let Some(host) = self.host_of(config, &workspace, &mut warnings)? {
-            let mut computation = ArgsComputation {
+        let host = self.host_of(config, &workspace, &mut warnings)?;
+        let lock = YarnLock::parse(&lockfile, &place(config, "yarn.lock").path)?;
+        files.add_manifests(&config.source.workspace_path, &lock, &mut manifests)?;
+        if let Some(host) = host {
+            let computation = ArgsComputation {
                 provider: self.provider,
                 runtime: self.runtime,
                 host,
                 files,
-                lockfile: &lockfile,
-                manifests: &mut manifests,
+                lock: &lock,
+                manifests: &manifests,
                 generate: self.generate,
                 before: self.before(&config.name),
             };
@@ -98,10 +103,10 @@ impl WorkspaceReader<'_> {
                 let mistakes = build_args::check_words(&words(&plugin.args));
                 warnings.extend(mistakes.iter().map(|one| format!("{} {}: {one}", config.name, plugin.path)));
             }
-            faults.extend(self.remembered(&workspace));
+            faults.extend(self.remembered(config, &workspace));
         }
         plugin_files::set_scalprum(config, &mut workspace)?;
-        plugin_sources::set(&mut workspace, files, &lockfile, &manifests, self.before(&config.name))?;
+        plugin_sources::set(&mut workspace, files, &lock, &manifests, self.before(&config.name))?;
         workspace.problem = faults.iter().map(PluginFault::problem).collect();
         warnings.extend(plugin_files::unused(config, &workspace));
         let list = self.list(config, &workspace);
@@ -136,7 +141,7 @@ impl WorkspaceReader<'_> {
     }
 
     /// What was found when the arguments of the same source were computed, and is not looked for now.
-    fn remembered(&self, workspace: &Workspace) -> Vec<PluginFault> {
+    fn remembered(&self, config: &config::WorkspaceConfig, workspace: &Workspace) -> Vec<PluginFault> {
         let Some(before) = self.before(&workspace.name) else { return vec![] };
         let (then, now) = (&before.source, &workspace.source);
         if (&then.commit, then.yarn_lock, &before.input) != (&now.commit, now.yarn_lock, &workspace.input) {
@@ -146,7 +151,7 @@ impl WorkspaceReader<'_> {
             let plugin = workspace.plugin.iter().find(|plugin| plugin.path == problem.plugin);
             plugin.is_some_and(|plugin| was_computed(before, plugin))
         };
-        let place = || Place::file(format!("{}: {}", workspace.name, at(&workspace.source.path, "yarn.lock")));
+        let place = || place(config, "yarn.lock");
         before.problem.iter().filter(still_holds).map(|problem| PluginFault::remembered(problem, place())).collect()
     }
 
@@ -179,7 +184,7 @@ impl SourceFiles {
     /// Both a `package.json` and a `yarn.lock` must be there.
     fn read(config: &config::WorkspaceConfig, commit: Option<&str>, files: &Files) -> Result<Self> {
         let path = &config.source.workspace_path;
-        let place = |file: &str| Place::file(format!("{}: {}", config.name, at(path, file)));
+        let place = |file: &str| place(config, file);
         let manifests: BTreeMap<String, Vec<u8>> = files.manifests(path)?.into_iter().collect();
         let root = manifests.get(".").ok_or_else(|| {
             Error::config(
@@ -210,52 +215,6 @@ impl SourceFiles {
     }
 }
 
-/// The plugins to build, before anything is computed.
-#[derive(Default)]
-struct Candidates {
-    plugins: Vec<Plugin>,
-    faults: Vec<PluginFault>,
-}
-
-/// The plugins of the list; without one, those that are discovered.
-fn candidates(
-    config: &config::WorkspaceConfig,
-    manifests: &BTreeMap<String, Vec<u8>>,
-    commit: Option<&str>,
-    warnings: &mut Vec<String>,
-) -> Result<Candidates> {
-    let packages = manifests.iter().map(|(folder, bytes)| (folder.as_str(), bytes.as_slice()));
-    let found = discover::discover(packages);
-    if let Some(list) = &config.list {
-        return Ok(listed(config, list, &found.plugins, manifests, commit));
-    }
-    warnings.extend(found.warnings.iter().map(|warning| format!("{}: {warning}", config.name)));
-    if found.plugins.is_empty() {
-        return Err(Error::config(
-            Place::file(format!("{}: {}", config.name, at(&config.source.workspace_path, "package.json"))),
-            "no package of the workspace has a `backstage.role` that can be exported",
-            "check `workspace-path`, or list the plugins in plugins-list.yaml",
-        ));
-    }
-    let plugins = found.plugins.iter().map(|found| plugin(found, ArgsFrom::Computed, vec![])).collect();
-    Ok(Candidates { plugins, faults: vec![] })
-}
-
-/// Takes out the plugins that are no workspaces of a `yarn.lock`: wrappers with a lockfile of their own, say. Berry's
-/// lockfiles name all workspaces, those of yarn 1 none.
-fn outside(plugins: &mut Vec<Plugin>, lockfile: &[u8], config: &config::WorkspaceConfig) -> Vec<PluginFault> {
-    let text = str::from_utf8(lockfile).unwrap_or_default();
-    if !text.contains("@workspace:") {
-        return vec![];
-    }
-    let folder = &config.source.workspace_path;
-    let place = || Place::file(format!("{}: {}", config.name, at(folder, "yarn.lock")));
-    plugins
-        .extract_if(.., |plugin| !text.contains(&format!("@workspace:{}\"", plugin.path)))
-        .map(|plugin| not_a_workspace(&plugin.path, folder, place()))
-        .collect()
-}
-
 /// The source's block of the lock.
 fn source(config: &config::WorkspaceConfig, commit: Option<&str>, files: &Files, yarn: &YarnRequest) -> Result<Source> {
     let path = &config.source.workspace_path;
@@ -278,27 +237,9 @@ fn source(config: &config::WorkspaceConfig, commit: Option<&str>, files: &Files,
     })
 }
 
-/// Takes out the plugins whose name or version cannot stand in a lock: tags of images are made of them.
-fn unlockable(plugins: &mut Vec<Plugin>, config: &config::WorkspaceConfig) -> Vec<PluginFault> {
-    let wrong = |plugin: &Plugin| {
-        let Plugin { path, name, version, .. } = plugin;
-        if !is_package_name(name) {
-            return Some(format!(
-                "`name` of `{path}` is `{}`, which is not the name of a package",
-                name.escape_debug()
-            ));
-        }
-        let is_version = semver::Version::parse(version).is_ok();
-        let version = version.escape_debug();
-        (!is_version).then(|| format!("`version` of `{path}` is `{version}`, which is not a version like `1.2.3`"))
-    };
-    let fault = |plugin: Plugin| {
-        let file = at(&config.source.workspace_path, &at(&plugin.path, "package.json"));
-        let hint = "set it with a patch (`patches/*.patch` in the configuration), or with an overlay".to_owned();
-        let (place, what) = (Place::file(format!("{}: {file}", config.name)), wrong(&plugin).unwrap_or_default());
-        PluginFault { plugin: plugin.path, place, what, hint }
-    };
-    plugins.extract_if(.., |plugin| wrong(plugin).is_some()).map(fault).collect()
+/// A file of a workspace in its repository, in messages.
+fn place(config: &config::WorkspaceConfig, file: &str) -> Place {
+    Place::file(format!("{}: {}", config.name, at(&config.source.workspace_path, file)))
 }
 
 /// Where a file was looked for, in messages.
@@ -308,72 +249,6 @@ fn source_label(config: &config::WorkspaceConfig, commit: Option<&str>) -> Strin
         (None, Some(local)) => format!("`{}`", local.display()),
         (None, None) => "the source".to_owned(),
     }
-}
-
-fn plugin(found: &DiscoveredPlugin, args_from: ArgsFrom, args: Vec<Argument>) -> Plugin {
-    let DiscoveredPlugin { path, name, version, role } = found.clone();
-    Plugin {
-        path,
-        name,
-        version,
-        role,
-        args_from,
-        args,
-        why: vec![],
-        scalprum: None,
-        sources: vec![],
-        reads: vec![],
-        stamp: None,
-        sealed: None,
-    }
-}
-
-/// The plugins of the list; those that are no packages that can be exported are faults.
-fn listed(
-    config: &config::WorkspaceConfig,
-    list: &config::PluginsList,
-    found: &[DiscoveredPlugin],
-    manifests: &BTreeMap<String, Vec<u8>>,
-    commit: Option<&str>,
-) -> Candidates {
-    let mut out = Candidates::default();
-    for entry in &list.entries {
-        if let Some(found) = found.iter().find(|found| found.path == entry.path) {
-            out.plugins.push(plugin(found, ArgsFrom::PluginsList, entry.args.clone()));
-            continue;
-        }
-        let (what, hint) = match manifests.get(&entry.path) {
-            None => not_there(&entry.path, found, &source_label(config, commit)),
-            Some(bytes) => without_role(&entry.path, bytes),
-        };
-        let place = Place::line(&config.list_path, entry.line);
-        out.faults.push(PluginFault { plugin: entry.path.clone(), place, what, hint });
-    }
-    out
-}
-
-/// What is wrong with a listed folder that has no package, and the next step.
-fn not_there(path: &str, found: &[DiscoveredPlugin], source: &str) -> (String, String) {
-    let near = nearest(path, found.iter().map(|found| found.path.as_str()));
-    let hint = if near.is_empty() {
-        "the workspace has no package that can be exported".to_owned()
-    } else {
-        format!("the workspace has `{}`", near.join("`, `"))
-    };
-    (format!("plugin `{path}` is not in the workspace at {source}"), hint)
-}
-
-/// What is wrong with a listed package that is no plugin, and the next step.
-fn without_role(path: &str, manifest: &[u8]) -> (String, String) {
-    if let Err(e) = serde_json::from_slice::<serde::de::IgnoredAny>(manifest) {
-        let what = format!("`{}` is not JSON: {e}", at(path, "package.json"));
-        return (what, "mend it in the repository, or with a patch".to_owned());
-    }
-    let what = format!(
-        "`{path}` cannot be exported: its package.json needs `name`, `version` and a `backstage.role` of \
-         frontend-plugin, backend-plugin, frontend-plugin-module or backend-plugin-module"
-    );
-    (what, "remove it from the list, or add what is missing with an overlay".to_owned())
 }
 
 fn check_json(bytes: &[u8], place: &Place) -> Result<()> {

@@ -5,7 +5,6 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Read as _};
-use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -181,9 +180,7 @@ async fn read_head(client: &mut BufReader<TcpStream>) -> io::Result<String> {
 
 /// Whom a proxy that is reached by TLS has to convince.
 fn trusting() -> Option<ClientConfig> {
-    let file = std::env::var_os("SSL_CERT_FILE").filter(|file| !file.is_empty());
-    let named = file.map(|file| tls::certificates(Path::new(&file))).transpose().ok()?;
-    tls::trusting(named.unwrap_or_default()).ok()
+    tls::trusting(tls::named_by_user().ok()?).ok()
 }
 
 #[cfg(test)]

@@ -125,19 +125,15 @@ impl UntrustedTree {
         }
     }
 
-    /// As [`Self::read`]; none where nothing lies.
-    pub fn find(&self, path: &Path, limit: u64) -> Result<Option<Vec<u8>>> {
-        match self.read(path, limit) {
-            Ok(bytes) => Ok(Some(bytes)),
-            Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
-        }
+    /// As [`Self::read`], through links that stay in the tree: repositories have such.
+    pub fn read_linked(&self, path: &Path, limit: u64) -> Result<Vec<u8>> {
+        self.read(&self.resolved(path)?, limit)
     }
 
-    /// As [`Self::find`], through links that stay in the tree: repositories have such.
+    /// As [`Self::read_linked`]; none where nothing lies.
     pub fn find_linked(&self, path: &Path, limit: u64) -> Result<Option<Vec<u8>>> {
-        match self.resolved(path) {
-            Ok(real) => self.find(&real, limit),
+        match self.read_linked(path, limit) {
+            Ok(bytes) => Ok(Some(bytes)),
             Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }

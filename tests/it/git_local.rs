@@ -421,8 +421,8 @@ fn many_workspaces_in_few_repositories_and_one_that_is_gone() {
     assert_ne!(commit, other);
 }
 
-#[harness::test]
-fn a_build_warns_of_uncommitted_changes_that_it_does_not_build() {
+/// A repository of one workspace with a plugin, and its configuration. The tools do nothing.
+fn workspace() -> (Test, Repository) {
     let mut test = Test::new();
     let repository = Repository::init(&test.path("repo"));
     repository.write("package.json", r#"{"name":"root","packageManager":"yarn@4.9.2","workspaces":["plugins/*"]}"#);
@@ -433,6 +433,12 @@ fn a_build_warns_of_uncommitted_changes_that_it_does_not_build() {
     test.config("plugins-list.yaml", "plugins/todo:\n");
     Registry::lay_tree(&test.path("config"));
     test.env("NPM_CONFIG_REGISTRY", Registry::of_idle_tools().url);
+    (test, repository)
+}
+
+#[harness::test]
+fn a_build_warns_of_uncommitted_changes_that_it_does_not_build() {
+    let (test, repository) = workspace();
     test.run(&["resolve"]).success();
     let warning = "repo: uncommitted changes in `../repo` are not built: `plugins/todo/new.ts`";
     // The tools do nothing here, so the build fails after that.
@@ -488,16 +494,7 @@ fn a_clone_that_belongs_to_somebody_else() {
 
 #[harness::test]
 fn what_cannot_be_checked_out_is_refused_by_resolve_too() {
-    let mut test = Test::new();
-    let repository = Repository::init(&test.path("repo"));
-    repository.write("package.json", r#"{"name":"root","packageManager":"yarn@4.9.2","workspaces":["plugins/*"]}"#);
-    repository.write("yarn.lock", "__metadata:\n  version: 8\n");
-    let manifest = r#"{"name":"@x/todo","version":"1.0.0","backstage":{"role":"frontend-plugin"}}"#;
-    repository.write("plugins/todo/package.json", manifest).commit("first");
-    test.config("source.json", r#"{"repo": "../repo", "repo-ref": "main", "workspace-path": "."}"#);
-    test.config("plugins-list.yaml", "plugins/todo:\n");
-    Registry::lay_tree(&test.path("config"));
-    test.env("NPM_CONFIG_REGISTRY", Registry::of_idle_tools().url);
+    let (test, repository) = workspace();
     for (path, target) in [("leak", "../../etc/passwd"), ("deep/er/abs", "/etc/passwd")] {
         let link = repository.dir.join(path);
         fs::create_dir_all(link.parent().unwrap()).unwrap();

@@ -4,9 +4,9 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
-use harness::program::names;
+use harness::program::{Outcome, Test, names};
 
 /// Its folder.
 pub fn cache() -> PathBuf {
@@ -53,4 +53,20 @@ pub fn link_to(other: &Path, copied: &str) {
 pub fn copy(from: &Path, to: &Path) {
     let copied = Command::new("cp").arg("-a").args([from, to]).status().unwrap();
     assert!(copied.success(), "{} to {}", from.display(), to.display());
+}
+
+/// Runs factory in the folder of a test with this cache and nothing of the caller's `FACTORY_…` variables.
+pub fn factory(test: &Test, args: &[&str]) -> Outcome {
+    factory_with(test, args, &[])
+}
+
+/// The same with more variables.
+pub fn factory_with(test: &Test, args: &[&str], variables: &[(&str, &str)]) -> Outcome {
+    let mut command = Command::new(harness::program());
+    command.current_dir(test.path("")).stdin(Stdio::null());
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("FACTORY_")) {
+        command.env_remove(name);
+    }
+    command.env("FACTORY_CACHE_DIR", cache()).envs(variables.iter().copied());
+    test.outcome(command.args(args).output().unwrap())
 }

@@ -2,10 +2,13 @@
 
 use std::fs;
 
-use harness::program::{Outcome, Test};
+use harness::program::Test;
 use harness::repository::Repository;
 use harness::workspace;
 use serde_json::Value;
+
+use crate::cache::{self, copy, factory};
+use crate::registry_login::with_text;
 
 const PLUGIN: &str = "workspaces/a/plugins/a-backend";
 /// Reads a file of another package, which it does not declare, and one of no package.
@@ -42,21 +45,6 @@ fn setup() -> (Test, Repository) {
     (test, repository)
 }
 
-/// With the cache of all tests.
-fn factory(test: &Test, args: &[&str]) -> Outcome {
-    factory_with(test, args, &[])
-}
-
-fn factory_with(test: &Test, args: &[&str], variables: &[(&str, &str)]) -> Outcome {
-    let mut command = std::process::Command::new(harness::program());
-    command.current_dir(test.path("")).stdin(std::process::Stdio::null());
-    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("FACTORY_")) {
-        command.env_remove(name);
-    }
-    command.env("FACTORY_CACHE_DIR", crate::cache::cache());
-    test.outcome(command.args(args).envs(variables.iter().copied()).output().unwrap())
-}
-
 /// Resolves and builds; what the report says of the plugin, and what was said.
 #[track_caller]
 fn built(test: &Test) -> (Value, String) {
@@ -70,18 +58,7 @@ fn built(test: &Test) -> (Value, String) {
 
 /// Keeps the lock and what lies beside it, to be compared.
 fn keep(test: &Test, name: &str) {
-    fs::create_dir(test.path(name)).unwrap();
-    let from = test.path("config");
-    for entry in walkdir(&from) {
-        let to = test.path(name).join(entry.strip_prefix(&from).unwrap());
-        fs::create_dir_all(to.parent().unwrap()).unwrap();
-        fs::copy(&entry, to).unwrap();
-    }
-}
-
-fn walkdir(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
-    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    entries.flat_map(|path| if path.is_dir() { walkdir(&path) } else { vec![path] }).collect()
+    copy(&test.path("config"), &test.path(name));
 }
 
 fn diff(test: &Test, old: &str) -> String {
@@ -213,7 +190,7 @@ fn a_login_in_the_address_of_the_registry_reaches_no_script_and_no_log() {
     assert_eq!(resolved.code, 0, "{}", resolved.stderr);
     // Everything is in the cache, so it is not asked.
     let login = [("NPM_CONFIG_REGISTRY", "http://planted-user:planted-word@127.0.0.1:1/npm/")];
-    let said = factory_with(&test, &["build", "--log-level", "debug", "--output-dir", "out"], &login);
+    let said = cache::factory_with(&test, &["build", "--log-level", "debug", "--output-dir", "out"], &login);
     assert_eq!(said.code, 0, "{}", said.stderr);
     assert!(!said.stderr.contains("planted"), "{}", said.stderr);
     let archive = test.path("out/demo-plugin-a-backend-dynamic-0.1.0.tgz");
@@ -222,8 +199,7 @@ fn a_login_in_the_address_of_the_registry_reaches_no_script_and_no_log() {
     let mut seen = entries.find(|entry| entry.path().unwrap().ends_with("dist/seen.json")).unwrap();
     let seen = std::io::read_to_string(&mut seen).unwrap();
     assert!(seen.contains("YARN_NPM_REGISTRY_SERVER") && !seen.contains("planted"), "{seen}");
-    for file in walkdir(&test.path("out")).into_iter().chain(walkdir(&test.path("config"))) {
-        let bytes = fs::read(&file).unwrap();
-        assert!(!bytes.windows(7).any(|part| part == b"planted"), "{}", file.display());
+    for folder in ["out", "config"] {
+        assert_eq!(with_text(&test.path(folder), "planted"), "");
     }
 }

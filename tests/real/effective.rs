@@ -3,10 +3,12 @@
 use std::fs;
 
 use base64::Engine as _;
-use harness::program::{Outcome, Test, text};
+use harness::program::{Test, text};
 use harness::repository::Repository;
 use harness::workspace;
 use serde_json::Value;
+
+use crate::cache::factory;
 
 const MANIFEST: &str = "plugins/a-backend/package.json";
 
@@ -36,16 +38,6 @@ fn patch(test: &Test, repository: &Repository) -> String {
     let patch = repository.git(&["-C", "workspaces/a", "diff", "--relative"]);
     repository.git(&["checkout", "-q", "."]);
     format!("{patch}\n")
-}
-
-fn factory(test: &Test, args: &[&str]) -> Outcome {
-    let mut command = std::process::Command::new(harness::program());
-    command.current_dir(test.path("")).stdin(std::process::Stdio::null());
-    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("FACTORY_")) {
-        command.env_remove(name);
-    }
-    command.env("FACTORY_CACHE_DIR", crate::cache::cache());
-    test.outcome(command.args(args).output().unwrap())
 }
 
 /// Archive, its package.json, tag, annotations, report, lock and bill of materials have the version 0.9.6.

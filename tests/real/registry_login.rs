@@ -74,7 +74,7 @@ fn configured(mut command: Command, home: &Path, front: &Front, token: &str) -> 
 }
 
 /// Files below a folder that have a text in them, whatever they are; it is a regular expression.
-fn with_text(folder: &Path, text: &str) -> String {
+pub fn with_text(folder: &Path, text: &str) -> String {
     let found = Command::new("grep").args(["-rlaE", text]).arg(folder).output().unwrap();
     String::from_utf8(found.stdout).unwrap()
 }

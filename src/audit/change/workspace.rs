@@ -86,3 +86,15 @@ pub enum FileChange {
     /// Whether it can be executed.
     Mode,
 }
+
+impl FileChange {
+    /// What became of a file, to be put after its name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Added => "added",
+            Self::Removed => "removed",
+            Self::Changed => "changed",
+            Self::Mode => "changed its executable bit",
+        }
+    }
+}

@@ -12,7 +12,7 @@ use crate::build::file_list::{self, DifferenceClass, FileList};
 use crate::error::Result;
 use crate::lock::companions::CompanionPath;
 use crate::lock::recipe::FIRST;
-use crate::lock::{self, Lock, Sealed, Sha256, SourcePart, Tool, Tools, input_digest};
+use crate::lock::{self, Lock, PartContent, Sealed, Sha256, Tool, Tools, input_digest};
 
 impl Comparison<'_> {
     /// The verdict over what was built of a plugin on both sides.
@@ -26,8 +26,8 @@ impl Comparison<'_> {
             return Ok(());
         };
         let outputs = outputs(was, is);
-        let mut inputs = old.inputs(&new, was, is);
         let sources = old.sources(&new);
+        let mut inputs = old.inputs(&new, (was, is), &sources);
         if inputs.is_empty() && !outputs.is_empty() && old.digest(was) != new.digest(is) {
             inputs.push(InputClass::Other);
         }
@@ -133,7 +133,7 @@ impl<'a> LockedPlugin<'a> {
     }
 
     /// The kinds of inputs that differ.
-    fn inputs(&self, new: &Self, was: &Sealed, is: &Sealed) -> Vec<InputClass> {
+    fn inputs(&self, new: &Self, (was, is): (&Sealed, &Sealed), sources: &[SourceChange]) -> Vec<InputClass> {
         let (before, now) = (&self.workspace.source, &new.workspace.source);
         let mut classes = Vec::new();
         let mut differ = |differs: bool, class| {
@@ -147,12 +147,9 @@ impl<'a> LockedPlugin<'a> {
         differ(recipes.0 != recipes.1, InputClass::Recipe);
         // By later recipes, what counts of a repository is what the plugin is built from.
         let by_commit = recipes == (FIRST, FIRST);
-        if by_commit {
-            let place = |source: &lock::Source| (source.repo.clone(), source.commit.clone(), source.path.clone());
-            differ(place(before) != place(now), InputClass::Source);
-        } else {
-            differ(before.path != now.path || !self.sources(new).is_empty(), InputClass::Source);
-        }
+        let is_elsewhere = before.path != now.path;
+        let is_other_commit = by_commit && (&before.repo, &before.commit) != (&now.repo, &now.commit);
+        differ(is_elsewhere || is_other_commit || (!by_commit && !sources.is_empty()), InputClass::Source);
         differ(
             (&before.yarn.version, &before.yarn.integrity) != (&now.yarn.version, &now.yarn.integrity),
             InputClass::Yarn,
@@ -172,21 +169,21 @@ impl<'a> LockedPlugin<'a> {
 impl LockedPlugin<'_> {
     /// What of the repository became another; nothing where one of the locks does not say it.
     fn sources(&self, new: &Self) -> Vec<SourceChange> {
-        let known = |side: &Self| -> BTreeMap<String, SourcePart> {
-            side.plugin.sources.iter().map(|part| (part.path.clone(), part.clone())).collect()
-        };
+        fn known<'p>(side: &LockedPlugin<'p>) -> BTreeMap<&'p str, &'p PartContent> {
+            side.plugin.sources.iter().map(|part| (part.path.as_str(), &part.content)).collect()
+        }
         let (olds, news) = (known(self), known(new));
         if olds.is_empty() || news.is_empty() {
             return vec![];
         }
-        let paths: BTreeSet<&String> = olds.keys().chain(news.keys()).collect();
-        let change = |path: &String| match (olds.get(path), news.get(path)) {
+        let paths: BTreeSet<&str> = olds.keys().chain(news.keys()).copied().collect();
+        let change = |path| match (olds.get(path), news.get(path)) {
             (None, _) => Some(FileChange::Added),
             (_, None) => Some(FileChange::Removed),
             (old, new) => (old != new).then_some(FileChange::Changed),
         };
-        let changed = paths.into_iter().filter_map(|path| Some((path, change(path)?)));
-        changed.map(|(path, change)| SourceChange { path: path.clone(), change }).collect()
+        let changed = paths.into_iter().filter_map(|path| Some((path.to_owned(), change(path)?)));
+        changed.map(|(path, change)| SourceChange { path, change }).collect()
     }
 
     /// Why archives of equal files differ.

@@ -1,8 +1,8 @@
 //! What became of a plugin, in words.
 
 use super::super::change::{
-    ArgumentsOrigin, ChangeKind, Evidence, ExplainedArgument, FileChange, FirstDifference, InputClass, Mark,
-    OutputClass, OutputVerdict, PackageChange, PluginPlace, SourceChange,
+    ArgumentsOrigin, ChangeKind, Evidence, ExplainedArgument, FirstDifference, InputClass, Mark, OutputClass,
+    OutputVerdict, PackageChange, PluginPlace, SourceChange,
 };
 use super::super::version_step::{VersionStep, is_back};
 use super::package::tally;
@@ -135,13 +135,8 @@ pub(super) fn reasons(sources: &[SourceChange], first: Option<&FirstDifference>)
     let mut lines: Vec<PhraseLine> = sources
         .iter()
         .take(MOST_SOURCES)
-        .map(|source| {
-            let word = match source.change {
-                FileChange::Added => "added",
-                FileChange::Removed => "removed",
-                FileChange::Changed | FileChange::Mode => "changed",
-            };
-            line(vec![text("source: "), name(source.path.clone()), text(format!(" {word}"))])
+        .map(|SourceChange { path, change }| {
+            line(vec![text("source: "), name(path.clone()), text(format!(" {}", change.as_str()))])
         })
         .collect();
     if sources.len() > MOST_SOURCES {

@@ -108,11 +108,6 @@ pub(super) fn input<'a>(path: &str, input: InputKind, change: FileChange) -> Phr
     if input == InputKind::Backstage {
         head.push(text(", which declares the supported Backstage version,"));
     }
-    head.push(text(match change {
-        FileChange::Added => " added",
-        FileChange::Removed => " removed",
-        FileChange::Changed => " changed",
-        FileChange::Mode => " changed its executable bit",
-    }));
+    head.push(text(format!(" {}", change.as_str())));
     Phrase::new(kind, head)
 }

@@ -9,10 +9,10 @@ use std::path::Path;
 
 use super::{APP_CONFIG, InputsReader, OVERLAYS, PATCHES, PathKind, SCALPRUM};
 use crate::Result;
-use crate::config::path;
 use crate::config::plugins_list::{self, PluginsList};
 use crate::config::warning::Warning;
 use crate::error::Place;
+use crate::lock::at;
 
 /// Names that are taken for that of the list.
 const LISTS: &[&str] =
@@ -30,7 +30,7 @@ impl InputsReader<'_> {
                 self.unused(&name, format!("is not read: the list is `{}`", plugins_list::FILE_NAME));
             } else if name == "patch" && self.is_folder(&name) {
                 for file in self.names(&name)?.into_iter().filter(|file| ends_like_patch(file)) {
-                    self.unused(&path::join(&name, &file), format!("is not applied: only `{PATCHES}/*.patch` is"));
+                    self.unused(&at(&name, &file), format!("is not applied: only `{PATCHES}/*.patch` is"));
                 }
             } else if !self.is_folder(&name) && looks_like_patch() {
                 self.unused(&name, format!("is not applied: only `{PATCHES}/*.patch` is"));
@@ -64,7 +64,7 @@ impl InputsReader<'_> {
     /// Names what lies in the folder of a plugin under a name that is not read.
     pub(super) fn unused_of_plugin(&mut self, plugin: &str) {
         for (name, right) in [("app-config.dynamic.yml", APP_CONFIG), ("scalprum-config.yaml", SCALPRUM)] {
-            let file = path::join(plugin, name);
+            let file = at(plugin, name);
             if self.dir.join(&file).is_file() {
                 self.unused(&file, format!("is not read: the file is `{right}`"));
             }

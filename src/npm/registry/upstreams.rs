@@ -5,13 +5,12 @@ use std::io::Write as _;
 use std::path::Path;
 
 use percent_encoding::percent_decode_str;
-use reqwest::header::AUTHORIZATION;
 use url::Url;
 
-use super::{Address, NpmRegistry, cause_of};
+use super::{Address, NpmRegistry, cause_of, with_login};
 use crate::error::{Error, Result};
+use crate::npm::http_client::authorities_of_node;
 use crate::npm::registry_login::RegistryLogin;
-use crate::npm::settings::read_text;
 
 /// The largest tarball that is fetched for yarn 1, in bytes.
 const MAX_TARBALL: usize = 1 << 30;
@@ -55,8 +54,7 @@ impl NpmRegistry {
     /// True where children cannot ask the registries themselves: a login is needed, or certificates that they do not know.
     /// A forwarder's address is another each time, which scripts of a backend's first export can see.
     pub fn needs_forwarder(&self) -> bool {
-        let known = || std::env::var_os("NODE_EXTRA_CA_CERTS").and_then(|file| read_text(Path::new(&file)));
-        let is_known = |pem: String| known().is_some_and(|known| known.contains(pem.trim()));
+        let is_known = |pem: String| authorities_of_node().is_some_and(|known| known.contains(pem.trim()));
         self.numbered().any(|address| self.has_login(address))
             || !self.settings.checks_certificates()
             || self.settings.authorities().is_some_and(|pem| !is_known(pem))
@@ -143,10 +141,7 @@ impl NpmRegistry {
     ) -> Result<reqwest::Response, String> {
         let login = self.login(&url, registry);
         let request = if is_head { self.client.head(url) } else { self.client.get(url) };
-        let mut request = request.header("accept", if accept.is_empty() { "*/*" } else { accept });
-        if let Some(login) = &login {
-            request = request.header(AUTHORIZATION, login.header());
-        }
-        request.send().await.map_err(|e| cause_of(&e))
+        let request = request.header("accept", if accept.is_empty() { "*/*" } else { accept });
+        with_login(request, login.as_ref()).send().await.map_err(|e| cause_of(&e))
     }
 }
