@@ -8,8 +8,8 @@ use std::path::Path;
 use divan::counter::BytesCount;
 use divan::{Bencher, black_box};
 use factory::resolve::build_args::{RegistryManifests, compute};
-use factory::resolve::graph::{DependencyGraph, Manifests};
 use factory::resolve::host::HostLock;
+use factory::yarn::graph::{DependencyGraph, Manifests};
 use factory::yarn::lockfile::YarnLock;
 use factory::yarn::platform::Platform;
 

@@ -7,7 +7,7 @@
 //! 3. [`refs`] turns refs into commits; [`commits`] fetches them and has each workspace read.
 //! 4. [`workspace`] makes a workspace's block of the lock from its files ([`source_files`], after patches and overlays:
 //!    [`effective`]): its plugins (`candidates`, by [`discover`]; [`plugin_files`]), its yarn ([`package_manager`],
-//!    [`yarn_hash`]) and the arguments of its plugins ([`compute_args`]: [`graph`] → [`build_args`]), and what of it each
+//!    [`yarn_hash`]) and the arguments of its plugins ([`compute_args`]: [`build_args`]), and what of it each
 //!    plugin is built from ([`plugin_sources`]).
 //! 5. `tool_pins` pins node, npm and rhdh-cli; `previous` keeps what the lock there was knows and still holds.
 
@@ -33,7 +33,6 @@ pub mod yarn_hash;
 
 pub mod build_args;
 pub mod compute_args;
-pub mod graph;
 
 mod previous;
 mod tool_pins;

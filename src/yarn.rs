@@ -1,5 +1,7 @@
 //! yarn's formats: [`lockfile`] reads a `yarn.lock` of any yarn, [`locator`] the packages it resolves to, [`platform`]
-//! the conditions under which they are installed.
+//! the conditions under which they are installed; [`graph`] is who depends on what, by lockfile and `package.json` files.
+
+pub mod graph;
 
 pub mod lockfile;
 

@@ -18,10 +18,10 @@ mod natives;
 mod siblings;
 mod walk;
 
-use super::graph::DependencyGraph;
 use super::host::HostLock;
 use crate::error::{Error, Place, Result};
 use crate::lock::Role;
+use crate::yarn::graph::DependencyGraph;
 
 pub use args::{
     Arg, ArgReason, CliNeed, ComputedArgs, Fate, Flag, ManifestPurpose, ManifestRequest, RegistryManifests,

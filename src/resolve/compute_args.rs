@@ -8,7 +8,6 @@ use super::build_args::{
     self, Arg, CliNeed, ComputedArgs, Diagnostic, DiagnosticKind, ManifestPurpose, NativeProblem, RegistryManifests,
     Severity, check_linker, check_listed, compute,
 };
-use super::graph::{DependencyGraph, Manifests, PackageJson};
 use super::host::HostLock;
 use super::plugin_fault::PluginFault;
 use super::source_files::Files;
@@ -16,6 +15,7 @@ use crate::error::{Place, Result};
 use crate::lock::arguments::words;
 use crate::lock::{ArgsFrom, Argument, Integrity, Plugin, Workspace, at};
 use crate::tools::provide::Provider;
+use crate::yarn::graph::{DependencyGraph, Manifests, PackageJson};
 use crate::yarn::lockfile::YarnLock;
 use crate::yarn::platform::Platform;
 

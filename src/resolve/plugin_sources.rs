@@ -4,13 +4,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use super::graph::reach::Reacher;
-use super::graph::{DependencyGraph, Manifests};
 use super::package_manager::ancestors;
 use super::source_files::Files;
 use crate::error::Result;
 use crate::lock::{PartContent, SourcePart, Workspace, at};
 use crate::overlay::source_parts::lies_in;
+use crate::yarn::graph::reach::Reacher;
+use crate::yarn::graph::{DependencyGraph, Manifests};
 use crate::yarn::lockfile::YarnLock;
 
 /// Files of a workspace's root that steer no build. What an export reads of them is found when it is built.

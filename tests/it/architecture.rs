@@ -13,7 +13,7 @@ use std::sync::LazyLock;
 use source::{Source, SourceFile};
 
 /// The rooms from top to bottom: each uses only rooms of later lines.
-const ROOMS: [&[&str]; 15] = [
+const ROOMS: [&[&str]; 16] = [
     &["cli"],
     &["audit"],
     &["resolve"],
@@ -24,7 +24,8 @@ const ROOMS: [&[&str]; 15] = [
     &["sandbox"],
     &["image"],
     &["store"],
-    &["npm", "yarn"],
+    &["yarn"],
+    &["npm"],
     &["lock"],
     &["parallel", "interrupt", "proxy", "tls"],
     &["ui"],

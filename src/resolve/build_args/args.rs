@@ -6,7 +6,7 @@ use std::fmt;
 use super::diagnostic::Diagnostic;
 use super::natives::NativeMarker;
 use crate::lock::{Argument, CliBehaviour};
-use crate::resolve::graph::PackageJson;
+use crate::yarn::graph::PackageJson;
 
 /// Manifests from the registry by name and version: of natives from their tarball, since the registry adds
 /// `gypfile` to its own documents.

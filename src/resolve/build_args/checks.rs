@@ -11,7 +11,7 @@ use super::natives::Native;
 use super::walk::{DependencyClass, Embedded, ExportWalk};
 use crate::error::{Error, Place, Result};
 use crate::npm::range::{NpmRange, satisfies};
-use crate::resolve::graph::{Edge, EdgeTarget};
+use crate::yarn::graph::{Edge, EdgeTarget};
 use crate::yarn::lockfile::LockKind;
 
 impl ExportWalk<'_, '_> {

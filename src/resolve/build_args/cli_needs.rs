@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use super::args::CliNeed;
 use super::walk::{DependencyClass, ExportWalk};
 use crate::lock::CliBehaviour;
-use crate::resolve::graph::Edge;
 use crate::ui::some_names;
+use crate::yarn::graph::Edge;
 
 impl ExportWalk<'_, '_> {
     /// What of the export depends on the version of rhdh-cli.

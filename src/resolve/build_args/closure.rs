@@ -6,7 +6,7 @@ use super::args::{ArgReason, ManifestPurpose, ManifestRequest};
 use super::natives::{Native, NativeMarker};
 use super::walk::{DependencyClass, ExportWalk, NativeDependency, shortened};
 use crate::error::Result;
-use crate::resolve::graph::EdgeTarget;
+use crate::yarn::graph::EdgeTarget;
 use crate::yarn::lockfile::YarnEntry;
 
 #[derive(Default)]

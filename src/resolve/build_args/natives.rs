@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::resolve::graph::{PackageJson, PackageNode};
+use crate::yarn::graph::{PackageJson, PackageNode};
 use crate::yarn::lockfile::YarnEntry;
 
 /// What says that a package is native: the rules of `is-native-module`, which rhdh-cli goes by.

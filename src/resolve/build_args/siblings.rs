@@ -1,6 +1,6 @@
 //! The packages rhdh-cli embeds without being told: the `-common` and `-node` of what it exports or embeds.
 
-use crate::resolve::graph::PackageNode;
+use crate::yarn::graph::PackageNode;
 
 /// How sure it is that rhdh-cli embeds a package by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

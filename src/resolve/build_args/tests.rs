@@ -9,7 +9,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::resolve::graph::{Manifests, PackageJson};
+use crate::yarn::graph::{Manifests, PackageJson};
 use crate::yarn::lockfile::{LockKind, YarnLock};
 use crate::yarn::platform::Platform;
 

@@ -6,8 +6,8 @@ use super::args::{Arg, ArgReason, ComputedArgs, Fate, Flag, ManifestRequest, Reg
 use super::natives::NativeMarker;
 use super::siblings::{Sibling, Siblings};
 use crate::error::Result;
-use crate::resolve::graph::{DependencyGraph, Edge, EdgeTarget, PackageJson, PackageNode};
 use crate::resolve::host::HostLock;
+use crate::yarn::graph::{DependencyGraph, Edge, EdgeTarget, PackageJson, PackageNode};
 
 /// The scope the host shares with plugins.
 const BACKSTAGE: &str = "@backstage/";
