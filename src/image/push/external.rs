@@ -51,7 +51,9 @@ pub(super) async fn push(registry: &OciRegistry, image: &Image, options: &PushOp
     {
         let other = TaggedImage::of(manifest);
         let origin = other.origin();
-        if !other.same_content_as(TaggedImage::of(&image.manifest)) {
+        // It is of use where all of it is there.
+        let is_same = other.same_content_as(TaggedImage::of(&image.manifest));
+        if !is_same || !pusher.is_whole(&registry.pinned(&image.name, *digest)).await? {
             return Err(tag_taken(&reference, *digest, &origin, image.digest));
         }
         return Ok(Pushed {
@@ -174,6 +176,27 @@ impl<'a> ExternalPusher<'a> {
             Ok(digest) => Ok(Some(RemoteImage { digest, same: id == image.config_digest.hex(), manifest: vec![] })),
             Err(_) => Err(self.failed("inspect", target, &digest)),
         }
+    }
+
+    /// Whether the registry has all of an image. skopeo has no way to ask but to fetch it.
+    async fn is_whole(&self, image: &str) -> Result<bool> {
+        let tls = format!("--src-tls-verify={}", !self.registry.insecure());
+        let (source, retries) = (format!("docker://{image}"), "--retry-times=3");
+        let arguments = [
+            "copy",
+            "--quiet",
+            "--preserve-digests",
+            retries,
+            "--src-authfile",
+            &self.login,
+            &tls,
+            &source,
+            "dir:whole",
+        ];
+        let output = self.run(&arguments).await?;
+        let complaint = output.complaint().to_lowercase();
+        let is_missing = || ["blob unknown", "404 (not found)"].iter().any(|known| complaint.contains(known));
+        if output.success || is_missing() { Ok(output.success) } else { Err(self.failed("read", &source, &output)) }
     }
 
     /// None when the registry has no such tag, or hides the repository from this login.

@@ -3,7 +3,7 @@
 use std::fs;
 use std::net::TcpListener;
 
-use factory::image::{OciRegistry, PushOptions};
+use factory::image::{OciRegistry, PushOptions, Pusher};
 use factory::lock::Sha256;
 use harness::docker_registry::{block_on, options, variables};
 use harness::http::Response;
@@ -122,6 +122,36 @@ fn the_same_content_of_another_commit_sends_nothing_and_moves_no_tag() {
     // Who wants the tag to say the other commit can have that.
     let moved = block_on(registry.push(&other.image, &PushOptions { overwrite: true, ..options() })).unwrap();
     assert_eq!((moved.already_there, moved.same_content, moved.digest), (false, None, other.image.digest));
+}
+
+#[harness::test]
+fn skopeo_as_well_takes_the_same_content_only_if_all_of_it_is_there() {
+    harness::needs(&["skopeo"]);
+    let (server, dir) = (FakeRegistry::start(), tempfile::tempdir().unwrap());
+    let made = plugin(&dir);
+    let registry = server.registry(&[]);
+    push(&registry, &made).unwrap();
+    let mut other = plugin(&dir);
+    other.image.manifest =
+        String::from_utf8(other.image.manifest).unwrap().replace("3fadf6b0", "4fadf6b0").into_bytes();
+    other.image.digest = Sha256::of(&other.image.manifest);
+    let by_skopeo = || {
+        let options = PushOptions { pusher: Pusher::Skopeo, ..PushOptions::default() };
+        block_on(registry.push(&other.image, &options))
+    };
+    let pushed = by_skopeo().unwrap();
+    assert_eq!((pushed.already_there, pushed.digest), (true, made.image.digest));
+    for blob in [made.image.layer, made.image.config_digest] {
+        let bytes = server.contents().blobs.remove(&blob.to_string()).unwrap();
+        let error = by_skopeo().unwrap_err();
+        assert!(error.to_string().contains("already names another image"), "{error}");
+        server.contents().blobs.insert(blob.to_string(), bytes);
+    }
+    assert_eq!((server.tag("1.2.3").unwrap(), server.count("PUT manifest")), (made.image.digest.to_string(), 1));
+    // What cannot be looked at is not said to be gone.
+    server.say("GET blob", 1000, 403);
+    let error = by_skopeo().unwrap_err();
+    assert!(error.to_string().starts_with("skopeo cannot read `"), "{error}");
 }
 
 #[harness::test]
