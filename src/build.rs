@@ -6,7 +6,7 @@
 //! sealed_files   what lies beside the lock is what the lock names, before anything runs
 //! finished       what is sealed and still in the cache is not built again
 //! prepare        source (checkout) -> patches and overlays -> cli_flags -> install (packages, native_log), in a workdir
-//! plugin         export (export_args, closure_drift; read_sources by opened_files) -> select (npm_masked) -> checks -> artefact (file_list, build_info)
+//! plugin         export (export_args, closure_drift; read_sources by opened_files, dependencies, installed) -> select (npm_masked) -> checks -> artefact (file_list, build_info)
 //!                -> verdict against the seal
 //! new_seals      what was built for the first time, into the lock and beside it; verdict compares later builds with it
 //! results        report (build-report.json), plugins_yaml (dynamic-plugins.yaml)
@@ -20,11 +20,13 @@ pub mod checks;
 mod cli_flags;
 mod closure_drift;
 mod context;
+mod dependencies;
 mod export;
 mod export_args;
 pub mod file_list;
 mod finished;
 mod install;
+mod installed;
 mod native_log;
 pub mod new_seals;
 mod npm_masked;

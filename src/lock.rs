@@ -40,4 +40,4 @@ pub use model::{
 pub use problem::{PluginProblem, UnresolvedWorkspace};
 pub use release_line::ReleaseLine;
 pub use role::Role;
-pub use sources::{PartContent, SourcePart};
+pub use sources::{PartContent, SourcePart, installed_at, installed_name};

@@ -1,45 +1,65 @@
-//! Which files of a folder are opened while a program runs (`inotify`, which needs no privilege and looks through the
-//! mounts of the build root).
+//! Which files of a folder are opened or moved while a program runs (`inotify`, which needs no privilege and looks through
+//! the mounts of the build root).
 
 use std::collections::{BTreeSet, HashMap};
 use std::fs;
-use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
-use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, WatchDescriptor};
+use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, InotifyEvent, WatchDescriptor};
 
-/// Folders of a source that are not looked at: what is in them was not committed, or is in every plugin's sources.
-const NOT_WATCHED: [&str; 3] = [".git", ".yarn", "node_modules"];
+/// The endings of TypeScript's declarations.
+const DECLARATIONS: [&str; 3] = [".d.ts", ".d.mts", ".d.cts"];
 
 /// Folders that are being watched.
 pub(super) struct OpenedFiles {
     inotify: Inotify,
+    root: PathBuf,
+    folders: HashMap<WatchDescriptor, WatchedFolder>,
+    /// When the watch began, by the clock of the file system: seconds, nanoseconds.
+    began: Option<(i64, i64)>,
+}
+
+enum WatchedFolder {
     /// From the watched root.
-    folders: HashMap<WatchDescriptor, PathBuf>,
+    Source(PathBuf),
+    /// It, or the folder that it lies in, is a package of this name.
+    Package(String),
 }
 
 /// What was opened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Opened {
-    /// These files, and folders that were listed, from the watched root.
-    Paths(BTreeSet<String>),
+    Some(OpenedPaths),
     /// More than the kernel remembers.
     TooMany,
     /// That could not be watched, for this reason.
     Unwatched(Errno),
 }
 
+/// What was opened, as far as it is known.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct OpenedPaths {
+    /// Files, and folders that were listed, from the watched root.
+    pub(super) files: BTreeSet<String>,
+    /// Packages, by name, of which more was opened than `package.json` and declarations.
+    pub(super) packages: BTreeSet<String>,
+}
+
 impl Opened {
     /// What was opened since a watch began.
     pub(super) fn since(watched: Result<OpenedFiles, Errno>) -> Self {
-        watched.and_then(|watched| watched.paths()).unwrap_or_else(Self::Unwatched)
+        watched.and_then(|watched| watched.opened()).unwrap_or_else(Self::Unwatched)
     }
 
     /// What was opened in one time or the other.
     pub(super) fn and(&self, other: &Self) -> Self {
         match (self, other) {
-            (Self::Paths(paths), Self::Paths(others)) => Self::Paths(paths.union(others).cloned().collect()),
+            (Self::Some(paths), Self::Some(others)) => Self::Some(OpenedPaths {
+                files: &paths.files | &others.files,
+                packages: &paths.packages | &others.packages,
+            }),
             (Self::Unwatched(errno), _) | (_, Self::Unwatched(errno)) => Self::Unwatched(*errno),
             _ => Self::TooMany,
         }
@@ -47,42 +67,67 @@ impl Opened {
 }
 
 impl OpenedFiles {
-    /// Watches the folders below `root` that are there now, but those that `is_left_out` says. Links are not followed.
-    pub(super) fn watch(root: &Path, is_left_out: impl Fn(&str) -> bool) -> Result<Self, Errno> {
+    /// Watches the folders below `root` that are there now, as far as `is_watched` says so, which is asked for none in a
+    /// folder that it refused; and the packages of these names and folders (from `root`), with all that lies in them.
+    /// Links are not followed.
+    pub(super) fn watch(
+        root: &Path,
+        is_watched: impl Fn(&str) -> bool,
+        packages: &[(String, String)],
+    ) -> Result<Self, Errno> {
         let inotify = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC)?;
-        let flags = AddWatchFlags::IN_OPEN | AddWatchFlags::IN_ONLYDIR | AddWatchFlags::IN_DONT_FOLLOW;
-        let mut folders = HashMap::new();
-        let mut pending = vec![PathBuf::new()];
-        while let Some(folder) = pending.pop() {
-            let path = root.join(&folder);
-            // One that cannot be listed cannot be read either.
-            let Ok(entries) = fs::read_dir(&path) else { continue };
-            for entry in entries.flatten() {
-                let (name, kind) = (entry.file_name(), entry.file_type());
-                let inner = folder.join(&name);
-                let is_watched = !NOT_WATCHED.iter().any(|skipped| name.as_bytes() == skipped.as_bytes());
-                if kind.is_ok_and(|kind| kind.is_dir())
-                    && is_watched
-                    && inner.to_str().is_some_and(|path| !is_left_out(path))
-                {
-                    pending.push(inner);
-                }
-            }
-            folders.insert(inotify.add_watch(&path, flags)?, folder);
+        let mut watched = Self { inotify, root: root.to_path_buf(), folders: HashMap::new(), began: now(root) };
+        watched.add(Path::new(""), is_watched, |folder| WatchedFolder::Source(folder.to_path_buf()))?;
+        for (name, folder) in packages {
+            watched.add(Path::new(folder), |_| true, |_| WatchedFolder::Package(name.clone()))?;
         }
-        let watched = Self { inotify, folders };
         // This walk opened folders as well.
-        watched.paths()?;
+        watched.events()?;
         Ok(watched)
     }
 
-    /// What was opened since; a name that is not UTF-8 is the whole folder it is in.
-    fn paths(&self) -> Result<Opened, Errno> {
-        let mut found = BTreeSet::new();
+    fn add(
+        &mut self,
+        outermost: &Path,
+        is_watched: impl Fn(&str) -> bool,
+        of: impl Fn(&Path) -> WatchedFolder,
+    ) -> Result<(), Errno> {
+        let flags = AddWatchFlags::IN_OPEN
+            | AddWatchFlags::IN_MOVED_FROM
+            | AddWatchFlags::IN_ONLYDIR
+            | AddWatchFlags::IN_DONT_FOLLOW;
+        let mut pending = vec![outermost.to_path_buf()];
+        while let Some(folder) = pending.pop() {
+            let path = self.root.join(&folder);
+            // One that cannot be listed cannot be read either.
+            let Ok(entries) = fs::read_dir(&path) else { continue };
+            for entry in entries.flatten().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())) {
+                let inner = folder.join(entry.file_name());
+                if inner.to_str().is_some_and(&is_watched) {
+                    pending.push(inner);
+                }
+            }
+            self.folders.insert(self.inotify.add_watch(&path, flags)?, of(&folder));
+        }
+        Ok(())
+    }
+
+    /// What was opened since. A file that was linked to is opened under another name: that changed its own times.
+    fn opened(&self) -> Result<Opened, Errno> {
+        let mut opened = self.events()?;
+        if let Opened::Some(paths) = &mut opened {
+            paths.files.extend(self.changed());
+        }
+        Ok(opened)
+    }
+
+    /// What the kernel remembers; a name that is not UTF-8 is the whole folder it is in.
+    fn events(&self) -> Result<Opened, Errno> {
+        let mut found = OpenedPaths::default();
         loop {
             let events = match self.inotify.read_events() {
                 Ok(events) => events,
-                Err(Errno::EAGAIN) => return Ok(Opened::Paths(found)),
+                Err(Errno::EAGAIN) => return Ok(Opened::Some(found)),
                 Err(Errno::EINTR) => continue,
                 Err(errno) => return Err(errno),
             };
@@ -90,35 +135,122 @@ impl OpenedFiles {
                 if event.mask.contains(AddWatchFlags::IN_Q_OVERFLOW) {
                     return Ok(Opened::TooMany);
                 }
-                let Some(folder) = self.folders.get(&event.wd) else { continue };
-                let path = event.name.map(|name| folder.join(name));
-                let path = path.as_deref().filter(|path| path.to_str().is_some()).unwrap_or(folder);
-                found.extend(path.to_str().map(|path| if path.is_empty() { "." } else { path }.to_owned()));
+                self.add_event(event, &mut found);
             }
         }
     }
+
+    fn add_event(&self, event: InotifyEvent, found: &mut OpenedPaths) {
+        match self.folders.get(&event.wd) {
+            Some(WatchedFolder::Source(folder)) => {
+                let path = event.name.map(|name| folder.join(name));
+                let path = path.as_deref().filter(|path| path.to_str().is_some()).unwrap_or(folder);
+                found.files.extend(path.to_str().map(|path| if path.is_empty() { "." } else { path }.to_owned()));
+            }
+            Some(WatchedFolder::Package(name)) => {
+                let is_file = !event.mask.contains(AddWatchFlags::IN_ISDIR);
+                let is_used = is_file && event.name.is_some_and(|file| !is_of_finding(file.to_str()));
+                if is_used && !found.packages.contains(name) {
+                    found.packages.insert(name.clone());
+                }
+            }
+            None => {}
+        }
+    }
+
+    /// Files of the source whose content, name, links or permissions changed since the watch began.
+    fn changed(&self) -> Vec<String> {
+        let mut changed = Vec::new();
+        for folder in self.folders.values() {
+            let WatchedFolder::Source(folder) = folder else { continue };
+            for entry in fs::read_dir(self.root.join(folder)).into_iter().flatten().flatten() {
+                let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
+                let is_new =
+                    is_file && entry.metadata().is_ok_and(|file| Some((file.ctime(), file.ctime_nsec())) > self.began);
+                changed.extend(folder.join(entry.file_name()).to_str().filter(|_| is_new).map(str::to_owned));
+            }
+        }
+        changed
+    }
+}
+
+/// Files of packages that tools read to find packages and to check types: `tsc` loads the types of React for every module
+/// of a workspace that has React anywhere.
+fn is_of_finding(file: Option<&str>) -> bool {
+    file.is_some_and(|file| file == "package.json" || DECLARATIONS.iter().any(|ending| file.ends_with(ending)))
+}
+
+/// The time that a file beside `root` gets which is made now. None where none can be made: then nothing is as old.
+fn now(root: &Path) -> Option<(i64, i64)> {
+    let file = tempfile::tempfile_in(root.parent()?).ok()?;
+    let made = file.metadata().ok()?;
+    Some((made.ctime(), made.ctime_nsec()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn what_is_opened_is_named_and_nothing_else() {
+    /// A folder with these files.
+    fn folder(paths: &[&str]) -> tempfile::TempDir {
         let dir = tempfile::tempdir().unwrap();
-        for path in ["a/in.txt", "a/b/deep.txt", "left/out.txt", "node_modules/x/y.js", "top.txt", "never.txt"] {
-            let file = dir.path().join(path);
+        for path in paths {
+            let file = dir.path().join("source").join(path);
             fs::create_dir_all(file.parent().unwrap()).unwrap();
             fs::write(file, "x").unwrap();
         }
-        std::os::unix::fs::symlink("/etc", dir.path().join("etc")).unwrap();
-        let opened = OpenedFiles::watch(dir.path(), |path| path == "left").unwrap();
-        for path in ["a/b/deep.txt", "top.txt", "left/out.txt", "node_modules/x/y.js", "etc/hostname"] {
-            let _ = fs::read(dir.path().join(path));
+        dir
+    }
+
+    fn some(opened: Opened) -> (Vec<String>, Vec<String>) {
+        let Opened::Some(OpenedPaths { files, packages }) = opened else { panic!("{opened:?}") };
+        (files.into_iter().collect(), packages.into_iter().collect())
+    }
+
+    #[test]
+    fn what_is_opened_is_named_and_nothing_else() {
+        let dir = folder(&["a/in.txt", "a/b/deep.txt", "left/out.txt", "top.txt", "never.txt"]);
+        let root = dir.path().join("source");
+        std::os::unix::fs::symlink("/etc", root.join("etc")).unwrap();
+        let opened = OpenedFiles::watch(&root, |path| path != "left", &[]).unwrap();
+        for path in ["a/b/deep.txt", "top.txt", "left/out.txt", "etc/hostname"] {
+            let _ = fs::read(root.join(path));
         }
-        let _ = fs::read_dir(dir.path().join("a")).unwrap().count();
-        let Opened::Paths(paths) = opened.paths().unwrap() else { panic!() };
-        assert_eq!(paths.into_iter().collect::<Vec<_>>(), ["a", "a/b/deep.txt", "top.txt"]);
-        assert_eq!(opened.paths().unwrap(), Opened::Paths(BTreeSet::new()));
+        let _ = fs::read_dir(root.join("a")).unwrap().count();
+        let found = |paths: &[&str]| paths.iter().map(|path| (*path).to_owned()).collect::<Vec<_>>();
+        assert_eq!(some(opened.events().unwrap()), (found(&["a", "a/b/deep.txt", "top.txt"]), vec![]));
+        assert_eq!(some(opened.events().unwrap()), (vec![], vec![]));
+    }
+
+    #[test]
+    fn a_package_is_opened_by_its_files() {
+        let files = ["n/a/package.json", "n/a/a.d.ts", "n/b/package.json", "n/b/lib/b.js", "n/@s/c/n/d/d.js"];
+        let dir = folder(&files);
+        let root = dir.path().join("source");
+        let packages = [("a", "n/a"), ("b", "n/b"), ("@s/c", "n/@s/c")];
+        let packages = packages.map(|(name, folder)| (name.to_owned(), folder.to_owned()));
+        let opened = OpenedFiles::watch(&root, |path| path != "n", &packages).unwrap();
+        let read = |paths: &[&str]| paths.iter().for_each(|path| drop(fs::read(root.join(path)).unwrap()));
+        read(&["n/a/package.json", "n/a/a.d.ts", "n/b/package.json"]);
+        let _ = fs::read_dir(root.join("n/b/lib")).unwrap().count();
+        assert_eq!(some(opened.events().unwrap()), (vec![], vec![]));
+        read(&["n/b/lib/b.js", "n/@s/c/n/d/d.js"]);
+        assert_eq!(some(opened.events().unwrap()), (vec![], vec!["@s/c".to_owned(), "b".to_owned()]));
+    }
+
+    #[test]
+    fn what_is_moved_or_linked_is_opened() {
+        let dir = folder(&["a/moved.txt", "a/linked.txt", "a/left.txt", "b/folder/in.txt", "mine/own.txt"]);
+        let root = dir.path().join("source");
+        // Later than the files by the coarsest clock of a file system that builds run on.
+        while now(&root) <= fs::metadata(root.join("mine/own.txt")).ok().map(|file| (file.ctime(), file.ctime_nsec())) {
+        }
+        let opened = OpenedFiles::watch(&root, |path| path != "mine", &[]).unwrap();
+        while now(&root) <= opened.began {}
+        fs::rename(root.join("a/moved.txt"), root.join("mine/moved.txt")).unwrap();
+        fs::hard_link(root.join("a/linked.txt"), root.join("mine/linked.txt")).unwrap();
+        fs::rename(root.join("b/folder"), root.join("mine/folder")).unwrap();
+        fs::read(root.join("mine/moved.txt")).unwrap();
+        assert_eq!(some(opened.opened().unwrap()).0, ["a/linked.txt", "a/moved.txt", "b/folder"]);
     }
 }

@@ -9,7 +9,6 @@ use super::artefact::{self, Artefact};
 use super::context::{PluginTarget, Timings, WorkspaceBuild};
 use super::export::{Export, Exported};
 use super::export_args::ExportArgs;
-use super::opened_files::Opened;
 use super::packages::lockfile::LockfilePackages;
 use super::prepare::Prepared;
 use super::read_sources::ReadSources;
@@ -88,13 +87,11 @@ impl<'a> PluginBuild<'a> {
         let export = self.export().await?;
         let (started, step) = (Instant::now(), self.step("export"));
         let folders = &self.prepared.workdir.folders;
-        let watched = self.target.is_watched().then(|| tokio::task::block_in_place(|| self.target.watch(folders)));
+        let watch = || tokio::task::block_in_place(|| self.target.watch(folders));
+        let watched = self.target.is_watched().then(watch).transpose()?;
         let exported = export.run().await?;
-        let look = |watched| {
-            let opened = Opened::since(watched);
-            let opened = self.prepared.outside.iter().fold(opened, |opened, before| opened.and(before));
-            tokio::task::block_in_place(|| self.target.read_sources(opened, folders))
-        };
+        let before = self.prepared.outside.as_ref();
+        let look = |watched| tokio::task::block_in_place(|| self.target.read_sources(watched, before, folders));
         let read = watched.map(look).transpose()?.flatten();
         let entries = export.select(&exported).await?;
         step.done(count(entries.entries().len(), "file"));

@@ -43,7 +43,7 @@ impl WorkspaceBuild<'_> {
         // Nothing is exported when only the cache is to be filled and it has all that the sealed closures name.
         let exports = !self.shared.options.fetch_only || self.lacks_closures(&packages)?;
         let cli_flags = if exports { self.cli_flags(&workdir, &log).await? } else { CliFlags::default() };
-        let outside = tokio::task::block_in_place(|| self.watch_outside(&workdir.folders));
+        let outside = tokio::task::block_in_place(|| self.watch_outside(&workdir.folders)).transpose()?;
         let install_scripts = self.install(&workdir, &log, exports).await?;
         tokio::task::block_in_place(|| listed.take_back(&packages))?;
         let used = tokio::task::block_in_place(|| self.check_packages(&listed, &sealed, &packages))?;

@@ -2,24 +2,44 @@
 //! among its sources from then on.
 
 use std::collections::BTreeSet;
+use std::fs;
 use std::path::Path;
 
 use nix::errno::Errno;
 
 use super::context::{PluginTarget, WorkspaceBuild};
-use super::opened_files::{Opened, OpenedFiles};
+use super::dependencies::Dependencies;
+use super::installed::InstalledPackages;
+use super::opened_files::{Opened, OpenedFiles, OpenedPaths};
 use super::source;
 use super::workdir::Folders;
 use crate::error::Result;
 use crate::lock::recipe::FIRST;
-use crate::lock::{SourcePart, at};
-use crate::overlay::source_parts::{LaidSource, lies_in};
-use crate::store::git::EntryKind;
+use crate::lock::{PartContent, SourcePart, at, installed_at, installed_name};
+use crate::overlay::source_parts::{LaidSource, lies_in, reached_paths};
 use crate::ui::some_names;
-use crate::yarn::lockfile::YarnLock;
+use crate::yarn::graph::reach::{Reach, Reacher};
 
-/// More than this is the whole workspace.
+/// More than this is the whole workspace; of packages, all that are installed.
 const MOST: usize = 40;
+/// Folders of a source that are not looked at: what is in them was not committed, or is in every plugin's sources.
+const NOT_WATCHED: [&str; 2] = [".git", ".yarn"];
+
+/// Where `yarn tsc` writes the declarations of all packages of a workspace (Backstage's `tsconfig.json`), each under the path
+/// of its source.
+const DECLARATIONS: &str = "dist-types";
+/// How many folders a user may watch.
+const LIMIT: &str = "/proc/sys/fs/inotify/max_user_watches";
+
+/// Folders that are being watched, or why they are not.
+pub(super) type Watched = std::result::Result<OpenedFiles, Errno>;
+
+/// An export that is being looked at.
+pub(super) struct PluginWatch {
+    opened: Watched,
+    /// As they were before it.
+    dependencies: Dependencies,
+}
 
 /// A plugin's sources with what its export read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,14 +50,33 @@ pub struct ReadSources {
     pub sources: Vec<SourcePart>,
 }
 
+/// Whether a folder of a source is looked at: in `node_modules`, what is committed.
+fn is_looked_at(laid: &LaidSource<'_>, folder: &str) -> bool {
+    let mut segments = folder.split('/');
+    !segments.clone().any(|name| NOT_WATCHED.contains(&name))
+        && (!segments.any(|name| name == "node_modules") || laid.is_source(folder).unwrap_or(true))
+}
+
+/// Why a plugin counts as built from its whole workspace.
+fn cannot_watch(errno: Errno) -> String {
+    let limit = fs::read_to_string(LIMIT).ok().filter(|_| errno == Errno::ENOSPC);
+    let limit = limit.map(|limit| format!("; `fs.inotify.max_user_watches` is {}", limit.trim())).unwrap_or_default();
+    format!("what its export reads cannot be watched ({errno}{limit}): it counts as built from the whole workspace")
+}
+
 impl WorkspaceBuild<'_> {
     /// Watches what lies outside of the workspace while it is installed and compiled, where a plugin of it is looked at. In
     /// the workspace these read all there is; of that its root's own files are sources of each plugin, and packages where
     /// they are reached.
-    pub(super) fn watch_outside(&self, folders: &Folders) -> Option<Result<OpenedFiles, Errno>> {
+    pub(super) fn watch_outside(&self, folders: &Folders) -> Option<Result<Watched>> {
         let root = &self.workspace.source.path;
         let is_watched = self.workspace.plugin.iter().any(|plugin| self.target(plugin).is_watched());
-        (is_watched && root != ".").then(|| OpenedFiles::watch(&folders.source, |path| lies_in(path, root)))
+        (is_watched && root != ".").then(|| {
+            source::with_laid(self.shared, self.workspace, &folders.source, |laid| {
+                let is_watched = |path: &str| !lies_in(path, root) && is_looked_at(laid, path);
+                Ok(OpenedFiles::watch(&folders.source, is_watched, &[]))
+            })
+        })
     }
 }
 
@@ -50,30 +89,68 @@ impl PluginTarget<'_> {
         is_pinned && (self.plugin.sealed.is_none() || options.verify_mode)
     }
 
-    /// Watches all of the source but the folders that the plugin is known to be built from. Where the machine cannot,
-    /// the error is kept for [`Self::read_sources`].
-    pub(super) fn watch(self, folders: &Folders) -> Result<OpenedFiles, Errno> {
-        let covered: BTreeSet<&str> = self.plugin.sources.iter().map(|part| part.path.as_str()).collect();
-        OpenedFiles::watch(&folders.source, |path| covered.iter().any(|outer| lies_in(path, outer)))
+    /// Watches all of the source but the folders that the plugin is known to be built from, and the packages that are
+    /// installed but those that it reaches. Where the machine cannot, the error is kept for [`Self::read_sources`].
+    pub(super) fn watch(self, folders: &Folders) -> Result<PluginWatch> {
+        let root = &self.workspace.source.path;
+        source::with_laid(self.shared, self.workspace, &folders.source, |laid| {
+            let dependencies = Dependencies::read(laid, root)?;
+            let covered: BTreeSet<&str> = self.plugin.sources.iter().map(|part| part.path.as_str()).collect();
+            let is_watched = |path: &str| !covered.iter().any(|outer| lies_in(path, outer)) && is_looked_at(laid, path);
+            let packages = self.not_reached(&dependencies, &folders.source);
+            Ok(PluginWatch { opened: OpenedFiles::watch(&folders.source, is_watched, &packages), dependencies })
+        })
     }
 
-    /// What was read besides, of what was opened by the export and the steps before all exports; none where there is
+    /// The packages that are installed and that the plugin does not reach, by name and folder from the source.
+    fn not_reached(self, dependencies: &Dependencies, source: &Path) -> Vec<(String, String)> {
+        // Else it follows all there are.
+        if !self.plugin.sources.iter().any(SourcePart::is_reached) {
+            return vec![];
+        }
+        let found = dependencies.ask(|reacher| {
+            let (all, reached) = (reacher.of(&[], &[""]).names, self.reach(reacher, &self.plugin.reads).names);
+            let is_wanted = |name: &str| all.contains(name) && !reached.contains(name);
+            let mut installed = InstalledPackages { root: source, is_wanted: &is_wanted, found: vec![] };
+            for folder in dependencies.folders().chain(["."]) {
+                installed.find(&at(&self.workspace.source.path, folder));
+            }
+            installed.found
+        });
+        found.unwrap_or_default()
+    }
+
+    fn reach<'a>(self, reacher: &Reacher<'_, 'a>, reads: &[String]) -> Reach<'a> {
+        let root = &self.workspace.source.path;
+        let installed: Vec<&str> = reads.iter().filter_map(|read| installed_name(root, read)).collect();
+        reacher.of(&[".", &self.plugin.path], &installed)
+    }
+
+    /// What was read besides, of what was opened by the export and by the steps `before` all exports; none where there is
     /// nothing new.
-    pub(super) fn read_sources(self, opened: Opened, folders: &Folders) -> Result<Option<ReadSources>> {
+    pub(super) fn read_sources(
+        self,
+        watch: PluginWatch,
+        before: Option<&Opened>,
+        folders: &Folders,
+    ) -> Result<Option<ReadSources>> {
         let root = &self.workspace.source.path;
         let all = || BTreeSet::from([root.clone()]);
+        let PluginWatch { opened, dependencies } = watch;
+        let opened = Opened::since(opened);
+        let opened = before.map_or(opened.clone(), |before| opened.and(before));
         source::with_laid(self.shared, self.workspace, &folders.source, |laid| {
             let found = match opened {
-                Opened::Paths(paths) => self.besides(laid, paths)?,
+                Opened::Some(OpenedPaths { files, packages }) => {
+                    let found = self.besides(laid, &dependencies, files)?;
+                    if found.len() > MOST { all() } else { &found | &self.used(&dependencies, packages) }
+                }
                 Opened::TooMany => all(),
                 Opened::Unwatched(errno) => {
-                    let what = format!("what its export reads cannot be watched ({errno})");
-                    let counts = "it counts as built from the whole workspace";
-                    self.shared.ui.warn(format!("{}: {what}: {counts}", self.label()));
+                    self.shared.ui.warn(format!("{}: {}", self.label(), cannot_watch(errno)));
                     all()
                 }
             };
-            let found = if found.len() > MOST { all() } else { found };
             if found.is_empty() {
                 return Ok(None);
             }
@@ -81,27 +158,73 @@ impl PluginTarget<'_> {
                 self.shared.ui.note(format!("{}: its export also reads {}", self.label(), some_names(found.iter())));
             }
             let reads: BTreeSet<String> = self.plugin.reads.iter().cloned().chain(found).collect();
-            // What a yarn.lock says of the packages that are reached is not what lies there.
-            let (reached, known): (Vec<_>, Vec<_>) = self.plugin.sources.iter().partition(|part| part.is_reached());
-            let known = known.into_iter().map(|part| part.path.as_str());
-            let mut sources = laid.parts(known.chain(reads.iter().map(String::as_str)))?;
-            let is_read = |part: &&&SourcePart| reads.iter().any(|path| lies_in(&part.path, path));
-            sources.extend(reached.iter().filter(|part| !is_read(part)).map(|part| (*part).clone()));
-            sources.sort();
-            Ok(Some(ReadSources { reads: reads.into_iter().collect(), sources }))
+            self.with_reads(laid, &dependencies, reads.into_iter().collect()).map(Some)
         })
+    }
+
+    /// The sources with what was read, as resolving finds them.
+    fn with_reads(self, laid: &LaidSource<'_>, dependencies: &Dependencies, reads: Vec<String>) -> Result<ReadSources> {
+        let root = &self.workspace.source.path;
+        // What a yarn.lock says of the packages that are reached is not what lies there.
+        let (reached, known): (Vec<_>, Vec<_>) = self.plugin.sources.iter().partition(|part| part.is_reached());
+        let mut wanted: BTreeSet<String> = known.into_iter().map(|part| part.path.clone()).collect();
+        wanted.extend(reads.iter().cloned());
+        let reached = dependencies.ask(|reacher| {
+            let reach = self.reach(reacher, &reads);
+            wanted.extend(reached_paths(&reach, root));
+            let locked = PartContent::Reached(reach.locked);
+            reached.into_iter().map(|part| SourcePart { content: locked.clone(), ..part.clone() }).collect::<Vec<_>>()
+        });
+        let mut sources = laid.parts(wanted.iter().map(String::as_str))?;
+        let is_read = |part: &SourcePart| reads.iter().any(|path| lies_in(&part.path, path));
+        sources.extend(reached.into_iter().flatten().filter(|part| !is_read(part)));
+        sources.sort();
+        Ok(ReadSources { reads, sources })
+    }
+
+    /// The packages of which files were opened, without those that others of them reach; where they are too many, all
+    /// there are.
+    fn used(self, dependencies: &Dependencies, mut packages: BTreeSet<String>) -> BTreeSet<String> {
+        let root = &self.workspace.source.path;
+        let _ = dependencies.ask(|reacher| {
+            for name in packages.clone() {
+                packages.remove(&name);
+                let others: Vec<&str> = packages.iter().map(String::as_str).collect();
+                let is_reached = !others.is_empty() && reacher.of(&[], &others).names.contains(name.as_str());
+                if !is_reached {
+                    packages.insert(name);
+                }
+            }
+        });
+        let named = if packages.len() > MOST { BTreeSet::from([String::new()]) } else { packages };
+        named.iter().map(|name| installed_at(root, name)).collect()
     }
 
     /// What was read though it is not among the plugin's sources: packages as a whole; of what is in no package the
     /// outermost folder, since a file that is added there may be read next time. Every package's `package.json` is read
-    /// to find packages, and counts only for those that the plugin reaches.
-    fn besides(self, laid: &LaidSource<'_>, paths: BTreeSet<String>) -> Result<BTreeSet<String>> {
+    /// to find packages, and counts only for those that the plugin reaches. A declaration that `yarn tsc` made is its
+    /// package.
+    fn besides(
+        self,
+        laid: &LaidSource<'_>,
+        dependencies: &Dependencies,
+        paths: BTreeSet<String>,
+    ) -> Result<BTreeSet<String>> {
         let root = &self.workspace.source.path;
-        let packages = packages(laid, root)?;
+        let packages: BTreeSet<String> = dependencies.folders().map(|folder| at(root, folder)).collect();
         // A folder that others are in is listed by whoever looks for packages.
         let holds = |folder: &str| lies_in(root, folder) || packages.iter().any(|package| lies_in(package, folder));
+        let innermost = |path: &str| {
+            packages.iter().filter(|package| lies_in(path, package)).max_by_key(|package| package.len()).cloned()
+        };
+        let declared = |path: &str| {
+            let path = path.strip_prefix(&at(root, DECLARATIONS))?.strip_prefix('/')?;
+            let path = at(root, path.strip_suffix("ts").map(|_| path)?);
+            innermost(&path)
+        };
         let mut found = BTreeSet::new();
         for path in paths {
+            let path = declared(&path).unwrap_or(path);
             let (folder, name) = path.rsplit_once('/').unwrap_or((".", &path));
             let is_known = self.plugin.sources.iter().any(|part| lies_in(&path, &part.path));
             let is_manifest = name == "package.json" && (folder == root || packages.iter().any(|it| it == folder));
@@ -114,7 +237,6 @@ impl PluginTarget<'_> {
             {
                 continue;
             }
-            let package = packages.iter().filter(|package| lies_in(&path, package)).max_by_key(|package| package.len());
             let outermost = || {
                 let mut outer = path.as_str();
                 while let Some((parent, _)) = outer.rsplit_once('/').filter(|(parent, _)| !holds(parent)) {
@@ -122,7 +244,7 @@ impl PluginTarget<'_> {
                 }
                 outer.to_owned()
             };
-            found.insert(package.cloned().unwrap_or_else(outermost));
+            found.insert(innermost(&path).unwrap_or_else(outermost));
         }
         Ok(found)
     }
@@ -137,21 +259,4 @@ impl PluginTarget<'_> {
             self.workspace.name
         )
     }
-}
-
-/// The folders of a workspace's packages from the repository's root, the workspace's own left out. yarn 1 has them in no
-/// lockfile: then every folder with a `package.json` counts.
-fn packages(laid: &LaidSource<'_>, root: &str) -> Result<BTreeSet<String>> {
-    let path = at(root, "yarn.lock");
-    let bytes = laid.tree.read(&path)?.unwrap_or_default();
-    let lock = YarnLock::parse(&bytes, Path::new(&path)).ok();
-    let locked = lock.as_ref().and_then(YarnLock::workspace_paths);
-    if let Some(locked) = locked {
-        return Ok(locked.into_iter().filter(|folder| *folder != ".").map(|folder| at(root, folder)).collect());
-    }
-    let manifests = laid.tree.walk(root, |path, kind| {
-        kind == EntryKind::Folder && !path.ends_with("node_modules") || path.ends_with("/package.json")
-    })?;
-    let folders = manifests.filter_map(|entry| entry.path.strip_suffix("/package.json").map(str::to_owned));
-    Ok(folders.filter(|folder| folder != root).collect())
 }

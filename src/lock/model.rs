@@ -320,6 +320,7 @@ pub struct Plugin {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sources: Vec<SourcePart>,
     /// What its export read besides, from the repository's root, sorted: found by a build, and among its sources since.
+    /// `<workspace>/node_modules/<name>` is an installed package, `<workspace>/node_modules` all of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reads: Vec<String>,
     /// What its image says of where it comes from.

@@ -9,7 +9,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::Sha256;
-use super::grammar::{is_commit, is_relative};
+use super::grammar::{at, is_commit, is_package_name, is_relative};
 
 /// One folder or file, written `040000:<git id> plugins/todo`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -41,6 +41,20 @@ impl SourcePart {
     pub fn is_reached(&self) -> bool {
         matches!(self.content, PartContent::Reached(_))
     }
+}
+
+/// How `workspace.plugin.reads` names a package that is installed in the workspace at `root`; all there are have an
+/// empty name.
+pub fn installed_at(root: &str, name: &str) -> String {
+    let folder = at(root, "node_modules");
+    if name.is_empty() { folder } else { format!("{folder}/{name}") }
+}
+
+/// The package that a path of `workspace.plugin.reads` names, as [`installed_at`] takes it; none for what lies elsewhere.
+pub fn installed_name<'r>(root: &str, read: &'r str) -> Option<&'r str> {
+    let read = if root == "." { read } else { read.strip_prefix(root)?.strip_prefix('/')? };
+    let name = read.strip_prefix("node_modules")?;
+    if name.is_empty() { Some(name) } else { name.strip_prefix('/').filter(|name| is_package_name(name)) }
 }
 
 /// The modes that git writes.
@@ -115,6 +129,20 @@ impl JsonSchema for SourcePart {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_installed_package_is_named_by_where_it_may_lie() {
+        for root in [".", "w/a"] {
+            for name in ["", "left", "@types/left"] {
+                assert_eq!(installed_name(root, &installed_at(root, name)), Some(name), "{root} {name}");
+            }
+        }
+        for other in
+            ["w/a", "w/a/node_modules2", "node_modules/left", "w/a/node_modules/left/index.js", "w/a/plugins/b"]
+        {
+            assert_eq!(installed_name("w/a", other), None, "{other}");
+        }
+    }
 
     #[test]
     fn a_part_is_written_as_git_lists_it() {

@@ -7,9 +7,10 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
 use crate::error::{Error, Result};
-use crate::lock::{PartContent, SourcePart};
+use crate::lock::{PartContent, SourcePart, at, is_relative};
 use crate::store::git::Tree;
 use crate::store::{LeftKind, UntrustedTree};
+use crate::yarn::graph::reach::Reach;
 
 /// The largest file that a patch or overlay may have made, in bytes.
 const LARGEST: u64 = 64 << 20;
@@ -61,6 +62,19 @@ impl LaidSource<'_> {
         Ok(found.is_some())
     }
 
+    /// The bytes of a file; none where there is none.
+    pub fn read(&self, path: &str) -> Result<Option<Vec<u8>>> {
+        if !self.touched.contains(path) {
+            return self.tree.read(path);
+        }
+        UntrustedTree::open(self.laid, "the patched source")?.find_linked(Path::new(path), LARGEST)
+    }
+
+    /// Whether a folder, or a file, is of the source, as patches and overlays may have made it.
+    pub fn is_source(&self, path: &str) -> Result<bool> {
+        Ok(self.committed(path)?.is_some() || self.touched.iter().any(|touched| lies_in(touched, path)))
+    }
+
     fn committed(&self, path: &str) -> Result<Option<PartContent>> {
         Ok(self.tree.git_entry(path)?.map(|(mode, id)| PartContent::Git { mode, id }))
     }
@@ -83,6 +97,26 @@ impl LaidSource<'_> {
         };
         Ok(Some(PartContent::Git { mode, id: self.tree.blob_id(&bytes)? }))
     }
+}
+
+/// The folders and files, from the repository's root, that the packages of a workspace which are reached are made of; its
+/// root's own are not among them.
+pub fn reached_paths(reach: &Reach<'_>, root: &str) -> Vec<String> {
+    let folders = reach.workspaces.iter().filter(|folder| **folder != ".").map(|folder| at(root, folder));
+    folders.chain(reach.local.iter().filter_map(|path| normal(&at(root, path)))).collect()
+}
+
+/// A path without `.` and `..`; none where it leaves the repository.
+fn normal(path: &str) -> Option<String> {
+    let mut segments: Vec<&str> = Vec::new();
+    for segment in path.split('/') {
+        match segment {
+            "" | "." => {}
+            ".." => drop(segments.pop()?),
+            segment => segments.push(segment),
+        }
+    }
+    Some(if segments.is_empty() { ".".to_owned() } else { segments.join("/") }).filter(|path| is_relative(path))
 }
 
 /// True where `path` is `folder` or lies below it; all lies in `.`.

@@ -6,9 +6,7 @@
 use serde_json::{Map, Value};
 
 use crate::lock::Role;
-
-/// Folders that hold no plugin to build, whatever is in them.
-const SKIPPED: [&str; 5] = ["node_modules", "dist", "dist-dynamic", ".git", "__fixtures__"];
+use crate::yarn::graph::manifests::is_searched;
 
 /// A plugin of a workspace.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,16 +28,6 @@ pub struct Discovery {
     pub plugins: Vec<DiscoveredPlugin>,
     /// One line each, naming a `package.json` that cannot be used; sorted.
     pub warnings: Vec<String>,
-}
-
-/// True for a folder that is not searched: packages somebody installed, made or keeps for tests, and dot-folders.
-pub fn is_skipped(folder: &str) -> bool {
-    folder.starts_with('.') || SKIPPED.contains(&folder)
-}
-
-/// True when a package in this folder (from the workspace, `.` for the workspace itself) is looked at.
-pub fn is_searched(path: &str) -> bool {
-    path == "." || !path.split('/').any(is_skipped)
 }
 
 /// Finds the plugins among packages, each a folder and the bytes of its `package.json`.

@@ -7,8 +7,8 @@ use std::path::Path;
 use super::package_manager::ancestors;
 use super::source_files::Files;
 use crate::error::Result;
-use crate::lock::{PartContent, SourcePart, Workspace, at};
-use crate::overlay::source_parts::lies_in;
+use crate::lock::{PartContent, SourcePart, Workspace, at, installed_name};
+use crate::overlay::source_parts::{lies_in, reached_paths};
 use crate::yarn::graph::reach::Reacher;
 use crate::yarn::graph::{DependencyGraph, Manifests};
 use crate::yarn::lockfile::YarnLock;
@@ -45,10 +45,11 @@ pub fn set(
         plugin.reads = known.map(|known| known.reads.clone()).unwrap_or_default();
         let mut wanted: BTreeSet<String> = steering.iter().chain(&plugin.reads).cloned().collect();
         wanted.insert(at(&root, &plugin.path));
-        let reach = reacher.as_ref().map(|reacher| reacher.of(&[".", &plugin.path]));
+        let installed: Vec<&str> = plugin.reads.iter().filter_map(|read| installed_name(&root, read)).collect();
+        let reach = reacher.as_ref().map(|reacher| reacher.of(&[".", &plugin.path], &installed));
         match &reach {
             // The root's own files are among those that steer.
-            Some(reach) => wanted.extend(reach.workspaces.iter().filter(|it| **it != ".").map(|it| at(&root, it))),
+            Some(reach) => wanted.extend(reached_paths(reach, &root)),
             None => drop(wanted.insert(root.clone())),
         }
         let yarn_lock = at(&root, "yarn.lock");

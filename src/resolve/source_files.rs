@@ -8,11 +8,11 @@ use std::path::{Path, PathBuf};
 
 use changed::ChangedFiles;
 
-use super::discover::is_skipped;
 use crate::error::{Error, Result};
 use crate::lock::{SourcePart, at};
 use crate::overlay::source_parts::LaidSource;
 use crate::store::git::{EntryKind, Tree};
+use crate::yarn::graph::manifests::is_skipped;
 use crate::yarn::lockfile::YarnLock;
 
 /// Where a workspace's files are read from.

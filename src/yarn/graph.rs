@@ -2,7 +2,8 @@
 //! range is locked to. Nothing here asks where a package would sit in `node_modules`.
 
 mod index;
-mod manifests;
+mod local;
+pub mod manifests;
 pub mod reach;
 mod resolutions;
 

@@ -33,6 +33,7 @@ mod odd_repository;
 mod original;
 mod proxy_login;
 mod read_only;
+mod reads;
 mod resolve;
 mod rhdh_cli;
 mod sbom;

@@ -7,8 +7,8 @@ use super::{Files, folder_in, read_local};
 use crate::error::Result;
 use crate::lock::SourcePart;
 use crate::overlay::source_parts::LaidSource;
-use crate::resolve::discover::is_searched;
 use crate::store::Scratch;
+use crate::yarn::graph::manifests::is_searched;
 
 /// What patches and overlays changed of a source.
 pub struct ChangedFiles {

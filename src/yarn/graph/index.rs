@@ -87,7 +87,7 @@ impl<'a> DescriptorIndex<'a> {
 }
 
 /// Undoes `encodeURIComponent`.
-fn unescaped(text: &str) -> Cow<'_, str> {
+pub(super) fn unescaped(text: &str) -> Cow<'_, str> {
     if !text.contains('%') {
         return Cow::Borrowed(text);
     }

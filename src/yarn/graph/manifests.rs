@@ -12,6 +12,19 @@ use serde_json::Value;
 use crate::error::{Error, Place, Result};
 use crate::yarn::lockfile::YarnLock;
 
+/// Folders that hold no package of a workspace, whatever is in them.
+const SKIPPED: [&str; 5] = ["node_modules", "dist", "dist-dynamic", ".git", "__fixtures__"];
+
+/// True for a folder that is not searched: packages somebody installed, made or keeps for tests, and dot-folders.
+pub fn is_skipped(folder: &str) -> bool {
+    folder.starts_with('.') || SKIPPED.contains(&folder)
+}
+
+/// True when a package in this folder (from the workspace, `.` for the workspace itself) is looked at.
+pub fn is_searched(path: &str) -> bool {
+    path == "." || !path.split('/').any(is_skipped)
+}
+
 /// What build arguments depend on in a `package.json`. Unknown fields are passed over.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]

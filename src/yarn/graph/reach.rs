@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Write as _;
 
-use super::{DependencyGraph, EdgeTarget};
+use super::{DependencyGraph, EdgeTarget, PackageNode, local};
 use crate::lock::Sha256;
 
 /// What some workspaces reach.
@@ -12,6 +12,10 @@ use crate::lock::Sha256;
 pub struct Reach<'a> {
     /// The folders of the workspaces that are reached, the first ones among them.
     pub workspaces: BTreeSet<&'a str>,
+    /// The names, own ones and aliases, under which the other packages that are reached are installed.
+    pub names: BTreeSet<&'a str>,
+    /// Folders and archives of the source that packages are made of, from the root's folder; `..` may stand in them.
+    pub local: BTreeSet<String>,
     /// Digest of what the lock says of the packages that are reached, and of where yarn puts them.
     pub locked: Sha256,
 }
@@ -40,10 +44,16 @@ impl<'g, 'a> Reacher<'g, 'a> {
         Self { graph, rivals }
     }
 
-    /// What the workspaces in these folders reach.
-    pub fn of(&self, folders: &[&str]) -> Reach<'a> {
+    /// What the workspaces in these folders reach, and the packages that are installed under some names; all there are under
+    /// the empty one.
+    pub fn of(&self, folders: &[&str], installed: &[&str]) -> Reach<'a> {
         let nodes = &self.graph.nodes;
         let mut pending: Vec<usize> = folders.iter().filter_map(|folder| self.graph.workspace(folder)).collect();
+        if !installed.is_empty() {
+            let is_asked =
+                |node: &usize| names(&nodes[*node]).any(|name| installed.iter().any(|it| it.is_empty() || *it == name));
+            pending.extend((0..nodes.len()).filter(is_asked));
+        }
         let mut reached = BTreeSet::new();
         while let Some(number) = pending.pop() {
             if !reached.insert(number) {
@@ -55,7 +65,9 @@ impl<'g, 'a> Reacher<'g, 'a> {
             }));
         }
         let workspaces = reached.iter().filter_map(|number| nodes[*number].workspace.map(|(path, _)| path)).collect();
-        Reach { workspaces, locked: Sha256::of(self.text(&reached)) }
+        let names = reached.iter().flat_map(|number| names(&nodes[*number])).collect();
+        let local = reached.iter().flat_map(|number| local::paths(&nodes[*number])).collect();
+        Reach { workspaces, names, local, locked: Sha256::of(self.text(&reached)) }
     }
 
     /// A block a package, sorted; below them, for packages of one name, which of them more packages depend on: yarn puts
@@ -112,6 +124,13 @@ impl<'g, 'a> Reacher<'g, 'a> {
             (None, None) => node.name.to_owned(),
         }
     }
+}
+
+/// The names under which a package is installed; none for a workspace, which is linked.
+fn names<'a>(node: &PackageNode<'a>) -> impl Iterator<Item = &'a str> {
+    let entry = node.entry.filter(|_| node.workspace.is_none());
+    let aliases = entry.into_iter().flat_map(|entry| entry.descriptors.iter().map(|descriptor| &*descriptor.name));
+    entry.map(|_| node.name).into_iter().chain(aliases)
 }
 
 #[cfg(test)]
@@ -178,7 +197,7 @@ mod tests {
         });
         let manifests = Manifests::parse(&lock, &files.into()).unwrap();
         let graph = DependencyGraph::complete(&lock, &manifests);
-        let Reach { workspaces, locked } = Reacher::new(&graph).of(folders);
+        let Reach { workspaces, locked, .. } = Reacher::new(&graph).of(folders, &[]);
         (workspaces.into_iter().map(str::to_owned).collect(), locked)
     }
 
