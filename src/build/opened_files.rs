@@ -3,22 +3,37 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::fs;
+use std::io::{self, PipeReader, PipeWriter};
+use std::os::fd::AsFd as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
 
 use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, InotifyEvent, WatchDescriptor};
 
 /// The endings of TypeScript's declarations.
 const DECLARATIONS: [&str; 3] = [".d.ts", ".d.mts", ".d.cts"];
 
-/// Folders that are being watched.
+/// Folders that are being watched. The kernel remembers few events (16,384 by default), so a thread takes them from it.
 pub(super) struct OpenedFiles {
+    #[cfg(test)]
+    found: Arc<Mutex<OpenedPaths>>,
+    reader: JoinHandle<Result<Opened, Errno>>,
+    /// Closing it ends the thread.
+    until: PipeWriter,
+}
+
+/// The watch itself.
+struct FolderWatch {
     inotify: Inotify,
     root: PathBuf,
     folders: HashMap<WatchDescriptor, WatchedFolder>,
-    /// When the watch began, by the clock of the file system: seconds, nanoseconds.
+    /// When it began, by the clock of the file system: seconds, nanoseconds.
     began: Option<(i64, i64)>,
+    found: Arc<Mutex<OpenedPaths>>,
 }
 
 enum WatchedFolder {
@@ -50,7 +65,7 @@ pub(super) struct OpenedPaths {
 impl Opened {
     /// What was opened since a watch began.
     pub(super) fn since(watched: Result<OpenedFiles, Errno>) -> Self {
-        watched.and_then(|watched| watched.opened()).unwrap_or_else(Self::Unwatched)
+        watched.and_then(OpenedFiles::opened).unwrap_or_else(Self::Unwatched)
     }
 
     /// What was opened in one time or the other.
@@ -76,16 +91,36 @@ impl OpenedFiles {
         packages: &[(String, String)],
     ) -> Result<Self, Errno> {
         let inotify = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC)?;
-        let mut watched = Self { inotify, root: root.to_path_buf(), folders: HashMap::new(), began: now(root) };
-        watched.add(Path::new(""), is_watched, |folder| WatchedFolder::Source(folder.to_path_buf()))?;
+        let (root, folders, found) = (root.to_path_buf(), HashMap::new(), Arc::default());
+        let mut watch = FolderWatch { inotify, began: now(&root), root, folders, found };
+        watch.add(Path::new(""), is_watched, |folder| WatchedFolder::Source(folder.to_path_buf()))?;
         for (name, folder) in packages {
-            watched.add(Path::new(folder), |_| true, |_| WatchedFolder::Package(name.clone()))?;
+            watch.add(Path::new(folder), |_| true, |_| WatchedFolder::Package(name.clone()))?;
         }
         // This walk opened folders as well.
-        watched.events()?;
-        Ok(watched)
+        while watch.events()?.is_some() {}
+        #[cfg(test)]
+        let found = watch.found.clone();
+        let failed = |error: io::Error| error.raw_os_error().map_or(Errno::EIO, Errno::from_raw);
+        let (ended, until) = io::pipe().map_err(failed)?;
+        let thread = thread::Builder::new().name("opened-files".to_owned());
+        let reader = thread.spawn(move || watch.follow(&ended)).map_err(failed)?;
+        Ok(Self {
+            #[cfg(test)]
+            found,
+            reader,
+            until,
+        })
     }
 
+    /// What was opened since.
+    fn opened(self) -> Result<Opened, Errno> {
+        drop(self.until);
+        self.reader.join().unwrap_or(Err(Errno::EIO))
+    }
+}
+
+impl FolderWatch {
     fn add(
         &mut self,
         outermost: &Path,
@@ -112,34 +147,47 @@ impl OpenedFiles {
         Ok(())
     }
 
-    /// What was opened since. A file that was linked to is opened under another name: that changed its own times.
-    fn opened(&self) -> Result<Opened, Errno> {
-        let mut opened = self.events()?;
-        if let Opened::Some(paths) = &mut opened {
-            paths.files.extend(self.changed());
+    /// Takes events from the kernel until the other end of `ended` is closed. A file that was linked to is opened under
+    /// another name: that changed its own times.
+    fn follow(self, ended: &PipeReader) -> Result<Opened, Errno> {
+        loop {
+            let mut ready = [self.inotify.as_fd(), ended.as_fd()].map(|fd| PollFd::new(fd, PollFlags::POLLIN));
+            match poll(&mut ready, PollTimeout::NONE) {
+                Err(Errno::EINTR) => continue,
+                other => drop(other?),
+            }
+            let is_over = ready[1].any() != Some(false);
+            while let Some(events) = self.events()? {
+                let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+                for event in events {
+                    if event.mask.contains(AddWatchFlags::IN_Q_OVERFLOW) {
+                        return Ok(Opened::TooMany);
+                    }
+                    self.add_event(event, &mut found);
+                }
+            }
+            if is_over {
+                break;
+            }
         }
-        Ok(opened)
+        let changed = self.changed();
+        let mut found = std::mem::take(&mut *self.found.lock().unwrap_or_else(PoisonError::into_inner));
+        found.files.extend(changed);
+        Ok(Opened::Some(found))
     }
 
-    /// What the kernel remembers; a name that is not UTF-8 is the whole folder it is in.
-    fn events(&self) -> Result<Opened, Errno> {
-        let mut found = OpenedPaths::default();
+    /// Some of what the kernel remembers, if there is anything.
+    fn events(&self) -> Result<Option<Vec<InotifyEvent>>, Errno> {
         loop {
-            let events = match self.inotify.read_events() {
-                Ok(events) => events,
-                Err(Errno::EAGAIN) => return Ok(Opened::Some(found)),
-                Err(Errno::EINTR) => continue,
-                Err(errno) => return Err(errno),
-            };
-            for event in events {
-                if event.mask.contains(AddWatchFlags::IN_Q_OVERFLOW) {
-                    return Ok(Opened::TooMany);
-                }
-                self.add_event(event, &mut found);
+            match self.inotify.read_events() {
+                Err(Errno::EAGAIN) => return Ok(None),
+                Err(Errno::EINTR) => {}
+                events => return events.map(Some),
             }
         }
     }
 
+    /// Adds what an event says; a name that is not UTF-8 is the whole folder it is in.
     fn add_event(&self, event: InotifyEvent, found: &mut OpenedPaths) {
         match self.folders.get(&event.wd) {
             Some(WatchedFolder::Source(folder)) => {
@@ -202,7 +250,8 @@ mod tests {
         dir
     }
 
-    fn some(opened: Opened) -> (Vec<String>, Vec<String>) {
+    fn some(watched: OpenedFiles) -> (Vec<String>, Vec<String>) {
+        let opened = Opened::since(Ok(watched));
         let Opened::Some(OpenedPaths { files, packages }) = opened else { panic!("{opened:?}") };
         (files.into_iter().collect(), packages.into_iter().collect())
     }
@@ -212,14 +261,14 @@ mod tests {
         let dir = folder(&["a/in.txt", "a/b/deep.txt", "left/out.txt", "top.txt", "never.txt"]);
         let root = dir.path().join("source");
         std::os::unix::fs::symlink("/etc", root.join("etc")).unwrap();
-        let opened = OpenedFiles::watch(&root, |path| path != "left", &[]).unwrap();
+        let watched = OpenedFiles::watch(&root, |path| path != "left", &[]).unwrap();
         for path in ["a/b/deep.txt", "top.txt", "left/out.txt", "etc/hostname"] {
             let _ = fs::read(root.join(path));
         }
         let _ = fs::read_dir(root.join("a")).unwrap().count();
-        let found = |paths: &[&str]| paths.iter().map(|path| (*path).to_owned()).collect::<Vec<_>>();
-        assert_eq!(some(opened.events().unwrap()), (found(&["a", "a/b/deep.txt", "top.txt"]), vec![]));
-        assert_eq!(some(opened.events().unwrap()), (vec![], vec![]));
+        let (files, packages) = some(watched);
+        assert_eq!(files, ["a", "a/b/deep.txt", "top.txt"]);
+        assert!(packages.is_empty());
     }
 
     #[test]
@@ -229,13 +278,36 @@ mod tests {
         let root = dir.path().join("source");
         let packages = [("a", "n/a"), ("b", "n/b"), ("@s/c", "n/@s/c")];
         let packages = packages.map(|(name, folder)| (name.to_owned(), folder.to_owned()));
-        let opened = OpenedFiles::watch(&root, |path| path != "n", &packages).unwrap();
         let read = |paths: &[&str]| paths.iter().for_each(|path| drop(fs::read(root.join(path)).unwrap()));
+        let watched = OpenedFiles::watch(&root, |path| path != "n", &packages).unwrap();
         read(&["n/a/package.json", "n/a/a.d.ts", "n/b/package.json"]);
         let _ = fs::read_dir(root.join("n/b/lib")).unwrap().count();
-        assert_eq!(some(opened.events().unwrap()), (vec![], vec![]));
+        assert_eq!(some(watched), (vec![], vec![]));
+        let watched = OpenedFiles::watch(&root, |path| path != "n", &packages).unwrap();
         read(&["n/b/lib/b.js", "n/@s/c/n/d/d.js"]);
-        assert_eq!(some(opened.events().unwrap()), (vec![], vec!["@s/c".to_owned(), "b".to_owned()]));
+        assert_eq!(some(watched), (vec![], vec!["@s/c".to_owned(), "b".to_owned()]));
+    }
+
+    #[test]
+    fn more_is_opened_than_the_kernel_remembers() {
+        let dir = folder(&["a.txt", "b.txt"]);
+        let root = dir.path().join("source");
+        let watched = OpenedFiles::watch(&root, |_| true, &[]).unwrap();
+        let most = fs::read_to_string("/proc/sys/fs/inotify/max_queued_events").unwrap();
+        let rounds = most.trim().parse::<usize>().unwrap().div_ceil(8000) + 1;
+        for round in 0..rounds {
+            for _ in 0..4000 {
+                // One file twice in a row is one event.
+                let _ = ["a.txt", "b.txt"].map(|file| fs::File::open(root.join(file)).unwrap());
+            }
+            let last = root.join(format!("{round}"));
+            fs::write(&last, "").unwrap();
+            // What comes after is more than fits, so what came before has to be gone.
+            while !watched.found.lock().unwrap().files.contains(&round.to_string()) {
+                thread::yield_now();
+            }
+        }
+        assert_eq!(some(watched).0.len(), rounds + 2);
     }
 
     #[test]
@@ -245,12 +317,13 @@ mod tests {
         // Later than the files by the coarsest clock of a file system that builds run on.
         while now(&root) <= fs::metadata(root.join("mine/own.txt")).ok().map(|file| (file.ctime(), file.ctime_nsec())) {
         }
-        let opened = OpenedFiles::watch(&root, |path| path != "mine", &[]).unwrap();
-        while now(&root) <= opened.began {}
+        let watched = OpenedFiles::watch(&root, |path| path != "mine", &[]).unwrap();
+        let began = now(&root);
+        while now(&root) <= began {}
         fs::rename(root.join("a/moved.txt"), root.join("mine/moved.txt")).unwrap();
         fs::hard_link(root.join("a/linked.txt"), root.join("mine/linked.txt")).unwrap();
         fs::rename(root.join("b/folder"), root.join("mine/folder")).unwrap();
         fs::read(root.join("mine/moved.txt")).unwrap();
-        assert_eq!(some(opened.opened().unwrap()).0, ["a/linked.txt", "a/moved.txt", "b/folder"]);
+        assert_eq!(some(watched).0, ["a/linked.txt", "a/moved.txt", "b/folder"]);
     }
 }
