@@ -1,4 +1,4 @@
-//! Ctrl-C, as tasks and threads learn of it.
+//! Ctrl-C and what is like it (SIGTERM, SIGHUP), as tasks and threads learn of it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -28,6 +28,13 @@ impl Interrupter {
     }
 }
 
+impl Default for Interrupt {
+    /// One that nobody presses.
+    fn default() -> Self {
+        Self::new().1
+    }
+}
+
 impl Interrupt {
     /// Both ends.
     pub fn new() -> (Interrupter, Self) {
@@ -49,6 +56,25 @@ impl Interrupt {
     /// Err once it was pressed.
     pub fn check(&self) -> Result<()> {
         if self.is_set() { Err(Error::Interrupted) } else { Ok(()) }
+    }
+
+    /// The result of `work`, which is dropped once it was pressed.
+    pub fn unless<'a, T>(
+        &'a self,
+        work: impl Future<Output = Result<T>> + Send + 'a,
+    ) -> impl Future<Output = Result<T>> + Send + 'a
+    where
+        T: Send + 'a,
+    {
+        // A request is a large future, and many wait for one.
+        let work = Box::pin(work);
+        async move {
+            tokio::select! {
+                biased;
+                () = self.wait() => Err(Error::Interrupted),
+                result = work => result,
+            }
+        }
     }
 
     /// Waits until it is pressed; for ever if nobody can press it any more.

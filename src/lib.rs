@@ -12,8 +12,8 @@
 //!
 //! Below them: [`tools`] pins and provides node, npm, yarn and rhdh-cli, [`overlay`] lays patches and overlays over a
 //! source, [`sandbox`] runs third-party code, [`store`] is the cache, [`npm`] and [`yarn`] read the formats of others,
-//! [`parallel`], [`interrupt`], [`tls`], [`ui`] and [`error`] are for all; [`cli`] is the command line. Each module uses only
-//! modules that stand below it in the list that `tests/it/architecture.rs` checks.
+//! [`parallel`], [`interrupt`], [`tls`], [`answer`], [`ui`] and [`error`] are for all; [`cli`] is the command line. Each module
+//! uses only modules that stand below it in the list that `tests/it/architecture.rs` checks.
 
 pub mod cli;
 
@@ -40,6 +40,7 @@ pub mod yarn;
 
 pub mod lock;
 
+pub mod answer;
 pub mod error;
 pub mod interrupt;
 pub mod parallel;

@@ -84,7 +84,7 @@ impl Replay<'_> {
     ) -> Result<Arc<Shared>> {
         let Self { config, lock, lock_file, sources, flags, .. } = self;
         let isolation = session.isolation(&store, flags.isolation).await?;
-        let registry = NpmRegistry::of_machine(&paths::config_dir(session.global));
+        let registry = NpmRegistry::of_machine(&paths::config_dir(session.global), &session.interrupt);
         let registries = registry.as_ref().map(NpmRegistry::addresses).unwrap_or_default();
         let registry = if flags.offline { None } else { Some(registry?) };
         std::fs::create_dir_all(output_dir).map_err(Error::io("create", output_dir))?;

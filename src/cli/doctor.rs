@@ -65,12 +65,12 @@ pub(super) async fn run(session: &Session<'_>, args: &DoctorArgs) -> Result<()> 
     let env = config.as_ref().map_or_else(crate::config::Env::of_process, |config| config.env.clone());
     checks.push(reach::host(session, &env, &args.source, args.offline));
     if !args.offline {
-        checks.push(reach::npm(&paths::config_dir(session.global)).await);
+        checks.push(reach::npm(session).await);
         if let Some(config) = &config {
             checks.extend(reach::repositories(session, config, &args.source));
         }
     }
-    checks.extend(reach::images(&env, args.offline).await);
+    checks.extend(session.interrupt.unless(async { Ok(reach::images(&env, args.offline).await) }).await?);
 
     let mut text = String::new();
     for check in &checks {

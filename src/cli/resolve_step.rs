@@ -83,7 +83,7 @@ impl PinRequest<'_> {
     pub async fn run(&self, session: &Session<'_>) -> Result<Resolved> {
         let config = self.config;
         let store = session.store()?;
-        let registry = NpmRegistry::of_machine(&paths::config_dir(session.global))?;
+        let registry = NpmRegistry::of_machine(&paths::config_dir(session.global), &session.interrupt)?;
         let isolation = session.isolation(&store, IsolationChoice::Auto).await?;
         let provider = Provider {
             store: &store,

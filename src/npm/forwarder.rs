@@ -12,11 +12,11 @@ use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio::task::{AbortHandle, JoinSet};
 
-use super::packument::pointed_elsewhere;
-use super::registry::{MAX_DOCUMENT, NpmRegistry, RegistryAddresses};
+use super::packument::{Edit, pointed_elsewhere};
+use super::registry::{NpmRegistry, RegistryAddresses};
+use crate::answer::{AnswerFailure, BoundedAnswer};
 use crate::error::{Error, Result};
 
 /// The longest head of a request, in bytes.
@@ -26,9 +26,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Connections at once; more wait.
 const CONNECTIONS: usize = 256;
 /// Tarballs beside the registries that are remembered.
-const MOST_BESIDE: usize = 200_000;
-/// Documents that are in memory at once; each may be large.
-const DOCUMENTS: usize = 2;
+const MOST_BESIDE: usize = 100_000;
+/// The longest address of one that is remembered, in bytes.
+const LONGEST_BESIDE: usize = 512;
 
 /// Which addresses of tarballs in documents are those of the forwarder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,7 +50,6 @@ struct Forwarding {
     tarballs: ForwardedTarballs,
     /// `http://127.0.0.1:<port>/<secret>`
     address: String,
-    documents: Semaphore,
     /// Tarballs of documents that lie beside a registry, on its host: nothing else there is asked for.
     beside: Mutex<HashSet<String>>,
     /// A refused login: 1 for none that was sent, 2 for one that was.
@@ -78,7 +77,6 @@ impl RegistryForwarder {
             registry: registry.clone(),
             tarballs,
             address,
-            documents: Semaphore::new(DOCUMENTS),
             beside: Mutex::default(),
             refused: AtomicU8::new(0),
         });
@@ -194,12 +192,12 @@ impl Forwarding {
         self.beside.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Keeps the tarballs of a document that are given out below `root`, the host of the registry `number`.
-    fn remember(&self, document: &[u8], root: &str, number: &str) {
-        let text = String::from_utf8_lossy(document);
-        let paths = text.split(root).skip(1).filter_map(|rest| rest.split_once('"'));
+    /// Keeps the tarballs that a document now gives out below `root`, the host of the registry `number`.
+    fn remember(&self, edits: &[Edit], root: &str, number: &str) {
+        let paths = edits.iter().filter_map(|(_, address)| address.strip_prefix(root));
         let mut beside = self.beside();
-        for (path, _) in paths.take(MOST_BESIDE.saturating_sub(beside.len())) {
+        let free = MOST_BESIDE.saturating_sub(beside.len());
+        for path in paths.filter(|path| path.len() <= LONGEST_BESIDE).take(free) {
             beside.insert(format!("{number}r/{path}"));
         }
     }
@@ -238,39 +236,55 @@ impl Forwarding {
         if is_document {
             return self.document(&mut client, response, &name, digits).await;
         }
-        stream(&mut client, response, is_head).await
+        stream(&mut client, BoundedAnswer::new(response, self.registry.limits.tarball), is_head).await
     }
 
     /// The document of a package, with tarballs at this address.
     async fn document(
         &self,
         client: &mut BufReader<TcpStream>,
-        mut response: reqwest::Response,
+        response: reqwest::Response,
         name: &str,
         number: &str,
     ) -> std::io::Result<()> {
-        let torn = |_| std::io::Error::from(std::io::ErrorKind::ConnectionAborted);
-        let _turn = self.documents.acquire().await.map_err(|_| std::io::ErrorKind::ConnectionAborted)?;
         let head = head_of(&response);
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(torn)? {
-            if body.len() + chunk.len() > MAX_DOCUMENT {
-                return say(client, 502, "the npm registry's document is too large").await;
-            }
-            body.extend_from_slice(&chunk);
-        }
+        let document =
+            match self.registry.documents.read(BoundedAnswer::new(response, self.registry.limits.document)).await {
+                Ok(document) => document,
+                Err(AnswerFailure::Torn(_)) => return Err(std::io::ErrorKind::ConnectionAborted.into()),
+                Err(failure) => return say(client, 502, &format!("the npm registry {failure}")).await,
+            };
         let here = format!("{}/{number}/", self.address);
         let root = (self.tarballs == ForwardedTarballs::All).then(|| format!("{}/{number}r/", self.address));
         let upstream = number.parse().ok().and_then(|number: usize| self.registry.upstreams().into_iter().nth(number));
-        let changed = upstream.and_then(|upstream| pointed_elsewhere(&body, name, upstream, (&here, root.as_deref())));
-        let body = changed.unwrap_or(body);
+        let pointed = |upstream| pointed_elsewhere(&document.bytes, name, upstream, (&here, root.as_deref()));
+        let edits = upstream.map(pointed).unwrap_or_default();
         if let Some(root) = &root {
-            self.remember(&body, root, number);
+            self.remember(&edits, root, number);
         }
-        client.write_all(format!("{head}Content-Length: {}\r\n\r\n", body.len()).as_bytes()).await?;
-        client.write_all(&body).await?;
-        client.flush().await
+        send_edited(client, &head, &document.bytes, &edits).await
     }
+}
+
+/// A document with changed tarballs.
+async fn send_edited(
+    client: &mut BufReader<TcpStream>,
+    head: &str,
+    document: &[u8],
+    edits: &[Edit],
+) -> std::io::Result<()> {
+    let quoted = |text: &str| serde_json::Value::from(text).to_string();
+    let grown = edits.iter().map(|(range, new)| (range.len(), quoted(new).len()));
+    let length = grown.fold(document.len(), |length, (old, new)| length - old + new);
+    client.write_all(format!("{head}Content-Length: {length}\r\n\r\n").as_bytes()).await?;
+    let mut sent = 0;
+    for (range, new) in edits {
+        client.write_all(&document[sent..range.start]).await?;
+        client.write_all(quoted(new).as_bytes()).await?;
+        sent = range.end;
+    }
+    client.write_all(&document[sent..]).await?;
+    client.flush().await
 }
 
 fn field(response: &reqwest::Response, name: &str) -> String {
@@ -291,20 +305,16 @@ fn head_of(response: &reqwest::Response) -> String {
 }
 
 /// Any answer as it is; one whose length is not known is sent in chunks, so that its end is.
-async fn stream(
-    client: &mut BufReader<TcpStream>,
-    mut response: reqwest::Response,
-    is_head: bool,
-) -> std::io::Result<()> {
-    let torn = |_| std::io::Error::from(std::io::ErrorKind::ConnectionAborted);
-    let length = response.content_length().filter(|_| !is_head);
+async fn stream(client: &mut BufReader<TcpStream>, mut answer: BoundedAnswer, is_head: bool) -> std::io::Result<()> {
+    let torn = |_: AnswerFailure| std::io::Error::from(std::io::ErrorKind::ConnectionAborted);
+    let length = answer.head().content_length().filter(|_| !is_head);
     let framing = match length {
         Some(length) => format!("Content-Length: {length}\r\n\r\n"),
         None if is_head => "\r\n".to_owned(),
         None => "Transfer-Encoding: chunked\r\n\r\n".to_owned(),
     };
-    client.write_all((head_of(&response) + &framing).as_bytes()).await?;
-    while let Some(chunk) = response.chunk().await.map_err(torn)?.filter(|_| !is_head) {
+    client.write_all((head_of(answer.head()) + &framing).as_bytes()).await?;
+    while let Some(chunk) = answer.chunk().await.map_err(torn)?.filter(|_| !is_head) {
         if length.is_some() {
             client.write_all(&chunk).await?;
         } else if !chunk.is_empty() {

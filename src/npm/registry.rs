@@ -2,6 +2,8 @@
 //!
 //! The registry is whatever npm is configured to use on this machine; no host is written here.
 
+mod ask_npm;
+mod failure;
 mod upstreams;
 
 use std::collections::BTreeMap;
@@ -9,25 +11,26 @@ use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
-use backon::{ExponentialBuilder, Retryable as _};
+use backon::Retryable as _;
 use reqwest::RequestBuilder;
 use reqwest::header::AUTHORIZATION;
 use sha2::Digest as _;
 use url::Url;
 
+use super::documents::{DocumentTurns, NpmDocument};
 use super::http_client;
+use super::limits::NpmLimits;
 use super::packument::Packument;
 use super::registry_login::RegistryLogin;
 use super::settings::{NpmSettings, NpmSurroundings};
+use crate::answer::{AnswerLimits, BoundedAnswer};
 use crate::error::{Error, Result};
+use crate::interrupt::Interrupt;
 use crate::lock::Integrity;
-use crate::tls::Distrust;
+use ask_npm::ask_npm;
+use failure::{RequestFailure, backoff, cannot_be_reached, cause_of, no_answer, torn};
 pub use upstreams::RegistryAddresses;
-
-/// The largest document taken from the registry, in bytes.
-pub(super) const MAX_DOCUMENT: usize = 256 << 20;
 
 /// The registries npm is configured to use: one, and others for scopes.
 #[derive(Clone)]
@@ -39,6 +42,9 @@ pub struct NpmRegistry {
     client: reqwest::Client,
     /// Why one cannot be reached, once a request has given up: all later ones of the run fail at once. By its origin.
     unreachable: Arc<Mutex<BTreeMap<String, String>>>,
+    pub(super) limits: NpmLimits,
+    pub(super) documents: Arc<DocumentTurns>,
+    interrupt: Interrupt,
 }
 
 /// The address of a registry, which ends with a slash, and the login that stood in it.
@@ -62,19 +68,28 @@ impl Address {
 impl NpmRegistry {
     /// The registries of this machine, as npm would find them from the working directory; the `.npmrc` of `config_dir`
     /// comes before the project's. Where only npm's own default is left, npm is asked for it.
-    pub fn of_machine(config_dir: &Path) -> Result<Self> {
-        Self::new(NpmSettings::read(&NpmSurroundings::of_process(config_dir)))
+    pub fn of_machine(config_dir: &Path, interrupt: &Interrupt) -> Result<Self> {
+        Self::new(NpmSettings::read(&NpmSurroundings::of_process(config_dir)), interrupt)
     }
 
-    /// The registries of these settings.
-    pub fn new(settings: NpmSettings) -> Result<Self> {
+    /// The same with other limits.
+    #[must_use]
+    pub fn with_limits(self, limits: NpmLimits) -> Self {
+        Self { limits, ..self }
+    }
+
+    /// The registries of these settings, asked until `interrupt`.
+    pub fn new(settings: NpmSettings, interrupt: &Interrupt) -> Result<Self> {
         let wrong = |what: &str| {
             Error::usage(
                 format!("the npm registry that npm is configured to use{what} is not an http(s) address"),
                 "set `NPM_CONFIG_REGISTRY` to the registry's address",
             )
         };
-        let configured = settings.registry().map_or_else(ask_npm, |registry| Ok(registry.to_owned()))?;
+        let configured = match settings.registry() {
+            Some(registry) => registry.to_owned(),
+            None => ask_npm(NpmLimits::default().npm_within, interrupt)?,
+        };
         let base = Address::parse(&configured).ok_or_else(|| wrong(""))?;
         let mut scopes = BTreeMap::new();
         for (scope, registry) in settings.scopes() {
@@ -87,7 +102,16 @@ impl NpmRegistry {
             scopes.insert(scope.to_owned(), address);
         }
         let client = http_client::new(&settings)?;
-        Ok(Self { base, scopes, settings, client, unreachable: Arc::default() })
+        Ok(Self {
+            base,
+            scopes,
+            settings,
+            client,
+            unreachable: Arc::default(),
+            limits: NpmLimits::default(),
+            documents: Arc::default(),
+            interrupt: interrupt.clone(),
+        })
     }
 
     /// The registry that has a package.
@@ -111,11 +135,8 @@ impl NpmRegistry {
     pub async fn packument(&self, name: &str) -> Result<Packument> {
         let url = self.package_url(name)?;
         let what = format!("npm package `{name}`");
-        let body = self.document(&url, name, &what).await?;
-        if body.len() > MAX_DOCUMENT {
-            return Err(Error::network(format!("{what}: the npm registry's document is too large"), ""));
-        }
-        serde_json::from_slice(&body).map_err(|e| {
+        let document = self.document(&url, name, &what, self.limits.document).await?;
+        serde_json::from_slice(&document.bytes).map_err(|e| {
             Error::network(
                 format!("{what}: cannot parse the npm registry's response: {e}"),
                 "check which registry npm is configured to use (`npm config get registry`)",
@@ -129,21 +150,34 @@ impl NpmRegistry {
         let what = format!("npm package `{name}@{version}`");
         let url = Url::parse(&format!("{url}/{version}"))
             .map_err(|e| Error::usage(format!("bad version `{version}`: {e}"), ""))?;
-        self.document(&url, name, &what).await
+        Ok(self.document(&url, name, &what, self.limits.manifest).await?.bytes)
     }
 
     /// A document about the package `name`, whole.
-    async fn document(&self, url: &Url, name: &str, what: &str) -> Result<Vec<u8>> {
-        (|| async { self.get(url.clone(), name, what).await?.bytes().await.map_err(|e| torn(what, &e)) })
-            .retry(backoff())
-            .when(|failure: &RequestFailure| failure.again)
-            .await
-            .map(Vec::from)
-            .map_err(|failure| self.given_up(failure).error)
+    async fn document(&self, url: &Url, name: &str, what: &str, limits: AnswerLimits) -> Result<NpmDocument<'_>> {
+        let attempt = || async {
+            let response = self.get(url.clone(), name, what).await?;
+            let server = response.url().clone();
+            let read = self.documents.read(BoundedAnswer::new(response, limits)).await;
+            read.map_err(|failure| RequestFailure::of_answer(what, &server, &failure))
+        };
+        let attempts = async {
+            let attempts = attempt.retry(backoff()).when(|failure: &RequestFailure| failure.again);
+            attempts.await.map_err(|failure| self.given_up(failure).error)
+        };
+        self.interrupt.unless(attempts).await
     }
 
     /// Downloads a version's tarball to `to`; the bytes on disk have the integrity, or there are none.
     pub async fn tarball(&self, name: &str, version: &str, integrity: &Integrity, to: &Path) -> Result<()> {
+        let fetched = self.interrupt.unless(self.checked_tarball(name, version, integrity, to)).await;
+        if fetched.is_err() {
+            let _ = fs::remove_file(to);
+        }
+        fetched
+    }
+
+    async fn checked_tarball(&self, name: &str, version: &str, integrity: &Integrity, to: &Path) -> Result<()> {
         let what = format!("npm package `{name}@{version}`");
         let base_name = name.rsplit('/').next().unwrap_or(name);
         self.package_url(name)?;
@@ -164,7 +198,6 @@ impl NpmRegistry {
             other => other.map_err(|failure| failure.error)?,
         };
         if found != *integrity {
-            let _ = fs::remove_file(to);
             return Err(Error::Integrity {
                 what,
                 expected: integrity.to_string(),
@@ -179,10 +212,13 @@ impl NpmRegistry {
 
     async fn download(&self, url: Url, name: &str, what: &str, to: &Path) -> Result<Integrity, RequestFailure> {
         (|| async {
-            let mut response = self.get(url.clone(), name, what).await?;
+            let response = self.get(url.clone(), name, what).await?;
+            let server = response.url().clone();
+            let mut answer = BoundedAnswer::new(response, self.limits.tarball);
+            let failed = |failure| RequestFailure::of_answer(what, &server, &failure);
             let mut file = File::create(to).map_err(|e| RequestFailure::last(Error::io("write", to)(e)))?;
             let mut hasher = sha2::Sha512::new();
-            while let Some(chunk) = response.chunk().await.map_err(|e| torn(what, &e))? {
+            while let Some(chunk) = answer.chunk().await.map_err(failed)? {
                 hasher.update(&chunk);
                 file.write_all(&chunk).map_err(|e| RequestFailure::last(Error::io("write", to)(e)))?;
             }
@@ -217,7 +253,9 @@ impl NpmRegistry {
             .client
             .get(url)
             .header("accept", "application/vnd.npm.install-v1+json; q=1.0, application/json; q=0.8, */*");
-        let response = with_login(request, login.as_ref()).send().await.map_err(|e| {
+        let within = self.limits.answer_within;
+        let answered = tokio::time::timeout(within, with_login(request, login.as_ref()).send()).await;
+        let response = answered.map_err(|_| no_answer(what, within))?.map_err(|e| {
             let failure = torn(what, &e);
             let no_connection = (is_registry && e.is_connect()).then(|| (origin, cause_of(&e)));
             RequestFailure { no_connection, ..failure }
@@ -270,100 +308,9 @@ fn with_login(request: RequestBuilder, login: Option<&RegistryLogin>) -> Request
     }
 }
 
-struct RequestFailure {
-    error: Error,
-    again: bool,
-    missing: bool,
-    /// The origin of the registry to which there was no connection, and why, if that is what failed.
-    no_connection: Option<(String, String)>,
-}
-
-impl RequestFailure {
-    fn last(error: Error) -> Self {
-        Self { error, again: false, missing: false, no_connection: None }
-    }
-}
-
-/// The end of an error's chain: the cause, without the URL (it may carry credentials).
-fn cause_of(e: &reqwest::Error) -> String {
-    if is_silence(e) {
-        return "nothing answers at that address".to_owned();
-    }
-    let mut cause: &dyn std::error::Error = e;
-    while let Some(next) = cause.source() {
-        cause = next;
-    }
-    cause.to_string()
-}
-
-/// True where packets are swallowed: another attempt would take as long.
-fn is_silence(e: &reqwest::Error) -> bool {
-    e.is_connect() && e.is_timeout()
-}
-
-/// An error of the connection.
-fn torn(what: &str, e: &reqwest::Error) -> RequestFailure {
-    let cause = cause_of(e);
-    let again = distrust(&cause).is_none() && !is_silence(e);
-    RequestFailure { again, ..RequestFailure::last(cannot_be_reached(what, &cause)) }
-}
-
-fn distrust(cause: &str) -> Option<Distrust> {
-    cause.contains("certificate").then(|| Distrust::of(cause))
-}
-
-fn cannot_be_reached(what: &str, cause: &str) -> Error {
-    let hint = match distrust(cause) {
-        Some(why) => why.hint("the npm registry"),
-        None => {
-            "check the network, the proxy (`HTTPS_PROXY`) and the CA (`SSL_CERT_FILE`), then run the same command again"
-                .to_owned()
-        }
-    };
-    Error::network(format!("{what}: the npm registry cannot be reached: {cause}"), hint)
-}
-
-/// npm's own default, which nothing else says: no host is written in factory.
-fn ask_npm() -> Result<String> {
-    let unknown = |why: String| {
-        Error::usage(
-            format!("no npm registry is known: {why}"),
-            "install npm, or set `NPM_CONFIG_REGISTRY` to the registry's address",
-        )
-    };
-    let output = std::process::Command::new("npm")
-        .args(["config", "get", "registry"])
-        .stdin(std::process::Stdio::null())
-        .output()
-        .map_err(|e| {
-            unknown(format!("`npm` cannot be run ({e}), and neither the environment nor `.npmrc` sets one"))
-        })?;
-    let address = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-    if output.status.success() && address.starts_with("http") {
-        Ok(address)
-    } else {
-        Err(unknown("`npm config get registry` prints no address".into()))
-    }
-}
-
-fn backoff() -> ExponentialBuilder {
-    let first = Duration::from_millis(if cfg!(test) { 1 } else { 500 });
-    ExponentialBuilder::default().with_min_delay(first).with_max_times(4).with_jitter()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[tokio::test]
-    async fn an_address_that_does_not_answer_is_not_asked_again() {
-        let failure = torn("it", &crate::tls::unanswered().await.unwrap());
-        assert!(!failure.again);
-        assert_eq!(
-            failure.error.to_string(),
-            "it: the npm registry cannot be reached: nothing answers at that address"
-        );
-    }
 
     #[tokio::test]
     async fn a_registry_that_cannot_be_reached_is_asked_no_more() {
@@ -374,7 +321,10 @@ mod tests {
         let variables = [("npm_config_registry".to_owned(), format!("http://{address}/"))].into();
         let surroundings = NpmSurroundings { variables, folder: "/".into(), config_dir: None };
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
-        let registry = NpmRegistry { client, ..NpmRegistry::new(NpmSettings::read(&surroundings)).unwrap() };
+        let registry = NpmRegistry {
+            client,
+            ..NpmRegistry::new(NpmSettings::read(&surroundings), &Interrupt::default()).unwrap()
+        };
         let refused = |name: &str| {
             format!("npm package `{name}`: the npm registry cannot be reached: Connection refused (os error 111)")
         };

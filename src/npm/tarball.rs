@@ -1,46 +1,260 @@
 //! A package's tarball, unpacked.
 
 use std::fs::{self, File};
-use std::io::BufReader;
+use std::io::{self, BufReader, Read};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Component, Path, PathBuf};
 
 use flate2::read::MultiGzDecoder;
+use tar::{Archive, Entry, EntryType, PaxExtensions};
 
+use crate::answer::size;
 use crate::error::{Error, Result};
 
-/// A tool's tarball may unpack to this many bytes; Node.js has about 120 MB.
-const MAX_UNPACKED: u64 = 1 << 30;
+/// The most bytes that a tool's tarball may unpack to, all of the archive; Node.js has about 120 MB.
+const MOST_UNPACKED: u64 = 1 << 30;
+/// The most entries; npm has 2,500, Node.js 5,000.
+const MOST_ENTRIES: usize = 100_000;
+/// The longest path, as the kernel has it.
+const LONGEST_PATH: u64 = 4096;
+/// The most bytes of the records about one entry (PAX), which npm writes for long paths.
+const MOST_RECORDS: u64 = 64 << 10;
 
 /// Unpacks an npm tarball: what lies in its one top folder comes to `to`. Only plain files and folders are taken, and
-/// nothing leaves `to`.
-pub fn unpack(tarball: &Path, to: &Path) -> Result<()> {
+/// nothing leaves `to`. `what` is the package, for errors.
+pub fn unpack(tarball: &Path, what: &str, to: &Path) -> Result<()> {
     let file = File::open(tarball).map_err(Error::io("read", tarball))?;
-    let mut archive = tar::Archive::new(MultiGzDecoder::new(BufReader::new(file)));
-    let mut total = 0;
-    for entry in archive.entries().map_err(Error::io("read", tarball))? {
-        let mut entry = entry.map_err(Error::io("read", tarball))?;
-        let path = entry.path().map_err(Error::io("read", tarball))?.into_owned();
+    Unpacking { what, to, most: MOST_UNPACKED }.all(MultiGzDecoder::new(BufReader::new(file)))
+}
+
+/// Stops an archive that is larger than it may be.
+struct Unpacked<R> {
+    archive: R,
+    left: u64,
+    most: u64,
+}
+
+impl<R: Read> Read for Unpacked<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.archive.read(buffer)?;
+        self.left = self
+            .left
+            .checked_sub(read as u64)
+            .ok_or_else(|| io::Error::other(format!("it unpacks to more than {}, the limit", size(self.most))))?;
+        Ok(read)
+    }
+}
+
+struct Unpacking<'a> {
+    what: &'a str,
+    to: &'a Path,
+    most: u64,
+}
+
+impl Unpacking<'_> {
+    fn all(&self, archive: impl Read) -> Result<()> {
+        let mut archive = Archive::new(Unpacked { archive, left: self.most, most: self.most });
+        // Raw: the tar crate itself would read long names and records into memory, whatever their size.
+        let entries = archive.entries().map_err(|e| self.invalid(&e))?.raw(true);
+        let (mut long_path, mut count) = (None, 0);
+        for entry in entries {
+            let mut entry = entry.map_err(|e| self.invalid(&e))?;
+            count += 1;
+            if count > MOST_ENTRIES {
+                return Err(self.invalid(&format!("it has more than {MOST_ENTRIES} entries, the limit")));
+            }
+            match entry.header().entry_type() {
+                EntryType::GNULongName => long_path = Some(self.long_name(&mut entry)?),
+                EntryType::XHeader => long_path = self.path_of_records(&mut entry)?.or(long_path),
+                kind => {
+                    let path = long_path.take().unwrap_or_else(|| entry.path_bytes().into_owned());
+                    if kind.is_file() {
+                        self.file(&mut entry, &path)?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn long_name(&self, entry: &mut Entry<'_, impl Read>) -> Result<Vec<u8>> {
+        let mut name = self.read(entry, LONGEST_PATH + 1, "a path")?;
+        name.truncate(name.iter().position(|byte| *byte == 0).unwrap_or(name.len()));
+        Ok(name)
+    }
+
+    fn path_of_records(&self, entry: &mut Entry<'_, impl Read>) -> Result<Option<Vec<u8>>> {
+        let bytes = self.read(entry, MOST_RECORDS, "records of an entry")?;
+        let mut path = None;
+        for record in PaxExtensions::new(&bytes) {
+            let record = record.map_err(|e| self.invalid(&e))?;
+            match record.key_bytes() {
+                b"path" => path = Some(record.value_bytes().to_vec()),
+                // Another size than the header's: of more than 8 GiB.
+                b"size" => return Err(self.invalid("it has a file whose size is a record")),
+                _ => {}
+            }
+        }
+        Ok(path)
+    }
+
+    fn read(&self, entry: &mut Entry<'_, impl Read>, limit: u64, of: &str) -> Result<Vec<u8>> {
+        if entry.size() > limit {
+            return Err(self.invalid(&format!("it has {of} of {} bytes, and {limit} is the limit", entry.size())));
+        }
+        let mut bytes = Vec::new();
+        entry.read_to_end(&mut bytes).map_err(|e| self.invalid(&e))?;
+        Ok(bytes)
+    }
+
+    fn file(&self, entry: &mut Entry<'_, impl Read>, path: &[u8]) -> Result<()> {
+        let path = Path::new(std::ffi::OsStr::new(std::str::from_utf8(path).map_err(|e| self.invalid(&e))?));
         let inside: PathBuf = path.components().skip_while(|c| *c == Component::CurDir).skip(1).collect();
-        if !entry.header().entry_type().is_file() || inside.as_os_str().is_empty() {
-            continue;
+        if inside.as_os_str().is_empty() {
+            return Ok(());
         }
-        total += entry.size();
-        if total > MAX_UNPACKED || !inside.components().all(|c| matches!(c, Component::Normal(_))) {
-            return Err(Error::network(
-                format!("`{}` is not a valid package tarball: it contains `{}`", tarball.display(), path.display()),
-                "check which registry npm is configured to use",
-            ));
+        if !inside.components().all(|c| matches!(c, Component::Normal(_))) {
+            return Err(self.invalid(&format!("it contains `{}`", path.display().to_string().escape_debug())));
         }
-        let target = to.join(&inside);
+        let target = self.to.join(&inside);
         if let Some(parent) = target.parent() {
             fs::create_dir_all(parent).map_err(Error::io("create", parent))?;
         }
         let executable = entry.header().mode().unwrap_or(0) & 0o100 != 0;
         let mut out = File::create(&target).map_err(Error::io("create", &target))?;
-        std::io::copy(&mut entry, &mut out).map_err(Error::io("write", &target))?;
+        self.copy(entry, &mut out, &target)?;
         let mode = if executable { 0o755 } else { 0o644 };
-        fs::set_permissions(&target, std::os::unix::fs::PermissionsExt::from_mode(mode))
-            .map_err(Error::io("write", &target))?;
+        fs::set_permissions(&target, fs::Permissions::from_mode(mode)).map_err(Error::io("write", &target))
     }
-    Ok(())
+
+    /// Reading fails for another reason than writing.
+    fn copy(&self, entry: &mut impl Read, out: &mut File, target: &Path) -> Result<()> {
+        let mut buffer = vec![0; 64 << 10];
+        loop {
+            let read = entry.read(&mut buffer).map_err(|e| self.invalid(&e))?;
+            if read == 0 {
+                return Ok(());
+            }
+            io::Write::write_all(out, &buffer[..read]).map_err(Error::io("write", target))?;
+        }
+    }
+
+    fn invalid(&self, why: &(impl ToString + ?Sized)) -> Error {
+        Error::network(
+            format!("the tarball of `{}` is not a valid package: {}", self.what, why.to_string()),
+            "check which registry npm is configured to use (`npm config get registry`)",
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Entries<'a> = &'a [(EntryType, &'a str, &'a [u8])];
+
+    /// An archive of these entries, gzipped; the size of one may be a lie.
+    fn unpacked(entries: Entries<'_>, lie: Option<u64>) -> (tempfile::TempDir, Result<()>) {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("package.tgz");
+        let gzip = flate2::write::GzEncoder::new(File::create(&file).unwrap(), flate2::Compression::fast());
+        let mut archive = tar::Builder::new(gzip);
+        for (kind, path, bytes) in entries {
+            let mut header = tar::Header::new_ustar();
+            header.set_entry_type(*kind);
+            header.as_old_mut().name[..path.len()].copy_from_slice(path.as_bytes());
+            header.set_size(lie.unwrap_or(bytes.len() as u64));
+            header.set_mode(0o755);
+            header.set_cksum();
+            archive.append(&header, *bytes).unwrap();
+        }
+        archive.into_inner().unwrap().finish().unwrap();
+        let to = dir.path().join("to");
+        fs::create_dir(&to).unwrap();
+        let result = unpack(&file, "a@1.0.0", &to);
+        (dir, result)
+    }
+
+    fn refused(entries: Entries<'_>, lie: Option<u64>) -> String {
+        let error = unpacked(entries, lie).1.unwrap_err();
+        assert_eq!(error.exit_code(), 5);
+        error.to_string()
+    }
+
+    #[test]
+    fn long_paths_are_read_in_both_forms() {
+        let long = format!("package/{}/a.js", "x".repeat(200));
+        let record = format!("{} path={long}\n", long.len() + " path=\n".len() + 3);
+        for (kind, bytes) in [(EntryType::GNULongName, format!("{long}\0")), (EntryType::XHeader, record)] {
+            let file = (EntryType::Regular, "package/short", &b"a"[..]);
+            let global = (EntryType::XGlobalHeader, "pax_global_header", &b"12 a=comment"[..]);
+            let next = (EntryType::Regular, "package/b.js", &b"b"[..]);
+            let (dir, result) = unpacked(&[global, (kind, "long", bytes.as_bytes()), file, next], None);
+            result.unwrap();
+            let read = |path: &str| fs::read(dir.path().join("to").join(path)).unwrap();
+            assert_eq!(read(long.strip_prefix("package/").unwrap()), b"a");
+            assert_eq!(read("b.js"), b"b");
+            assert!(!dir.path().join("to/short").exists());
+        }
+    }
+
+    #[test]
+    fn what_the_headers_claim_is_not_read_into_memory() {
+        let large = 2_500_000_000;
+        for (kind, of, limit) in
+            [(EntryType::GNULongName, "a path", 4097), (EntryType::XHeader, "records of an entry", 65_536)]
+        {
+            assert_eq!(
+                refused(&[(kind, "long", b"x")], Some(large)),
+                format!(
+                    "the tarball of `a@1.0.0` is not a valid package: it has {of} of {large} bytes, and {limit} is the limit"
+                )
+            );
+        }
+    }
+
+    #[test]
+    fn an_archive_that_unpacks_to_too_much_is_refused() {
+        // The size of a header counts for what is skipped, too: of it the reader comes to the end of the limit.
+        let dir = tempfile::tempdir().unwrap();
+        for kind in [EntryType::Regular, EntryType::Directory, EntryType::XGlobalHeader] {
+            let mut header = tar::Header::new_ustar();
+            header.set_entry_type(kind);
+            header.set_path("package/a").unwrap();
+            header.set_size(5 << 30);
+            header.set_cksum();
+            let archive = (&header.as_bytes()[..]).chain(io::repeat(0));
+            let error = Unpacking { what: "a@1.0.0", to: dir.path(), most: 1 << 20 }.all(archive).unwrap_err();
+            assert_eq!(
+                error.to_string(),
+                "the tarball of `a@1.0.0` is not a valid package: it unpacks to more than 1 MiB, the limit"
+            );
+        }
+    }
+
+    /// The same bytes again and again.
+    struct Endless([u8; 512], usize);
+    impl Read for Endless {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            let read = (&self.0[self.1..]).read(buffer)?;
+            self.1 = (self.1 + read) % 512;
+            Ok(read)
+        }
+    }
+
+    #[test]
+    fn endless_entries_and_paths_that_leave_are_refused() {
+        let mut header = tar::Header::new_ustar();
+        header.set_entry_type(EntryType::Directory);
+        header.set_path("package/").unwrap();
+        header.set_size(0);
+        header.set_cksum();
+        let unpacking = Unpacking { what: "a@1.0.0", to: Path::new("/nowhere"), most: 1 << 30 };
+        let error = unpacking.all(Endless(*header.as_bytes(), 0)).unwrap_err();
+        assert!(error.to_string().ends_with("it has more than 100000 entries, the limit"), "{error}");
+        let leaves = refused(&[(EntryType::Regular, "package/../../x", b"x")], None);
+        assert!(leaves.ends_with("it contains `package/../../x`"), "{leaves}");
+        let size = refused(&[(EntryType::XHeader, "x", b"13 size=1000\n")], None);
+        assert!(size.ends_with("it has a file whose size is a record"), "{size}");
+    }
 }

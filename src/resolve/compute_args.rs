@@ -125,6 +125,8 @@ impl ArgsComputation<'_> {
                     answers.insert((request.name.clone(), request.version.clone()), manifest);
                     learned = true;
                 }
+                // What was not asked any more is not what the registry does not know.
+                self.provider.interrupt.check()?;
             }
             if !learned {
                 return Ok(computed);

@@ -95,7 +95,7 @@ impl Provider<'_> {
         let scratch = self.store.scratch()?;
         let tarball = scratch.path().join("package.tgz");
         registry.tarball(name, version, integrity, &tarball).await?;
-        let entry = self.store.entry(CacheKind::Tools, &key, interrupt, |to| unpack(&tarball, to))?;
+        let entry = self.store.entry(CacheKind::Tools, &key, interrupt, |to| unpack(&tarball, &what, to))?;
         step.done("");
         Ok(entry)
     }

@@ -27,7 +27,7 @@ const ROOMS: [&[&str]; 16] = [
     &["yarn"],
     &["npm"],
     &["lock"],
-    &["parallel", "interrupt", "proxy", "tls"],
+    &["parallel", "interrupt", "proxy", "tls", "answer"],
     &["ui"],
     &["error"],
 ];

@@ -4,6 +4,7 @@ use std::io::{BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::sync::{Arc, Mutex};
 
+use factory::interrupt::Interrupt;
 use factory::npm::forwarder::{ForwardedTarballs, RegistryForwarder};
 use factory::npm::registry::NpmRegistry;
 use factory::npm::settings::{NpmSettings, NpmSurroundings};
@@ -35,7 +36,8 @@ fn registry(npmrc: &str) -> NpmRegistry {
     std::fs::write(home.path().join(".npmrc"), npmrc).unwrap();
     let variables = [("HOME".to_owned(), home.path().to_str().unwrap().to_owned())].into();
     let folder = home.path().join("nowhere");
-    NpmRegistry::new(NpmSettings::read(&NpmSurroundings { variables, folder, config_dir: None })).unwrap()
+    NpmRegistry::new(NpmSettings::read(&NpmSurroundings { variables, folder, config_dir: None }), &Interrupt::default())
+        .unwrap()
 }
 
 /// The whole answer of a request to an address.

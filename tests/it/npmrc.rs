@@ -1,5 +1,6 @@
 //! npm's configuration: what a registry is asked for, and by whom. npm's own answers: `tests/real/npmrc.rs`.
 
+use factory::interrupt::Interrupt;
 use factory::npm::registry::NpmRegistry;
 use factory::npm::settings::{NpmSettings, NpmSurroundings};
 use harness::npm_configuration::{CONFIGURATIONS, server};
@@ -15,7 +16,7 @@ fn registries_are_asked_as_npm_is_configured_to() {
         let folder = dir.path().join(number.to_string());
         let variables = configuration.lay(&folder, &host);
         let from = NpmSurroundings { variables, folder: folder.join("project/inner"), config_dir: None };
-        let registry = NpmRegistry::new(NpmSettings::read(&from)).unwrap();
+        let registry = NpmRegistry::new(NpmSettings::read(&from), &Interrupt::default()).unwrap();
         runtime.block_on(registry.packument(configuration.package)).unwrap();
         let asked = std::mem::take(&mut *seen.lock().unwrap());
         assert_eq!(asked, [configuration.asked], "{}", configuration.what);

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 
+use factory::interrupt::Interrupt;
 use factory::npm::registry::NpmRegistry;
 use harness::http::{Request, Response, listen};
 
@@ -24,7 +25,7 @@ struct Front {
 
 impl Front {
     fn start() -> Self {
-        let upstream = NpmRegistry::of_machine(Path::new("/nowhere")).unwrap().addresses().base;
+        let upstream = NpmRegistry::of_machine(Path::new("/nowhere"), &Interrupt::default()).unwrap().addresses().base;
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let client = reqwest::Client::new();
         let asked: Arc<Mutex<Vec<String>>> = Arc::default();

@@ -8,6 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use super::Check;
+use crate::cli::paths;
 use crate::cli::session::Session;
 use crate::cli::source_options::SourceArgs;
 use crate::config::{Config, Env};
@@ -20,8 +21,8 @@ use crate::tools::provide::CLI_PACKAGE;
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Whether the npm registry has rhdh-cli.
-pub(super) async fn npm(config_dir: &Path) -> Check {
-    let registry = match NpmRegistry::of_machine(config_dir) {
+pub(super) async fn npm(session: &Session<'_>) -> Check {
+    let registry = match NpmRegistry::of_machine(&paths::config_dir(session.global), &session.interrupt) {
         Ok(registry) => registry,
         Err(error) => return Check::of_error(&error),
     };

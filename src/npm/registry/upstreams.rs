@@ -7,13 +7,12 @@ use std::path::Path;
 use percent_encoding::percent_decode_str;
 use url::Url;
 
+use super::failure::refused_answer;
 use super::{Address, NpmRegistry, cause_of, with_login};
+use crate::answer::{AnswerFailure, BoundedAnswer, duration};
 use crate::error::{Error, Result};
 use crate::npm::http_client::authorities_of_node;
 use crate::npm::registry_login::RegistryLogin;
-
-/// The largest tarball that is fetched for yarn 1, in bytes.
-const MAX_TARBALL: usize = 1 << 30;
 
 /// The addresses of registries without slashes at their ends, as yarn wants them, and without logins: build scripts see
 /// them.
@@ -98,37 +97,41 @@ impl NpmRegistry {
     /// Fetches what is at the host of a registry to `to`, whole or not at all; other addresses, and what the registry
     /// does not have, are left to the child that wants it.
     pub async fn tarball_at(&self, url: &Url, to: &Path) -> Result<()> {
+        self.interrupt.unless(self.fetched_at(url, to)).await
+    }
+
+    async fn fetched_at(&self, url: &Url, to: &Path) -> Result<()> {
         let Some(registry) = self.numbered().find(|registry| registry.url.origin() == url.origin()) else {
             return Ok(());
         };
-        let Ok(mut response) = self.pass_on(url.clone(), registry, "*/*", false).await else { return Ok(()) };
+        let Ok(response) = self.pass_on(url.clone(), registry, "*/*", false).await else { return Ok(()) };
         let status = response.status();
+        let mut shown = url.clone();
+        RegistryLogin::taken_from(&mut shown);
         if matches!(status.as_u16(), 401 | 403) {
             let hint = self.login_hint(self.login(url, registry).is_some());
-            let mut shown = url.clone();
-            RegistryLogin::taken_from(&mut shown);
             return Err(Error::network(format!("`{shown}`: the npm registry answered {status}"), hint));
         }
         if !status.is_success() {
             return Ok(());
         }
+        let server = response.url().clone();
+        let mut answer = BoundedAnswer::new(response, self.limits.tarball);
         let part = to.with_extension("part");
         let mut file = std::fs::File::create(&part).map_err(Error::io("write", &part))?;
-        let (mut length, mut is_whole) = (0, false);
-        while length <= MAX_TARBALL {
-            match response.chunk().await {
-                Ok(Some(chunk)) => {
-                    length += chunk.len();
-                    file.write_all(&chunk).map_err(Error::io("write", &part))?;
-                }
-                end => {
-                    is_whole = end.is_ok();
-                    break;
-                }
+        let end = loop {
+            match answer.chunk().await {
+                Ok(Some(chunk)) => file.write_all(&chunk).map_err(Error::io("write", &part))?,
+                Ok(None) => break None,
+                Err(failure) => break Some(failure),
             }
+        };
+        let placed = if end.is_none() { std::fs::rename(&part, to) } else { std::fs::remove_file(&part) };
+        placed.map_err(Error::io("write", to))?;
+        match end {
+            None | Some(AnswerFailure::Torn(_)) => Ok(()),
+            Some(failure) => Err(refused_answer(&format!("`{shown}`"), &server, &failure)),
         }
-        let placed = if is_whole { std::fs::rename(&part, to) } else { std::fs::remove_file(&part) };
-        placed.map_err(Error::io("write", to))
     }
 
     /// One request of a child; the error is its cause alone.
@@ -142,6 +145,8 @@ impl NpmRegistry {
         let login = self.login(&url, registry);
         let request = if is_head { self.client.head(url) } else { self.client.get(url) };
         let request = request.header("accept", if accept.is_empty() { "*/*" } else { accept });
-        with_login(request, login.as_ref()).send().await.map_err(|e| cause_of(&e))
+        let within = self.limits.answer_within;
+        let answered = tokio::time::timeout(within, with_login(request, login.as_ref()).send()).await;
+        answered.map_err(|_| format!("no answer within {}", duration(within)))?.map_err(|e| cause_of(&e))
     }
 }
