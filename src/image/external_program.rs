@@ -6,11 +6,14 @@ use std::ffi::OsStr;
 use std::io;
 use std::path::Path;
 use std::process::Stdio;
+use std::time::Duration;
 
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
+use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::process::Command;
 
+use crate::answer::{duration, size};
 use crate::{Error, Result};
 
 /// The variables they get: how to find the programs and their configuration, certificates and proxies.
@@ -28,6 +31,13 @@ const KEPT: [&str; 12] = [
     "no_proxy",
     "all_proxy",
 ];
+
+/// The most bytes of a program's standard output: a manifest, which has 4 MiB at most.
+const MOST_PRINTED: usize = 8 << 20;
+/// How many bytes are kept of the end of what it says to people.
+const MOST_SAID: usize = 1 << 20;
+/// The longest that a program may take: the upload of an image, or its build.
+const WITHIN: Duration = Duration::from_secs(2 * 3600);
 
 /// The result of a program.
 pub(super) struct ProgramOutput {
@@ -90,20 +100,49 @@ pub(super) async fn run(
         .process_group(0)
         .kill_on_drop(true)
         .spawn();
-    let child = child.map_err(|error| match error.kind() {
+    let mut child = child.map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => {
             Error::usage(format!("`{program}` is not installed"), format!("install it, or {instead}"))
         }
         _ => Error::io("run", program)(error),
     })?;
     let group = Group(child.id().and_then(|id| i32::try_from(id).ok().map(Pid::from_raw)));
-    let output = child.wait_with_output().await.map_err(Error::io("run", program))?;
+    let (out, err) = (child.stdout.take(), child.stderr.take());
+    let ended = async { tokio::try_join!(beginning(out), end(err), child.wait()) };
+    let Ok(ended) = tokio::time::timeout(WITHIN, ended).await else {
+        return Err(Error::network(
+            format!("`{program}` did not end within {}", duration(WITHIN)),
+            format!("check the network, or {instead}"),
+        ));
+    };
+    let (stdout, stderr, status) = ended.map_err(Error::io("run", program))?;
     group.done();
-    Ok(ProgramOutput {
-        success: output.status.success(),
-        stdout: output.stdout,
-        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-    })
+    let Some(stdout) = stdout else {
+        return Err(Error::network(
+            format!("`{program}` printed more than {}, the limit", size(MOST_PRINTED as u64)),
+            format!("check the registry, or {instead}"),
+        ));
+    };
+    Ok(ProgramOutput { success: status.success(), stdout, stderr: String::from_utf8_lossy(&stderr).into_owned() })
+}
+
+/// All that comes from a pipe; none if it is more than [`MOST_PRINTED`].
+async fn beginning(pipe: Option<impl AsyncRead + Unpin>) -> io::Result<Option<Vec<u8>>> {
+    let mut all = Vec::new();
+    let Some(mut pipe) = pipe else { return Ok(Some(all)) };
+    (&mut pipe).take(MOST_PRINTED as u64).read_to_end(&mut all).await?;
+    let more = tokio::io::copy(&mut pipe, &mut tokio::io::sink()).await?;
+    Ok((more == 0).then_some(all))
+}
+
+/// The last of what comes from a pipe, at most twice [`MOST_SAID`].
+async fn end(pipe: Option<impl AsyncRead + Unpin>) -> io::Result<Vec<u8>> {
+    let mut last = Vec::new();
+    let Some(mut pipe) = pipe else { return Ok(last) };
+    while (&mut pipe).take(MOST_SAID as u64).read_to_end(&mut last).await? > 0 {
+        last.drain(..last.len().saturating_sub(MOST_SAID));
+    }
+    Ok(last)
 }
 
 /// Kills a child with its own children when dropped.
@@ -193,6 +232,22 @@ mod tests {
         assert_eq!(reading.join().unwrap(), "went on\n");
         let ended = runtime().block_on(run("true", [""; 0], dir.path(), &environment, "do without")).unwrap();
         assert!(ended.success);
+    }
+
+    #[test]
+    fn of_what_a_program_prints_no_more_is_kept_than_its_limit() {
+        let dir = tempfile::tempdir().unwrap();
+        let environment = BTreeMap::from([("PATH".to_owned(), "/usr/bin:/bin".to_owned())]);
+        let run_script = |script: &str| {
+            let arguments = ["-c".to_owned(), script.to_owned()];
+            runtime().block_on(run("sh", arguments, dir.path(), &environment, "do without"))
+        };
+        let error = run_script("head -c 9000000 /dev/zero").err().unwrap();
+        assert_eq!(error.to_string(), "`sh` printed more than 8 MiB, the limit");
+        assert_eq!(error.exit_code(), 5);
+        let said = run_script("head -c 9000000 /dev/zero >&2; echo >&2; echo last >&2; echo out").unwrap();
+        assert_eq!((said.complaint().as_str(), said.line().as_str()), ("last", "out"));
+        assert!(said.stderr.len() <= 2 * MOST_SAID, "{}", said.stderr.len());
     }
 
     #[test]

@@ -16,7 +16,7 @@ use tempfile::TempDir;
 
 /// The repository that the image is pushed to.
 const REPOSITORY: &str = "team/x-plugin-todo";
-const LOGIN: [(&str, &str); 2] = [("REGISTRY_USERNAME", USER), ("REGISTRY_PASSWORD", PASSWORD)];
+pub(super) const LOGIN: [(&str, &str); 2] = [("REGISTRY_USERNAME", USER), ("REGISTRY_PASSWORD", PASSWORD)];
 
 fn plugin(dir: &TempDir) -> Made {
     make_small(dir.path(), "@x/plugin-todo", "1.2.3")

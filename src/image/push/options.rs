@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::answer::Pace;
+
 /// The options of a push.
 #[derive(Clone, Debug, Default)]
 pub struct PushOptions {
@@ -39,7 +41,16 @@ pub struct Retries {
     pub longest_pause: Duration,
     /// How long a connection may make no progress.
     pub stall: Duration,
+    /// How slowly manifests, tokens and errors may come. They are small: 4 MiB at most.
+    pub pace: Pace,
 }
+
+/// The slowest registry, in bytes a second.
+const SLOWEST: u64 = 1 << 10;
+/// Over how long that is measured.
+const WINDOW: Duration = Duration::from_secs(60);
+/// The longest that the body of one answer may take.
+const BODY_WITHIN: Duration = Duration::from_secs(5 * 60);
 
 impl Default for Retries {
     /// Six attempts within about a minute, or with pauses of up to five minutes where the registry asks for them.
@@ -49,6 +60,7 @@ impl Default for Retries {
             first_pause: Duration::from_secs(1),
             longest_pause: Duration::from_secs(300),
             stall: Duration::from_secs(60),
+            pace: Pace { slowest: SLOWEST, window: WINDOW, total: BODY_WITHIN },
         }
     }
 }

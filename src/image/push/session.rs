@@ -32,6 +32,8 @@ const DIGEST: &str = "docker-content-digest";
 const SUBJECT: &str = "oci-subject";
 /// What registries accept of a manifest at least, and in practice at most (distribution spec, "Pushing Manifests").
 const MAX_MANIFEST: usize = 4 * 1024 * 1024;
+/// The most bytes of a token server's answer; the longest tokens have some KiB.
+const MAX_TOKEN: usize = 64 * 1024;
 /// How long to wait for a TLS handshake where plain HTTP is allowed.
 const PROBE: Duration = Duration::from_secs(10);
 /// The lifetime of a token that states none (distribution's token specification).
@@ -104,7 +106,11 @@ impl<'a> RegistrySession<'a> {
         // Some registries want the length even of nothing.
         let begin = async |request: RequestBuilder| self.ask(request.header(CONTENT_LENGTH, 0)).await;
         let response = self.follow(&Method::POST, self.url("blobs/uploads/")?, begin).await?;
-        if response.status().is_success() { location::of_upload(&response) } else { Err(refused(response).await) }
+        if response.status().is_success() {
+            location::of_upload(&response)
+        } else {
+            Err(refused(response, self.retries.pace).await)
+        }
     }
 
     /// Whether the registry has a blob.
@@ -119,7 +125,7 @@ impl<'a> RegistrySession<'a> {
         match response.status() {
             status if status.is_success() => Ok(true),
             StatusCode::NOT_FOUND => Ok(false),
-            _ => Err(refused(response).await),
+            _ => Err(refused(response, self.retries.pace).await),
         }
     }
 
@@ -135,20 +141,12 @@ impl<'a> RegistrySession<'a> {
 
     async fn get(&self, path: &str, accept: &str) -> Result<Vec<u8>, PushError> {
         let get = async |request: RequestBuilder| self.ask(request.header(ACCEPT, accept)).await;
-        let mut response = self.follow(&Method::GET, self.url(path)?, get).await?;
+        let response = self.follow(&Method::GET, self.url(path)?, get).await?;
         if response.status() != StatusCode::OK {
-            return Err(refused(response).await);
+            return Err(refused(response, self.retries.pace).await);
         }
         let said = response.headers().get(DIGEST).and_then(|digest| digest.to_str().ok()).map(str::to_owned);
-        let mut bytes = Vec::new();
-        while let Some(chunk) = self.in_time(response.chunk()).await? {
-            bytes.extend_from_slice(&chunk);
-            if bytes.len() > MAX_MANIFEST {
-                return Err(PushError::permanent(format!(
-                    "the registry's manifest is greater than {MAX_MANIFEST} bytes"
-                )));
-            }
-        }
+        let bytes = body(response, MAX_MANIFEST, self.retries.pace).await?;
         let digest = Sha256::of(&bytes).to_string();
         match said.filter(|said| said.starts_with("sha256:") && *said != digest) {
             Some(said) => Err(PushError::transient(format!("the registry sent {digest} and called it {said}"))),
@@ -168,7 +166,7 @@ impl<'a> RegistrySession<'a> {
         };
         let response = self.follow(&Method::PUT, self.url(&format!("manifests/{reference}"))?, put).await?;
         if !response.status().is_success() {
-            return Err(refused(response).await);
+            return Err(refused(response, self.retries.pace).await);
         }
         Ok(response.headers().contains_key(SUBJECT))
     }
@@ -266,9 +264,9 @@ impl<'a> RegistrySession<'a> {
         self.redaction.lock().unwrap_or_else(PoisonError::into_inner).apply(text)
     }
 
-    /// How long a connection may make no progress.
-    pub(super) fn stall(&self) -> Duration {
-        self.retries.stall
+    /// How long is waited, and how often.
+    pub(super) fn retries(&self) -> &Retries {
+        self.retries
     }
 
     /// `<host>/<namespace>/<name>`.
@@ -319,7 +317,7 @@ impl<'a> RegistrySession<'a> {
                 Ok((self.credential.kind.basic(), None))
             }
             (StatusCode::NOT_FOUND, _) => Err(PushError::no_registry(&self.base)),
-            _ => Err(refused(response).await),
+            _ => Err(refused(response, self.retries.pace).await),
         }
     }
 
@@ -341,11 +339,10 @@ impl<'a> RegistrySession<'a> {
         let request = server.request(&self.http, self.base.as_str(), &scope, &self.credential.kind)?;
         let response = self.ask(request).await?;
         if !response.status().is_success() {
-            let error = refused(response).await;
-            let what = error.what.replacen("the registry", "its token server", 1);
-            return Err(PushError { what, ..error });
+            return Err(of_token_server(refused(response, self.retries.pace).await));
         }
-        let (token, life) = challenge::token(&body(response).await?)?;
+        let answer = body(response, MAX_TOKEN, self.retries.pace).await.map_err(of_token_server)?;
+        let (token, life) = challenge::token(&answer)?;
         Ok((Authorization::Bearer(token), Some(life.unwrap_or(TOKEN_LIFE))))
     }
 
@@ -378,6 +375,11 @@ fn base(registry: &OciRegistry, scheme: &str) -> Result<Url> {
 /// How long a token is used: a quarter of its life is left for the request that is about to be made.
 fn usable(life: Duration) -> Duration {
     life * 3 / 4
+}
+
+/// The same of the registry's token server.
+fn of_token_server(error: PushError) -> PushError {
+    PushError { what: error.what.replacen("the registry", "its token server", 1), ..error }
 }
 
 pub(super) fn stalled(stall: Duration) -> PushError {

@@ -41,7 +41,7 @@ pub(super) async fn upload(
     url.query_pairs_mut().append_pair("digest", &digest.to_string());
     let put = async |request: RequestBuilder| send(session, request, blob).await;
     let response = session.follow(&Method::PUT, url, put).await?;
-    if response.status().is_success() { Ok(()) } else { Err(refused(response).await) }
+    if response.status().is_success() { Ok(()) } else { Err(refused(response, session.retries().pace).await) }
 }
 
 async fn send(
@@ -60,11 +60,12 @@ async fn send(
         .body(Body::wrap_stream(stream));
     tokio::select! {
         response = request.send() => Ok(response?),
-        error = watch(&sent, blob.len(), session.stall()) => Err(error),
+        error = watch(&sent, blob.len(), session.retries().stall) => Err(error),
     }
 }
 
-/// Ends when an upload makes no progress: no more bytes taken within `stall`, or all taken and no response.
+/// Ends when an upload makes no progress: no further chunk taken within `stall`, which is the slowest that it may be, or
+/// all taken and no response.
 async fn watch(sent: &AtomicU64, all: u64, stall: Duration) -> PushError {
     let mut before = None;
     loop {

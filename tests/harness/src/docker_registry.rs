@@ -23,6 +23,7 @@ pub fn options() -> PushOptions {
         first_pause: std::time::Duration::from_millis(1),
         longest_pause: std::time::Duration::from_secs(300),
         stall: std::time::Duration::from_secs(20),
+        ..Retries::default()
     };
     PushOptions { retries, ..PushOptions::default() }
 }

@@ -88,8 +88,9 @@ fn a_token_that_is_refused_or_missing_is_said() {
     // As much of the answer is read as a token may need.
     let padded = |bytes: usize| json!({ "padding": "x".repeat(bytes), "token": TOKEN });
     check(&with_token(&padded(60_000)).registry(&LOGIN), &made).unwrap();
-    let why = "its token server answered without a token";
-    assert_eq!(of(&with_token(&padded(64 * 1024))), (cannot.clone() + why, other.to_owned()));
+    let why = "its token server sent more than 64 KiB, the limit";
+    let hint = "check that `REGISTRY_URL` is the address of a registry";
+    assert_eq!(of(&with_token(&padded(64 * 1024))), (cannot.clone() + why, hint.to_owned()));
     // A registry does not take its own token: it is not asked for another one again and again.
     let server = with_token(&json!({ "token": "planted-other" }));
     let error = check(&server.registry(&LOGIN), &made).unwrap_err();

@@ -335,8 +335,8 @@ fn only_what_was_read_back_is_reported() {
         (
             "GET manifest",
             Reaction::Say(large),
-            cannot.clone() + "the registry's manifest is greater than 4194304 bytes",
-            "push with another program: `--image-pusher skopeo`",
+            cannot.clone() + "the registry sent more than 4 MiB, the limit",
+            "check that `REGISTRY_URL` is the address of a registry",
         ),
         (
             "HEAD blob",

@@ -11,7 +11,13 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
 
 fn retries() -> Retries {
     let pause = Duration::from_millis(1);
-    Retries { attempts: 5, first_pause: pause, longest_pause: Duration::from_secs(9), stall: pause }
+    Retries {
+        attempts: 5,
+        first_pause: pause,
+        longest_pause: Duration::from_secs(9),
+        stall: pause,
+        ..Retries::default()
+    }
 }
 
 #[test]
