@@ -81,8 +81,9 @@ fn patch_extra(extra: &mut [u8]) -> Option<()> {
 }
 
 fn fill(body: &mut [u8], range: Range<usize>, time: &[u8]) {
-    let range = range.start..range.end.min(body.len());
-    for chunk in body[range].chunks_exact_mut(time.len()) {
+    let end = range.end.min(body.len());
+    let Some(body) = body.get_mut(range.start..end) else { return };
+    for chunk in body.chunks_exact_mut(time.len()) {
         chunk.copy_from_slice(time);
     }
 }
@@ -175,6 +176,17 @@ mod tests {
     fn what_is_no_zip_is_untouched() {
         for bytes in [b"".to_vec(), b"PK".to_vec(), b"not a zip".to_vec(), archive(2024, 1)[..200].to_vec()] {
             assert_eq!(normalise(bytes.clone()), bytes);
+        }
+    }
+
+    #[test]
+    fn a_field_of_times_may_be_empty() {
+        for (id, length) in [(0x5455, 0), (0x5455, 1), (0x5855, 3), (0x000a, 0)] {
+            let field = [u16::to_le_bytes(id), u16::to_le_bytes(length)].concat();
+            let mut extra = [field, vec![7; length.into()]].concat();
+            let before = extra.clone();
+            patch_extra(&mut extra).unwrap();
+            assert_eq!(extra, before);
         }
     }
 
