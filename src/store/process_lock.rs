@@ -105,7 +105,8 @@ fn is_at(file: &File, path: &Path) -> bool {
 
 fn holder(path: &Path) -> String {
     let mut text = String::new();
-    match File::open(path).and_then(|file| file.take(20).read_to_string(&mut text)) {
+    let open = || OpenOptions::new().read(true).custom_flags(nix::libc::O_NONBLOCK).open(path);
+    match open().and_then(|file| file.take(20).read_to_string(&mut text)) {
         Ok(_) if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) => format!("process {text}"),
         _ => "another process".to_owned(),
     }

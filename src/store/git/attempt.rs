@@ -7,12 +7,14 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::failure::GitFailure;
+use super::pack_watch::PackWatch;
 
-/// Runs `work` on a thread of its own and waits for it, for Ctrl-C, or for the time to be up. A read that blocks in the
+/// Runs `work` on a thread of its own and waits for it, for Ctrl-C, for a pack that is too large, or for the time to be up. A read that blocks in the
 /// kernel or in the ssh program cannot be woken, so the thread is left to notice `stop` by itself.
 pub(super) fn attempt<T: Send + 'static>(
     timeout: Duration,
     interrupt: &AtomicBool,
+    mut watch: PackWatch,
     work: impl FnOnce(&AtomicBool) -> Result<T, GitFailure> + Send + 'static,
 ) -> Result<T, GitFailure> {
     let stop = Arc::new(AtomicBool::new(false));
@@ -35,7 +37,11 @@ pub(super) fn attempt<T: Send + 'static>(
             }
             Err(RecvTimeoutError::Timeout) if interrupt.load(Ordering::Relaxed) => break GitFailure::Interrupted,
             Err(RecvTimeoutError::Timeout) if start.elapsed() >= timeout => break GitFailure::Timeout(timeout),
-            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Timeout) => {
+                if let Err(failure) = watch.look() {
+                    break failure;
+                }
+            }
         }
     };
     stop.store(true, Ordering::Relaxed);

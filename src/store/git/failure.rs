@@ -3,8 +3,10 @@
 use std::path::Path;
 use std::time::Duration;
 
+use super::limits::LARGEST_OBJECT;
 use super::url::SourceUrl;
 use crate::Error;
+use crate::answer::size;
 use crate::tls::{CONNECT_WITHIN, Distrust};
 
 /// One failed attempt.
@@ -44,6 +46,8 @@ pub(super) enum GitFailure {
     NoAnswer,
     /// The `git` program is not installed.
     NoProgram,
+    /// It sends more than is taken of a repository, or too slowly.
+    Refused(String),
     /// A setting of this machine, such as `SSL_CERT_FILE`, is wrong.
     Setting(Box<Error>),
     /// Anything else.
@@ -94,6 +98,11 @@ impl GitFailure {
         }
     }
 
+    /// `what` has more bytes than `limit`.
+    pub(super) fn too_large(what: &str, limit: u64) -> Self {
+        Self::Refused(format!("{what} has more than {}, the limit", size(limit)))
+    }
+
     /// Reads what the `git` program printed.
     pub(super) fn from_git(stderr: &str) -> Self {
         Self::from_text(stderr).unwrap_or_else(|| {
@@ -112,6 +121,10 @@ impl GitFailure {
         // The last: a server of the first protocol answers `ERR upload-pack: not our ref …`, and gix stumbles over the `E`.
         if ["unadvertised object", "non-side channel line or input was malformed: 69"].into_iter().any(has) {
             return Some(Self::Unadvertised);
+        }
+        // The `git` program, of `GIT_ALLOC_LIMIT`.
+        if has("attempting to allocate") && has("over limit") {
+            return Some(Self::too_large("a file of the commit", LARGEST_OBJECT));
         }
         if has("not our ref") {
             return Some(Self::NoCommit);
@@ -224,7 +237,7 @@ impl GitFailure {
         let why = match self {
             Self::Timeout(limit) => return format!("`: not finished after {limit:?}"),
             Self::Certificate(why) => return format!("`: its certificate is not trusted{}", because(url, why)),
-            Self::Unreachable(why) | Self::Protocol(why) | Self::Other(why) => {
+            Self::Unreachable(why) | Self::Protocol(why) | Self::Other(why) | Self::Refused(why) => {
                 return format!("`{}", because(url, why));
             }
             Self::Credentials(_) => "`: it is private or does not exist, and no credentials were accepted",
@@ -268,6 +281,7 @@ impl GitFailure {
             Self::Redirected => "write the address that it redirects to",
             Self::NoAnswer => "check the address and the proxy settings (`https_proxy`)",
             Self::NoProgram => "install `git`, or leave out `--git-program`",
+            Self::Refused(_) => "check that the URL is that of the repository; such a repository is not built",
             Self::Interrupted | Self::Disk(_) | Self::Setting(_) | Self::Protocol(_) | Self::Other(_) => "",
         };
         advice.to_owned()

@@ -10,8 +10,9 @@ use gix::ObjectId;
 
 use super::attempt::{attempt, with_retries};
 use super::failure::GitFailure;
+use super::pack_watch::PackWatch;
 use super::remote::{Advertised, RefScope};
-use super::repository::{Repository, parse_id, ref_name};
+use super::repository::{Repository, create_bare, parse_id, ref_name};
 use super::transport::{Errand, Network};
 use super::tree::Tree;
 use super::{program, remote};
@@ -24,10 +25,11 @@ impl Repository {
         if !self.is_remote() {
             return self.list_local();
         }
+        let limits = network.limits;
         let errand = Errand {
             what: format!("listing the refs of `{}`", self.url),
-            by_gix: Arc::new(move |repository, _| remote::list(repository, scope)),
-            by_program: Arc::new(move |repository, stop| program::list(repository, scope, stop)),
+            by_gix: Arc::new(move |repository, _| remote::list(repository, scope, limits)),
+            by_program: Arc::new(move |repository, stop| program::list(repository, scope, limits, stop)),
         };
         errand
             .run(self, network, interrupt)
@@ -53,13 +55,13 @@ impl Repository {
             return Ok(tree);
         }
         // An attempt that was given up may still write for a moment: the lock stays with it.
-        let by_program = Arc::clone(&alone);
+        let (by_program, limits) = (Arc::clone(&alone), network.limits);
         let errand = Errand {
             what: format!("fetching `{commit}` from `{}`", self.url),
             by_gix: Arc::new(move |repository, stop| {
                 let _alone = &alone;
                 remove_leftovers(&repository.dir, id);
-                remote::fetch(repository, id, stop)
+                remote::fetch(repository, id, limits, stop)
             }),
             by_program: Arc::new(move |repository, stop| {
                 let _alone = &by_program;
@@ -105,9 +107,13 @@ impl Repository {
         if self.is_remote() {
             let what = format!("looking for the commit `{prefix}` in `{}`", self.url);
             return with_retries(network.attempts, network.pause, interrupt, &what, || {
+                let broken = |error: Error| GitFailure::Other(error.to_string());
                 let (repository, prefix) = (self.clone(), prefix.to_owned());
-                attempt(network.timeout, interrupt, move |stop| {
-                    program::commits_with_prefix(&repository, &prefix, stop)
+                let scratch = self.store.scratch().map_err(broken)?;
+                create_bare(scratch.path()).map_err(broken)?;
+                let watch = PackWatch::new(scratch.path(), network.limits.pack);
+                attempt(network.timeout, interrupt, watch, move |stop| {
+                    program::commits_with_prefix(&repository, scratch.path(), &prefix, stop)
                 })
             })
             .map(Some)

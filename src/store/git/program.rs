@@ -5,6 +5,7 @@
 //! on the terminal, run hooks or show secrets.
 
 use std::io::Read;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -14,8 +15,9 @@ use gix::ObjectId;
 use gix::bstr::ByteSlice;
 
 use super::failure::GitFailure;
+use super::limits::{GitLimits, LARGEST_OBJECT};
 use super::remote::{Advertised, RefScope, SSH_COMMAND, basic_header, has_own_ssh};
-use super::repository::{Repository, create_bare};
+use super::repository::Repository;
 use super::url::{SourceLocation, SourceUrl};
 
 /// Variables by which a hook, or another git, would make ours use another repository or tell more than it should.
@@ -39,13 +41,13 @@ const REDIRECTING: [&str; 14] = [
 const NOT_FOR_GIT: [&str; 6] = ["GIT_TRACE", "FACTORY_", "REGISTRY_", "NPM_", "YARN_", "NODE_"];
 /// What `git` may speak, as far as the user lets it. `file` is for an `insteadOf`.
 const PROTOCOLS: [&str; 4] = ["https", "http", "ssh", "file"];
-/// The most bytes of a listing: a million refs.
+/// The most bytes of what else it prints: a history of three million commits.
 const LONGEST_ANSWER: u64 = 128 << 20;
 /// The most bytes of what `git` says to people.
 const LONGEST_TALK: u64 = 1 << 20;
 
 /// Settings that hold whatever the user's configuration says.
-const SETTINGS: [&str; 8] = [
+const SETTINGS: [&str; 10] = [
     "core.useReplaceRefs=false",
     "core.hooksPath=/dev/null",
     "core.fsmonitor=false",
@@ -55,15 +57,23 @@ const SETTINGS: [&str; 8] = [
     // No byte in a minute.
     "http.lowSpeedLimit=1",
     "http.lowSpeedTime=60",
+    // All into a pack, whose size is watched; large files not through the memory.
+    "fetch.unpackLimit=1",
+    "core.bigFileThreshold=32m",
 ];
 
-pub(super) fn list(repository: &Repository, scope: RefScope, stop: &AtomicBool) -> Result<Vec<Advertised>, GitFailure> {
+pub(super) fn list(
+    repository: &Repository,
+    scope: RefScope,
+    limits: GitLimits,
+    stop: &AtomicBool,
+) -> Result<Vec<Advertised>, GitFailure> {
     let mut git = git_online(repository, stop)?;
     git.args(["ls-remote", "--symref", "--", &url(repository)]);
     if scope == RefScope::Usual {
         git.args(["HEAD", "refs/heads/*", "refs/tags/*"]);
     }
-    run(git, stop).map(|stdout| parse_listing(&stdout))
+    run_within(git, limits.answer, stop).map(|stdout| parse_listing(&stdout))
 }
 
 /// Fetches `commit` alone; with its history from servers that cannot do otherwise, and everything from those that do not
@@ -90,16 +100,14 @@ const FETCH: [&str; 6] =
 const EVERYTHING: [&str; 2] = ["+refs/heads/*:refs/factory/heads/*", "+refs/tags/*:refs/factory/tags/*"];
 
 /// The commits of a remote whose ids begin with `prefix`. This takes its history, though of commits only, where the
-/// server can leave out trees; it goes to a throw-away repository.
+/// server can leave out trees; it goes to the empty bare repository `scratch`.
 pub(super) fn commits_with_prefix(
     repository: &Repository,
+    scratch: &Path,
     prefix: &str,
     stop: &AtomicBool,
 ) -> Result<Vec<String>, GitFailure> {
-    let broken = |error: crate::Error| GitFailure::Other(error.to_string());
-    let scratch = repository.store.scratch().map_err(broken)?;
-    create_bare(scratch.path()).map_err(broken)?;
-    let history = Repository { dir: scratch.path().to_path_buf(), ..repository.clone() };
+    let history = Repository { dir: scratch.to_path_buf(), ..repository.clone() };
     let mut fetch = git_online(&history, stop)?;
     fetch.args(FETCH).args(["--filter=tree:0", "--", &url(repository)]).args(EVERYTHING);
     run(fetch, stop)?;
@@ -132,6 +140,7 @@ fn git(repository: &Repository) -> Command {
         git.args(["-c", setting]);
     }
     git.env("GIT_TERMINAL_PROMPT", "0").env("GCM_INTERACTIVE", "never").env("LC_ALL", "C");
+    git.env("GIT_ALLOC_LIMIT", LARGEST_OBJECT.to_string());
     git.env("GIT_OPTIONAL_LOCKS", "0")
         .env("GIT_ALLOW_PROTOCOL", protocols(std::env::var("GIT_ALLOW_PROTOCOL").ok().as_deref()));
     git.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -209,12 +218,17 @@ fn http_settings(repository: &Repository, address: &str, stop: &AtomicBool) -> R
 }
 
 /// Runs `git` and waits for it; kills it when `stop` is set.
-fn run(mut git: Command, stop: &AtomicBool) -> Result<String, GitFailure> {
+fn run(git: Command, stop: &AtomicBool) -> Result<String, GitFailure> {
+    run_within(git, LONGEST_ANSWER, stop)
+}
+
+/// The same with a limit of what it prints.
+fn run_within(mut git: Command, longest: u64, stop: &AtomicBool) -> Result<String, GitFailure> {
     let mut child = git.spawn().map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => GitFailure::NoProgram,
         _ => GitFailure::Other(format!("cannot start `git`: {error}")),
     })?;
-    let stdout = reader(child.stdout.take(), LONGEST_ANSWER);
+    let stdout = reader(child.stdout.take(), longest);
     let stderr = reader(child.stderr.take(), LONGEST_TALK);
     let status = loop {
         if stop.load(Ordering::Relaxed) {
@@ -233,7 +247,7 @@ fn run(mut git: Command, stop: &AtomicBool) -> Result<String, GitFailure> {
     let (stdout, is_whole) = stdout.join().map_err(broken)?;
     let (stderr, _) = stderr.join().map_err(broken)?;
     if !is_whole {
-        return Err(GitFailure::Other(format!("the answer is longer than {} MiB", LONGEST_ANSWER >> 20)));
+        return Err(GitFailure::too_large("the server's answer", longest));
     }
     if status.success() { Ok(stdout) } else { Err(GitFailure::from_git(&stderr)) }
 }

@@ -17,8 +17,10 @@ use gix::remote::{Connection, Direction, ref_map};
 use gix::url::Scheme;
 
 use super::failure::GitFailure;
+use super::limits::GitLimits;
+use super::metered::{Meter, MeteredHttp};
 use super::repository::Repository;
-use super::url::{Account, SourceLocation, SourceUrl};
+use super::url::{Account, SourceLocation};
 use crate::tls;
 
 /// One ref of a repository.
@@ -53,18 +55,18 @@ pub(super) const SSH_COMMAND: &str =
 type AnyTransport = Box<dyn Transport + Send>;
 
 /// The refs of the remote, in its order. An empty repository has none.
-pub(super) fn list(repository: &Repository, scope: RefScope) -> Result<Vec<Advertised>, GitFailure> {
-    let trust = trusting(repository)?;
+pub(super) fn list(repository: &Repository, scope: RefScope, limits: GitLimits) -> Result<Vec<Advertised>, GitFailure> {
+    let (trust, meter) = (trusting(repository)?, Meter::new(limits));
     let list = || -> gix::Result<_> {
-        let repo = open(repository)?;
+        let repo = open(repository, limits.object)?;
         let specs: &[&str] = if scope == RefScope::All { &ALL } else { &USUAL };
         let remote = remote(&repo, repository)?.with_refspecs(specs.iter().copied(), Direction::Fetch)?;
         let options =
             ref_map::Options { prefix_from_spec_as_filter_on_remote: scope == RefScope::Usual, ..Default::default() };
-        let (map, _) = connect(&remote, &repo, &repository.url, trust)?.ref_map(Discard, options)?;
+        let (map, _) = connect(&remote, &repo, repository, &meter, trust)?.ref_map(Discard, options)?;
         Ok(map.remote_refs.iter().filter_map(advertised).collect())
     };
-    list().map_err(|error| GitFailure::from_gix(&error, &repository.url))
+    list().map_err(|error| why(&error, repository, &meter))
 }
 
 static TRUST: OnceLock<rustls::ClientConfig> = OnceLock::new();
@@ -103,24 +105,38 @@ fn advertised(found: &GixRef) -> Option<Advertised> {
 }
 
 /// Fetches exactly `commit`, without its history, into the bare repository. No ref is written.
-pub(super) fn fetch(repository: &Repository, commit: ObjectId, interrupt: &AtomicBool) -> Result<(), GitFailure> {
-    let trust = trusting(repository)?;
-    fetch_by(repository, commit, trust, interrupt).map_err(|error| GitFailure::from_gix(&error, &repository.url))
+pub(super) fn fetch(
+    repository: &Repository,
+    commit: ObjectId,
+    limits: GitLimits,
+    interrupt: &AtomicBool,
+) -> Result<(), GitFailure> {
+    let meter = Meter::new(limits);
+    fetch_by(repository, commit, (trusting(repository)?, &meter), interrupt)
+        .map_err(|error| why(&error, repository, &meter))
+}
+
+/// What went wrong: a limit, of which gix knows nothing, or something else.
+fn why(error: &gix::Error, repository: &Repository, meter: &Meter) -> GitFailure {
+    if error.is_resource_exhausted() {
+        return GitFailure::too_large("a file of the commit", meter.limits().object);
+    }
+    meter.failure().unwrap_or_else(|| GitFailure::from_gix(error, &repository.url))
 }
 
 fn fetch_by(
     repository: &Repository,
     commit: ObjectId,
-    trust: Option<rustls::ClientConfig>,
+    (trust, meter): (Option<rustls::ClientConfig>, &Arc<Meter>),
     interrupt: &AtomicBool,
 ) -> gix::Result<()> {
-    let repo = open(repository)?;
+    let repo = open(repository, meter.limits().object)?;
     // A spec that is only an object id makes gix ask for every ref there is; the second one, which matches nothing,
     // narrows that down to nothing.
     let nothing = gix::refspec::parse("refs/factory/none".into(), gix::refspec::parse::Operation::Fetch)?.to_owned();
     let remote = remote(&repo, repository)?.with_refspecs([commit.to_string().as_str()], Direction::Fetch)?;
     let options = ref_map::Options { extra_refspecs: vec![nothing], ..Default::default() };
-    let outcome = connect(&remote, &repo, &repository.url, trust)?
+    let outcome = connect(&remote, &repo, repository, meter, trust)?
         .prepare_fetch(Discard, options)?
         .with_shallow(Shallow::DepthAtRemote(NonZeroU32::MIN))
         .receive(Discard, interrupt)?;
@@ -135,12 +151,13 @@ fn fetch_by(
 
 /// Opens the bare repository with the user's configuration (credential helpers, `insteadOf`, extra headers), but never
 /// with the environment of a git hook that may have started us, and never with a prompt on the terminal.
-fn open(repository: &Repository) -> gix::Result<gix::Repository> {
-    let repo = open_with(repository, &[])?;
+fn open(repository: &Repository, largest: u64) -> gix::Result<gix::Repository> {
+    let limit = format!("gitoxide.objects.allocLimit={largest}");
+    let repo = open_with(repository, &[&limit])?;
     if says_how_to_ssh(&repo) {
         return Ok(repo);
     }
-    open_with(repository, &[&format!("core.sshCommand={SSH_COMMAND}"), "ssh.variant=ssh"])
+    open_with(repository, &[&limit, &format!("core.sshCommand={SSH_COMMAND}"), "ssh.variant=ssh"])
 }
 
 fn open_with(repository: &Repository, overrides: &[&str]) -> gix::Result<gix::Repository> {
@@ -175,12 +192,18 @@ fn remote<'repo>(repo: &'repo gix::Repository, repository: &Repository) -> gix::
 fn connect<'a, 'repo>(
     remote: &'a gix::Remote<'repo>,
     repo: &gix::Repository,
-    source: &SourceUrl,
+    repository: &Repository,
+    meter: &Arc<Meter>,
     trust: Option<rustls::ClientConfig>,
 ) -> gix::Result<Connection<'a, 'static, 'repo, AnyTransport>> {
-    let (url, _) = remote.sanitized_url_and_version(Direction::Fetch)?;
-    let mut connection = remote.connect(Direction::Fetch)?;
-    let account = match source.location() {
+    let (url, version) = remote.sanitized_url_and_version(Direction::Fetch)?;
+    let mut connection = if matches!(url.scheme, Scheme::Http | Scheme::Https) {
+        let transport = http::Transport::new_http(MeteredHttp::new(meter), url.clone(), version, false);
+        remote.to_connection_with_transport(Box::new(transport) as AnyTransport)
+    } else {
+        remote.connect(Direction::Fetch)?
+    };
+    let account = match repository.url.location() {
         // Not for a host that the user's `insteadOf` leads to.
         SourceLocation::Remote { url: own, account: Some(account) } if own.host() == url.host() => {
             Some(account.clone())

@@ -7,6 +7,7 @@ use std::sync::atomic::AtomicBool;
 
 use gix::ObjectId;
 
+use super::limits::LARGEST_OBJECT;
 use super::tree::Tree;
 use super::url::{SourceLocation, SourceUrl};
 use crate::store::cache_entry::{entry_lock_name, touch};
@@ -87,7 +88,12 @@ impl Repository {
 
     /// Opens for reading: none of the user's configuration, no environment, no replacement of objects.
     pub(super) fn open_isolated(&self) -> Result<gix::Repository> {
-        let options = gix::open::Options::isolated().config_overrides(["core.useReplaceRefs=false"]);
+        let largest = format!("gitoxide.objects.allocLimit={LARGEST_OBJECT}");
+        let mut fixed = vec!["core.useReplaceRefs=false"];
+        if self.is_remote() {
+            fixed.push(&largest);
+        }
+        let options = gix::open::Options::isolated().config_overrides(fixed);
         gix::open_opts(&self.dir, options).map_err(|error| {
             Error::usage(
                 format!("cannot open the repository `{}`: {}", self.url, error.probable_cause()),

@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use super::attempt::{attempt, with_retries};
 use super::failure::GitFailure;
+use super::limits::GitLimits;
+use super::pack_watch::PackWatch;
 use super::repository::Repository;
 use super::url::SourceUrl;
 use crate::ui::Ui;
@@ -36,6 +38,8 @@ pub struct Network {
     /// The longest that one attempt may take. A connection without progress ends sooner: after half a minute over http,
     /// after a minute over ssh.
     pub timeout: Duration,
+    /// The most that is taken of it, and how slowly it may come.
+    pub limits: GitLimits,
     /// When the `git` program is used: it knows `.netrc`, `http.proxy`, `http.<url>.*` and what else its configuration
     /// says.
     pub git_program: GitProgram,
@@ -76,10 +80,12 @@ impl fmt::Debug for Refusals {
 
 impl Default for Network {
     fn default() -> Self {
+        let timeout = Duration::from_secs(1800);
         Self {
             attempts: 4,
             pause: Duration::from_millis(500),
-            timeout: Duration::from_secs(1800),
+            timeout,
+            limits: GitLimits::within(timeout),
             git_program: GitProgram::WhenRefused,
             refusals: Refusals::told_to(&Arc::new(Ui::silent())),
         }
@@ -135,7 +141,8 @@ impl<T: Send + 'static> Errand<T> {
         let through = |work: &Work<T>| {
             with_retries(network.attempts, network.pause, interrupt, &self.what, || {
                 let (repository, work) = (repository.clone(), Arc::clone(work));
-                attempt(network.timeout, interrupt, move |stop| work(&repository, stop))
+                let watch = PackWatch::new(&repository.dir, network.limits.pack);
+                attempt(network.timeout, interrupt, watch, move |stop| work(&repository, stop))
             })
         };
         let refused = |failure, second| RemoteRefusal { failure, second };

@@ -17,6 +17,8 @@ use crate::{Error, Result};
 const LARGEST_FILE: u64 = 64 << 20;
 /// The most entries of one tree. A few refused objects can spell out a tree of any size; Linux has 90,000.
 const MOST_ENTRIES: usize = 500_000;
+/// The most bytes of the tree object of one folder: 200,000 files.
+const LARGEST_FOLDER: u64 = 16 << 20;
 /// The longest path, as the kernel has it.
 const LONGEST_PATH: usize = 4096;
 /// How many symlinks a path may go through, as the kernel has it.
@@ -249,6 +251,10 @@ impl Tree {
     }
 
     fn children(&self, tree: ObjectId) -> Result<Vec<(BString, EntryKind, ObjectId)>> {
+        let size = self.repo.find_header(tree).map_err(|error| self.damaged(&error))?.size();
+        if size > LARGEST_FOLDER {
+            return Err(self.refused("a folder with too many files"));
+        }
         let read = || -> gix::Result<_> {
             let tree = self.repo.find_tree(tree)?;
             gix::objs::compute_hash(tree.id.kind(), gix::objs::Kind::Tree, &tree.data)?.verify(&tree.id)?;
@@ -353,6 +359,12 @@ pub(crate) struct ObjectReader {
 }
 
 impl ObjectReader {
+    /// The target of the symlink `id`; none if it is longer than any path.
+    pub(super) fn link_target(&self, id: ObjectId) -> Result<Option<Vec<u8>>> {
+        let size = self.repo.find_header(id).map_err(|error| damaged(&self.url, &error))?.size();
+        if size > LONGEST_PATH as u64 { Ok(None) } else { self.blob(id).map(Some) }
+    }
+
     /// The bytes of the file `id`, held to that id: a damaged cache is noticed here, not in a build.
     pub(crate) fn blob(&self, id: ObjectId) -> Result<Vec<u8>> {
         blob(&self.repo, id).map_err(|error| damaged(&self.url, &error))

@@ -60,7 +60,7 @@ fn read_links(tree: &Tree, nodes: &[TreeNode]) -> Result<HashMap<BString, BStrin
     let reader = objects.reader();
     let mut links = HashMap::new();
     for node in nodes.iter().filter(|node| node.kind == EntryKind::Symlink) {
-        let target = BString::from(reader.blob(node.id)?);
+        let target = BString::from(reader.link_target(node.id)?.unwrap_or_default());
         if target.is_empty() || target.contains(&0) {
             return Err(refused(tree, &format!("has a broken symlink: `{}`", node.path)));
         }
