@@ -1,9 +1,7 @@
 //! Child processes: in a process group of their own, streamed line by line to a log, ended as a group.
 
 use std::collections::VecDeque;
-use std::fs::{File, OpenOptions};
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -19,6 +17,8 @@ use crate::sandbox::enter::CANNOT_ENTER;
 use crate::sandbox::env::ChildEnv;
 use crate::sandbox::root::Root;
 
+pub use crate::sandbox::log::Log;
+
 /// Lines of a failed child's output that are shown with its error.
 const TAIL_LINES: usize = 25;
 /// Longest line that is kept for the error, in bytes; the log has it whole up to [`LOG_LINE`].
@@ -27,50 +27,6 @@ const TAIL_LINE: usize = 500;
 const LOG_LINE: usize = 64 * 1024;
 /// Between SIGTERM and SIGKILL.
 const GRACE: Duration = Duration::from_secs(5);
-
-/// What is shown of a line.
-type ShownAs = dyn Fn(&str) -> String + Send + Sync;
-
-/// The log of one workspace or plugin: every command and its output.
-#[derive(Clone)]
-pub struct Log {
-    path: PathBuf,
-    file: Arc<Mutex<File>>,
-    shown: Option<Arc<ShownAs>>,
-}
-
-impl Log {
-    /// A new log; an older one of that name is replaced.
-    pub fn create(path: PathBuf) -> Result<Self> {
-        if let Some(parent) = path.parent() {
-            std::fs::create_dir_all(parent).map_err(Error::io("create", parent))?;
-        }
-        let mut options = OpenOptions::new();
-        let file = options.create(true).write(true).truncate(true).open(&path).map_err(Error::io("create", &path))?;
-        Ok(Self { path, file: Arc::new(Mutex::new(file)), shown: None })
-    }
-
-    /// The same log, with each line as `shown` makes it.
-    #[must_use]
-    pub fn through(&self, shown: impl Fn(&str) -> String + Send + Sync + 'static) -> Self {
-        Self { shown: Some(Arc::new(shown)), ..self.clone() }
-    }
-
-    fn shown(&self, text: &str) -> String {
-        self.shown.as_ref().map_or_else(|| text.to_owned(), |shown| shown(text))
-    }
-
-    /// Where it is.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// Appends a line. A full disk shows where it matters: when the output is written.
-    pub fn line(&self, text: &str) {
-        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        let _ = writeln!(file, "{}", self.shown(text));
-    }
-}
 
 /// What to run.
 pub struct Run<'a> {
