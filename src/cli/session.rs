@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
 use super::{GlobalArgs, paths};
 use crate::error::{Error, Result};
 use crate::interrupt::Interrupt;
@@ -39,7 +41,11 @@ impl Session<'_> {
     }
 }
 
-/// Runs a command. The first Ctrl-C (or SIGTERM) ends children in order, the second ends the program at once.
+/// The longest that a command may take to end after a signal: children have five seconds, and half a minute is for a
+/// disk that writes what was there before.
+const STOP_WITHIN: Duration = Duration::from_secs(30);
+
+/// Runs a command. The first signal ends children in order, the second ends the program at once.
 pub fn enter(global: &GlobalArgs, ui: &Arc<Ui>, command: impl AsyncFnOnce(&Session<'_>) -> Result<()>) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -47,11 +53,17 @@ pub fn enter(global: &GlobalArgs, ui: &Arc<Ui>, command: impl AsyncFnOnce(&Sessi
         .map_err(|e| Error::usage(format!("cannot start: {e}"), ""))?;
     let (pressed, interrupt) = Interrupt::new();
     let talk = ui.clone();
+    let signals = {
+        let _entered = runtime.enter();
+        Signals::new().map_err(|e| Error::usage(format!("cannot start: {e}"), ""))?
+    };
     runtime.spawn(async move {
-        signal().await;
+        let mut signals = signals;
+        signals.first().await;
         pressed.press();
         talk.note("stopping; press Ctrl-C again to stop at once");
-        signal().await;
+        // What blocks in the kernel, as a file on a server that is gone, does not notice.
+        let _ = tokio::time::timeout(STOP_WITHIN, signals.another()).await;
         std::process::exit(i32::from(crate::error::exit_code::INTERRUPTED));
     });
     let session = Session { global, ui: ui.clone(), interrupt: interrupt.clone() };
@@ -64,13 +76,52 @@ pub fn enter(global: &GlobalArgs, ui: &Arc<Ui>, command: impl AsyncFnOnce(&Sessi
     }
 }
 
-async fn signal() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return std::future::pending().await };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = terminate.recv() => {}
+/// The signals that end the program.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+    /// None where it is ignored, as `nohup` wants it.
+    hangup: Option<Signal>,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        let hangup = (!is_ignored(HANGUP)).then(|| signal(SignalKind::hangup())).transpose()?;
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())?, hangup })
     }
+
+    async fn first(&mut self) {
+        let Self { interrupt, terminate, hangup } = self;
+        let hung_up = async {
+            match hangup {
+                Some(hangup) => hangup.recv().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            _ = hung_up => {}
+        }
+    }
+
+    /// A terminal that is closed says so twice, by the kernel and by the shell: the second SIGHUP says nothing new.
+    async fn another(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
+
+const HANGUP: u32 = nix::libc::SIGHUP.unsigned_abs();
+
+/// True if the program was started with this signal ignored.
+fn is_ignored(signal: u32) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+    mask & (1 << (signal - 1)) != 0
 }
 
 /// How many installs and exports run at once: a frontend's export takes about 2 GB, so memory bounds them too.
