@@ -26,6 +26,8 @@ mod git_local;
 mod git_program;
 mod git_remote;
 mod host;
+mod hostile;
+mod interrupted;
 mod left_behind;
 mod npmrc;
 mod oci;

@@ -133,3 +133,18 @@ pub fn connection(stream: TcpStream, tls: Option<&Arc<rustls::ServerConfig>>) ->
         }
     }
 }
+
+/// Sends `head` and then `piece` until the other side has had enough.
+pub fn endless(stream: &mut impl std::io::Write, head: &str, piece: &[u8]) {
+    let mut sent = stream.write_all(head.as_bytes());
+    while sent.is_ok() {
+        sent = stream.write_all(piece);
+    }
+}
+
+/// Sends `bytes` and then nothing until the other side has had enough.
+pub fn stalling(stream: &mut (impl Read + std::io::Write), bytes: &[u8]) {
+    if stream.write_all(bytes).and_then(|()| stream.flush()).is_ok() {
+        let _ = stream.read(&mut [0]);
+    }
+}

@@ -59,6 +59,8 @@ pub enum Reaction {
     Drop,
     /// No answer until the other side has had enough.
     Hang,
+    /// This answer but for its last byte, for which the other side waits until it has had enough.
+    Stall(Response),
 }
 
 struct Rule {
@@ -121,6 +123,10 @@ impl FakeRegistry {
                     let _ = out.write_all(&response.bytes(&request.method)).and_then(|()| out.flush());
                 }
                 Err(Reaction::Hang) => drop(reader.read(&mut [0])),
+                Err(Reaction::Stall(response)) => {
+                    let bytes = response.bytes(&request.method);
+                    http::stalling(reader.get_mut(), &bytes[..bytes.len() - 1]);
+                }
                 Err(_) => {}
             }
             let _ = socket.shutdown(Shutdown::Both);
@@ -216,7 +222,7 @@ impl Shared {
         };
         match reaction {
             Some(Reaction::Say(response)) => return Ok(response),
-            Some(reaction @ (Reaction::Drop | Reaction::Hang)) => return Err(reaction),
+            Some(reaction @ (Reaction::Drop | Reaction::Hang | Reaction::Stall(_))) => return Err(reaction),
             _ => {}
         }
         let usual = self.refused(request, &kind).unwrap_or_else(|| self.answer(request, &kind));
