@@ -10,6 +10,8 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::user_file;
+
 /// The result of every fallible function of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -286,6 +288,7 @@ impl Error {
                      `--no-write-plugins-list`",
                     path.display()
                 )),
+                _ if user_file::is_no_file(source) => Some("put a file in its place".into()),
                 io::ErrorKind::PermissionDenied => Some(format!("check the permissions of `{}`", path.display())),
                 _ => None,
             },

@@ -12,8 +12,12 @@
 //!
 //! Below them: [`tools`] pins and provides node, npm, yarn and rhdh-cli, [`overlay`] lays patches and overlays over a
 //! source, [`sandbox`] runs third-party code, [`store`] is the cache, [`npm`] and [`yarn`] read the formats of others,
-//! [`parallel`], [`interrupt`], [`tls`], [`answer`], [`ui`] and [`error`] are for all; [`cli`] is the command line. Each module
-//! uses only modules that stand below it in the list that `tests/it/architecture.rs` checks.
+//! [`parallel`], [`interrupt`], [`tls`], [`answer`], [`ui`], [`error`] and [`user_file`] are for all; [`cli`] is the command line,
+//! and `fuzzing`, above it, is for fuzz targets. Each module uses only modules that stand below it in the list that
+//! `tests/it/architecture.rs` checks.
+
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 
 pub mod cli;
 
@@ -47,5 +51,6 @@ pub mod parallel;
 pub mod proxy;
 pub mod tls;
 pub mod ui;
+pub mod user_file;
 
 pub use error::{Error, Result};

@@ -15,6 +15,7 @@ use crate::sandbox::child::{ChildFailure, Log, Run, run};
 use crate::sandbox::env::ChildEnv;
 use crate::sandbox::root::{Isolation, Root};
 use crate::store::UntrustedTree;
+use crate::user_file;
 use patch::PatchText;
 
 /// Folders under a plugin's configuration whose content is copied over the plugin before it is installed; it has at most
@@ -184,7 +185,7 @@ pub fn read_input(config: &Path, input: &Input) -> Result<Vec<u8>> {
         reasons: vec![format!("`{}`: {why}", path.display())],
         hint: "run `factory resolve`".into(),
     };
-    let bytes = match fs::read(&path) {
+    let bytes = match user_file::read(&path, u64::MAX) {
         Ok(bytes) => bytes,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
             return Err(stale("was removed since `factory resolve`".into()));

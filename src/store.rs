@@ -27,6 +27,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::{Error, Result};
 
 pub mod atomic;
+mod beneath;
 mod cache_entry;
 mod checksums;
 pub mod git;
@@ -37,6 +38,7 @@ mod stat_cache;
 mod untrusted_tree;
 
 pub use atomic::{AtomicFile, atomic_copy, atomic_file};
+pub use beneath::{file_beneath, room_beneath, stays_beneath};
 pub use cache_entry::{CacheEntry, CheckedEntry, entry_lock_name};
 pub use process_lock::{LockGuard, Share};
 pub use prune::{PruneScope, Pruned, Size};

@@ -15,6 +15,7 @@ use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error as Tls
 use rustls_platform_verifier::Verifier;
 
 use crate::error::{Error, Result};
+use crate::user_file;
 
 /// A certificate that was read.
 pub type Certificate = CertificateDer<'static>;
@@ -43,7 +44,7 @@ pub fn trusting(named: Vec<CertificateDer<'static>>) -> Result<ClientConfig, Tls
 
 /// The certificates of a PEM file, which has to have one.
 pub fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>> {
-    let bytes = std::fs::read(file).map_err(Error::io("read", file))?;
+    let bytes = user_file::read(file, user_file::SETTINGS).map_err(Error::io("read", file))?;
     certificates_in(&bytes).ok_or_else(|| {
         Error::usage(
             format!("`{}` holds no certificates in PEM", file.display()),

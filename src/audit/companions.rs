@@ -1,16 +1,13 @@
 //! The files beside a lock: beside the file, in the commit it was read from, or nowhere.
 
-use std::fs;
-use std::io::Read as _;
+use std::io::ErrorKind;
 use std::path::PathBuf;
 
 use super::git_revision::Revision;
 use crate::error::{Error, Result};
 use crate::lock::Sha256;
 use crate::lock::companions::CompanionPath;
-
-/// A companion larger than this is none: real closures have a few megabytes.
-const LIMIT: u64 = 64 << 20;
+use crate::user_file;
 
 /// Where the files beside a lock are.
 #[derive(Debug, Default)]
@@ -40,15 +37,11 @@ impl Companions {
             Self::None => Ok(None),
             Self::Folder(dir) => {
                 let path = path.below(dir);
-                // A pipe or device would block; a link is followed, since the digest says whether it is the file.
-                match fs::metadata(&path) {
-                    Ok(metadata) if metadata.is_file() => {}
-                    _ => return Ok(None),
+                // A link is followed, since the digest says whether it is the file.
+                match user_file::read(&path, user_file::DOCUMENT) {
+                    Err(e) if e.kind() == ErrorKind::PermissionDenied => Err(Error::io("read", &path)(e)),
+                    read => Ok(read.ok()),
                 }
-                let mut bytes = Vec::new();
-                let file = fs::File::open(&path).map_err(Error::io("read", &path))?;
-                file.take(LIMIT).read_to_end(&mut bytes).map_err(Error::io("read", &path))?;
-                Ok(Some(bytes))
             }
             Self::Revision(revision, dir) => {
                 let path = match dir.as_str() {

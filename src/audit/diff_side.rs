@@ -11,6 +11,7 @@ use crate::config::source_json;
 use crate::error::{Error, Place, Result};
 use crate::lock::Lock;
 use crate::parallel;
+use crate::user_file;
 
 /// What RHDH's export repository calls the folder of its workspaces.
 const WORKSPACES: &str = "workspaces";
@@ -68,9 +69,17 @@ pub fn at_path(name: &str, path: &Path) -> Result<Release> {
         let dir = configuration_dir(path);
         return configurations::read(name, &dir);
     }
-    let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
+    let bytes = read_bounded(path).map_err(Error::io("read", path))?;
     let folder = path.parent().map(Path::to_path_buf).unwrap_or_default();
     of_bytes(name, bytes, Path::new(name), Companions::Folder(folder))
+}
+
+/// The bytes of a file, or of the pipe of a shell's `<(…)`.
+fn read_bounded(path: &Path) -> std::io::Result<Vec<u8>> {
+    if path.starts_with("/dev/fd") || path.starts_with("/proc/self/fd") {
+        return std::fs::read(path);
+    }
+    user_file::read(path, user_file::DOCUMENT)
 }
 
 fn at_revision(name: &str, revision: Revision, path: &str) -> Result<Release> {

@@ -21,7 +21,7 @@ use crate::lock::recipe::FIRST;
 use crate::lock::{Sealed, Sha256, Stamp};
 use crate::overlay;
 use crate::sandbox::root::Isolation;
-use crate::store::{atomic_copy, atomic_file};
+use crate::store::{atomic_copy, file_beneath};
 
 /// The folder of the OCI layout in the output directory of a workspace.
 pub const LAYOUT: &str = "oci";
@@ -256,7 +256,7 @@ fn finish(target: PluginTarget<'_>, paths: &OutputPaths, record: PackageRecord, 
     for large in &packed.large {
         shared.ui.warn(format!("{}: {}", target.label(), large.warning()));
     }
-    atomic_file(&paths.beside("integrity"), format!("{}\n", packed.tgz).as_bytes())?;
+    file_beneath(&shared.options.output_dir, &paths.beside("integrity"), format!("{}\n", packed.tgz).as_bytes())?;
     let layout = Layout::open(&paths.folder.join(LAYOUT))?;
     layout.add(&image)?;
     image.layer_file = layout.blob(image.layer);
@@ -298,7 +298,7 @@ fn plugin_config(target: PluginTarget<'_>, paths: &OutputPaths, record: &Package
         return Ok(record.config.as_deref().and_then(|text| yaml_serde::from_str(text).ok()));
     };
     let bytes = overlay::read_input(&shared.options.config_dir.join(&workspace.dir), input)?;
-    atomic_file(&paths.beside("app-config.dynamic.yaml"), &bytes)?;
+    file_beneath(&shared.options.output_dir, &paths.beside("app-config.dynamic.yaml"), &bytes)?;
     let value = yaml_serde::from_slice::<Value>(&bytes).ok().filter(Value::is_mapping);
     // The file may hold only the plugin's part, or wrap it as RHDH's own examples do.
     let inner = value.as_ref().and_then(|value| value.get("plugins")?.get(0)?.get("pluginConfig")).cloned();

@@ -93,5 +93,11 @@ fn check(contents: &Contents, is_configured: bool, target_glibc: GlibcVersion) -
     findings
 }
 
+/// Reads a native library as the checks do, for fuzz targets.
+#[cfg(any(test, fuzzing))]
+pub fn read_library(bytes: &[u8]) {
+    let _ = library::NativeLibrary::read(bytes);
+}
+
 #[cfg(test)]
 pub(super) mod tests;

@@ -18,9 +18,10 @@ use crate::interrupt::Interrupt;
 use crate::lock::{Lock, Plugin, Workspace};
 use crate::npm::registry::{NpmRegistry, RegistryAddresses};
 use crate::overlay::join;
+use crate::sandbox::child::Log;
 use crate::sandbox::root::Isolation;
 use crate::store::git::Network;
-use crate::store::{Store, UntrustedTree};
+use crate::store::{Store, UntrustedTree, room_beneath};
 use crate::ui::{Step, Ui};
 
 /// How a build is done. Only tag prefixes, buildah and the compression change what comes out.
@@ -159,6 +160,12 @@ impl<'a> WorkspaceBuild<'a> {
     pub(super) fn plugin_log_path(&self, plugin: &Plugin) -> PathBuf {
         let name = if plugin.path == "." { "root".to_owned() } else { plugin.path.replace('/', "-") };
         self.logs.join(format!("{name}.log"))
+    }
+
+    /// A new log at one of these paths.
+    pub(super) fn new_log(&self, path: PathBuf) -> Result<Log> {
+        room_beneath(&self.shared.options.output_dir, &path)?;
+        Log::create(path)
     }
 
     pub(super) fn step(&self, what: &str) -> Step<'_> {

@@ -10,6 +10,7 @@ use crate::lock::Argument;
 use crate::lock::arguments::words;
 use crate::lock::cli_behaviour::added_argument;
 use crate::overlay::SCALPRUM;
+use crate::user_file;
 
 /// Where plugins and their arguments are listed, in the configuration of a workspace.
 const LIST: &str = "plugins-list.yaml";
@@ -75,9 +76,8 @@ impl PluginTarget<'_> {
 
 /// The text of a regular file of up to 1 MiB.
 fn read_small(path: &Path) -> Option<String> {
-    let meta = path.symlink_metadata().ok()?;
-    let is_small = meta.is_file() && meta.len() <= 1 << 20;
-    is_small.then(|| std::fs::read(path).ok()).flatten().map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+    let bytes = user_file::read(path, 1 << 20).ok()?;
+    Some(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// The line on which a list has a plugin as a key, plain or in quotes.

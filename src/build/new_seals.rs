@@ -7,7 +7,7 @@ use super::workspace::BuiltWorkspace;
 use crate::error::Result;
 use crate::lock::companions::CompanionPath;
 use crate::lock::{Lock, SealedPackages, Sha256};
-use crate::store::atomic_file;
+use crate::store::file_beneath;
 
 /// A lock with the seals of a build, and how many of them are new.
 pub struct SealedLock {
@@ -37,10 +37,10 @@ pub fn seal(shared: &Shared, built: &[BuiltWorkspace]) -> Result<SealedLock> {
             }
             if let Some(closure) = &artefact.record.closure {
                 let path = CompanionPath::closure(&workspace.name, &plugin.path).below(lock_dir);
-                atomic_file(&path, closure.as_bytes())?;
+                file_beneath(lock_dir, &path, closure.as_bytes())?;
             }
             let files = CompanionPath::files(&workspace.name, &plugin.path).below(lock_dir);
-            atomic_file(&files, artefact.files.to_text().as_bytes())?;
+            file_beneath(lock_dir, &files, artefact.files.to_text().as_bytes())?;
             plugin.sealed = Some(artefact.sealed.clone());
             plugin.stamp.clone_from(&artefact.stamp);
             if let Some(ReadSources { reads, sources }) = &artefact.read {
@@ -52,7 +52,8 @@ pub fn seal(shared: &Shared, built: &[BuiltWorkspace]) -> Result<SealedLock> {
         let mut packages = Unpinned::sealed(lock_dir, workspace)?;
         if workspace.plugin.iter().any(|plugin| plugin.sealed.is_some()) && packages.merge(built.unpinned.clone()) {
             let text = packages.to_text();
-            atomic_file(&CompanionPath::packages(&workspace.name).below(lock_dir), text.as_bytes())?;
+            let path = CompanionPath::packages(&workspace.name).below(lock_dir);
+            file_beneath(lock_dir, &path, text.as_bytes())?;
             workspace.sealed = Some(SealedPackages { packages: Sha256::of(&text) });
             sealed.packages += 1;
         }

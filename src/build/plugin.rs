@@ -18,7 +18,6 @@ use crate::error::{Error, Result};
 use crate::image::PackageFiles;
 use crate::lock::Plugin;
 use crate::overlay::SCALPRUM;
-use crate::sandbox::child::Log;
 use crate::store::LeftKind;
 use crate::ui::{Step, count};
 
@@ -106,7 +105,7 @@ impl<'a> PluginBuild<'a> {
         shared.interrupt.check()?;
         let workdir = &self.prepared.workdir;
         let args = self.args()?;
-        let log = Log::create(self.build.plugin_log_path(self.target.plugin))?;
+        let log = self.build.new_log(self.build.plugin_log_path(self.target.plugin))?;
         let work = &workdir.folders.work;
         let (tmp, mount) = (work.join(format!("tmp-{}", self.index)), work.join(format!("root-{}", self.index)));
         for folder in [&tmp, &mount] {

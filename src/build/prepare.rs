@@ -32,7 +32,7 @@ pub(super) struct Prepared {
 
 impl WorkspaceBuild<'_> {
     pub(super) async fn prepare(&self) -> Result<Prepared> {
-        let log = Log::create(self.log_path())?;
+        let log = self.new_log(self.log_path())?;
         let tools = self.provide_tools().await?;
         let folders = self.clear_folders().await?;
         self.write_sources(&folders, &log).await?;

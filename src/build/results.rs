@@ -7,7 +7,7 @@ use super::report::{self, Report};
 use super::workspace::BuiltWorkspace;
 use crate::error::Result;
 use crate::sandbox::root::Isolation;
-use crate::store::atomic_file;
+use crate::store::file_beneath;
 
 /// Writes both.
 pub fn write(shared: &Shared, built: &[BuiltWorkspace]) -> Result<()> {
@@ -25,7 +25,7 @@ pub fn write(shared: &Shared, built: &[BuiltWorkspace]) -> Result<()> {
         workspaces: built.iter().map(|workspace| workspace.report.clone()).collect(),
         warnings: shared.ui.warnings(),
     };
-    atomic_file(&output_dir.join(report::FILE_NAME), report.to_json().as_bytes())?;
+    file_beneath(output_dir, &output_dir.join(report::FILE_NAME), report.to_json().as_bytes())?;
     let artefacts = built.iter().flat_map(|workspace| workspace.plugins.iter().flatten());
     let entries: Vec<_> = artefacts
         .map(|artefact| plugins_yaml::DynamicPlugin {
@@ -45,7 +45,11 @@ pub fn write(shared: &Shared, built: &[BuiltWorkspace]) -> Result<()> {
         // What an earlier build left there is of more use than an empty list.
         return Ok(());
     }
-    atomic_file(&output_dir.join(plugins_yaml::FILE_NAME), plugins_yaml::render(&entries, &failed).as_bytes())
+    file_beneath(
+        output_dir,
+        &output_dir.join(plugins_yaml::FILE_NAME),
+        plugins_yaml::render(&entries, &failed).as_bytes(),
+    )
 }
 
 /// The plugins of a workspace that could not be built, or pushed: all of them when it failed as a whole.

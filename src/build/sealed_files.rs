@@ -11,10 +11,18 @@ use crate::error::{Error, Place, Result};
 use crate::lock::companions::CompanionPath;
 use crate::lock::text::FILE_NAME;
 use crate::lock::{Plugin, Sha256, Workspace};
+use crate::store::stays_beneath;
+use crate::user_file;
 
 /// Whether what lies beside the lock is what it says, and with `--frozen` whether all is sealed: found out before
 /// anything is done.
 pub fn check(options: &BuildOptions, workspace: &Workspace) -> Result<()> {
+    let packages = CompanionPath::packages(&workspace.name);
+    let files = workspace.plugin.iter().map(|plugin| CompanionPath::files(&workspace.name, &plugin.path));
+    for path in std::iter::once(packages).chain(files) {
+        let path = path.below(&options.lock_dir);
+        stays_beneath(&options.lock_dir, path.parent().unwrap_or(&options.lock_dir))?;
+    }
     for plugin in &workspace.plugin {
         if options.must_be_sealed() && plugin.sealed.is_none() {
             return Err(Error::Lock {
@@ -39,7 +47,8 @@ pub fn sealed_closure(lock_dir: &Path, workspace: &str, plugin: &Plugin) -> Resu
             "restore it from version control, or run `factory resolve --restamp {workspace}` and build again to seal anew"
         ),
     };
-    let bytes = std::fs::read(&path).map_err(|e| broken(format!("cannot be read ({e}); the lock needs it")))?;
+    let bytes = user_file::read(&path, user_file::DOCUMENT)
+        .map_err(|e| broken(format!("cannot be read ({e}); the lock needs it")))?;
     let found = Sha256::of(&bytes);
     if found != digest {
         return Err(broken(format!("has the checksum {found}, but the lock says {digest}")));

@@ -10,6 +10,7 @@ use crate::error::{Error, Place, Result};
 use crate::lock::companions::CompanionPath;
 use crate::lock::text::FILE_NAME;
 use crate::lock::{Plugin, Sealed, Workspace};
+use crate::user_file;
 
 /// The verdicts, in the order in which they are looked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,7 +84,7 @@ pub fn compare(
     made: &Artefact,
 ) -> Result<Verdict> {
     let path = CompanionPath::files(&workspace.name, &plugin.path).below(&options.lock_dir);
-    let list = match std::fs::read_to_string(&path) {
+    let list = match user_file::read_text(&path, user_file::DOCUMENT) {
         Ok(text) => Some(text),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => None,
         Err(e) => return Err(Error::io("read", &path)(e)),

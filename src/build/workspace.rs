@@ -4,7 +4,7 @@ use std::path::Path;
 
 use futures_util::future::join_all;
 
-use super::artefact::Artefact;
+use super::artefact::{Artefact, LAYOUT};
 use super::context::{Shared, Timings, WorkspaceBuild};
 use super::packages::lockfile::LockfilePackages;
 use super::packages::unpinned::Unpinned;
@@ -14,7 +14,7 @@ use super::report::{InstallScripts, Output, PluginReport, WorkspaceReport};
 use super::{finished, sealed_files, source};
 use crate::error::{Error, Result};
 use crate::lock::{Plugin, Workspace};
-use crate::store::remove_tree;
+use crate::store::{remove_tree, stays_beneath};
 
 /// A workspace after its build.
 pub struct BuiltWorkspace {
@@ -82,6 +82,7 @@ struct BuiltPlugin {
 impl WorkspaceBuild<'_> {
     async fn run(&self, progress: &mut Progress) -> Result<()> {
         let finished = tokio::task::block_in_place(|| {
+            self.check_outputs()?;
             sealed_files::check(&self.shared.options, self.workspace)?;
             source::check_sources(self.shared, self.workspace)?;
             source::warn_of_uncommitted(self.shared, self.workspace);
@@ -107,6 +108,13 @@ impl WorkspaceBuild<'_> {
         // The shared cache has it all.
         let _ = remove_tree(&prepared.workdir.folders.yarn);
         done
+    }
+
+    /// Refuses folders for outputs that are links which lead out of the output directory.
+    fn check_outputs(&self) -> Result<()> {
+        let folder = self.shared.options.output_folder(self.workspace);
+        let folders = [&folder, &folder.join("logs"), &folder.join(LAYOUT).join("blobs/sha256")];
+        folders.into_iter().try_for_each(|folder| stays_beneath(&self.shared.options.output_dir, folder))
     }
 
     /// Frontends are exported side by side, each with a temporary folder of its own, since the CLI writes fixed names

@@ -55,7 +55,7 @@ impl Replay<'_> {
         let output_dir = if flags.fetch_only {
             store.dir().join("logs/fetch")
         } else {
-            paths::output_dir(flags.output_dir.as_deref())
+            paths::writable_output_dir(flags.output_dir.as_deref())?
         };
         let shared = self.share(session, store, &output_dir, false).await?;
         let publication = publish::prepare(session, config, &shared, names, &flags.publish).await?;

@@ -15,6 +15,7 @@ use crate::resolve::host::HostLock;
 use crate::resolve::rhdh;
 use crate::store::git::SourceUrl;
 use crate::ui;
+use crate::user_file;
 
 /// Options of `factory diff`.
 #[derive(Clone, Debug, Args)]
@@ -138,7 +139,7 @@ fn hosts(session: &Session<'_>, args: &DiffArgs, old: &Release, new: &Release) -
 }
 
 fn given(path: &Path, release: &Release, which: &str) -> Result<HostLock> {
-    let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
+    let bytes = user_file::read(path, user_file::DOCUMENT).map_err(Error::io("read", path))?;
     if let Some(rhdh) = &release.rhdh
         && rhdh.lockfile != Sha256::of(&bytes)
     {

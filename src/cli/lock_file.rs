@@ -13,10 +13,11 @@ use crate::lock::companions::FOLDER_NAME;
 use crate::lock::stale::{self, StaleReason};
 use crate::lock::text::FILE_NAME;
 use crate::resolve::configured_pins;
-use crate::store::atomic_file;
+use crate::store::{atomic_file, file_beneath};
+use crate::user_file;
 
 /// The most bytes a lock may have: that of RHDH's 65 workspaces has half a megabyte.
-const LIMIT: u64 = 64 << 20;
+const LIMIT: u64 = user_file::DOCUMENT;
 
 /// The lock; none when there is no such file.
 pub fn read(path: &Path) -> Result<Option<Lock>> {
@@ -64,13 +65,13 @@ pub fn written(session: &Session<'_>, lock_file: &Path, output: Option<&Path>) -
     }
     let (from, to) = (paths::folder_of(lock_file), paths::folder_of(&written));
     session.ui.note(format!("`{}` is read-only: the lock goes to {}", from.display(), written.display()));
-    copy(&from.join(FOLDER_NAME), &to.join(FOLDER_NAME))?;
-    atomic_file(&written, &std::fs::read(lock_file).map_err(Error::io("read", lock_file))?)?;
+    copy(&from.join(FOLDER_NAME), &to, &to.join(FOLDER_NAME))?;
+    atomic_file(&written, &user_file::read(lock_file, user_file::DOCUMENT).map_err(Error::io("read", lock_file))?)?;
     Ok(written)
 }
 
-/// Copies the files of a folder that may not exist.
-fn copy(from: &Path, to: &Path) -> Result<()> {
+/// Copies the files of a folder that may not exist to one beneath `root`.
+fn copy(from: &Path, root: &Path, to: &Path) -> Result<()> {
     if !from.is_dir() {
         return Ok(());
     }
@@ -78,9 +79,9 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
         let entry = entry.map_err(Error::io("read", from))?;
         let (from, to) = (entry.path(), to.join(entry.file_name()));
         if from.is_dir() {
-            copy(&from, &to)?;
+            copy(&from, root, &to)?;
         } else {
-            atomic_file(&to, &std::fs::read(&from).map_err(Error::io("read", &from))?)?;
+            file_beneath(root, &to, &user_file::read(&from, user_file::DOCUMENT).map_err(Error::io("read", &from))?)?;
         }
     }
     Ok(())
@@ -135,7 +136,7 @@ pub fn write(lock_file: &Path, lock: &Lock) -> Result<()> {
             "correct what it names in the repository or with a patch; the lock there was is unchanged",
         ));
     }
-    if std::fs::read_to_string(lock_file).is_ok_and(|there| there == text) {
+    if user_file::read_text(lock_file, LIMIT).is_ok_and(|there| there == text) {
         return Ok(());
     }
     atomic_file(lock_file, text.as_bytes())

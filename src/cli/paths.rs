@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::GlobalArgs;
 use crate::error::{Error, Result};
 use crate::lock::text::FILE_NAME;
+use crate::store::stays_beneath;
 
 /// The configuration directory.
 pub fn config_dir(global: &GlobalArgs) -> PathBuf {
@@ -48,6 +49,15 @@ pub fn folder_of(file: &Path) -> PathBuf {
 /// The output directory.
 pub fn output_dir(given: Option<&Path>) -> PathBuf {
     given.map_or_else(|| mounted("/outputs", "outputs"), Path::to_path_buf)
+}
+
+/// The output directory, to be written to: a link in the place of the default one is not followed out of this folder.
+pub fn writable_output_dir(given: Option<&Path>) -> Result<PathBuf> {
+    let folder = output_dir(given);
+    if given.is_none() && folder.is_relative() {
+        stays_beneath(Path::new("."), &folder)?;
+    }
+    Ok(folder)
 }
 
 /// The cache (XDG base directory specification).

@@ -14,8 +14,9 @@ use crate::lock::Lock;
 use crate::npm::registry::NpmRegistry;
 use crate::resolve::{self, Demands, ResolveRequest, Resolved, UpdateMode, rhdh};
 use crate::sandbox::root::IsolationChoice;
-use crate::store::{Reading, atomic_file};
+use crate::store::{Reading, atomic_file, file_beneath};
 use crate::tools::provide::Provider;
+use crate::user_file;
 
 /// Options of a resolve.
 #[derive(Clone, Debug, Default, Args)]
@@ -120,7 +121,7 @@ impl PinRequest<'_> {
 /// Writes the lock and what belongs beside it: the companions first, so that a lock never names what is not there.
 pub fn write(session: &Session<'_>, lock_file: &Path, resolved: &Resolved, flags: &ResolveFlags) -> Result<()> {
     for (path, bytes) in &resolved.companions {
-        atomic_file(path, bytes)?;
+        file_beneath(&paths::folder_of(lock_file), path, bytes)?;
     }
     if !flags.no_write_plugins_list {
         for (path, bytes) in &resolved.lists {
@@ -138,7 +139,7 @@ fn write_list(session: &Session<'_>, path: &Path, bytes: &[u8]) -> Result<()> {
         session.ui.warn(format!("{} {what}", path.display()));
         return Ok(());
     }
-    match std::fs::read_to_string(path) {
+    match user_file::read_text(path, user_file::SETTINGS) {
         Ok(before) if before == after => return Ok(()),
         Ok(before) => {
             let changes = similar::TextDiff::from_lines(before.as_str(), &after);

@@ -11,6 +11,7 @@ use crate::audit::status;
 use crate::build::report::{self, Report};
 use crate::error::{Error, Place, Result};
 use crate::ui;
+use crate::user_file;
 
 /// Options of `factory status`.
 #[derive(Clone, Debug, Args)]
@@ -61,7 +62,7 @@ pub(super) fn run(session: &Session<'_>, args: &StatusArgs) -> Result<()> {
 /// The report of the last build; none when there is no such file.
 fn read_report(output_dir: &Path) -> Result<Option<Report>> {
     let path = output_dir.join(report::FILE_NAME);
-    let bytes = match std::fs::read(&path) {
+    let bytes = match user_file::read(&path, user_file::DOCUMENT) {
         Ok(bytes) => bytes,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(e) => return Err(Error::io("read", &path)(e)),

@@ -19,6 +19,7 @@ use crate::error::Place;
 pub use crate::lock::input_digest::SCALPRUM;
 use crate::lock::{Input, Sha256, at};
 pub use crate::overlay::{BACKSTAGE, OVERLAY_FOLDERS as OVERLAYS};
+use crate::user_file;
 use crate::{Error, Result};
 
 mod unused;
@@ -196,7 +197,7 @@ impl InputsReader<'_> {
                 hint,
             ));
         }
-        let mut open = fs::File::open(&file).map_err(Error::io("read", &file))?;
+        let mut open = user_file::open(&file).map_err(Error::io("read", &file))?;
         let metadata = open.metadata().map_err(Error::io("read", &file))?;
         let sha256 = Sha256::of_reader(&mut open).map_err(Error::io("read", &file))?;
         self.inputs.files.push(Input { path, sha256, executable: is_executable(&metadata) });

@@ -1,14 +1,13 @@
 //! Files a user wrote, as text: bounded, UTF-8, without a byte order mark; and the errors of their formats as places.
 
-use std::fs::{File, OpenOptions};
-use std::io::Read;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::fs::File;
+use std::io::{ErrorKind, Read};
 use std::path::Path;
 
 use serde::de::DeserializeOwned;
 
 use crate::error::Place;
-use crate::{Error, Result};
+use crate::{Error, Result, user_file};
 
 /// The most bytes a configuration file may have. The largest real one has a few kilobytes.
 pub const LIMIT: u64 = 1024 * 1024;
@@ -16,16 +15,14 @@ pub const LIMIT: u64 = 1024 * 1024;
 /// Opens a file a user wrote; `None` when there is none. A pipe or a device in its place is an error at once, and not
 /// waited for.
 pub fn open(path: &Path) -> Result<Option<File>> {
-    let file = match OpenOptions::new().read(true).custom_flags(nix::libc::O_NONBLOCK).open(path) {
-        Ok(file) => file,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(e) => return Err(Error::io("read", path)(e)),
-    };
-    let kind = file.metadata().map_err(Error::io("read", path))?.file_type();
-    if kind.is_file() || kind.is_dir() {
-        return Ok(Some(file));
+    match user_file::open(path) {
+        Ok(file) => Ok(Some(file)),
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
+        Err(e) if user_file::is_no_file(&e) => {
+            Err(Error::config(Place::file(path), user_file::NO_FILE, "put a file in its place"))
+        }
+        Err(e) => Err(Error::io("read", path)(e)),
     }
-    Err(Error::config(Place::file(path), "is no regular file but a pipe or a device", "put a file in its place"))
 }
 
 /// The text of a configuration file, or `None` when there is none.

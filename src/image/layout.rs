@@ -13,6 +13,7 @@ use super::manifest::{Image, MANIFEST_TYPE};
 use super::pack::read_some;
 use crate::lock::Sha256;
 use crate::store::AtomicFile;
+use crate::user_file;
 use crate::{Error, Result};
 
 const INDEX_TYPE: &str = "application/vnd.oci.image.index.v1+json";
@@ -90,7 +91,7 @@ impl Layout {
         let mut named = BTreeSet::new();
         for image in index.values() {
             let file = self.blob(image.digest);
-            let bytes = fs::read(&file).map_err(Error::io("read", &file))?;
+            let bytes = user_file::read(&file, user_file::DOCUMENT).map_err(Error::io("read", &file))?;
             // A manifest that cannot be read may name any blob: nothing is removed.
             let Ok(manifest) = serde_json::from_slice::<NamedBlobs>(&bytes) else { return Ok(()) };
             named.extend(manifest.layers.iter().map(|blob| blob.digest));
@@ -142,7 +143,7 @@ impl Layout {
 
     fn read_index(&self) -> Result<BTreeMap<String, IndexEntry>> {
         let file = self.index_file();
-        let bytes = match fs::read(&file) {
+        let bytes = match user_file::read(&file, user_file::DOCUMENT) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(BTreeMap::new()),
             Err(error) => return Err(Error::io("read", &file)(error)),

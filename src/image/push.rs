@@ -5,7 +5,8 @@
 //! proxies, and `session` is a repository of the registry with both: it goes where `location` says that answers lead.
 //! `transfer` moves the blobs, each by `upload`, and the manifest; `external` leaves that to skopeo or buildah. `referrer`
 //! makes documents about an image into manifests and `attach` pushes them. `tagged` compares what a tag names, `response` reads
-//! what was answered, `error` says which failures are worth another attempt, [`pushed`] what is reported.
+//! what was answered, `error` says which failures are worth another attempt, [`pushed`] what is reported. `fuzzing` gives
+//! fuzz targets what reads files and answers.
 
 mod attach;
 mod auth_file;
@@ -13,6 +14,8 @@ mod challenge;
 mod credential;
 mod error;
 mod external;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod helper;
 mod http_client;
 mod location;

@@ -2,18 +2,13 @@
 //! one, the first that says something wins. Which registry, which login, whom to trust.
 
 use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions};
-use std::io::Read as _;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use url::Url;
 
 use super::npmrc::{Setting, Settings, expand, parse};
 use super::registry_login::RegistryLogin;
-
-/// The most bytes of an `.npmrc` or a file of certificates that are read.
-const MOST_BYTES: u64 = 4 << 20;
+use crate::user_file;
 
 /// Where npm looks for its configuration.
 #[derive(Clone, Debug)]
@@ -130,6 +125,11 @@ impl NpmSettings {
         settings
     }
 
+    /// What a single text says, with no variable set.
+    pub fn of_text(text: &str) -> Self {
+        Self { layers: vec![parse(text, |_| None)], ..Self::default() }
+    }
+
     fn get(&self, name: &str) -> Option<&Setting> {
         self.layers.iter().find_map(|layer| layer.get(name))
     }
@@ -226,19 +226,13 @@ fn key_of_host(url: &Url) -> Option<String> {
 
 /// The text of a regular file.
 pub(super) fn read_text(path: &Path) -> Option<String> {
-    let read = || -> std::io::Result<Option<String>> {
-        let file: File = OpenOptions::new().read(true).custom_flags(nix::libc::O_NONBLOCK).open(path)?;
-        if !file.metadata()?.is_file() {
-            return Ok(None);
+    match user_file::read(path, user_file::SETTINGS) {
+        Ok(bytes) => Some(String::from_utf8_lossy(&bytes).into_owned()),
+        Err(error) => {
+            if error.kind() != std::io::ErrorKind::NotFound {
+                tracing::warn!("`{}` cannot be read: {error}", path.display());
+            }
+            None
         }
-        let mut bytes = Vec::new();
-        file.take(MOST_BYTES).read_to_end(&mut bytes)?;
-        Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
-    };
-    read().unwrap_or_else(|error| {
-        if error.kind() != std::io::ErrorKind::NotFound {
-            tracing::warn!("`{}` cannot be read: {error}", path.display());
-        }
-        None
-    })
+    }
 }

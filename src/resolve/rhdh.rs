@@ -10,6 +10,7 @@ use crate::error::{Error, Place, Result};
 use crate::lock::{Rhdh, Sha256};
 use crate::store::git::{Network, RefScope, SourceUrl};
 use crate::tools::provide::Provider;
+use crate::user_file;
 
 /// RHDH's repository, when `RHDH_REPO` does not name a mirror.
 pub const REPOSITORY: &str = "https://github.com/redhat-developer/rhdh";
@@ -49,7 +50,7 @@ impl HostRequest {
         match (&self.file, &self.version, pin) {
             (Some(file), version, Some(pin)) => {
                 let is_same = |bytes: Vec<u8>| Sha256::of(bytes) == pin.lockfile;
-                std::fs::read(file).is_ok_and(is_same)
+                user_file::read(file, user_file::DOCUMENT).is_ok_and(is_same)
                     && version.as_deref().is_none_or(|version| pin.asked_version() == Some(version))
             }
             (None, Some(version), Some(pin)) => pin.asked_version() == Some(version),
@@ -138,7 +139,7 @@ impl RhdhHost {
 }
 
 fn of_file(file: &Path, version: Option<&str>) -> Result<RhdhHost> {
-    let bytes = std::fs::read(file).map_err(|e| {
+    let bytes = user_file::read(file, user_file::DOCUMENT).map_err(|e| {
         Error::config(Place::file(file), format!("the host lockfile cannot be read: {e}"), "name RHDH's yarn.lock")
     })?;
     let name = file.file_name().map_or_else(|| "host".into(), |name| name.to_string_lossy().into_owned());

@@ -4,6 +4,7 @@ pub mod changed;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use changed::ChangedFiles;
@@ -12,6 +13,7 @@ use crate::error::{Error, Result};
 use crate::lock::{SourcePart, at};
 use crate::overlay::source_parts::LaidSource;
 use crate::store::git::{EntryKind, Tree};
+use crate::user_file;
 use crate::yarn::graph::manifests::is_skipped;
 use crate::yarn::lockfile::YarnLock;
 
@@ -173,10 +175,12 @@ fn read_local(root: &Path, path: &str) -> Result<Option<Vec<u8>>> {
     if !inside || !real.is_file() {
         return Ok(None);
     }
-    if real.metadata().map_err(Error::io("read", &full))?.len() > LARGEST {
-        return Err(Error::usage(format!("`{}` is too large to read", full.display()), "check the local tree"));
+    match user_file::read(&real, LARGEST) {
+        Err(error) if error.kind() == ErrorKind::FileTooLarge => {
+            Err(Error::usage(format!("`{}` is too large to read", full.display()), "check the local tree"))
+        }
+        found => found.map(Some).map_err(Error::io("read", &full)),
     }
-    fs::read(&full).map(Some).map_err(Error::io("read", &full))
 }
 
 fn walk_local(root: &Path, folder: &Path, found: &mut Vec<String>) -> Result<()> {

@@ -23,6 +23,11 @@ impl AtomicFile {
         Self::with_mode(target, 0o644).map_err(Error::io("create", target))
     }
 
+    /// The same with the mode 0666 under the umask.
+    pub(super) fn open_to_all(target: &Path) -> Result<Self> {
+        Self::with_mode(target, 0o666).map_err(Error::io("write", target))
+    }
+
     /// Writes `bytes` to disk and gives the file its name.
     pub fn replace(target: &Path, bytes: &[u8]) -> Result<()> {
         let mut file = Self::new(target)?;
@@ -72,16 +77,6 @@ impl Write for AtomicFile {
 /// Writes `bytes` to `path`, replacing what is there. A reader, or a run after a crash, sees the old bytes or the new
 /// ones. Missing folders are created. The mode is 0666 under the umask; a symlink at `path` is followed.
 pub fn atomic_file(path: &Path, bytes: &[u8]) -> Result<()> {
-    write_through_links(path, |file| file.write_all(bytes))
-}
-
-/// Copies a file to `path`, as [`atomic_file`] writes one.
-pub fn atomic_copy(from: &Path, path: &Path) -> Result<()> {
-    let mut source = File::open(from).map_err(Error::io("read", from))?;
-    write_through_links(path, |file| io::copy(&mut source, file).map(drop))
-}
-
-fn write_through_links(path: &Path, write_all: impl FnOnce(&mut AtomicFile) -> io::Result<()>) -> Result<()> {
     let write = || -> io::Result<()> {
         let target = match fs::symlink_metadata(path) {
             Ok(found) if found.is_symlink() => fs::canonicalize(path)?,
@@ -89,10 +84,19 @@ fn write_through_links(path: &Path, write_all: impl FnOnce(&mut AtomicFile) -> i
         };
         fs::create_dir_all(parent(&target))?;
         let mut file = AtomicFile::with_mode(&target, 0o666)?;
-        write_all(&mut file)?;
+        file.write_all(bytes)?;
         file.persist()
     };
     write().map_err(Error::io("write", path))
+}
+
+/// Copies a file to `path`, as [`atomic_file`] writes one, except that a symlink at `path` is replaced.
+pub fn atomic_copy(from: &Path, path: &Path) -> Result<()> {
+    let mut source = File::open(from).map_err(Error::io("read", from))?;
+    fs::create_dir_all(parent(path)).map_err(Error::io("create", path))?;
+    let mut copy = AtomicFile::open_to_all(path)?;
+    io::copy(&mut source, &mut copy).map_err(Error::io("write", path))?;
+    copy.commit()
 }
 
 /// Renames the folder `from` to `to`; false when `to` is there already.

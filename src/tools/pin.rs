@@ -16,6 +16,7 @@ use crate::sandbox::child::Log;
 use crate::store::CacheKind;
 use crate::tools::cli_request::{CliRequest, DEFAULT_CLI, cli_of_host};
 use crate::tools::provide::{CLI_PACKAGE, Npm, Provider, cli_manifest, yarn_package};
+use crate::user_file;
 
 /// The line of Node.js used when neither `NODE_VERSION` nor the RHDH release says one.
 pub const DEFAULT_NODE: &str = "22";
@@ -72,7 +73,7 @@ pub async fn resolve(
         return Ok((tools, None));
     }
     if !trees.renew
-        && let Ok(bytes) = std::fs::read(&path)
+        && let Ok(bytes) = user_file::read(&path, user_file::DOCUMENT)
         && names_version(&bytes, &tools.rhdh_cli)
     {
         tools.rhdh_cli.tree = Sha256::of(&bytes);

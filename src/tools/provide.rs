@@ -18,6 +18,7 @@ use crate::sandbox::root::{Isolation, Root};
 use crate::store::{CacheEntry, CacheKind, CheckedEntry, Reading, Store};
 use crate::tools::registry_env::{forwarded, npm_settings, npmrc};
 use crate::ui::Ui;
+use crate::user_file;
 
 /// rhdh-cli's package.
 pub const CLI_PACKAGE: &str = "@red-hat-developer-hub/cli";
@@ -173,7 +174,7 @@ pub fn cli_manifest(version: &str) -> String {
 
 fn read_tree(cli: &RhdhCli, lock_dir: &Path) -> Result<(String, Vec<u8>)> {
     let path = CompanionPath::cli_tree(&cli.version).below(lock_dir);
-    let tree = std::fs::read(&path).map_err(|e| Error::Lock {
+    let tree = user_file::read(&path, user_file::DOCUMENT).map_err(|e| Error::Lock {
         place: Place::file(&path),
         what: format!("cannot be read ({e}); the lock needs it"),
         hint: "restore it from version control, or run `factory resolve`".into(),

@@ -13,7 +13,8 @@ use std::sync::LazyLock;
 use source::{Source, SourceFile};
 
 /// The rooms from top to bottom: each uses only rooms of later lines.
-const ROOMS: [&[&str]; 16] = [
+const ROOMS: [&[&str]; 18] = [
+    &["fuzzing"],
     &["cli"],
     &["audit"],
     &["resolve"],
@@ -30,6 +31,7 @@ const ROOMS: [&[&str]; 16] = [
     &["parallel", "interrupt", "proxy", "tls", "answer"],
     &["ui"],
     &["error"],
+    &["user_file"],
 ];
 
 /// What the order would allow, and is not allowed: a build replays a lock, whatever was configured.

@@ -17,7 +17,7 @@ const SECRET: &str = "planted: secret\n";
 const READS: &str = "factory reads only regular files that a build left";
 
 /// A workspace `repo` of these plugins, with what the script of each does after its export, and that of the install.
-fn workspace(plugins: &[(String, &str, String)], installed: &str) -> Test {
+pub fn workspace(plugins: &[(String, &str, String)], installed: &str) -> Test {
     let mut test = Test::with_path();
     let repo = Repository::init(&test.path("repo"));
     repo.write("package.json", r#"{"name":"root","packageManager":"yarn@4.9.2","workspaces":["plugins/*"]}"#)
@@ -138,7 +138,7 @@ fn no_plant_is_read_wherever_a_script_leaves_it() {
 }
 
 /// The script of a backend that leaves a lockfile.
-const CLOSURE: &str = "rm -rf dist-dynamic/yarn.lock\nprintf '__metadata:\\n  version: 8\\n  cacheKey: 10c0\\n' \
+pub const CLOSURE: &str = "rm -rf dist-dynamic/yarn.lock\nprintf '__metadata:\\n  version: 8\\n  cacheKey: 10c0\\n' \
                        > dist-dynamic/yarn.lock\n";
 
 #[harness::test]

@@ -43,6 +43,7 @@ mod schema;
 mod status;
 mod tls;
 mod unused_files;
+mod user_files;
 
 fn main() -> ExitCode {
     if let Ok(url) = std::env::var("CHILD_URL") {

@@ -13,6 +13,7 @@ use crate::lock::text::FILE_NAME;
 use crate::lock::{Sha256, Workspace};
 use crate::tools::provide::platform;
 use crate::ui::some_names;
+use crate::user_file;
 
 /// The SHA-512 in hex of yarn's zips, by locator and cache key.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -28,18 +29,23 @@ impl Unpinned {
             what,
             hint: "restore it and the lock from version control".into(),
         };
-        let text =
-            std::fs::read_to_string(&path).map_err(|e| broken(format!("cannot be read ({e}); the lock needs it")))?;
+        let text = user_file::read_text(&path, user_file::DOCUMENT)
+            .map_err(|e| broken(format!("cannot be read ({e}); the lock needs it")))?;
         let found = Sha256::of(&text);
         if found != sealed.packages {
             return Err(broken(format!("has the checksum {found}, but the lock says {}", sealed.packages)));
         }
+        Ok(Self::parse(&text))
+    }
+
+    /// Reads the text of a list; a line that is none of it is passed over.
+    pub fn parse(text: &str) -> Self {
         let line = |line: &str| {
             let mut words = line.splitn(3, ' ').map(str::to_owned);
             let (digest, key, locator) = (words.next()?, words.next()?, words.next()?);
             Some(((locator, key), digest))
         };
-        Ok(Self(text.lines().filter_map(line).collect()))
+        Self(text.lines().filter_map(line).collect())
     }
 
     /// Where a workspace's list is kept.

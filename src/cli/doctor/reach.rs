@@ -2,6 +2,7 @@
 //! they come from; their values are not read.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -17,6 +18,7 @@ use crate::resolve::refs::list_refs;
 use crate::resolve::rhdh::{self, HostRequest};
 use crate::store::git::{Network, RefScope, SourceUrl};
 use crate::tools::provide::CLI_PACKAGE;
+use crate::user_file;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -137,13 +139,13 @@ fn credentials(env: &Env) -> Check {
     let from = |name: &str| env.origin(name).map(|origin| format!(" from {origin}")).unwrap_or_default();
     if let Some(file) = env.given("REGISTRY_AUTH_FILE") {
         let origin = from("REGISTRY_AUTH_FILE");
-        return if Path::new(file).is_file() {
-            Check::good(format!("image registry: credentials in the file of REGISTRY_AUTH_FILE{origin}"))
-        } else {
-            Check::bad(
-                format!("image registry: the file of REGISTRY_AUTH_FILE{origin} does not exist"),
-                "mount it, or correct the path",
-            )
+        let of = format!("the file of REGISTRY_AUTH_FILE{origin}");
+        return match user_file::open(Path::new(file)) {
+            Ok(_) => Check::good(format!("image registry: credentials in {of}")),
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                Check::bad(format!("image registry: {of} does not exist"), "mount it, or correct the path")
+            }
+            Err(error) => Check::bad(format!("image registry: {of} cannot be read: {error}"), "correct the path"),
         };
     }
     match (env.given("REGISTRY_USERNAME"), env.given("REGISTRY_PASSWORD")) {

@@ -3,7 +3,6 @@
 //! What is normal beside a configuration of RHDH's export repository is none of them: `metadata/`, READMEs,
 //! `cve-backports.yaml`.
 
-use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
 
@@ -13,6 +12,7 @@ use crate::config::plugins_list::{self, PluginsList};
 use crate::config::warning::Warning;
 use crate::error::Place;
 use crate::lock::at;
+use crate::user_file;
 
 /// Names that are taken for that of the list.
 const LISTS: &[&str] =
@@ -82,7 +82,7 @@ impl InputsReader<'_> {
     /// True for a file with the two lines that every patch begins a file with.
     fn is_patch(&self, file: &str) -> bool {
         let mut head = Vec::new();
-        let Ok(open) = File::open(self.dir.join(file)) else { return false };
+        let Ok(open) = user_file::open(&self.dir.join(file)) else { return false };
         if !open.metadata().is_ok_and(|meta| meta.is_file()) || open.take(HEAD).read_to_end(&mut head).is_err() {
             return false;
         }

@@ -1,7 +1,6 @@
 //! Finds the credential for a registry as podman, buildah and skopeo do (containers-auth.json(5)), and docker.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -14,12 +13,12 @@ use super::helper;
 use super::registry::{Login, OciRegistry, Variables};
 use super::secret::Secret;
 use crate::error::Place;
-use crate::{Error, Result};
+use crate::{Error, Result, user_file};
 
 /// An `auth.json` or docker `config.json`; other fields are ignored. A field that is null is absent.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-struct AuthFile {
+pub(super) struct AuthFile {
     #[serde(deserialize_with = "or_default")]
     auths: BTreeMap<String, Option<AuthEntry>>,
     #[serde(deserialize_with = "or_default")]
@@ -98,16 +97,20 @@ fn places(variables: &Variables) -> Vec<PathBuf> {
 }
 
 fn read(file: &Path) -> Result<Option<AuthFile>> {
-    let bytes = match fs::read(file) {
+    let bytes = match user_file::read(file, user_file::SETTINGS) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(Error::io("read", file)(error)),
     };
+    parse(&bytes, file).map(Some)
+}
+
+pub(super) fn parse(bytes: &[u8], file: &Path) -> Result<AuthFile> {
     if bytes.trim_ascii().is_empty() {
-        return Ok(Some(AuthFile::default()));
+        return Ok(AuthFile::default());
     }
     // serde's message may quote a secret: only the position is shown.
-    serde_json::from_slice(&bytes).map(Some).map_err(|error| {
+    serde_json::from_slice(bytes).map_err(|error| {
         Error::config(
             Place::at(file, error.line(), error.column()),
             "is neither an `auth.json` nor a docker `config.json`",
@@ -131,6 +134,18 @@ impl AuthFile {
                 return Ok(Some(kind));
             }
         }
+        if let Some(kind) = self.written(file, host, repository)? {
+            return Ok(Some(kind));
+        }
+        if let Some(helper) = self.creds_store.as_deref().filter(|helper| !helper.is_empty()) {
+            let server = if canonical(host) == "docker.io" { "https://index.docker.io/v1/" } else { host };
+            return helper::get(helper, server, variables).await;
+        }
+        Ok(None)
+    }
+
+    /// The login that stands in the file itself.
+    pub(super) fn written(&self, file: &Path, host: &str, repository: &str) -> Result<Option<CredentialKind>> {
         for key in keys(host, repository) {
             if let Some(Some(auth)) = self.auths.get(&key)
                 && let Some(kind) = auth.kind(file, &key)?
@@ -145,10 +160,6 @@ impl AuthFile {
             {
                 return Ok(Some(kind));
             }
-        }
-        if let Some(helper) = self.creds_store.as_deref().filter(|helper| !helper.is_empty()) {
-            let server = if canonical(host) == "docker.io" { "https://index.docker.io/v1/" } else { host };
-            return helper::get(helper, server, variables).await;
         }
         Ok(None)
     }

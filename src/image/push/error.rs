@@ -157,7 +157,7 @@ fn certificate(why: tls::Distrust) -> String {
 
 /// The registry's message, on one line: `DENIED: requested access to the resource is denied`.
 /// HTML pages are left out.
-fn said(body: &str) -> String {
+pub(super) fn said(body: &str) -> String {
     #[derive(Deserialize)]
     struct Errors {
         errors: Vec<Named>,

@@ -3,6 +3,8 @@ use std::process::Command;
 use serde_json::json;
 use tempfile::TempDir;
 
+use std::fs;
+
 use super::*;
 
 fn registry(variables: &[(&str, &str)]) -> OciRegistry {
