@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use caps::CapSet;
+use landlock::{ABI, Access as _, CompatLevel, Compatible as _, Ruleset, RulesetAttr as _, RulesetError, Scope};
 use nix::libc;
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
@@ -97,10 +98,19 @@ pub fn confine() -> Result<(), String> {
         caps::clear(None, set).map_err(|e| format!("give up capabilities: {e}"))?;
     }
     nix::sys::prctl::set_no_new_privs().map_err(|e| format!("prctl: {e}"))?;
+    keep_to_itself().map_err(|e| format!("scope sockets and signals: {e}"))?;
     for filter in filters().map_err(|e| format!("make the filter of system calls: {e}"))? {
         apply_filter(&filter).map_err(|e| format!("filter system calls: {e}"))?;
     }
     Ok(())
+}
+
+/// Abstract Unix sockets are those of the network that a process sees, so that one with the machine's network could talk to
+/// services that trust whoever reaches them; the kernel has to say no, since their names are no arguments of a call. One
+/// before Linux 6.12 cannot.
+fn keep_to_itself() -> Result<(), RulesetError> {
+    let scopes = Ruleset::default().set_compatibility(CompatLevel::BestEffort).scope(Scope::from_all(ABI::V6))?;
+    scopes.create()?.restrict_self().map(drop)
 }
 
 fn filters() -> Result<[BpfProgram; 2], seccompiler::BackendError> {

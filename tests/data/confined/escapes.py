@@ -5,6 +5,7 @@ import errno
 import fcntl
 import os
 import platform
+import socket
 import stat
 import subprocess
 import sys
@@ -102,6 +103,15 @@ def type_ahead():
     return "typed"
 
 
+def abstract_socket():
+    """To a socket of the machine, whose network this is; landlock_create_ruleset says which landlock there is."""
+    if libc.syscall(444, None, 0, 1) < 6:
+        return "of a kernel without scopes"
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect("\0" + sys.argv[5])
+    return "connected"
+
+
 def present(path):
     return "there" if os.path.lexists(path) else None
 
@@ -132,6 +142,7 @@ attempt("userfaultfd", lambda: syscall("userfaultfd", 1))
 attempt("perf_event_open", lambda: syscall("perf_event_open", 0, 0, -1, -1, 0))
 attempt("mknod", lambda: os.mknod("/build/work/disk", 0o600 | stat.S_IFBLK, os.makedev(8, 0)))
 attempt("signal to factory", lambda: os.kill(VICTIM, 0))
+attempt("abstract socket of the machine", abstract_socket)
 attempt("environment of factory", environments)
 attempt("files through /proc", through_roots)
 attempt("files outside", lambda: present(OUTSIDE))
@@ -158,6 +169,14 @@ with open("/build/work/made", "w") as file:
     file.write(open("/build/tools/node").read())
 assert open("/etc/passwd").read().startswith("root:x:0:0:root:/build/home:/bin/sh\n")
 assert subprocess.run(["/bin/true"]).returncode == 0
+os.mkdir("/build/work/folder")
+os.rename("/build/work/made", "/build/work/folder/made")
+os.rename("/build/work/folder/made", "/build/work/made")
+with socket.socket(socket.AF_UNIX) as server, socket.socket(socket.AF_UNIX) as client:
+    server.bind("\0" + sys.argv[5] + ".own")
+    server.listen()
+    client.connect("\0" + sys.argv[5] + ".own")
+subprocess.Popen(["/bin/sleep", "60"]).terminate()
 with open("/dev/null", "w") as file:
     file.write("x")
 print("built")
