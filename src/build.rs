@@ -10,6 +10,7 @@
 //!                -> verdict against the seal
 //! new_seals      what was built for the first time, into the lock and beside it; verdict compares later builds with it
 //! results        report (build-report.json), plugins_yaml (dynamic-plugins.yaml)
+//! room           what a workspace takes, and full disks
 //! small_file     text that is read by several of them
 //! ```
 
@@ -38,6 +39,7 @@ mod prepare;
 mod read_sources;
 pub mod report;
 pub mod results;
+pub mod room;
 pub mod sealed_files;
 mod select;
 mod source;

@@ -45,6 +45,7 @@ mod version;
 use clap::parser::ValueSource;
 use clap::{ArgAction, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
+use crate::error::full_disk::MovableFolder;
 use crate::error::{Error, Result, exit_code};
 use crate::ui::{LogLevel, Ui};
 
@@ -185,9 +186,12 @@ pub fn main() -> u8 {
     }
     start_log(&cli.global);
     misspelt::variables(&ui);
+    let cache = paths::cache_dir(&cli.global).ok();
     match dispatch(&matches, cli, ui) {
         Ok(()) => exit_code::OK,
         Err((ui, error)) => {
+            let full = cache.as_deref().map(MovableFolder::cache).filter(|cache| cache.is_full(&error));
+            let error = if let Some(cache) = full { cache.hinted(error, "") } else { error };
             ui.error(&error);
             error.exit_code()
         }

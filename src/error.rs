@@ -3,6 +3,7 @@
 //! Messages are lower case, without a full stop, with names in back-ticks; [`Error::hint`] is the next step and is
 //! printed after a blank line.
 
+pub mod full_disk;
 pub mod nearest;
 pub mod redact;
 
@@ -279,10 +280,9 @@ impl Error {
             | Self::Network { hint, .. }
             | Self::Integrity { hint, .. } => Some(hint.clone()).filter(|hint| !hint.is_empty()),
             Self::Io { source, path, .. } => match source.kind() {
-                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Some(format!(
-                    "free space on the file system of `{}`, or move the cache with `--cache-dir`; nothing was half-written",
-                    path.display()
-                )),
+                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                    Some(format!("free space on the file system of `{}`; nothing was half-written", path.display()))
+                }
                 io::ErrorKind::ReadOnlyFilesystem => Some(format!(
                     "`{}` is mounted read-only: mount it writable, or keep the lock elsewhere with `--lock-file` and give \
                      `--no-write-plugins-list`",

@@ -41,7 +41,7 @@ pub use atomic::{AtomicFile, atomic_copy, atomic_file};
 pub use beneath::{file_beneath, room_beneath, stays_beneath};
 pub use cache_entry::{CacheEntry, CheckedEntry, entry_lock_name};
 pub use process_lock::{LockGuard, Share};
-pub use prune::{PruneScope, Pruned, Size};
+pub use prune::{PruneScope, Pruned, Size, disk_usage};
 pub use scratch::{Scratch, remove_tree};
 pub use stat_cache::Reading;
 pub use untrusted_tree::{LeftKind, UntrustedTree, open_unlinked};

@@ -35,6 +35,7 @@ impl WorkspaceBuild<'_> {
         let log = self.new_log(self.log_path())?;
         let tools = self.provide_tools().await?;
         let folders = self.clear_folders().await?;
+        self.warn_of_room(&folders.work);
         self.write_sources(&folders, &log).await?;
         let sealed = Unpinned::sealed(&self.shared.options.lock_dir, self.workspace)?;
         let packages = self.packages(&folders.yarn)?.with_sealed(sealed.clone());

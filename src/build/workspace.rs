@@ -53,7 +53,7 @@ impl BuiltWorkspace {
 pub(super) async fn build(shared: &Shared, workspace: &Workspace) -> BuiltWorkspace {
     let build = WorkspaceBuild::new(shared, workspace);
     let mut progress = Progress::default();
-    let error = build.run(&mut progress).await.err();
+    let error = build.run(&mut progress).await.err().map(|error| build.of_disk(error));
     if let Some(error) = &error {
         build.say(error);
     }
@@ -99,7 +99,10 @@ impl WorkspaceBuild<'_> {
         let done = if fetch_only {
             self.fetch_closures(&prepared).await
         } else {
+            let measured = self.measure(&prepared.workdir.folders.work);
             let plugins = self.plugins(&prepared, finished).await;
+            // The next build does without.
+            let _ = measured.await;
             self.used_packages(&prepared, &plugins).map(|used| {
                 progress.unpinned = used;
                 progress.plugins = plugins;
@@ -152,7 +155,7 @@ impl WorkspaceBuild<'_> {
 
     async fn plugin(&self, prepared: &Prepared, index: usize, plugin: &Plugin) -> BuiltPlugin {
         let build = PluginBuild::new(self, prepared, index, plugin);
-        let result = build.run().await;
+        let result = build.run().await.map_err(|error| self.of_disk(error));
         if let Err(error) = &result {
             self.say(error);
         }

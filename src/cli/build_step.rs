@@ -10,7 +10,7 @@ use super::publish::{self, BuilderChoice, Installer};
 use super::repo_path::Sources;
 use super::session::{self, Session};
 use super::{lock_file, paths, summary};
-use crate::build::{self, BuildOptions, BuiltWorkspace, Shared, new_seals, results};
+use crate::build::{self, BuildOptions, BuiltWorkspace, Shared, new_seals, results, room};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::lock::Lock;
@@ -69,7 +69,7 @@ impl Replay<'_> {
             Some(publication) => publication.push(session, &lock, &shared.options.lock_dir, &mut built).await?,
             None => Vec::new(),
         };
-        results::write(&shared, &built)?;
+        results::write(&shared, &built).map_err(|error| room::of_outputs(&shared, error))?;
         StepOutputs::of(config, &lock, &built, &pushed, unresolved).write(session);
         summary::built(&session.ui, &built, unresolved, &shared.options.output_dir)
     }

@@ -51,7 +51,7 @@ impl Store {
             .map(|kind| {
                 let dir = self.kind_dir(kind);
                 let entries = fs::read_dir(&dir).map_err(Error::io("read", &dir))?.count();
-                Ok(Size { kind, entries, bytes: disk_usage(&dir, &mut seen) })
+                Ok(Size { kind, entries, bytes: usage(&dir, &mut seen) })
             })
             .collect()
     }
@@ -98,7 +98,7 @@ impl Store {
         };
         // It may have been used between the check and the lock.
         if is_old(path, what) {
-            pruned.bytes += disk_usage(path, seen);
+            pruned.bytes += usage(path, seen);
             let trash = self.scratch()?;
             fs::rename(path, trash.path().join("x")).map_err(Error::io("remove", path))?;
             pruned.entries += 1;
@@ -118,7 +118,11 @@ fn is_old(path: &Path, what: PruneScope) -> bool {
 }
 
 /// Bytes on disk of `path` and everything below it; what cannot be read counts nothing.
-fn disk_usage(path: &Path, seen: &mut HashSet<(u64, u64)>) -> u64 {
+pub fn disk_usage(path: &Path) -> u64 {
+    usage(path, &mut HashSet::new())
+}
+
+fn usage(path: &Path, seen: &mut HashSet<(u64, u64)>) -> u64 {
     let Ok(found) = fs::symlink_metadata(path) else { return 0 };
     if found.nlink() > 1 && !found.is_dir() && !seen.insert((found.dev(), found.ino())) {
         return 0;
@@ -126,7 +130,7 @@ fn disk_usage(path: &Path, seen: &mut HashSet<(u64, u64)>) -> u64 {
     let mut bytes = found.blocks() * 512;
     if found.is_dir() {
         for entry in fs::read_dir(path).into_iter().flatten().flatten() {
-            bytes += disk_usage(&entry.path(), seen);
+            bytes += usage(&entry.path(), seen);
         }
     }
     bytes

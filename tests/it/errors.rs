@@ -215,6 +215,10 @@ fn a_lock_that_is_too_new_or_broken() {
         3,
         &format!("error: config/factory.lock:19:9: invalid value: integer `-1763000000`, expected u64\n\n{hint}"),
     );
+    let last = u64::MAX;
+    test.config("factory.lock", lock.replace("epoch = 1763000000", &format!("epoch = {last}")));
+    let late = format!("error: config/factory.lock:19: `epoch` {last} is after the year 9999\n\n{hint}");
+    test.run(&["build"]).fails(3, &late);
     test.config("factory.lock", b"\xff\xfe".as_slice());
     test.run(&["build"]).fails(3, &format!("error: config/factory.lock: is not UTF-8\n\n{hint}"));
 }
@@ -306,7 +310,7 @@ fn nothing_is_half_written_on_a_full_disk() {
 ✓ sources resolve 1 workspace [TIME]
 error: cannot write `full/factory.lock`: No space left on device (os error 28)
 
-hint: free space on the file system of `full/factory.lock`, or move the cache with `--cache-dir`; nothing was half-written
+hint: free space on the file system of `full/factory.lock`; nothing was half-written
 "
     );
     let left = "factory.lock\nfactory.lock.d\nfill\npatches\nplugins-list.yaml\nsource.json\n";

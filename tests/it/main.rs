@@ -22,6 +22,7 @@ mod env_file;
 mod errors;
 mod flipped;
 mod forwarder;
+mod full_disk;
 mod git_local;
 mod git_program;
 mod git_remote;
