@@ -12,6 +12,7 @@ mod attempt;
 mod failure;
 mod fetch;
 mod limits;
+mod memory_watch;
 mod metered;
 mod pack_watch;
 mod program;

@@ -281,7 +281,9 @@ impl GitFailure {
             Self::Redirected => "write the address that it redirects to",
             Self::NoAnswer => "check the address and the proxy settings (`https_proxy`)",
             Self::NoProgram => "install `git`, or leave out `--git-program`",
-            Self::Refused(_) => "check that the URL is that of the repository; such a repository is not built",
+            Self::Refused(_) => {
+                "check the URL; where it is right, clone the repository and name the clone, which has no limits"
+            }
             Self::Interrupted | Self::Disk(_) | Self::Setting(_) | Self::Protocol(_) | Self::Other(_) => "",
         };
         advice.to_owned()

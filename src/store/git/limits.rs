@@ -9,8 +9,11 @@ use crate::answer::Pace;
 const ANSWER: u64 = 32 << 20;
 /// The most bytes of a commit with all its files, compressed.
 const PACK: u64 = 4 << 30;
-/// The most bytes of one file, or of what else git allocates at once for what it is sent. GitHub takes files of 100 MiB.
-pub(super) const LARGEST_OBJECT: u64 = 128 << 20;
+/// The most bytes of one file, or of what else git allocates at once for what it is sent: a few of them are in memory at
+/// once. GitHub warns of files over 50 MiB.
+pub(super) const LARGEST_OBJECT: u64 = 64 << 20;
+/// The most memory of the `git` program with what it starts, in bytes: it keeps all refs that a server sends.
+pub(super) const MEMORY: u64 = 1 << 30;
 /// The slowest server, in bytes a second. It may think for some minutes before it sends a pack, and sends a few bytes now
 /// and then in that time.
 const SLOWEST: u64 = 1 << 10;

@@ -15,7 +15,8 @@ use gix::ObjectId;
 use gix::bstr::ByteSlice;
 
 use super::failure::GitFailure;
-use super::limits::{GitLimits, LARGEST_OBJECT};
+use super::limits::{GitLimits, LARGEST_OBJECT, MEMORY};
+use super::memory_watch::MemoryWatch;
 use super::remote::{Advertised, RefScope, SSH_COMMAND, basic_header, has_own_ssh};
 use super::repository::Repository;
 use super::url::{SourceLocation, SourceUrl};
@@ -230,12 +231,18 @@ fn run_within(mut git: Command, longest: u64, stop: &AtomicBool) -> Result<Strin
     })?;
     let stdout = reader(child.stdout.take(), longest);
     let stderr = reader(child.stderr.take(), LONGEST_TALK);
+    let mut memory = MemoryWatch::new(child.id(), MEMORY);
     let status = loop {
         if stop.load(Ordering::Relaxed) {
             // What it has started ends with it: it reads from git, and writes to it.
             let _ = child.kill();
             let _ = child.wait();
             return Err(GitFailure::Interrupted);
+        }
+        if let Err(failure) = memory.look() {
+            memory.kill();
+            let _ = child.wait();
+            return Err(failure);
         }
         match child.try_wait() {
             Ok(Some(status)) => break status,
