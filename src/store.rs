@@ -6,6 +6,7 @@
 //!   git/<name>-<hash>/      one bare repository per repository URL
 //!   tools/ npm/ yarn/ builds/   entries: each appears whole or not at all
 //!   work/                   the folders of the last builds
+//!   trash/                  what is being removed
 //!   locks/                  one file per lock between processes
 //!   tmp/                    work in progress, on the same file system, removed when its process has ended
 //! ```
@@ -14,8 +15,8 @@
 //!
 //! `process_lock` keeps processes apart and `scratch` gives each of them a folder below `tmp/`; `cache_entry` fills a
 //! scratch folder and [`atomic`] gives it its name. `checksums` lists an entry's files and compares them before each
-//! use, for which `stat_cache` remembers those that were not touched. `prune` removes what is not used. [`git`] is the
-//! sources. `untrusted_tree` reads and writes where scripts could.
+//! use, for which `stat_cache` remembers those that were not touched. `prune` removes what is not used, `trash`
+//! what nobody needs, beside the work. [`git`] is the sources. `untrusted_tree` reads and writes where scripts could.
 
 use std::collections::HashSet;
 use std::fs;
@@ -35,11 +36,13 @@ mod process_lock;
 mod prune;
 mod scratch;
 mod stat_cache;
+mod trash;
 mod untrusted_tree;
 
 pub use atomic::{AtomicFile, atomic_copy, atomic_file};
 pub use beneath::{file_beneath, room_beneath, stays_beneath};
 pub use cache_entry::{CacheEntry, CheckedEntry, entry_lock_name};
+pub use checksums::KnownSums;
 pub use process_lock::{LockGuard, Share};
 pub use prune::{PruneScope, Pruned, Size, disk_usage};
 pub use scratch::{Scratch, remove_tree};
@@ -66,11 +69,13 @@ pub enum CacheKind {
     Builds,
     /// The trees of the last builds.
     Work,
+    /// What is being removed.
+    Trash,
 }
 
 impl CacheKind {
     /// All kinds, in the order `factory cache size` prints them.
-    pub const ALL: [Self; 6] = [Self::Git, Self::Tools, Self::Npm, Self::Yarn, Self::Builds, Self::Work];
+    pub const ALL: [Self; 7] = [Self::Git, Self::Tools, Self::Npm, Self::Yarn, Self::Builds, Self::Work, Self::Trash];
 
     /// True for a folder that a tool keeps as its own cache: it goes as a whole or not at all.
     pub fn is_whole(self) -> bool {
@@ -86,6 +91,7 @@ impl CacheKind {
             Self::Yarn => "yarn",
             Self::Builds => "builds",
             Self::Work => "work",
+            Self::Trash => "trash",
         }
     }
 }
@@ -97,11 +103,12 @@ pub struct Store {
     session: Arc<Mutex<Option<Arc<scratch::ScratchSession>>>>,
     /// Entries that this process has held against their lists.
     sound: Arc<Mutex<HashSet<PathBuf>>>,
+    remover: trash::Remover,
 }
 
 impl Store {
-    /// Opens the cache at `dir`, creating it (mode 0700) where it is missing, and removes what dead processes left in
-    /// `tmp/`.
+    /// Opens the cache at `dir`, creating it (mode 0700) where it is missing, and removes what dead processes left,
+    /// beside the work.
     pub fn open(dir: impl Into<PathBuf>) -> Result<Self> {
         let dir = dir.into();
         let dir = std::path::absolute(&dir).map_err(Error::io("find", &dir))?;
@@ -118,8 +125,9 @@ impl Store {
         if !tag.exists() {
             atomic_file(&tag, CACHEDIR_TAG.as_bytes())?;
         }
-        let store = Self { dir, session: Arc::default(), sound: Arc::default() };
-        scratch::sweep(&store.tmp());
+        let store = Self { dir, session: Arc::default(), sound: Arc::default(), remover: Arc::default() };
+        scratch::sweep(&store.tmp(), &store.kind_dir(CacheKind::Trash));
+        store.empty_trash();
         Ok(store)
     }
 

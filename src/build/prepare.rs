@@ -87,7 +87,7 @@ impl WorkspaceBuild<'_> {
             node: provider.node(tools).await?,
             npm: provider.npm(tools).await?,
             yarn: provider.yarn(&source.yarn).await?,
-            cli: provider.cli(tools, &options.lock_dir).await?,
+            cli: provider.cli(tools, &options.lock_dir)?,
         };
         self.timings.record_since("tools", started);
         Ok(tools)

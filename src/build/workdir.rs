@@ -18,7 +18,7 @@ use crate::npm::registry::RegistryAddresses;
 use crate::sandbox::child::{ChildFailure, Log, Run, run};
 use crate::sandbox::env::ChildEnv;
 use crate::sandbox::root::Root;
-use crate::store::{CacheEntry, CacheKind, LockGuard, entry_lock_name, remove_tree};
+use crate::store::{CacheEntry, CacheKind, LockGuard, entry_lock_name};
 use crate::tools::provide::CLI_PACKAGE;
 use crate::tools::registry_env::{forwarded, npm_settings, npmrc, yarn_settings, yarnrc};
 
@@ -103,12 +103,8 @@ impl WorkspaceBuild<'_> {
     pub(super) async fn clear_folders(&self) -> Result<Folders> {
         let lock = self.wait_for_folders().await?;
         let work = self.shared.store.kind_dir(CacheKind::Work).join(&self.workspace.name);
-        if work.exists() {
-            // Hundreds of thousands of files: on a slow disk this takes minutes.
-            let step = self.step("remove the last build's tree");
-            tokio::task::block_in_place(|| remove_tree(&work)).map_err(Error::io("remove", &work))?;
-            step.done("");
-        }
+        // Hundreds of thousands of files: on a slow disk their removal takes minutes.
+        tokio::task::block_in_place(|| self.shared.store.discard(&work))?;
         let folder = |name: &str| -> Result<PathBuf> {
             let folder = work.join(name);
             fs::create_dir_all(&folder).map_err(Error::io("create", &folder))?;

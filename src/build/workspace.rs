@@ -14,7 +14,7 @@ use super::report::{InstallScripts, Output, PluginReport, WorkspaceReport};
 use super::{finished, sealed_files, source};
 use crate::error::{Error, Result};
 use crate::lock::{Plugin, Workspace};
-use crate::store::{remove_tree, stays_beneath};
+use crate::store::stays_beneath;
 
 /// A workspace after its build.
 pub struct BuiltWorkspace {
@@ -109,7 +109,7 @@ impl WorkspaceBuild<'_> {
             })
         };
         // The shared cache has it all.
-        let _ = remove_tree(&prepared.workdir.folders.yarn);
+        let _ = self.shared.store.discard(&prepared.workdir.folders.yarn);
         done
     }
 

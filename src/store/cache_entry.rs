@@ -8,7 +8,7 @@ use std::time::SystemTime;
 
 use super::process_lock::{self, LockGuard, Share};
 use super::{CacheKind, Store, file_name};
-use crate::store::checksums::{self, FileCheck};
+use crate::store::checksums::{self, FileCheck, KnownSums};
 use crate::store::stat_cache::{self, Reading};
 use crate::{Error, Result};
 
@@ -56,6 +56,17 @@ impl Store {
         interrupt: &AtomicBool,
         fill: impl FnOnce(&Path) -> Result<()>,
     ) -> Result<CacheEntry> {
+        self.hashed_entry(kind, key, interrupt, |to| fill(to).map(|()| KnownSums::default()))
+    }
+
+    /// The same with a `fill` that has hashed what it wrote.
+    pub fn hashed_entry(
+        &self,
+        kind: CacheKind,
+        key: &str,
+        interrupt: &AtomicBool,
+        fill: impl FnOnce(&Path) -> Result<KnownSums>,
+    ) -> Result<CacheEntry> {
         if let Some(entry) = self.find_entry(kind, key, interrupt)? {
             return Ok(entry);
         }
@@ -67,9 +78,9 @@ impl Store {
         let path = self.entry_path(kind, key);
         let used = process_lock::acquire(&self.lock_file(&name), Share::Shared, interrupt)?;
         let scratch = self.scratch()?;
-        fill(scratch.path())?;
+        let known = fill(scratch.path())?;
         if has_list(kind) {
-            checksums::write(scratch.path(), interrupt)?;
+            checksums::write(scratch.path(), &known, interrupt)?;
             self.sound.lock().unwrap_or_else(PoisonError::into_inner).insert(path.clone());
         }
         let fresh = scratch.place(&path)?;
@@ -136,9 +147,7 @@ impl Store {
         if !path.exists() {
             return Ok(false);
         }
-        // Renamed first: a run that is killed while it deletes leaves no partial entry.
-        let trash = self.scratch()?;
-        fs::rename(&path, trash.path().join("x")).map_err(Error::io("remove", &path))?;
+        self.discard(&path)?;
         Ok(true)
     }
 

@@ -4,7 +4,7 @@
 //! were. Files that were not touched since they were last read are not read again, unless it is asked for
 //! ([`stat_cache`](super::stat_cache)). It finds damage, not malice by the owner of the cache, who could write a new list.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 use std::fs::{self, Metadata};
 use std::io::Read as _;
@@ -24,10 +24,22 @@ pub const LIST: &str = ".factory-files";
 /// More threads than this only wait for the disk.
 const MOST_THREADS: usize = 4;
 
+/// The sums of files that were hashed while they were written, by path in the entry: they are not read again.
+#[derive(Debug, Default)]
+pub struct KnownSums(HashMap<String, String>);
+
+impl KnownSums {
+    /// Adds a file: `-`, `x` or `l` for a plain one, an executable or a link, and the SHA-256 of its content in hex.
+    pub fn add(&mut self, path: String, kind: char, sha256: &str) {
+        self.0.insert(path, format!("{kind}{sha256}"));
+    }
+}
+
 /// Writes the list of `folder` into it, and the record of what was seen.
-pub fn write(folder: &Path, interrupt: &AtomicBool) -> Result<()> {
+pub fn write(folder: &Path, known: &KnownSums, interrupt: &AtomicBool) -> Result<()> {
     let before = SystemTime::now();
-    let found = files(folder, &StatCache::default(), interrupt)?;
+    let known = |path: &str, _: &Stat| known.0.get(path).map(|sum| Some(sum.clone()));
+    let found = files(folder, known, interrupt)?;
     let mut text = String::new();
     for ListedFile { path, sum, .. } in &found {
         let _ = writeln!(text, "{} {path}", sum.as_deref().unwrap_or_default());
@@ -70,7 +82,8 @@ pub fn check(folder: &Path, reading: Reading, interrupt: &AtomicBool) -> Result<
     };
     let mut expected: BTreeMap<&str, &str> =
         lines.lines().filter_map(|line| line.split_once(' ')).map(|(sum, path)| (path, sum)).collect();
-    let found = files(folder, &seen, interrupt)?;
+    let known = |path: &str, stat: &Stat| seen.knows(path, stat).then_some(None);
+    let found = files(folder, known, interrupt)?;
     for ListedFile { path, sum, .. } in &found {
         let what = match (expected.remove(path.as_str()), sum) {
             (Some(_), None) => continue,
@@ -94,8 +107,12 @@ struct ListedFile {
     stat: Stat,
 }
 
-/// The files and links below `folder`, sorted by path; those that are not `seen` are read.
-fn files(folder: &Path, seen: &StatCache, interrupt: &AtomicBool) -> Result<Vec<ListedFile>> {
+/// The files and links below `folder`, sorted by path; those that are not known are read.
+fn files(
+    folder: &Path,
+    known: impl Fn(&str, &Stat) -> Option<Option<String>> + Sync,
+    interrupt: &AtomicBool,
+) -> Result<Vec<ListedFile>> {
     let mut paths = Vec::new();
     walk(folder, "", &mut paths)?;
     paths.sort_unstable();
@@ -105,7 +122,10 @@ fn files(folder: &Path, seen: &StatCache, interrupt: &AtomicBool) -> Result<Vec<
         // FileCheck at before it is read: what is written to it meanwhile gives it another ctime.
         let meta = place.symlink_metadata().map_err(Error::io("read", &place))?;
         let stat = Stat::of(&meta);
-        let sum = if seen.knows(&path, &stat) { None } else { Some(sum(&place, &meta, buffer)?) };
+        let sum = match known(&path, &stat) {
+            Some(known) => known,
+            None => Some(sum(&place, &meta, buffer)?),
+        };
         Ok(ListedFile { path, sum, stat })
     })
 }
@@ -165,7 +185,7 @@ mod tests {
     fn settled(folder: &Path) {
         let text = fs::read_to_string(folder.join(LIST)).unwrap();
         let own = text.split_once('\n').unwrap().0;
-        let files = files(folder, &StatCache::default(), &GO).unwrap();
+        let files = files(folder, |_, _| None, &GO).unwrap();
         let later = SystemTime::now() + std::time::Duration::from_secs(60);
         fs::write(folder.join(stat_cache::RECORD), record(own, &files, later)).unwrap();
     }
@@ -175,11 +195,14 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let folder = dir.path();
         fs::write(folder.join("a.js"), "1").unwrap();
-        write(folder, &GO).unwrap();
+        write(folder, &KnownSums::default(), &GO).unwrap();
         // Just written: another write may leave the same time.
         assert_eq!(sound(folder, Reading::All).lines().count(), 2);
         settled(folder);
-        let read = |seen: &StatCache| files(folder, seen, &GO).unwrap()[0].sum.is_some();
+        let read = |seen: &StatCache| {
+            let known = |path: &str, stat: &Stat| seen.knows(path, stat).then_some(None);
+            files(folder, known, &GO).unwrap()[0].sum.is_some()
+        };
         let list = fs::read_to_string(folder.join(LIST)).unwrap();
         let own = list.split_once('\n').unwrap().0;
         assert!(!read(&StatCache::read(folder, own)));
@@ -208,7 +231,7 @@ mod tests {
             fs::write(folder.join("bin/node"), "binary").unwrap();
             fs::write(folder.join("a.js"), "1").unwrap();
             std::os::unix::fs::symlink("a.js", folder.join("link")).unwrap();
-            write(&folder, &GO).unwrap();
+            write(&folder, &KnownSums::default(), &GO).unwrap();
             settled(&folder);
             sound(&folder, Reading::Changed);
             folder

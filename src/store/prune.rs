@@ -3,12 +3,12 @@
 use std::collections::HashSet;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
-use std::time::{Duration, SystemTime};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::cache_entry::entry_lock_name;
 use super::process_lock::{self, Share};
-use super::{CacheKind, Store, scratch};
+use super::{CacheKind, Store, scratch, trash};
 use crate::{Error, Result};
 
 /// The size of one kind of content.
@@ -42,6 +42,15 @@ pub struct Pruned {
     pub busy: usize,
 }
 
+/// Something that may be removed.
+struct Prunable {
+    used: SystemTime,
+    bytes: u64,
+    path: PathBuf,
+    lock_file: PathBuf,
+    is_whole: bool,
+}
+
 impl Store {
     /// The size of each kind of content; locks and work in progress are left out.
     pub fn size(&self) -> Result<Vec<Size>> {
@@ -62,6 +71,9 @@ impl Store {
         let mut seen = HashSet::new();
         for kind in CacheKind::ALL {
             let dir = self.kind_dir(kind);
+            if kind == CacheKind::Trash {
+                continue;
+            }
             if kind.is_whole() {
                 let is_empty = fs::read_dir(&dir).map_err(Error::io("read", &dir))?.next().is_none();
                 if !is_empty {
@@ -77,8 +89,60 @@ impl Store {
                 self.prune_one(&path, &lock_file, what, &mut pruned, &mut seen)?;
             }
         }
-        scratch::sweep(&self.tmp());
+        self.prune_trash(&mut pruned, &mut seen);
         Ok(pruned)
+    }
+
+    /// Removes what was not used for the longest time until the cache has at most `most` bytes, or all that is left is in
+    /// use.
+    pub fn prune_to(&self, most: u64) -> Result<Pruned> {
+        let (mut pruned, mut seen) = (Pruned::default(), HashSet::new());
+        self.prune_trash(&mut pruned, &mut HashSet::new());
+        let mut found = Vec::new();
+        for kind in CacheKind::ALL {
+            let dir = self.kind_dir(kind);
+            let one = |path: PathBuf, lock_file: PathBuf, seen: &mut _| {
+                let used = fs::symlink_metadata(&path).and_then(|meta| meta.modified()).unwrap_or(UNIX_EPOCH);
+                Prunable { used, bytes: usage(&path, seen), path, lock_file, is_whole: kind.is_whole() }
+            };
+            if kind.is_whole() {
+                if fs::read_dir(&dir).map_err(Error::io("read", &dir))?.next().is_some() {
+                    found.push(one(dir, self.lock_file(kind.as_str()), &mut seen));
+                }
+                continue;
+            }
+            for item in fs::read_dir(&dir).map_err(Error::io("read", &dir))?.flatten() {
+                let path = item.path();
+                let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
+                let lock_file = self.lock_file(&entry_lock_name(kind, name));
+                found.push(one(path, lock_file, &mut seen));
+            }
+        }
+        let mut total = found.iter().map(|one| one.bytes).sum::<u64>();
+        found.sort_by(|a, b| (a.used, &a.path).cmp(&(b.used, &b.path)));
+        for Prunable { path, lock_file, bytes, is_whole, .. } in found {
+            if total <= most {
+                break;
+            }
+            let before = pruned.entries;
+            self.prune_one(&path, &lock_file, PruneScope::All, &mut pruned, &mut HashSet::new())?;
+            if is_whole {
+                fs::create_dir_all(&path).map_err(Error::io("create", &path))?;
+            }
+            if pruned.entries > before {
+                total -= bytes;
+            }
+        }
+        Ok(pruned)
+    }
+
+    /// What is being removed is removed now.
+    fn prune_trash(&self, pruned: &mut Pruned, seen: &mut HashSet<(u64, u64)>) {
+        let trash = self.kind_dir(CacheKind::Trash);
+        scratch::sweep(&self.tmp(), &trash);
+        let entries = fs::read_dir(&trash).into_iter().flatten().flatten();
+        pruned.bytes += entries.map(|entry| usage(&entry.path(), seen)).sum::<u64>();
+        pruned.entries += trash::empty(&trash);
     }
 
     fn prune_one(
@@ -215,5 +279,45 @@ mod tests {
         assert_eq!(store.prune(PruneScope::OlderThan(age)).unwrap().entries, 1);
         assert!(store.find_entry(CacheKind::Tools, "used-again", &GO).unwrap().is_some());
         assert!(store.find_entry(CacheKind::Tools, "old", &GO).unwrap().is_none());
+    }
+
+    #[test]
+    fn what_was_used_last_stays_until_the_cache_is_small_enough() {
+        let root = tempfile::tempdir().unwrap();
+        let store = Store::open(root.path()).unwrap();
+        for (key, days) in [("old", 3), ("used", 2), ("new", 0)] {
+            let path = fill(&store, key).path().to_path_buf();
+            File::open(path).unwrap().set_modified(SystemTime::now() - days * Duration::from_secs(86_400)).unwrap();
+        }
+        let lock = store.lock(&entry_lock_name(CacheKind::Tools, "used"), &GO).unwrap();
+        assert_eq!(store.prune_to(10 << 20).unwrap(), Pruned::default());
+        // Two of three fit.
+        let pruned = store.prune_to(250_000).unwrap();
+        assert_eq!((pruned.entries, pruned.busy), (1, 0));
+        let left = || {
+            let entries = fs::read_dir(store.kind_dir(CacheKind::Tools)).unwrap();
+            let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name()).collect();
+            names.sort();
+            names
+        };
+        assert_eq!(left(), ["new", "used"]);
+        let pruned = store.prune_to(0).unwrap();
+        assert_eq!((pruned.entries, pruned.busy), (1, 1));
+        assert_eq!(left(), ["used"]);
+        drop(lock);
+    }
+
+    #[test]
+    fn what_is_being_removed_counts_and_goes() {
+        let root = tempfile::tempdir().unwrap();
+        let store = Store::open(root.path()).unwrap();
+        let left = store.kind_dir(CacheKind::Trash).join("left");
+        fs::create_dir(&left).unwrap();
+        fs::write(left.join("file"), vec![7; 100_000]).unwrap();
+        let size = store.size().unwrap().into_iter().find(|size| size.kind == CacheKind::Trash).unwrap();
+        assert!(size.entries == 1 && size.bytes >= 100_000, "{size:?}");
+        let pruned = store.prune(PruneScope::OlderThan(Duration::from_secs(60))).unwrap();
+        assert!(pruned.entries == 1 && pruned.bytes >= 100_000, "{pruned:?}");
+        assert!(!left.exists());
     }
 }

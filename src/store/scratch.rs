@@ -22,7 +22,7 @@ pub(super) struct ScratchSession {
 impl ScratchSession {
     pub(super) fn start(tmp: &Path) -> Result<Self> {
         loop {
-            let name = format!("{}-{:08x}", std::process::id(), fastrand());
+            let name = random_name();
             let lock_file = tmp.join(format!("{name}.lock"));
             let Some(alive) = process_lock::attempt(&lock_file, Share::Exclusive)? else { continue };
             let dir = tmp.join(name);
@@ -39,11 +39,11 @@ impl Drop for ScratchSession {
     }
 }
 
-/// Enough to tell the sessions of one process id apart.
-fn fastrand() -> u32 {
+/// The process, and enough to tell its sessions apart.
+pub(super) fn random_name() -> String {
     use std::hash::{BuildHasher as _, RandomState};
     let bits = RandomState::new().hash_one(std::time::SystemTime::now());
-    u32::try_from(bits & 0xffff_ffff).unwrap_or_default()
+    format!("{}-{:08x}", std::process::id(), bits & 0xffff_ffff)
 }
 
 /// A folder for work in progress; removed when dropped.
@@ -93,8 +93,8 @@ impl Drop for Scratch {
     }
 }
 
-/// Removes the leftovers of killed processes from `tmp`. Never fails: a later run tries again.
-pub(super) fn sweep(tmp: &Path) {
+/// Moves the leftovers of killed processes from `tmp` to the trash. Never fails: a later run tries again.
+pub(super) fn sweep(tmp: &Path, trash: &Path) {
     let Ok(entries) = fs::read_dir(tmp) else { return };
     for lock_file in entries.flatten().map(|entry| entry.path()) {
         if lock_file.extension().is_none_or(|extension| extension != "lock") {
@@ -102,9 +102,9 @@ pub(super) fn sweep(tmp: &Path) {
         }
         if let Ok(Some(_dead)) = process_lock::attempt(&lock_file, Share::Exclusive) {
             let dir = lock_file.with_extension("");
-            if remove_tree(&dir).is_ok() {
+            if !dir.exists() || fs::rename(&dir, trash.join(random_name())).is_ok() {
                 let _ = fs::remove_file(&lock_file);
-                tracing::debug!("removed `{}`, left by a process that was killed", dir.display());
+                tracing::debug!("`{}` was left by a process that was killed: it is removed", dir.display());
             }
         }
     }
