@@ -1,6 +1,7 @@
 //! npm's formats: [`settings`] says which [`registry`] is configured and with which login (from the texts that `npmrc`
 //! reads); it has documents ([`packument`], read by `documents` within [`limits`]) and tarballs ([`tarball`] unpacks them),
-//! and is a [`forwarder`] on loopback for children. [`range`] reads npm's version ranges.
+//! and is a [`forwarder`] on loopback for children; [`resolve_documents`] gets all that a resolve may ask for.
+//! [`package_lock`] says what `npm ci` installs, and [`package_unpack`] unpacks that. [`range`] reads npm's version ranges.
 
 mod npmrc;
 
@@ -21,5 +22,11 @@ pub mod registry;
 pub mod forwarder;
 
 pub mod tarball;
+
+pub mod resolve_documents;
+
+pub mod package_lock;
+
+pub mod package_unpack;
 
 pub mod range;

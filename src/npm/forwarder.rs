@@ -94,6 +94,21 @@ impl RegistryForwarder {
         }
     }
 
+    /// A document that factory itself has fetched, as the child that asks for `name` would get it.
+    pub fn document(&self, name: &str, document: &[u8]) -> Vec<u8> {
+        let scopes = &self.inner.registry.addresses().scopes;
+        let scope = name.split_once('/').map(|(scope, _)| scope);
+        let number = scopes.iter().position(|(known, _)| Some(known.as_str()) == scope).map_or(0, |at| at + 1);
+        let (mut edited, mut done) = (Vec::with_capacity(document.len()), 0);
+        for (range, new) in self.inner.pointed_here(document, name, &number.to_string()) {
+            edited.extend_from_slice(&document[done..range.start]);
+            edited.extend_from_slice(serde_json::Value::from(new).to_string().as_bytes());
+            done = range.end;
+        }
+        edited.extend_from_slice(&document[done..]);
+        edited
+    }
+
     /// What puts the true addresses in place of the forwarder's, also where they are percent-encoded.
     pub fn restorer(&self) -> impl Fn(&str) -> String + Send + Sync + use<> {
         let inner = self.inner.clone();
@@ -239,6 +254,19 @@ impl Forwarding {
         stream(&mut client, BoundedAnswer::new(response, self.registry.limits.tarball), is_head).await
     }
 
+    /// What makes the tarballs of a document those at this address.
+    fn pointed_here(&self, document: &[u8], name: &str, number: &str) -> Vec<Edit> {
+        let here = format!("{}/{number}/", self.address);
+        let root = (self.tarballs == ForwardedTarballs::All).then(|| format!("{}/{number}r/", self.address));
+        let upstream = number.parse().ok().and_then(|number: usize| self.registry.upstreams().into_iter().nth(number));
+        let pointed = |upstream| pointed_elsewhere(document, name, upstream, (&here, root.as_deref()));
+        let edits = upstream.map(pointed).unwrap_or_default();
+        if let Some(root) = &root {
+            self.remember(&edits, root, number);
+        }
+        edits
+    }
+
     /// The document of a package, with tarballs at this address.
     async fn document(
         &self,
@@ -254,14 +282,7 @@ impl Forwarding {
                 Err(AnswerFailure::Torn(_)) => return Err(std::io::ErrorKind::ConnectionAborted.into()),
                 Err(failure) => return say(client, 502, &format!("the npm registry {failure}")).await,
             };
-        let here = format!("{}/{number}/", self.address);
-        let root = (self.tarballs == ForwardedTarballs::All).then(|| format!("{}/{number}r/", self.address));
-        let upstream = number.parse().ok().and_then(|number: usize| self.registry.upstreams().into_iter().nth(number));
-        let pointed = |upstream| pointed_elsewhere(&document.bytes, name, upstream, (&here, root.as_deref()));
-        let edits = upstream.map(pointed).unwrap_or_default();
-        if let Some(root) = &root {
-            self.remember(&edits, root, number);
-        }
+        let edits = self.pointed_here(&document.bytes, name, number);
         send_edited(client, &head, &document.bytes, &edits).await
     }
 }

@@ -32,6 +32,9 @@ use ask_npm::ask_npm;
 use failure::{RequestFailure, backoff, cannot_be_reached, cause_of, no_answer, torn};
 pub use upstreams::RegistryAddresses;
 
+/// What is asked for: where the registry has it, what installing takes.
+const ABBREVIATED: &str = "application/vnd.npm.install-v1+json; q=1.0, application/json; q=0.8, */*";
+
 /// The registries npm is configured to use: one, and others for scopes.
 #[derive(Clone)]
 pub struct NpmRegistry {
@@ -135,7 +138,7 @@ impl NpmRegistry {
     pub async fn packument(&self, name: &str) -> Result<Packument> {
         let url = self.package_url(name)?;
         let what = format!("npm package `{name}`");
-        let document = self.document(&url, name, &what, self.limits.document).await?;
+        let document = self.document(&url, name, &what, (ABBREVIATED, self.limits.document)).await?;
         serde_json::from_slice(&document.bytes).map_err(|e| {
             Error::network(
                 format!("{what}: cannot parse the npm registry's response: {e}"),
@@ -150,13 +153,25 @@ impl NpmRegistry {
         let what = format!("npm package `{name}@{version}`");
         let url = Url::parse(&format!("{url}/{version}"))
             .map_err(|e| Error::usage(format!("bad version `{version}`: {e}"), ""))?;
-        Ok(self.document(&url, name, &what, self.limits.manifest).await?.bytes)
+        Ok(self.document(&url, name, &what, (ABBREVIATED, self.limits.manifest)).await?.bytes)
     }
 
-    /// A document about the package `name`, whole.
-    async fn document(&self, url: &Url, name: &str, what: &str, limits: AnswerLimits) -> Result<NpmDocument<'_>> {
+    /// All that the registry says of a package, not only what installing it takes.
+    pub(super) async fn full_document(&self, name: &str) -> Result<NpmDocument<'_>> {
+        let wanted = ("application/json", self.limits.document);
+        self.document(&self.package_url(name)?, name, &format!("npm package `{name}`"), wanted).await
+    }
+
+    /// A document about the package `name`, whole: what is asked for, and as much of it as is taken.
+    async fn document(
+        &self,
+        url: &Url,
+        name: &str,
+        what: &str,
+        (accept, limits): (&str, AnswerLimits),
+    ) -> Result<NpmDocument<'_>> {
         let attempt = || async {
-            let response = self.get(url.clone(), name, what).await?;
+            let response = self.get(url.clone(), name, what, accept).await?;
             let server = response.url().clone();
             let read = self.documents.read(BoundedAnswer::new(response, limits)).await;
             read.map_err(|failure| RequestFailure::of_answer(what, &server, &failure))
@@ -212,7 +227,7 @@ impl NpmRegistry {
 
     async fn download(&self, url: Url, name: &str, what: &str, to: &Path) -> Result<Integrity, RequestFailure> {
         (|| async {
-            let response = self.get(url.clone(), name, what).await?;
+            let response = self.get(url.clone(), name, what, ABBREVIATED).await?;
             let server = response.url().clone();
             let mut answer = BoundedAnswer::new(response, self.limits.tarball);
             let failed = |failure| RequestFailure::of_answer(what, &server, &failure);
@@ -240,7 +255,7 @@ impl NpmRegistry {
     }
 
     /// One request for the package `name`.
-    async fn get(&self, url: Url, name: &str, what: &str) -> Result<reqwest::Response, RequestFailure> {
+    async fn get(&self, url: Url, name: &str, what: &str, accept: &str) -> Result<reqwest::Response, RequestFailure> {
         let registry = self.of(name);
         let origin = url.origin().ascii_serialization();
         let is_registry = url.origin() == registry.url.origin();
@@ -249,10 +264,7 @@ impl NpmRegistry {
             return Err(RequestFailure::last(cannot_be_reached(what, &cause)));
         }
         let login = self.login(&url, registry);
-        let request = self
-            .client
-            .get(url)
-            .header("accept", "application/vnd.npm.install-v1+json; q=1.0, application/json; q=0.8, */*");
+        let request = self.client.get(url).header("accept", accept);
         let within = self.limits.answer_within;
         let answered = tokio::time::timeout(within, with_login(request, login.as_ref()).send()).await;
         let response = answered.map_err(|_| no_answer(what, within))?.map_err(|e| {

@@ -9,13 +9,15 @@ use serde_json::Value;
 use crate::error::{Error, Result};
 use crate::lock::companions::CompanionPath;
 use crate::lock::{Integrity, Node, RhdhCli, Sha256, Tool, Tools};
+use crate::npm::forwarder::{ForwardedTarballs, RegistryForwarder};
 use crate::npm::packument::Packument;
 use crate::npm::range::NpmRange;
 use crate::npm::registry::NpmRegistry;
 use crate::sandbox::child::Log;
 use crate::store::CacheKind;
 use crate::tools::cli_request::{CliRequest, DEFAULT_CLI, cli_of_host};
-use crate::tools::provide::{CLI_PACKAGE, Npm, Provider, cli_manifest, yarn_package};
+use crate::tools::handed_documents::HandedDocuments;
+use crate::tools::provide::{CLI_PACKAGE, Npm, NpmHelp, Provider, cli_manifest, yarn_package};
 use crate::user_file;
 
 /// The line of Node.js used when neither `NODE_VERSION` nor the RHDH release says one.
@@ -166,7 +168,7 @@ fn integrity_of(name: &str, packument: &Packument, version: &str) -> Result<Inte
     })
 }
 
-/// A tree that this machine resolved within the last day is good enough: asking for 2,000 packages takes a minute.
+/// A tree that this machine resolved within the last day is good enough: asking for 2,000 packages takes seconds.
 const RECENT: Duration = Duration::from_secs(24 * 60 * 60);
 
 async fn recent_tree(provider: &Provider<'_>, registry: &NpmRegistry, tools: &Tools, renew: bool) -> Result<Vec<u8>> {
@@ -205,9 +207,19 @@ async fn tree(provider: &Provider<'_>, registry: &NpmRegistry, tools: &Tools) ->
     std::fs::write(&manifest, cli_manifest(version)).map_err(Error::io("write", &manifest))?;
     let log = Log::create(provider.store.dir().join("logs/rhdh-cli-tree.log"))?;
     let cache = provider.store.tool_cache(CacheKind::Npm, provider.interrupt.flag())?;
+    let forwarder = RegistryForwarder::if_needed(registry, ForwardedTarballs::All).await?;
+    let handed = HandedDocuments::create(provider.store.scratch()?, forwarder.as_ref())?;
     let run = Npm { node: node.path(), npm: npm.path(), cache: cache.path(), registry, provider: *provider };
     let args = ["install", "--package-lock-only", "--ignore-scripts", "--no-audit", "--no-fund"];
-    run.run(&args, scratch.path(), &log, "resolving the dependencies of rhdh-cli failed").await?;
+    let preload = handed.preload();
+    let help = NpmHelp { forwarder: forwarder.as_ref(), preload: Some(&preload) };
+    let npm = run.run_with(&args, scratch.path(), help, &log, "resolving the dependencies of rhdh-cli failed");
+    tokio::pin!(npm);
+    // Beside each other; what npm still needs afterwards it asks for itself.
+    tokio::select! {
+        done = &mut npm => done.map(drop)?,
+        () = handed.fill(registry, (CLI_PACKAGE, version), &tools.node.version) => npm.await.map(drop)?,
+    }
     let path = scratch.path().join("package-lock.json");
     let bytes = std::fs::read(&path).map_err(Error::io("read", &path))?;
     let bytes = portable(&bytes).unwrap_or(bytes);

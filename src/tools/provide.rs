@@ -5,10 +5,9 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::error::{Error, Place, Result};
+use crate::error::{Error, Result};
 use crate::interrupt::Interrupt;
-use crate::lock::companions::CompanionPath;
-use crate::lock::{Integrity, RhdhCli, Sha256, Tools, Yarn};
+use crate::lock::{Integrity, Sha256, Tools, Yarn};
 use crate::npm::forwarder::{ForwardedTarballs, RegistryForwarder};
 use crate::npm::registry::NpmRegistry;
 use crate::npm::tarball::unpack;
@@ -18,7 +17,6 @@ use crate::sandbox::root::{Isolation, Root};
 use crate::store::{CacheEntry, CacheKind, CheckedEntry, Reading, Store};
 use crate::tools::registry_env::{forwarded, npm_settings, npmrc};
 use crate::ui::Ui;
-use crate::user_file;
 
 /// rhdh-cli's package.
 pub const CLI_PACKAGE: &str = "@red-hat-developer-hub/cli";
@@ -103,7 +101,7 @@ impl Provider<'_> {
 
     /// The entry `key` if it is as it was when it was filled. A damaged one is fetched again; without a network it is an
     /// error.
-    fn sound(&self, key: &str, what: &str) -> Result<Option<CacheEntry>> {
+    pub(super) fn sound(&self, key: &str, what: &str) -> Result<Option<CacheEntry>> {
         let look = || self.store.sound_entry(CacheKind::Tools, key, self.reading, self.interrupt.flag());
         match tokio::task::block_in_place(look)? {
             CheckedEntry::Sound(entry) => Ok(Some(entry)),
@@ -118,36 +116,6 @@ impl Provider<'_> {
             )),
         }
     }
-
-    /// rhdh-cli with its whole tree, installed from the package-lock beside the lock.
-    pub async fn cli(&self, tools: &Tools, lock_dir: &Path) -> Result<CacheEntry> {
-        let cli = &tools.rhdh_cli;
-        let (manifest, tree) = read_tree(cli, lock_dir)?;
-        let platform = platform()?;
-        let key = format!("rhdh-cli-{}-{}-{platform}", cli.version, &cli.tree.hex()[..16]);
-        let interrupt = self.interrupt.flag();
-        let what = format!("{CLI_PACKAGE}@{}", cli.version);
-        if let Some(entry) = self.sound(&key, &what)? {
-            return Ok(entry);
-        }
-        let registry = self.registry.ok_or_else(|| missing_offline(&what))?;
-        let (node, npm) = (self.node(tools).await?, self.npm(tools).await?);
-        let step = self.ui.step("tools", format!("install {CLI_PACKAGE}@{}", cli.version));
-        let cache = self.store.tool_cache(CacheKind::Npm, interrupt)?;
-        let log = Log::create(self.store.dir().join("logs/rhdh-cli.log"))?;
-        let handle = tokio::runtime::Handle::current();
-        let install = |to: &Path| -> Result<()> {
-            std::fs::write(to.join("package.json"), &manifest).map_err(Error::io("write", to))?;
-            std::fs::write(to.join("package-lock.json"), &tree).map_err(Error::io("write", to))?;
-            let npm = Npm { node: node.path(), npm: npm.path(), cache: cache.path(), registry, provider: *self };
-            // Install scripts are third-party code that the CLI's bundlers do without.
-            let args = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier"];
-            handle.block_on(npm.run(&args, to, &log, "installing rhdh-cli failed")).map(drop)
-        };
-        let entry = tokio::task::block_in_place(|| self.store.entry(CacheKind::Tools, &key, interrupt, install))?;
-        step.done("");
-        Ok(entry)
-    }
 }
 
 /// The npm package that carries yarn: its classic line and its modern one live in different packages. `version` may be a
@@ -158,7 +126,7 @@ pub fn yarn_package(version: &str) -> &'static str {
     if matches!(major, "0" | "1") || version == "<2" { "yarn" } else { "@yarnpkg/cli-dist" }
 }
 
-fn missing_offline(what: &str) -> Error {
+pub(super) fn missing_offline(what: &str) -> Error {
     Error::network(
         format!("`{what}` is not in the cache, and `--offline` allows no network"),
         "run `factory fetch` with a network first",
@@ -170,39 +138,6 @@ pub fn cli_manifest(version: &str) -> String {
     format!(
         "{{\n  \"name\": \"rhdh-cli-tree\",\n  \"private\": true,\n  \"dependencies\": {{\n    \"{CLI_PACKAGE}\": \"{version}\"\n  }}\n}}\n"
     )
-}
-
-fn read_tree(cli: &RhdhCli, lock_dir: &Path) -> Result<(String, Vec<u8>)> {
-    let path = CompanionPath::cli_tree(&cli.version).below(lock_dir);
-    let tree = user_file::read(&path, user_file::DOCUMENT).map_err(|e| Error::Lock {
-        place: Place::file(&path),
-        what: format!("cannot be read ({e}); the lock needs it"),
-        hint: "restore it from version control, or run `factory resolve`".into(),
-    })?;
-    let broken = |what: String| Error::Lock {
-        place: Place::file(&path),
-        what,
-        hint: "restore it and the lock from version control, or run `factory resolve`".into(),
-    };
-    let found = Sha256::of(&tree);
-    if found != cli.tree {
-        return Err(broken(format!("has the checksum {found}, but the lock says {}", cli.tree)));
-    }
-    match integrity_in_tree(&tree) {
-        Some(installed) if installed == cli.integrity.to_string() => Ok((cli_manifest(&cli.version), tree)),
-        installed => Err(broken(format!(
-            "installs {CLI_PACKAGE} with the integrity {}, but the lock says {}",
-            installed.as_deref().unwrap_or("(none)"),
-            cli.integrity
-        ))),
-    }
-}
-
-/// The integrity that a package-lock (npm's `lockfileVersion` 3) holds the CLI to.
-fn integrity_in_tree(tree: &[u8]) -> Option<String> {
-    let tree: serde_json::Value = serde_json::from_slice(tree).ok()?;
-    let package = tree.get("packages")?.get(format!("node_modules/{CLI_PACKAGE}"))?;
-    package.get("integrity")?.as_str().map(str::to_owned)
 }
 
 /// The pinned npm, run in a build root.
@@ -219,9 +154,31 @@ pub struct Npm<'a> {
     pub provider: Provider<'a>,
 }
 
+/// What a run of npm is helped with.
+#[derive(Clone, Copy)]
+pub(super) struct NpmHelp<'a> {
+    /// Asks the registries for it, where it cannot.
+    pub forwarder: Option<&'a RegistryForwarder>,
+    /// A script that Node.js loads before it, in a folder of its own that npm sees.
+    pub preload: Option<&'a Path>,
+}
+
 impl Npm<'_> {
     /// Runs npm in `folder`; returns its stdout.
     pub async fn run(&self, args: &[&str], folder: &Path, log: &Log, what: &str) -> Result<String> {
+        let forwarder = RegistryForwarder::if_needed(self.registry, ForwardedTarballs::All).await?;
+        self.run_with(args, folder, NpmHelp { forwarder: forwarder.as_ref(), preload: None }, log, what).await
+    }
+
+    /// The same with help.
+    pub(super) async fn run_with(
+        &self,
+        args: &[&str],
+        folder: &Path,
+        NpmHelp { forwarder, preload }: NpmHelp<'_>,
+        log: &Log,
+        what: &str,
+    ) -> Result<String> {
         let scratch = self.provider.store.scratch()?;
         let make = |name: &str| -> Result<PathBuf> {
             let path = scratch.path().join(name);
@@ -229,7 +186,6 @@ impl Npm<'_> {
             Ok(path)
         };
         let (home, tmp, mount) = (make("home")?, make("tmp")?, make("root")?);
-        let forwarder = RegistryForwarder::if_needed(self.registry, ForwardedTarballs::All).await?;
         // npm keeps answers by their addresses: those of a forwarder are of no use to anybody later.
         let own_cache = forwarder.is_some().then(|| make("npm")).transpose()?;
         let cache = own_cache.as_deref().unwrap_or(self.cache);
@@ -248,10 +204,15 @@ impl Npm<'_> {
         let registries = self.registry.addresses();
         npm_settings(&mut env, &root.inside(cache), &registries);
         std::fs::write(home.join(".npmrc"), npmrc(&registries)).map_err(Error::io("write", &home))?;
-        if let Some(forwarder) = &forwarder {
+        if let Some(forwarder) = forwarder {
             env = forwarded(&env, forwarder, &[]);
         }
-        let log = &forwarder.as_ref().map_or_else(|| log.clone(), |forwarder| log.through(forwarder.restorer()));
+        let log = &forwarder.map_or_else(|| log.clone(), |forwarder| log.through(forwarder.restorer()));
+        if let Some(preload) = preload {
+            root.show(preload.parent().unwrap_or(preload), "documents", false);
+            let path = root.inside(preload).to_string_lossy().replace('\\', r"\\").replace('"', "\\\"");
+            env.set("NODE_OPTIONS", format!("--require \"{path}\""));
+        }
         let mut all = vec![root.inside(&self.npm.join("bin/npm-cli.js")).to_string_lossy().into_owned()];
         all.extend(args.iter().map(|arg| (*arg).to_owned()));
         run(Run {
@@ -267,7 +228,7 @@ impl Npm<'_> {
         })
         .await
         .map_err(|failure| {
-            let hint = forwarder.as_ref().and_then(RegistryForwarder::login_hint);
+            let hint = forwarder.and_then(RegistryForwarder::login_hint);
             let hint = hint.as_deref().unwrap_or("check the registry that npm is configured to use");
             failure.into_error(what, log, hint)
         })

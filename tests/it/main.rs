@@ -13,6 +13,7 @@ use std::process::ExitCode;
 mod architecture;
 mod bad_plugin;
 mod build_args;
+mod cli_tree;
 mod confined;
 mod content;
 mod diff;

@@ -16,6 +16,7 @@ mod effective;
 mod example;
 mod greeting;
 mod image;
+mod npm_ci;
 mod npmrc;
 mod original;
 mod programs;

@@ -43,14 +43,32 @@ pub struct Registry {
 impl Registry {
     /// Starts one whose tarballs are not what their documents say.
     pub fn start() -> Self {
-        Self::serving(b"other bytes".to_vec(), documents(None, IDLE), None)
+        Self::serving(Tarballs::all(b"other bytes".to_vec()), documents(None, IDLE), None)
     }
 
     /// Starts one whose tarballs are what their documents say: programs that do nothing, and do it well.
     pub fn of_idle_tools() -> Self {
         let tools = idle_tools();
         let documents = documents(Some(Integrity::of(&tools)), IDLE);
-        Self::serving(tools, documents, None)
+        Self::serving(Tarballs::all(tools), documents, None)
+    }
+
+    /// The same with packages of their own: name, version and tarball.
+    pub fn of_packages(packages: &[(&str, &str, Vec<u8>)]) -> Self {
+        let tools = idle_tools();
+        let mut documents = documents(Some(Integrity::of(&tools)), IDLE);
+        let mut tarballs = Tarballs::all(tools);
+        for (name, version, tarball) in packages {
+            let base_name = name.rsplit('/').next().unwrap();
+            let dist = serde_json::json!({ "tarball": "http://x/", "integrity": Integrity::of(tarball).to_string() });
+            let document = serde_json::json!({
+                "dist-tags": { "latest": version },
+                "versions": { *version: { "dist": dist } },
+            });
+            documents.insert(format!("/{}", name.replace('/', "%2f")), document.to_string());
+            tarballs.own.insert(format!("/{name}/-/{base_name}-{version}.tgz"), tarball.clone());
+        }
+        Self::serving(tarballs, documents, None)
     }
 
     /// Starts one whose tools are shell scripts that export in no time. As scripts of packages would, the `installed.sh`
@@ -66,20 +84,31 @@ impl Registry {
         ];
         let tools = tools(programs.map(|(name, text)| (name, text.as_bytes())));
         let documents = documents(Some(Integrity::of(&tools)), (cli.versions, cli.tags));
-        Self::serving(tools, documents, None)
+        Self::serving(Tarballs::all(tools), documents, None)
+    }
+
+    /// Starts one that has just these documents, by name.
+    pub fn of_documents(documents: &[(&str, serde_json::Value)]) -> Self {
+        let path = |name: &str| format!("/{}", name.replace('/', "%2f"));
+        let documents = documents.iter().map(|(name, document)| (path(name), document.to_string())).collect();
+        Self::serving(Tarballs::all(Vec::new()), documents, None)
     }
 
     /// Starts one at an https address.
     pub fn with_tls(tls: Arc<rustls::ServerConfig>) -> Self {
-        Self::serving(b"other bytes".to_vec(), documents(None, IDLE), Some(tls))
+        Self::serving(Tarballs::all(b"other bytes".to_vec()), documents(None, IDLE), Some(tls))
     }
 
-    fn serving(tarball: Vec<u8>, documents: BTreeMap<String, String>, tls: Option<Arc<rustls::ServerConfig>>) -> Self {
+    fn serving(
+        tarballs: Tarballs,
+        documents: BTreeMap<String, String>,
+        tls: Option<Arc<rustls::ServerConfig>>,
+    ) -> Self {
         let asked: Arc<Mutex<Vec<String>>> = Arc::default();
         let seen = asked.clone();
         let scheme = if tls.is_some() { "https" } else { "http" };
         let address = http::listen(move |stream| {
-            serve(http::connection(stream, tls.as_ref()), &documents, &tarball, &seen);
+            serve(http::connection(stream, tls.as_ref()), &documents, &tarballs, &seen);
         });
         Self { url: format!("{scheme}://{address}/"), asked }
     }
@@ -89,7 +118,8 @@ impl Registry {
         self.asked.lock().unwrap().clone()
     }
 
-    /// Puts a tree of the CLI beside a lock, so that resolving needs no npm.
+    /// Puts a tree of the CLI beside a lock, so that resolving needs no npm. It has a package without integrity, which is
+    /// left to the npm that does nothing.
     pub fn lay_tree(lock_dir: &Path) {
         let folder = lock_dir.join("factory.lock.d/rhdh-cli").join(CLI);
         std::fs::create_dir_all(&folder).unwrap();
@@ -97,11 +127,62 @@ impl Registry {
         let tree = serde_json::json!({
             "name": "rhdh-cli-tree",
             "lockfileVersion": 3,
-            "packages": { "": {}, "node_modules/@red-hat-developer-hub/cli": package },
+            "packages": {
+                "": {},
+                "node_modules/@red-hat-developer-hub/cli": package,
+                "node_modules/left-to-npm": { "version": "1.0.0" },
+            },
         });
         std::fs::write(folder.join("package-lock.json"), format!("{tree:#}\n")).unwrap();
     }
 }
+
+/// What a registry has at addresses of tarballs.
+struct Tarballs {
+    own: BTreeMap<String, Vec<u8>>,
+    other: Vec<u8>,
+}
+
+impl Tarballs {
+    /// The same bytes at every address.
+    fn all(other: Vec<u8>) -> Self {
+        Self { own: BTreeMap::new(), other }
+    }
+
+    fn of(&self, target: &str) -> Vec<u8> {
+        self.own.get(target).unwrap_or(&self.other).clone()
+    }
+}
+
+/// A package as `npm pack` makes it: paths below `package/` with their modes and contents. A folder's path ends with a
+/// slash, [`LINK`] is a link.
+pub fn npm_package(entries: &[(&str, u32, &str)]) -> Vec<u8> {
+    let mut archive = tar::Builder::new(flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast()));
+    for (path, mode, content) in entries {
+        let mut header = tar::Header::new_gnu();
+        let kind = match (path.ends_with('/'), *mode) {
+            (true, _) => tar::EntryType::Directory,
+            (false, LINK) => tar::EntryType::Symlink,
+            (false, _) => tar::EntryType::Regular,
+        };
+        header.set_entry_type(kind);
+        header.set_mode(*mode & 0o7777);
+        let content = if kind == tar::EntryType::Regular { content.as_bytes() } else { b"" };
+        if kind == tar::EntryType::Symlink {
+            header.set_link_name("/etc/passwd").unwrap();
+        }
+        header.set_size(content.len() as u64);
+        // Also names that the library would not write.
+        let name = format!("package/{path}");
+        header.as_old_mut().name[..name.len()].copy_from_slice(name.as_bytes());
+        header.set_cksum();
+        archive.append(&header, content).unwrap();
+    }
+    archive.into_inner().unwrap().finish().unwrap()
+}
+
+/// The mode of an entry that is a link, to a file outside.
+pub const LINK: u32 = 0o120_777;
 
 const INSTALL: &str = "[ ! -f installed.sh ] || . ./installed.sh\n";
 
@@ -212,14 +293,14 @@ fn documents(served: Option<Integrity>, (clis, tags): Clis<'_>) -> BTreeMap<Stri
 fn serve(
     connection: Box<dyn Connection>,
     documents: &BTreeMap<String, String>,
-    tarball: &[u8],
+    tarballs: &Tarballs,
     seen: &Mutex<Vec<String>>,
 ) {
     let mut reader = BufReader::new(connection);
     let Some(request) = Request::read(&mut reader) else { return };
     let answer = match documents.get(&request.target) {
         Some(document) => Response::status(200).body(document.as_str()),
-        None if request.target.contains(".tgz") => Response::status(200).body(tarball),
+        None if request.target.contains(".tgz") => Response::status(200).body(tarballs.of(&request.target)),
         None => Response::status(404).body("{}"),
     };
     let answer = answer.header("content-type", "application/json").bytes(&request.method);
