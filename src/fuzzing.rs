@@ -160,7 +160,8 @@ fn plugins_list(bytes: &[u8]) {
 
 /// The text of a repository: no login is left of it, however often it is taken out.
 fn repository(bytes: &[u8]) {
-    if let Ok(repo) = Repo::parse(as_text(bytes)) {
+    // What begins with slashes alone is a path.
+    if let Ok(repo) = Repo::parse(as_text(bytes).trim().trim_start_matches('/')) {
         let public = repo.public();
         assert_eq!(redact::repository(&public), public);
         let _ = repo.name();

@@ -19,7 +19,8 @@ impl WorkspaceBuild<'_> {
     pub(super) fn of_disk(&self, error: Error) -> Error {
         let (cache, outputs) = folders(self.shared);
         let name = &self.workspace.name;
-        if cache.is_full(&error) {
+        let may_be_of_it = matches!(error, Error::Build { .. } | Error::Config { .. } | Error::Io { .. });
+        if cache.is_full(&error) || may_be_of_it && !outputs.is_full(&error) && cache.has_no_room() {
             let took = self.took().map(|took| format!("; the last build of `{name}` took {} there", size(took)));
             cache.hinted(error, &took.unwrap_or_default())
         } else if outputs.is_full(&error) {

@@ -8,6 +8,9 @@ use super::Error;
 /// How programs say that a disk is full or a quota used up: libuv's and npm's codes, libc's words.
 const SAID: [&str; 4] = ["ENOSPC", "EDQUOT", "No space left on device", "Disk quota exceeded"];
 
+/// Less than this is no room.
+const LEAST: u64 = 64 * 1024;
+
 /// A folder of factory's that the user can move.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MovableFolder<'a> {
@@ -40,6 +43,12 @@ impl<'a> MovableFolder<'a> {
             }
             _ => false,
         }
+    }
+
+    /// True where nothing more fits. Programs that do not look whether they could write end well on a full disk, and
+    /// what they leave is the error.
+    pub fn has_no_room(self) -> bool {
+        free(self.path).is_some_and(|free| free < LEAST)
     }
 
     /// The same error with what is full, what moves it, and what is known of it.

@@ -35,12 +35,14 @@ pub fn oddity(repo: &str) -> Option<&'static str> {
     if authority.is_empty() {
         return Some("names no host");
     }
-    if authority.rfind('@').is_none() && !is_host(authority) || is_ambiguous(rest) {
+    let at = authority.rfind('@');
+    if at.is_none() && !is_host(authority) || is_ambiguous(rest) {
         return Some(
             "has a character in its user name or password that has to be encoded (`%2F` for `/`, `%40` for `@`)",
         );
     }
-    None
+    // Without its user name it would look like one whose end cannot be told.
+    at.filter(|at| !is_host(&authority[at + 1..])).map(|_| "has no host and port behind its user name")
 }
 
 /// `https:` that is not followed by `//`.
@@ -131,7 +133,7 @@ mod tests {
             ("https:/u:s3cret@example.com/a", "https@example.com/a", true),
             ("//u:s3cret@example.com/a", "//example.com/a", false),
             (":://u:s3cret@example.com/a", ":://example.com/a", false),
-            ("@://s3cret@", "://", false),
+            ("@://s3cret@", "://", true),
             ("u:s3cret@example.com://a", "example.com://a", false),
             ("https://example.com/a?private_token=s3cret", "https://example.com/a", false),
             ("https://example.com/a#s3cret", "https://example.com/a", false),
@@ -151,14 +153,17 @@ mod tests {
             ("example.com:a/@b/c", "example.com:a/@b/c", false),
             ("file:///srv/a@b/c?d", "file:///srv/a@b/c?d", false),
             ("../a@b/c", "../a@b/c", false),
-            ("://s3cret@", "://", false),
-            ("https://@/s3cret@", "https://", false),
-            ("https://a@b:/s3cret@c", "https://c", false),
+            ("://s3cret@", "://", true),
+            ("https://@/s3cret@", "https://", true),
+            ("https://a@b:/s3cret@c", "https://c", true),
             ("", "", false),
         ] {
             assert_eq!(repository(repo), shown, "{repo}");
             assert_eq!(repository(shown), shown, "{repo}");
             assert_eq!(oddity(repo).is_some(), is_odd, "{repo}");
         }
+        let no_port = "https://user@example.com:port/a";
+        assert_eq!(repository(no_port), "https://example.com:port/a");
+        assert_eq!(oddity(no_port), Some("has no host and port behind its user name"));
     }
 }

@@ -176,6 +176,7 @@ fn every_variable_that_is_named_exists() {
         "LC_ALL",
         "FORCE_COLOR",
         "FACTORY_GOLDEN",
+        "FACTORY_SOAK",
         "FACTORY_TEST_STRICT",
         "FACTORY_UPDATE_SCHEMAS",
     ];

@@ -2,9 +2,10 @@
 //! factory looks next. All tools are scripts, so that a build takes no time.
 
 use std::fs;
+use std::process::Command;
 
 use harness::npm_registry::{OPTIONS, Registry, StubCli};
-use harness::program::Test;
+use harness::program::{Outcome, Test};
 use harness::repository::Repository;
 
 const CLI: StubCli<'static> = StubCli { versions: &["1.9.1"], tags: &[], options: &OPTIONS };
@@ -108,8 +109,23 @@ fn everywhere(host: &str) -> Vec<(String, &'static str, String, String)> {
     all
 }
 
+/// Runs `factory` as nobody, who then owns what is in the folder of each test.
+fn run_as_nobody(test: &Test, outside: &Test, args: &[&str]) -> Outcome {
+    let factory = test.path("factory");
+    // By another process: one that this one starts meanwhile would hold the copy open for writing.
+    if !factory.exists() {
+        assert!(Command::new("cp").arg(harness::program()).arg(&factory).status().unwrap().success());
+    }
+    let folders = [test.path(""), outside.path("")];
+    assert!(Command::new("chown").args(["-R", "65534:65534"]).args(folders).status().unwrap().success());
+    let mut command = Command::new("setpriv");
+    test.prepare(&mut command);
+    command.args(["--reuid=65534", "--regid=65534", "--clear-groups", "--"]).arg(factory).args(args);
+    test.outcome(command.output().unwrap())
+}
+
 /// Of the plants, those that are named so; of all if none is named.
-fn builds_nothing_of_it(isolation: &[&str], only: &[&str]) {
+fn builds_nothing_of_it(isolation: &[&str], only: &[&str], as_root: bool) {
     let outside = Test::with_path();
     outside.write("host/secret", SECRET).write("host/package.json", r#"{"name":"planted","version":"1.0.0"}"#);
     let mut all = everywhere(outside.path("host").to_str().unwrap());
@@ -117,8 +133,9 @@ fn builds_nothing_of_it(isolation: &[&str], only: &[&str]) {
     let mut plugins = vec![("good".to_owned(), "frontend-plugin", String::new())];
     plugins.extend(all.iter().map(|(name, role, script, _)| (name.clone(), *role, script.clone())));
     let test = workspace(&plugins, "");
-    test.run(&RESOLVE).success();
-    let said = test.run(&[&BUILD[..], isolation].concat()).exits(1).stderr;
+    let run = |args: &[&str]| if as_root { test.run(args) } else { run_as_nobody(&test, &outside, args) };
+    run(&RESOLVE).success();
+    let said = run(&[&BUILD[..], isolation].concat()).exits(1).stderr;
     let got: Vec<String> = errors(&said).into_iter().filter(|line| !line.starts_with("1 plugin built, ")).collect();
     let mut expected: Vec<String> = all.into_iter().map(|(.., what)| what).collect();
     expected.sort();
@@ -133,8 +150,16 @@ fn builds_nothing_of_it(isolation: &[&str], only: &[&str]) {
 
 #[harness::test]
 fn no_plant_is_read_wherever_a_script_leaves_it() {
-    builds_nothing_of_it(&[], &[]);
-    builds_nothing_of_it(&["--isolation", "off"], &["manifest-out", "config-out", "closure-fifo", "parent"]);
+    builds_nothing_of_it(&[], &[], true);
+    builds_nothing_of_it(&["--isolation", "off"], &["manifest-out", "config-out", "closure-fifo", "parent"], true);
+}
+
+#[harness::test]
+fn no_plant_is_read_by_an_ordinary_user() {
+    harness::needs(&["setpriv"]);
+    harness::needs_root();
+    builds_nothing_of_it(&[], &[], false);
+    builds_nothing_of_it(&["--isolation", "off"], &["manifest-out", "config-out", "closure-fifo", "parent"], false);
 }
 
 /// The script of a backend that leaves a lockfile.

@@ -42,6 +42,7 @@ mod resolve;
 mod rhdh_cli;
 mod sbom;
 mod schema;
+mod soak;
 mod status;
 mod tls;
 mod unused_files;
