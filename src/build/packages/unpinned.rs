@@ -45,7 +45,7 @@ impl Unpinned {
             let (digest, key, locator) = (words.next()?, words.next()?, words.next()?);
             Some(((locator, key), digest))
         };
-        Self(text.lines().filter_map(line).collect())
+        Self(text.split_terminator('\n').filter_map(line).collect())
     }
 
     /// Where a workspace's list is kept.
