@@ -126,7 +126,9 @@ fn keep_commit(
     let mut kept = workspace.clone();
     kept.source.commit.clone_from(&before.source.commit);
     kept.source.epoch = before.source.epoch;
-    if kept != *before || !is_there(before, provider, request) {
+    // What an export reads besides its sources is known once it is sealed.
+    let is_sealed = before.plugin.iter().all(|plugin| plugin.sealed.is_some());
+    if !is_sealed || kept != *before || !is_there(before, provider, request) {
         return false;
     }
     *workspace = kept;

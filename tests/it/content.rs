@@ -5,8 +5,26 @@ use std::fs;
 
 use crate::resolve::{Setup, package, said};
 
-/// A repository of `count` workspaces with one plugin each, and a library that it depends on.
+/// A repository of `count` workspaces with one plugin each, and a library that it depends on; locked and sealed.
 fn monorepo(count: usize) -> Setup {
+    let setup = not_sealed(count);
+    seal(&setup);
+    setup
+}
+
+/// Seals all plugins of the lock, as a build does.
+fn seal(setup: &Setup) {
+    let digest = "0".repeat(64);
+    let tgz = "A".repeat(86);
+    let seal = format!(
+        "\n[workspace.plugin.sealed]\ntgz = \"sha512-{tgz}==\"\nimage = \"sha256:{digest}\"\nlayer = \"sha256:{digest}\"\n"
+    );
+    let end = "/yarn.lock\",\n]\n";
+    setup.write("factory.lock", &setup.lock().replace(&seal, "").replace(end, &format!("{end}{seal}")));
+}
+
+/// The same, locked only.
+fn not_sealed(count: usize) -> Setup {
     let setup = Setup::new();
     for number in 0..count {
         let name = format!("w{number:02}");
@@ -50,6 +68,7 @@ fn moved(setup: &Setup, path: &str, text: &str) -> Vec<String> {
     setup.source.commit("moved");
     setup.ok(&["resolve"]);
     let after = setup.lock();
+    seal(setup);
     let diff = similar::TextDiff::from_lines(&before, &after);
     let added = diff.iter_all_changes().filter(|change| change.tag() == similar::ChangeTag::Insert);
     let name = |line: &str| {
@@ -133,6 +152,18 @@ fn a_workspace_that_stays_at_its_commit_is_named_and_can_be_moved() {
     setup.ok(&["resolve"]);
     let head = setup.source.git(&["rev-parse", "HEAD"]);
     assert!(setup.lock().contains(&format!("commit = \"{}\"", head.trim())), "{}", setup.lock());
+}
+
+#[harness::test]
+fn a_workspace_that_is_not_sealed_moves_with_the_ref() {
+    // What its exports read besides the sources is not known yet: a commit may mend what they fail at.
+    let setup = not_sealed(2);
+    setup.source.write("shared/base.json", "{}\n");
+    setup.source.commit("shared");
+    let output = setup.ok(&["resolve"]);
+    assert!(!said(&output).contains("at their commits"), "{}", said(&output));
+    let head = setup.source.git(&["rev-parse", "HEAD"]);
+    assert_eq!(setup.lock().matches(&format!("commit = \"{}\"", head.trim())).count(), 2, "{}", setup.lock());
 }
 
 #[harness::test]
