@@ -1,6 +1,6 @@
 //! The room that a workspace takes: how much it was the last time, and whether that fits before it is built again.
 //!
-//! It is measured while plugins are exported, and kept in the cache: `sizes/<workspace>`.
+//! It is measured beside the exports of plugins, and kept in the cache: `sizes/<workspace>`.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -99,10 +99,13 @@ impl WorkspaceBuild<'_> {
         let done = if fetch_only {
             self.fetch_closures(&prepared).await
         } else {
-            let measured = self.measure(&prepared.workdir.folders.work);
+            // Not while exports are watched: it lists all of the tree. Without a measure the next build does as well.
+            let mut measured = Some(self.measure(&prepared.workdir.folders.work));
+            if self.is_watched() {
+                let _ = join_all(measured.take()).await;
+            }
             let plugins = self.plugins(&prepared, finished).await;
-            // The next build does without.
-            let _ = measured.await;
+            let _ = join_all(measured).await;
             self.used_packages(&prepared, &plugins).map(|used| {
                 progress.unpinned = used;
                 progress.plugins = plugins;
