@@ -8,3 +8,6 @@ pub mod lockfile;
 pub mod locator;
 
 pub mod platform;
+
+/// What yarn keeps in the folder `.yarn` for itself: packages, which its lockfile has checksums of, and its notes.
+pub const KEPT_BY_YARN: [&str; 4] = ["build-state.yml", "cache", "install-state.gz", "unplugged"];

@@ -68,6 +68,14 @@ impl Opened {
         watched.and_then(OpenedFiles::opened).unwrap_or_else(Self::Unwatched)
     }
 
+    /// The same without files or folders.
+    pub(super) fn without(mut self, is_left_out: impl Fn(&str) -> bool) -> Self {
+        if let Self::Some(paths) = &mut self {
+            paths.files.retain(|path| !is_left_out(path));
+        }
+        self
+    }
+
     /// What was opened in one time or the other.
     pub(super) fn and(&self, other: &Self) -> Self {
         match (self, other) {
@@ -129,6 +137,7 @@ impl FolderWatch {
     ) -> Result<(), Errno> {
         let flags = AddWatchFlags::IN_OPEN
             | AddWatchFlags::IN_MOVED_FROM
+            | AddWatchFlags::IN_DELETE
             | AddWatchFlags::IN_ONLYDIR
             | AddWatchFlags::IN_DONT_FOLLOW;
         let mut pending = vec![outermost.to_path_buf()];
@@ -312,7 +321,8 @@ mod tests {
 
     #[test]
     fn what_is_moved_or_linked_is_opened() {
-        let dir = folder(&["a/moved.txt", "a/linked.txt", "a/left.txt", "b/folder/in.txt", "mine/own.txt"]);
+        let dir =
+            folder(&["a/moved.txt", "a/linked.txt", "a/gone.txt", "a/left.txt", "b/folder/in.txt", "mine/own.txt"]);
         let root = dir.path().join("source");
         // Later than the files by the coarsest clock of a file system that builds run on.
         while now(&root) <= fs::metadata(root.join("mine/own.txt")).ok().map(|file| (file.ctime(), file.ctime_nsec())) {
@@ -323,7 +333,9 @@ mod tests {
         fs::rename(root.join("a/moved.txt"), root.join("mine/moved.txt")).unwrap();
         fs::hard_link(root.join("a/linked.txt"), root.join("mine/linked.txt")).unwrap();
         fs::rename(root.join("b/folder"), root.join("mine/folder")).unwrap();
+        fs::hard_link(root.join("a/gone.txt"), root.join("mine/gone.txt")).unwrap();
+        fs::remove_file(root.join("a/gone.txt")).unwrap();
         fs::read(root.join("mine/moved.txt")).unwrap();
-        assert_eq!(some(watched).0, ["a/linked.txt", "a/moved.txt", "b/folder"]);
+        assert_eq!(some(watched).0, ["a/gone.txt", "a/linked.txt", "a/moved.txt", "b/folder"]);
     }
 }

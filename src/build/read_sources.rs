@@ -18,12 +18,13 @@ use crate::lock::recipe::FIRST;
 use crate::lock::{PartContent, SourcePart, at, installed_at, installed_name};
 use crate::overlay::source_parts::{LaidSource, lies_in, reached_paths};
 use crate::ui::some_names;
+use crate::yarn::KEPT_BY_YARN;
 use crate::yarn::graph::reach::{Reach, Reacher};
 
-/// More than this is the whole workspace; of packages, all that are installed.
+/// More than this in a workspace is all of it; elsewhere, the whole repository; of packages, all that are installed.
 const MOST: usize = 40;
-/// Folders of a source that are not looked at: what is in them was not committed, or is in every plugin's sources.
-const NOT_WATCHED: [&str; 2] = [".git", ".yarn"];
+/// Folders of a source that are looked at only where they are committed.
+const INSTALLED: [&str; 2] = ["node_modules", ".yarn"];
 
 /// Where `yarn tsc` writes the declarations of all packages of a workspace (Backstage's `tsconfig.json`), each under the path
 /// of its source.
@@ -50,30 +51,49 @@ pub struct ReadSources {
     pub sources: Vec<SourcePart>,
 }
 
-/// Whether a folder of a source is looked at: in `node_modules`, what is committed.
+/// Whether a folder of a source is looked at: of what is installed, what is committed.
 fn is_looked_at(laid: &LaidSource<'_>, folder: &str) -> bool {
-    let mut segments = folder.split('/');
-    !segments.clone().any(|name| NOT_WATCHED.contains(&name))
-        && (!segments.any(|name| name == "node_modules") || laid.is_source(folder).unwrap_or(true))
+    let is_kept_by_yarn =
+        || folder.split_once(".yarn/").is_some_and(|(_, kept)| KEPT_BY_YARN.iter().any(|name| lies_in(kept, name)));
+    let is_installed = folder.split('/').any(|name| INSTALLED.contains(&name));
+    let is_git = folder.split('/').any(|name| name == ".git");
+    !is_git && (!is_installed || !is_kept_by_yarn() && laid.is_source(folder).unwrap_or(true))
 }
 
-/// Why a plugin counts as built from its whole workspace.
+/// Why a plugin counts as built from its whole repository.
 fn cannot_watch(errno: Errno) -> String {
     let limit = fs::read_to_string(LIMIT).ok().filter(|_| errno == Errno::ENOSPC);
     let limit = limit.map(|limit| format!("; `fs.inotify.max_user_watches` is {}", limit.trim())).unwrap_or_default();
-    format!("what its export reads cannot be watched ({errno}{limit}): it counts as built from the whole workspace")
+    format!("what its export reads cannot be watched ({errno}{limit}): it counts as built from the whole repository")
+}
+
+/// What was found, or a folder in place of too much of it.
+fn at_most(mut found: BTreeSet<String>, root: &str) -> BTreeSet<String> {
+    for outer in [root, "."] {
+        if found.iter().filter(|path| lies_in(path, outer)).count() > MOST {
+            found.retain(|path| !lies_in(path, outer));
+            found.insert(outer.to_owned());
+        }
+    }
+    found
 }
 
 impl WorkspaceBuild<'_> {
-    /// Watches what lies outside of the workspace while it is installed and compiled, where a plugin of it is looked at. In
-    /// the workspace these read all there is; of that its root's own files are sources of each plugin, and packages where
-    /// they are reached.
+    /// True where a plugin of it is looked at.
+    pub(super) fn is_watched(&self) -> bool {
+        self.workspace.plugin.iter().any(|plugin| self.target(plugin).is_watched())
+    }
+
+    /// Watches what lies in no package of the workspace while it is installed and compiled, where a plugin of it is looked
+    /// at. Of packages these read all there is, and packages are sources where they are reached.
     pub(super) fn watch_outside(&self, folders: &Folders) -> Option<Result<Watched>> {
         let root = &self.workspace.source.path;
-        let is_watched = self.workspace.plugin.iter().any(|plugin| self.target(plugin).is_watched());
-        (is_watched && root != ".").then(|| {
+        self.is_watched().then(|| {
             source::with_laid(self.shared, self.workspace, &folders.source, |laid| {
-                let is_watched = |path: &str| !lies_in(path, root) && is_looked_at(laid, path);
+                let dependencies = Dependencies::read(laid, root)?;
+                let packages: Vec<String> = dependencies.folders().map(|folder| at(root, folder)).collect();
+                let is_watched =
+                    |path: &str| !packages.iter().any(|package| lies_in(path, package)) && is_looked_at(laid, path);
                 Ok(OpenedFiles::watch(&folders.source, is_watched, &[]))
             })
         })
@@ -135,15 +155,17 @@ impl PluginTarget<'_> {
         folders: &Folders,
     ) -> Result<Option<ReadSources>> {
         let root = &self.workspace.source.path;
-        let all = || BTreeSet::from([root.clone()]);
+        let all = || BTreeSet::from([".".to_owned()]);
         let PluginWatch { opened, dependencies } = watch;
         let opened = Opened::since(opened);
-        let opened = before.map_or(opened.clone(), |before| opened.and(before));
         source::with_laid(self.shared, self.workspace, &folders.source, |laid| {
-            let found = match opened {
+            // `tsc` lists the folders of a workspace to find what it compiles, and opens that.
+            let is_listed = |path: &str| lies_in(path, root) && laid.is_folder(path).unwrap_or(false);
+            let before = before.map(|before| before.clone().without(is_listed));
+            let found = match before.map_or(opened.clone(), |before| opened.and(&before)) {
                 Opened::Some(OpenedPaths { files, packages }) => {
-                    let found = self.besides(laid, &dependencies, files)?;
-                    if found.len() > MOST { all() } else { &found | &self.used(&dependencies, packages) }
+                    let found = at_most(self.besides(laid, &dependencies, files)?, root);
+                    &found | &self.used(&dependencies, packages)
                 }
                 Opened::TooMany => all(),
                 Opened::Unwatched(errno) => {
@@ -176,6 +198,11 @@ impl PluginTarget<'_> {
             reached.into_iter().map(|part| SourcePart { content: locked.clone(), ..part.clone() }).collect::<Vec<_>>()
         });
         let mut sources = laid.parts(wanted.iter().map(String::as_str))?;
+        // Scripts may have changed what patches and overlays made.
+        for part in &mut sources {
+            let before = self.plugin.sources.iter().find(|known| known.path == part.path);
+            part.content = before.map_or_else(|| part.content.clone(), |known| known.content.clone());
+        }
         let is_read = |part: &SourcePart| reads.iter().any(|path| lies_in(&part.path, path));
         sources.extend(reached.into_iter().flatten().filter(|part| !is_read(part)));
         sources.sort();

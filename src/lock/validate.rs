@@ -10,6 +10,8 @@ use crate::error::redact;
 
 /// The last second of the year 9999, which is the last that RFC 3339 can say.
 const LATEST: u64 = 253_402_300_799;
+/// More is read by no export: a folder stands for many files.
+const MOST_READS: usize = 1000;
 
 fn too_late(epoch: u64) -> (String, String) {
     (format!("epoch = {epoch}"), format!("`epoch` {epoch} is after the year 9999"))
@@ -93,6 +95,10 @@ fn check_plugin(workspace: &Workspace, plugin: &Plugin) -> Result<(), (String, S
         plugin.scalprum.as_ref().filter(|path| !workspace.input.iter().any(|one| one.path == **path))
     {
         return Err(wrong(scalprum, "is not one of the inputs (`scalprum`)"));
+    }
+    if plugin.reads.len() > MOST_READS {
+        let what = format!("`{}` has more than {MOST_READS} `reads`", plugin.path);
+        return Err((format!("path = \"{}\"", plugin.path), what));
     }
     for path in &plugin.reads {
         relative("reads", path)?;
@@ -213,6 +219,8 @@ mod tests {
         assert_eq!(stamped("main", 1, None), "`main` is not a full commit");
         let said = stamped(&commit, 1, Some("https://u:p@x/y"));
         assert_eq!(said, "the repository of a stamp has a user name, a password or a query, which no lock has");
+        let read = error_after(|l| l.workspace[0].plugin[0].reads = vec!["x".into(); MOST_READS + 1]);
+        assert_eq!(read, "`plugins/b` has more than 1000 `reads`");
         let read = error_after(|l| l.workspace[0].plugin[0].reads = vec!["../x".into()]);
         assert_eq!(read, "`../x` is not a relative path without `..` (`reads`)");
         let long = |l: &mut Lock| {

@@ -75,6 +75,11 @@ impl LaidSource<'_> {
         Ok(self.committed(path)?.is_some() || self.touched.iter().any(|touched| lies_in(touched, path)))
     }
 
+    /// Whether a path is a folder of the commit.
+    pub fn is_folder(&self, path: &str) -> Result<bool> {
+        Ok(self.tree.git_entry(path)?.is_some_and(|(mode, _)| mode == 0o040_000))
+    }
+
     fn committed(&self, path: &str) -> Result<Option<PartContent>> {
         Ok(self.tree.git_entry(path)?.map(|(mode, id)| PartContent::Git { mode, id }))
     }

@@ -9,6 +9,7 @@ use super::source_files::Files;
 use crate::error::Result;
 use crate::lock::{PartContent, SourcePart, Workspace, at, installed_name};
 use crate::overlay::source_parts::{lies_in, reached_paths};
+use crate::yarn::KEPT_BY_YARN;
 use crate::yarn::graph::reach::Reacher;
 use crate::yarn::graph::{DependencyGraph, Manifests};
 use crate::yarn::lockfile::YarnLock;
@@ -18,8 +19,6 @@ const NOT_STEERING: [&str; 7] = [".editorconfig", ".eslint", ".git", ".prettier"
 /// Folders of it that steer none, those of packages apart.
 const NOT_STEERING_FOLDERS: [&str; 8] =
     [".changeset", ".git", ".github", ".husky", ".idea", ".vscode", "docs", "node_modules"];
-/// What yarn keeps in `.yarn` for itself.
-const OF_YARN: [&str; 4] = ["build-state.yml", "cache", "install-state.gz", "unplugged"];
 
 /// Sets the sources of all plugins of `workspace`; a local tree has none. `before` is the workspace as it was locked: what
 /// builds found out of its plugins stays.
@@ -71,7 +70,7 @@ fn steering(workspace: &Workspace, files: &Files, packages: &[&str]) -> Result<B
     for (name, is_folder) in files.children(&source.path)? {
         if name == ".yarn" && is_folder {
             let inner = files.children(&at(&source.path, ".yarn"))?.into_iter().map(|(name, _)| name);
-            let inner = inner.filter(|name| !OF_YARN.contains(&name.as_str()));
+            let inner = inner.filter(|name| !KEPT_BY_YARN.contains(&name.as_str()));
             steering.extend(inner.map(|name| at(&source.path, &format!(".yarn/{name}"))));
             continue;
         }

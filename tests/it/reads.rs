@@ -176,6 +176,50 @@ fn what_is_moved_linked_or_in_committed_node_modules_is_read() {
 }
 
 #[harness::test]
+fn what_only_the_installation_and_tsc_read_is_read() {
+    // Of a workspace: what lies in none of its packages and is not said to steer; and yarn's folders elsewhere.
+    let read = ["plugins/tsconfig.base.json", "docs/x.txt", "LICENSES.json", "../.yarn/plugins/p.cjs"];
+    let (test, repo) = setup("cp ../../made.txt used\n");
+    for file in read {
+        repo.write(&format!("w/{file}"), "1\n");
+    }
+    repo.write("w/docs/unread.txt", "1\n").write("w/installed.sh", format!("cat {} > made.txt\n", read.join(" ")));
+    repo.commit("read by tsc");
+    let found = [".yarn", "w/LICENSES.json", "w/docs", "w/plugins/tsconfig.base.json"].map(str::to_owned);
+    assert_eq!(built(&test), (found.to_vec(), true));
+    for file in read {
+        repo.write(&format!("w/{file}"), "2\n");
+        repo.commit("moved");
+        assert_eq!(built(&test), (found.to_vec(), true), "{file}");
+    }
+    assert!(!built(&test).1);
+}
+
+#[harness::test]
+fn a_folder_stands_for_too_much_that_is_read_and_what_lies_elsewhere_stays() {
+    let (test, repo) = setup("cat ../../../shared/text.txt ../*/text.txt > used\n");
+    for number in 0..41 {
+        repo.write(&format!("w/plugins/p{number}/package.json"), format!("{{\"name\":\"p{number}\"}}"))
+            .write(&format!("w/plugins/p{number}/text.txt"), "1\n");
+    }
+    repo.commit("many");
+    assert_eq!(built(&test), (vec!["shared".to_owned(), "w".to_owned()], true));
+    repo.write("shared/text.txt", "2\n");
+    repo.commit("moved");
+    assert!(built(&test).1);
+}
+
+#[harness::test]
+fn what_a_script_does_to_a_patched_file_is_not_what_the_lock_has_of_it() {
+    let (mut test, _) = setup("cat ../other/text.txt > used\necho more >> data.txt\n");
+    test.config("plugins/one/overlay/data.txt", "o\n");
+    assert_eq!(built(&test), (vec!["w/plugins/other".to_owned()], true));
+    assert!(!built(&test).1);
+    test.config("plugins/one/overlay/data.txt", "o\nmore\n");
+    assert!(built(&test).1);
+}
+
+#[harness::test]
 fn a_declaration_that_tsc_made_of_a_package_is_the_package() {
     // `yarn tsc` makes those of all packages; what an export takes of them is what it is built from.
     let (test, repo) = setup("cat ../../dist-types/plugins/other/src/index.d.ts > used\n");
