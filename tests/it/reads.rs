@@ -211,7 +211,7 @@ fn a_folder_stands_for_too_much_that_is_read_and_what_lies_elsewhere_stays() {
 
 #[harness::test]
 fn what_a_script_does_to_a_patched_file_is_not_what_the_lock_has_of_it() {
-    let (mut test, _) = setup("cat ../other/text.txt > used\necho more >> data.txt\n");
+    let (test, _) = setup("cat ../other/text.txt > used\necho more >> data.txt\n");
     test.config("plugins/one/overlay/data.txt", "o\n");
     assert_eq!(built(&test), (vec!["w/plugins/other".to_owned()], true));
     assert!(!built(&test).1);
