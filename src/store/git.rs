@@ -4,14 +4,17 @@
 //! never fetched. A local source is read in place: no copy, no `git` program, whoever owns it.
 //!
 //! `url` parses what a user wrote; `repository` opens it; `fetch` lists refs and gets commits, and `transport` chooses
-//! between `remote` (gix, whose http is `metered`) and `program` (the `git` program), with `attempt` for trying again, `limits`
-//! for what is taken of a server, and `failure` for what went wrong; `steps` goes from a commit to another; `tree` reads a commit, and `writable` says what of it can be on disk;
+//! between `remote` (gix, whose http is `metered`) and `program` (the `git` program), with `attempt` for trying again,
+//! `limits` for what is taken of a server, `pack_watch` and `memory_watch` for holding a transfer to them (`look` is their
+//! pause), and `failure` for what went wrong; `steps` goes from a commit to another; `tree` reads a commit, and `writable`
+//! says what of it can be on disk;
 //! `status` finds what a local work tree has not committed.
 
 mod attempt;
 mod failure;
 mod fetch;
 mod limits;
+mod look;
 mod memory_watch;
 mod metered;
 mod pack_watch;

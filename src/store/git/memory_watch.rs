@@ -1,12 +1,13 @@
 //! The memory of a program while it runs, with all that it has started.
 
 use std::fs;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, SysconfVar, sysconf};
 
 use super::failure::GitFailure;
+use super::look::LookPause;
 
 /// How often it is looked.
 const LOOK: Duration = Duration::from_millis(100);
@@ -15,21 +16,17 @@ const LOOK: Duration = Duration::from_millis(100);
 pub(super) struct MemoryWatch {
     process: u32,
     limit: u64,
-    next: Instant,
+    pause: LookPause,
 }
 
 impl MemoryWatch {
     pub(super) fn new(process: u32, limit: u64) -> Self {
-        Self { process, limit, next: Instant::now() + LOOK }
+        Self { process, limit, pause: LookPause::new(LOOK) }
     }
 
     /// Err once they have more memory than they may.
     pub(super) fn look(&mut self) -> Result<(), GitFailure> {
-        if Instant::now() < self.next {
-            return Ok(());
-        }
-        self.next = Instant::now() + LOOK;
-        self.check()
+        if self.pause.is_over() { self.check() } else { Ok(()) }
     }
 
     fn check(&self) -> Result<(), GitFailure> {

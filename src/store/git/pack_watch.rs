@@ -2,9 +2,10 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::failure::GitFailure;
+use super::look::LookPause;
 
 /// How often it is looked.
 const LOOK: Duration = Duration::from_millis(200);
@@ -15,23 +16,19 @@ pub(super) struct PackWatch {
     /// What was there before.
     before: u64,
     limit: u64,
-    next: Instant,
+    pause: LookPause,
 }
 
 impl PackWatch {
     /// For the bare repository at `dir`.
     pub(super) fn new(dir: &Path, limit: u64) -> Self {
         let folder = dir.join("objects/pack");
-        Self { before: bytes_in(&folder), folder, limit, next: Instant::now() + LOOK }
+        Self { before: bytes_in(&folder), folder, limit, pause: LookPause::new(LOOK) }
     }
 
     /// Err once more has come than may.
     pub(super) fn look(&mut self) -> Result<(), GitFailure> {
-        if Instant::now() < self.next {
-            return Ok(());
-        }
-        self.next = Instant::now() + LOOK;
-        self.check()
+        if self.pause.is_over() { self.check() } else { Ok(()) }
     }
 
     fn check(&self) -> Result<(), GitFailure> {
