@@ -6,7 +6,7 @@ mod ask_npm;
 mod failure;
 mod upstreams;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::Path;
@@ -45,6 +45,8 @@ pub struct NpmRegistry {
     client: reqwest::Client,
     /// Why one cannot be reached, once a request has given up: all later ones of the run fail at once. By its origin.
     unreachable: Arc<Mutex<BTreeMap<String, String>>>,
+    /// The origins that have answered: one that then swallows a connection is busy, not wrong.
+    answered: Arc<Mutex<BTreeSet<String>>>,
     pub(super) limits: NpmLimits,
     pub(super) documents: Arc<DocumentTurns>,
     interrupt: Interrupt,
@@ -111,6 +113,7 @@ impl NpmRegistry {
             settings,
             client,
             unreachable: Arc::default(),
+            answered: Arc::default(),
             limits: NpmLimits::default(),
             documents: Arc::default(),
             interrupt: interrupt.clone(),
@@ -268,10 +271,12 @@ impl NpmRegistry {
         let within = self.limits.answer_within;
         let answered = tokio::time::timeout(within, with_login(request, login.as_ref()).send()).await;
         let response = answered.map_err(|_| no_answer(what, within))?.map_err(|e| {
-            let failure = torn(what, &e);
-            let no_connection = (is_registry && e.is_connect()).then(|| (origin, cause_of(&e)));
+            let has_answered = self.answered.lock().unwrap_or_else(PoisonError::into_inner).contains(&origin);
+            let failure = torn(what, &e, has_answered);
+            let no_connection = (is_registry && e.is_connect()).then(|| (origin.clone(), cause_of(&e)));
             RequestFailure { no_connection, ..failure }
         })?;
+        self.answered.lock().unwrap_or_else(PoisonError::into_inner).insert(origin);
         let status = response.status();
         tracing::debug!("asked the npm registry for {what}: {status}");
         if status.is_success() {
@@ -324,25 +329,54 @@ fn with_login(request: RequestBuilder, login: Option<&RegistryLogin>) -> Request
 mod tests {
     use super::*;
 
-    #[tokio::test]
-    async fn a_registry_that_cannot_be_reached_is_asked_no_more() {
-        let free = || std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let listener = free();
-        let address = listener.local_addr().unwrap();
-        drop(listener);
+    use std::io::Read as _;
+    use std::net::{SocketAddr, TcpListener, TcpStream};
+    use std::time::Duration;
+
+    /// The registry at that address, which has `patience` to let a connection stand.
+    fn registry_at(address: SocketAddr, patience: Duration) -> NpmRegistry {
         let variables = [("npm_config_registry".to_owned(), format!("http://{address}/"))].into();
         let surroundings = NpmSurroundings { variables, folder: "/".into(), config_dir: None };
-        let client = reqwest::Client::builder().no_proxy().build().unwrap();
-        let registry = NpmRegistry {
-            client,
-            ..NpmRegistry::new(NpmSettings::read(&surroundings), &Interrupt::default()).unwrap()
-        };
+        let client = reqwest::Client::builder().no_proxy().connect_timeout(patience).build().unwrap();
+        NpmRegistry { client, ..NpmRegistry::new(NpmSettings::read(&surroundings), &Interrupt::default()).unwrap() }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_registry_that_was_there_and_swallows_connections_is_asked_again() {
+        const PATIENCE: Duration = Duration::from_millis(100);
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let registry = registry_at(listener.local_addr().unwrap(), PATIENCE);
+        let one_answer = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let _ = stream.read(&mut [0; 4096]).unwrap();
+            stream.write_all(b"HTTP/1.1 404 Not Found\r\nconnection: close\r\ncontent-length: 0\r\n\r\n").unwrap();
+            listener
+        });
+        registry.packument("a").await.unwrap_err();
+        let listener = one_answer.join().unwrap();
+        let address = listener.local_addr().unwrap();
+        let _waiting: Vec<_> = std::iter::from_fn(|| TcpStream::connect_timeout(&address, PATIENCE).ok()).collect();
+        let url = Url::parse(&format!("http://{address}/b")).unwrap();
+        let failure = registry.get(url, "b", "it", ABBREVIATED).await.err().unwrap();
+        assert!(failure.again);
+        assert_eq!(
+            failure.error.to_string(),
+            "it: the npm registry cannot be reached: nothing answers at that address"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_registry_that_cannot_be_reached_is_asked_no_more() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        drop(listener);
+        let registry = registry_at(address, Duration::from_secs(5));
         let refused = |name: &str| {
             format!("npm package `{name}`: the npm registry cannot be reached: Connection refused (os error 111)")
         };
         assert_eq!(registry.packument("a").await.unwrap_err().to_string(), refused("a"));
         // It is there now, and nobody looks: also not whoever shares this registry.
-        let listener = std::net::TcpListener::bind(address).unwrap();
+        let listener = TcpListener::bind(address).unwrap();
         listener.set_nonblocking(true).unwrap();
         assert_eq!(registry.packument("b").await.unwrap_err().to_string(), refused("b"));
         assert_eq!(registry.clone().manifest("c", "1.0.0").await.unwrap_err().to_string(), refused("c@1.0.0"));

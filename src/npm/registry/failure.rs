@@ -26,7 +26,7 @@ impl RequestFailure {
     /// The body of an answer of `server` was not what may come.
     pub(super) fn of_answer(what: &str, server: &Url, failure: &AnswerFailure) -> Self {
         if let AnswerFailure::Torn(e) = failure {
-            return torn(what, e);
+            return torn(what, e, true);
         }
         Self::last(refused_answer(what, server, failure))
     }
@@ -53,15 +53,16 @@ pub(super) fn cause_of(e: &reqwest::Error) -> String {
     cause.to_string()
 }
 
-/// True where packets are swallowed: another attempt would take as long.
+/// True where packets are swallowed.
 fn is_silence(e: &reqwest::Error) -> bool {
     e.is_connect() && e.is_timeout()
 }
 
-/// An error of the connection.
-pub(super) fn torn(what: &str, e: &reqwest::Error) -> RequestFailure {
+/// An error of the connection. An address that swallows packets and has never answered is wrong or behind a firewall:
+/// another attempt would take as long.
+pub(super) fn torn(what: &str, e: &reqwest::Error, has_answered: bool) -> RequestFailure {
     let cause = cause_of(e);
-    let again = distrust(&cause).is_none() && !is_silence(e);
+    let again = distrust(&cause).is_none() && (has_answered || !is_silence(e));
     RequestFailure { again, ..RequestFailure::last(cannot_be_reached(what, &cause)) }
 }
 
@@ -97,8 +98,10 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn an_address_that_does_not_answer_is_not_asked_again() {
-        let failure = torn("it", &crate::tls::unanswered().await.unwrap());
+    async fn an_address_that_does_not_answer_is_asked_again_only_where_it_has_answered() {
+        let silence = crate::tls::unanswered().await.unwrap();
+        assert!(torn("it", &silence, true).again);
+        let failure = torn("it", &silence, false);
         assert!(!failure.again);
         assert_eq!(
             failure.error.to_string(),
