@@ -188,6 +188,8 @@ fn a_login_in_the_address_of_the_registry_reaches_no_script_and_no_log() {
     repository.commit("nosy");
     let resolved = factory(&test, &["resolve"]);
     assert_eq!(resolved.code, 0, "{}", resolved.stderr);
+    let fetched = factory(&test, &["fetch"]);
+    assert_eq!(fetched.code, 0, "{}", fetched.stderr);
     // Everything is in the cache, so it is not asked.
     let login = [("NPM_CONFIG_REGISTRY", "http://planted-user:planted-word@127.0.0.1:1/npm/")];
     let said = cache::factory_with(&test, &["build", "--log-level", "debug", "--output-dir", "out"], &login);
