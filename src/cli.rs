@@ -11,6 +11,7 @@
 //! build_options, build_step   the options of a build, and the build of `build`, `fetch`, `run` and `verify`
 //! publish, attach             pushing images, and documents about them
 //! summary, github_output      the end of a build, for people and for a workflow
+//! complete, man, schema       what is about the command line and the files themselves
 //! failures                    the error and exit code of several failures
 //! ```
 
@@ -19,6 +20,7 @@ mod build;
 mod build_options;
 mod build_step;
 mod cache;
+mod complete;
 mod diff;
 mod doctor;
 mod dry_run;
@@ -26,6 +28,7 @@ mod failures;
 mod fetch;
 mod github_output;
 mod lock_file;
+mod man;
 mod misspelt;
 mod paths;
 mod publish;
@@ -35,6 +38,7 @@ mod resolve_step;
 mod restart;
 mod run;
 mod sbom;
+mod schema;
 mod session;
 mod source_options;
 mod status;
@@ -99,7 +103,7 @@ enum Command {
     Doctor(DoctorArgs),
     /// Show the size of the cache, or remove unused entries
     Cache(CacheArgs),
-    /// Print shell completions
+    /// Print the script with which a shell completes commands, options and the names of workspaces
     Completions {
         /// Name of the shell
         shell: clap_complete::Shell,
@@ -110,6 +114,19 @@ enum Command {
     Status(StatusArgs),
     /// Write bills of materials and provenance of a release
     Sbom(SbomArgs),
+    /// Print the manual page of factory or of one of its commands
+    Man {
+        /// The command whose page is printed [default: that of factory]
+        command: Option<String>,
+        /// Write the pages of all commands to this directory instead
+        #[arg(long, value_name = "DIR", conflicts_with = "command")]
+        output_dir: Option<std::path::PathBuf>,
+    },
+    /// Print the JSON schema of a file, for editors and other programs
+    Schema {
+        /// The file, or the command whose JSON it is; without it, the names are printed
+        of: Option<schema::Described>,
+    },
 }
 
 /// Options of every command.
@@ -147,7 +164,7 @@ pub fn command() -> clap::Command {
     let lenient = |arg: clap::Arg| {
         let empty = arg.get_env().and_then(std::env::var_os).is_some_and(|value| value.is_empty());
         // Their values may hold a password, and `--help` ends up in logs.
-        let arg = if empty { arg.env(None::<&str>) } else { arg }.hide_env_values(true);
+        let arg = complete::named(if empty { arg.env(None::<&str>) } else { arg }.hide_env_values(true));
         if matches!(arg.get_action(), ArgAction::SetTrue) {
             arg.value_parser(clap::builder::BoolishValueParser::new())
         } else {
@@ -166,6 +183,14 @@ pub fn main() -> u8 {
         "__enter" => return inside(crate::sandbox::enter::enter, &rest()),
         "__init" => return inside(crate::sandbox::enter::init, &rest()),
         _ => {}
+    }
+    match complete::answer() {
+        Ok(false) => {}
+        Ok(true) => return exit_code::OK,
+        Err(error) => {
+            crate::ui::complain(&error.to_string());
+            return error.exit_code();
+        }
     }
     let is_restarted = first == restart::MARK;
     if is_restarted {
@@ -241,7 +266,9 @@ fn dispatch(matches: &clap::ArgMatches, cli: Cli, ui: Ui) -> Result<(), Reported
                 Command::Run(args) => run::run(session, args).await,
                 Command::Doctor(args) => doctor::run(session, args).await,
                 Command::Cache(args) => cache::run(session, args),
-                Command::Completions { shell } => completions(*shell),
+                Command::Completions { shell } => complete::script(*shell),
+                Command::Man { command, output_dir } => man::run(command.as_deref(), output_dir.as_deref()),
+                Command::Schema { of } => schema::run(*of),
                 Command::Diff(args) => diff::run(session, args),
                 Command::Status(args) => status::run(session, args),
                 Command::Sbom(args) => sbom::run(session, args),
@@ -249,13 +276,6 @@ fn dispatch(matches: &clap::ArgMatches, cli: Cli, ui: Ui) -> Result<(), Reported
         }),
     };
     outcome.map_err(|error| (ui, error))
-}
-
-/// Writes a script that completes the command line.
-fn completions(shell: clap_complete::Shell) -> Result<()> {
-    let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), "factory", &mut script);
-    crate::ui::data(String::from_utf8_lossy(&script)).map_err(Error::io("write", "stdout"))
 }
 
 /// `factory --push-images build` would forget the flag: options of a command stand behind it.

@@ -19,6 +19,7 @@ pub fn schema() -> Value {
     let settings = schemars::generate::SchemaSettings::draft07().for_serialize();
     let mut schema = settings.into_generator().into_root_schema_for::<Diff>().to_value();
     if let Some(root) = schema.as_object_mut() {
+        root.insert("$id".into(), "urn:factory:schema:diff".into());
         root.insert("title".into(), "factory diff --format json".into());
     }
     schema

@@ -9,7 +9,12 @@ use crate::store::stays_beneath;
 
 /// The configuration directory.
 pub fn config_dir(global: &GlobalArgs) -> PathBuf {
-    global.config_dir.clone().unwrap_or_else(|| mounted("/config", "config"))
+    global.config_dir.clone().unwrap_or_else(default_config_dir)
+}
+
+/// The configuration directory where none is named.
+pub fn default_config_dir() -> PathBuf {
+    mounted("/config", "config")
 }
 
 /// Where the lock is written: `--lock-file`, else beside the configuration, or beside the outputs where the configuration

@@ -185,6 +185,10 @@ impl<'de> Visitor<'de> for Fields {
                 "repo-backstage-version" => {
                     backstage_version = map.next_value::<TextField>().map_err(|e| in_field(&key, &e))?.0;
                 }
+                // For editors.
+                "$schema" => {
+                    map.next_value::<IgnoredAny>()?;
+                }
                 _ => {
                     map.next_value::<IgnoredAny>()?;
                     unknown.push(key.clone());
@@ -299,6 +303,7 @@ mod tests {
 
     #[test]
     fn other_fields_are_kept_by_name() {
+        assert_eq!(parse(r#"{"$schema":"./s.json","repo":"x"}"#).unwrap().unknown, [""; 0]);
         assert_eq!(parse(r#"{"repo":"x","note":{"a":[1]},"z":1}"#).unwrap().unknown, ["note", "z"]);
     }
 

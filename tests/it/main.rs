@@ -18,6 +18,7 @@ mod confined;
 mod content;
 mod diff;
 mod docs;
+mod editors;
 mod effective;
 mod env_file;
 mod errors;

@@ -18,6 +18,7 @@ fn file(name: &str) -> PathBuf {
 /// Draft 7: what editors' TOML and YAML plugins understand.
 fn generated<T: JsonSchema>(title: &str) -> String {
     let mut schema = SchemaSettings::draft07().into_generator().into_root_schema_for::<T>();
+    schema.insert("$id".into(), format!("urn:factory:schema:{title}").into());
     schema.insert("title".into(), title.into());
     format!("{:#}\n", schema.to_value())
 }

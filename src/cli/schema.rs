@@ -1,0 +1,48 @@
+//! `factory schema`: the JSON schemas of the files that factory reads and writes.
+
+use clap::ValueEnum;
+
+use crate::error::{Error, Result};
+
+/// A file, or a document on stdout, that has a schema.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Described {
+    /// A configuration's source.json
+    #[value(name = "source.json")]
+    SourceJson,
+    /// A configuration's plugins-list.yaml
+    #[value(name = "plugins-list.yaml")]
+    PluginsList,
+    /// factory.lock
+    #[value(name = "factory.lock")]
+    Lock,
+    /// build-report.json
+    #[value(name = "build-report.json")]
+    BuildReport,
+    /// What `factory diff --format json` prints
+    #[value(name = "diff")]
+    Diff,
+}
+
+impl Described {
+    fn text(self) -> &'static str {
+        match self {
+            Self::SourceJson => include_str!("../../schema/source.schema.json"),
+            Self::PluginsList => include_str!("../../schema/plugins-list.schema.json"),
+            Self::Lock => include_str!("../../schema/factory.lock.schema.json"),
+            Self::BuildReport => include_str!("../../schema/build-report.schema.json"),
+            Self::Diff => include_str!("../../schema/factory.diff.schema.json"),
+        }
+    }
+}
+
+/// Prints the schema, or the names of all.
+pub fn run(described: Option<Described>) -> Result<()> {
+    let names = || {
+        let values = Described::value_variants().iter().filter_map(ValueEnum::to_possible_value);
+        let names: Vec<String> = values.map(|value| value.get_name().to_owned()).collect();
+        names.join("\n") + "\n"
+    };
+    let text = described.map_or_else(names, |described| described.text().to_owned());
+    crate::ui::data(text).map_err(Error::io("write", "stdout"))
+}
