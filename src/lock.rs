@@ -1,10 +1,10 @@
 //! The lock: every pin of a run, as text a person can read and git can merge. No network here.
 //!
 //! ```text
-//! model         the typed lock, of digest (checksums), arguments (of an export) and sources (of a plugin); problem is
-//!               what cannot be built
-//! text          its canonical writer and strict reader; validate is what types cannot say, by
-//!               the grammar of paths and names
+//! model         the typed lock, of digest (checksums), arguments (of an export; args_origin is where they come from)
+//!               and sources (of a plugin); problem is what cannot be built
+//! text          its canonical writer and strict reader; format is which lock is too new for it, validate what types cannot
+//!               say, by the grammar of paths and names
 //! companions    the files beside it, in factory.lock.d
 //! role          `backstage.role`; release_line is `1.10`, cli_behaviour is what rhdh-cli does since which version
 //! identity      the digest of a release's pins
@@ -12,10 +12,12 @@
 //! stale         why a lock no longer says what the configuration says
 //! ```
 
+pub mod args_origin;
 pub mod arguments;
 pub mod cli_behaviour;
 pub mod companions;
 pub mod digest;
+mod format;
 mod grammar;
 pub mod identity;
 pub mod input_digest;
@@ -29,13 +31,14 @@ pub mod stale;
 pub mod text;
 mod validate;
 
+pub use args_origin::{ArgsFrom, ArgsOrigin};
 pub use arguments::Argument;
 pub use cli_behaviour::CliBehaviour;
 pub use digest::{Integrity, Sha256};
 pub use grammar::{at, is_commit, is_package_name, is_relative};
 pub use model::{
-    ArgsFrom, Effective, Input, Lock, Node, Plugin, Rhdh, RhdhCli, Sealed, SealedPackages, Source, Stamp, Tool, Tools,
-    Workspace, Yarn, YarnFrom,
+    Effective, Input, Lock, Node, Plugin, Rhdh, RhdhCli, Sealed, SealedPackages, Source, Stamp, Tool, Tools, Workspace,
+    Yarn, YarnFrom,
 };
 pub use problem::{PluginProblem, UnresolvedWorkspace};
 pub use release_line::ReleaseLine;

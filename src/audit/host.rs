@@ -146,7 +146,7 @@ mod tests {
             .iter()
             .map(|(name, versions)| ((*name).to_owned(), versions.iter().map(|v| (*v).to_owned()).collect()))
             .collect();
-        HostLock { label: String::new(), versions }
+        HostLock { versions, ..HostLock::default() }
     }
 
     #[test]

@@ -178,7 +178,7 @@ fn plugin(locked: &lock::Plugin) -> ReleasePlugin {
         version: Some(locked.version.clone()),
         role: Some(locked.role),
         arguments: locked.args.iter().enumerate().map(argument).collect(),
-        origin: locked.args_from,
+        origin: locked.args_from.word(),
         sealed: locked.sealed.clone(),
     }
 }

@@ -158,7 +158,7 @@ fn given(path: &Path, release: &Release, which: &str) -> Result<HostLock> {
 /// What RHDH provided at the pinned commit, where it is built in or the cache has that commit. No network.
 fn cached(session: &Session<'_>, pin: &Rhdh) -> Result<Option<HostLock>> {
     if let Some(facts) = HostFacts::of_lockfile(pin.lockfile)? {
-        return Ok(Some(HostLock { label: label(pin), versions: facts.versions }));
+        return Ok(Some(HostLock { label: label(pin), versions: facts.versions, has_backstage: false }));
     }
     let Some(commit) = &pin.commit else { return Ok(None) };
     let repository = std::env::var("RHDH_REPO").ok().filter(|repository| !repository.is_empty());

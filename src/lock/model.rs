@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::args_origin::{ArgsFrom, ArgsOrigin};
 use super::arguments::Argument;
 use super::digest::{Integrity, Sha256};
 use super::problem::{PluginProblem, UnresolvedWorkspace};
@@ -210,7 +211,7 @@ impl Workspace {
     /// True if arguments of its plugins were computed against a host.
     pub fn is_computed(&self) -> bool {
         let mut backends = self.plugin.iter().filter(|plugin| plugin.role.is_backend());
-        backends.any(|plugin| plugin.args_from == ArgsFrom::Computed)
+        backends.any(|plugin| plugin.args_from.is_computed())
     }
 }
 
@@ -305,11 +306,11 @@ pub struct Plugin {
     /// `backstage.role`.
     pub role: Role,
     /// Where the arguments come from.
-    pub args_from: ArgsFrom,
+    pub args_from: ArgsOrigin,
     /// Arguments of `rhdh-cli plugin export`, one `--flag value` per element.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub args: Vec<Argument>,
-    /// The reason of each computed argument, in the order of `args`.
+    /// The reason of each argument, in the order of `args`, if one of them was computed or added.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub why: Vec<String>,
     /// The file of its overlay that is its Scalprum configuration, where none lies beside the overlay.
@@ -331,14 +332,12 @@ pub struct Plugin {
     pub sealed: Option<Sealed>,
 }
 
-/// Where a plugin's arguments come from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum ArgsFrom {
-    /// Written in `plugins-list.yaml`.
-    PluginsList,
-    /// Computed from the lockfiles.
-    Computed,
+impl Plugin {
+    /// The arguments that its list has.
+    pub fn listed_args(&self) -> Vec<Argument> {
+        let is_listed = |index: &usize| self.args_from.at(*index) != ArgsFrom::Added;
+        (0..self.args.len()).filter(is_listed).map(|index| self.args[index].clone()).collect()
+    }
 }
 
 /// Where a content comes from: the build that made it first. As long as the content stays the same, so does what its image

@@ -205,7 +205,7 @@ fn compare(lock: &Lock, locked: &Workspace, wanted: &RequestedWorkspace, out: &m
             // That it cannot be exported is known.
             None if locked.problem.iter().any(|problem| problem.plugin == *path) => {}
             None => out.push(StaleReason::NewPlugin { workspace: workspace(), plugin: plugin() }),
-            Some(known) if known.args != *args => {
+            Some(known) if known.listed_args() != *args => {
                 out.push(StaleReason::Arguments { workspace: workspace(), plugin: plugin() });
             }
             Some(_) => {}
@@ -228,7 +228,7 @@ mod tests {
     use crate::error::Error;
     use crate::lock::UnresolvedWorkspace;
     use crate::lock::text::tests::sample;
-    use crate::lock::{ArgsFrom, Sha256};
+    use crate::lock::{ArgsFrom, ArgsOrigin, Sha256};
 
     /// What was asked for when the lock was made.
     fn requested(lock: &Lock) -> Requested {
@@ -342,7 +342,10 @@ mod tests {
             lock.tools.rhdh_cli.host = host.map(|host| host.parse().unwrap());
             // Nothing is computed.
             lock.workspace.remove(1);
-            lock.workspace[0].plugin.iter_mut().for_each(|plugin| plugin.args_from = ArgsFrom::PluginsList);
+            lock.workspace[0]
+                .plugin
+                .iter_mut()
+                .for_each(|plugin| plugin.args_from = ArgsOrigin::All(ArgsFrom::PluginsList));
             let mut wanted = requested(&lock);
             (wanted.workspaces[0].rhdh, wanted.workspaces[0].cli) = (Some(rhdh.to_owned()), None);
             reasons(&lock, &wanted, true).iter().map(ToString::to_string).collect::<Vec<_>>()

@@ -5,21 +5,18 @@
 use std::path::Path;
 
 use serde::Deserialize as _;
-use toml::de::{DeTable, DeValue};
+use toml::de::DeTable;
 use toml_edit::visit_mut::VisitMut;
 use toml_edit::{Array, DocumentMut, Item, Table, Value};
 
-use super::model::{Lock, Tools, Workspace};
+use super::args_origin::ArgsOrigin;
+pub use super::format::{REVISION, VERSION};
+use super::format::{REWRITE, broken, check_format};
+use super::model::{Lock, Plugin, Tools, Workspace};
 use super::recipe;
 use super::validate::check;
 use crate::error::{Error, Place, Result};
 
-/// The format this factory writes, and the newest it reads.
-pub const VERSION: u32 = 1;
-/// Compatible additions within [`VERSION`]: 1 has `workspace.sealed`, 2 `workspace.effective`, `workspace.problem` and
-/// `unresolved`, 3 `workspace.plugin.scalprum`, 4 `tools.rhdh-cli.host`, 5 `workspace.recipe` and with it `sources`, `reads`
-/// and `stamp` of plugins. A lock says the least that it needs.
-pub const REVISION: u32 = 5;
 /// The name of the lock beside the configuration.
 pub const FILE_NAME: &str = "factory.lock";
 
@@ -45,7 +42,7 @@ impl Lock {
     pub fn from_text(text: &str, path: &Path) -> Result<Self> {
         let broken = |e: toml::de::Error| broken(text, path, e.span(), e.message());
         let table = DeTable::parse(text).map_err(broken)?;
-        check_version(table.get_ref(), text, path)?;
+        check_format(table.get_ref(), text, path)?;
         let lock = Self::deserialize(toml::Deserializer::from(table)).map_err(broken)?;
         check(&lock).map_err(|(wanted, what)| {
             let line = text.lines().position(|line| line.contains(&wanted)).map(|n| n + 1);
@@ -72,7 +69,10 @@ impl Lock {
 
 /// The revision that a block needs.
 fn revision(workspace: &Workspace) -> u32 {
-    let own = if workspace.recipe != recipe::FIRST {
+    let is_of_each = |plugin: &Plugin| matches!(plugin.args_from, ArgsOrigin::Each(_));
+    let own = if workspace.plugin.iter().any(is_of_each) {
+        6
+    } else if workspace.recipe != recipe::FIRST {
         5
     } else if workspace.plugin.iter().any(|plugin| plugin.scalprum.is_some()) {
         3
@@ -86,53 +86,6 @@ fn revision(workspace: &Workspace) -> u32 {
 
 fn revision_of_tools(tools: &Tools) -> u32 {
     if tools.rhdh_cli.host.is_some() { 4 } else { 0 }
-}
-
-const REWRITE: &str = "restore the file from version control, or remove it and run `factory resolve` to write it anew";
-
-fn broken(text: &str, path: &Path, span: Option<std::ops::Range<usize>>, message: &str) -> Error {
-    let place = match span {
-        Some(span) => {
-            let (line, column) = line_and_column(text, span.start);
-            Place::at(path, line, column)
-        }
-        None => Place::file(path),
-    };
-    // Some of the parser's messages have several lines; the first says what, the rest what was expected.
-    let what = message.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(", ");
-    Error::Lock { place, what, hint: REWRITE.into() }
-}
-
-/// 1-based line and column (in characters) of a byte offset.
-fn line_and_column(text: &str, offset: usize) -> (usize, usize) {
-    let before = text.get(..offset).unwrap_or(text);
-    let line_start = before.rfind('\n').map_or(0, |at| at + 1);
-    (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
-}
-
-fn check_version(table: &DeTable<'_>, text: &str, path: &Path) -> Result<()> {
-    let Some(value) = table.get("version") else {
-        return Err(broken(text, path, None, "missing field `version`"));
-    };
-    let found = match value.get_ref() {
-        DeValue::Integer(found) => i64::from_str_radix(found.as_str(), found.radix()).ok(),
-        _ => None,
-    };
-    if let Some(version) = found.filter(|version| *version > i64::from(VERSION)) {
-        let (line, column) = line_and_column(text, value.span().start);
-        return Err(Error::Lock {
-            place: Place::at(path, line, column),
-            what: format!(
-                "lock format {version} is newer than the format {VERSION} that factory {} reads",
-                env!("CARGO_PKG_VERSION")
-            ),
-            hint: "update factory to the version that wrote this lock".into(),
-        });
-    }
-    if found.is_none_or(|version| version < 1) {
-        return Err(broken(text, path, Some(value.span()), "`version` must be a whole number from 1"));
-    }
-    Ok(())
 }
 
 /// Turns serde's inline tables into the blocks of lock.md.
@@ -203,7 +156,7 @@ impl VisitMut for OneElementALine {
 pub(super) mod tests {
     use super::*;
     use crate::lock::model::*;
-    use crate::lock::{Argument, Integrity, Role, Sha256};
+    use crate::lock::{ArgsFrom, ArgsOrigin, Argument, Integrity, Role, Sha256};
 
     fn workspace(name: &str) -> Workspace {
         let plugin = |path: &str, name: &str, role| Plugin {
@@ -211,7 +164,7 @@ pub(super) mod tests {
             name: name.into(),
             version: "1.0.0".into(),
             role,
-            args_from: ArgsFrom::PluginsList,
+            args_from: ArgsOrigin::All(ArgsFrom::PluginsList),
             args: vec![],
             why: vec![],
             scalprum: None,
@@ -262,7 +215,7 @@ pub(super) mod tests {
         todo.plugin[1].args =
             vec![Argument::new("--embed-package", "@x/c"), Argument::new("--shared-package", "!@x/c")];
         todo.plugin[1].why = vec!["not in the host".into(), "it is embedded".into()];
-        todo.plugin[1].args_from = ArgsFrom::Computed;
+        todo.plugin[1].args_from = ArgsOrigin::All(ArgsFrom::Computed);
         todo.plugin[1].sealed = Some(Sealed {
             closure: Some(Sha256::of("closure")),
             tgz: Integrity::of("tgz"),
@@ -347,6 +300,10 @@ pub(super) mod tests {
         assert_eq!(
             error_for("version = 1", "version = 9"),
             "factory.lock:2:11: lock format 9 is newer than the format 1 that factory 0.1.0 reads"
+        );
+        assert_eq!(
+            error_for("revision = 0", "revision = 7"),
+            "factory.lock:3:12: revision 7 of lock format 1 is newer than the revision 6 that factory 0.1.0 reads"
         );
         assert_eq!(
             error_for("path = \"patches/1.patch\"", "path = \"../../etc/passwd\""),

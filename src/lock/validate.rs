@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::args_origin::ArgsOrigin;
 use super::grammar::{is_commit, is_package_name, is_relative, is_segment};
 use super::model::{Lock, Plugin, Tools, Workspace};
 use super::problem::LONGEST;
@@ -95,6 +96,12 @@ fn check_plugin(workspace: &Workspace, plugin: &Plugin) -> Result<(), (String, S
         plugin.scalprum.as_ref().filter(|path| !workspace.input.iter().any(|one| one.path == **path))
     {
         return Err(wrong(scalprum, "is not one of the inputs (`scalprum`)"));
+    }
+    if let ArgsOrigin::Each(each) = &plugin.args_from
+        && each.len() != plugin.args.len()
+    {
+        let what = format!("`{}` has {} `args` and {} `args-from`", plugin.path, plugin.args.len(), each.len());
+        return Err((format!("path = \"{}\"", plugin.path), what));
     }
     if plugin.reads.len() > MOST_READS {
         let what = format!("`{}` has more than {MOST_READS} `reads`", plugin.path);

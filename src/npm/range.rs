@@ -66,6 +66,15 @@ impl NpmRange {
         })
     }
 
+    /// True if some version satisfies both, as node-semver's `intersects` says it.
+    pub fn intersects(&self, other: &Self) -> bool {
+        let pairs = self.alternatives.iter().flat_map(|one| other.alternatives.iter().map(move |two| (one, two)));
+        pairs.map(|(one, two)| least_of(one.iter().chain(two))).any(|least| {
+            let release = Version::new(least.major, least.minor, least.patch);
+            [least, release].iter().any(|version| self.allows(version) && other.allows(version))
+        })
+    }
+
     /// node-semver's `minVersion(range)`: the least version that satisfies it. `None` when nothing can.
     pub fn min_version(&self) -> Option<Version> {
         let zero = Version::new(0, 0, 0);
@@ -101,6 +110,16 @@ pub fn satisfies(version: &str, range: &str) -> bool {
         (Some(version), Some(range)) => range.allows(&version),
         _ => false,
     }
+}
+
+/// The least version that comparators can allow together, by their lower bounds.
+fn least_of<'c>(set: impl Iterator<Item = &'c Comparator>) -> Version {
+    let bounds = set.filter_map(|comparator| match comparator.operator {
+        Operator::Greater => Some(just_above(&comparator.version)),
+        Operator::Equal | Operator::GreaterOrEqual => Some(comparator.version.clone()),
+        Operator::Less | Operator::LessOrEqual => None,
+    });
+    bounds.max_by(Version::cmp_precedence).unwrap_or(Version::new(0, 0, 0))
 }
 
 fn just_above(version: &Version) -> Version {
@@ -301,63 +320,4 @@ fn comparator(operator: &str, text: &str, out: &mut Vec<Comparator>) -> Option<(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn satisfies_as_node_semver_does() {
-        for (version, range) in [
-            ("1.4.0", "^1.4.0"),
-            ("1.9.9", "^1.4"),
-            ("0.1.9", "^0.1.2"),
-            ("0.0.3", "^0.0.3"),
-            ("1.2.9", "~1.2.3"),
-            ("1.9.0", "~1"),
-            ("2.0.0", "1.2 || ^2"),
-            ("3.9.9", "1 - 3"),
-            ("1.2.3", "v1.2.3"),
-            ("1.2.3", ">= 1.2 <2"),
-            ("1.2.3", ""),
-            ("1.2.3", "*"),
-            ("1.2.3", "1.x"),
-            ("1.2.3-next.1", "^1.2.3-next.0"),
-            ("1.2.3+embedded", "1.2.3"),
-            ("2.0.0", ">1"),
-        ] {
-            assert!(satisfies(version, range), "{version} should satisfy {range:?}");
-        }
-        for (version, range) in [
-            ("2.0.0", "^1.4.0"),
-            ("0.2.0", "^0.1.2"),
-            ("0.0.4", "^0.0.3"),
-            ("1.3.0", "~1.2.3"),
-            ("1.2.4-next.1", "^1.2.3-next.0"),
-            ("2.0.0-next.1", "^1.2.3"),
-            ("1.2.3-next.1", "*"),
-            ("1.2.3", "latest"),
-            ("1.2.3", "npm:^1.2.3"),
-            ("1.2.3", "file:./x"),
-            ("1.2", "^1"),
-            ("1.9.9", ">1"),
-            ("1.2.3", ">*"),
-            ("99999999999999999999.0.0", "*"),
-        ] {
-            assert!(!satisfies(version, range), "{version} should not satisfy {range:?}");
-        }
-    }
-
-    #[test]
-    fn finds_the_least_version() {
-        for (range, least) in [
-            ("^1.4.0", Some("1.4.0")),
-            ("*", Some("0.0.0")),
-            (">1.2.3", Some("1.2.4")),
-            ("^2 || ^1.1", Some("1.1.0")),
-            (">1.0.0-beta", Some("1.0.0-beta.0")),
-            (">2 <1", None),
-        ] {
-            let found = NpmRange::parse(range).and_then(|range| range.min_version());
-            assert_eq!(found.map(|version| version.to_string()).as_deref(), least, "{range}");
-        }
-    }
-}
+mod tests;

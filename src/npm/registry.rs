@@ -159,6 +159,20 @@ impl NpmRegistry {
         Ok(self.document(&url, name, &what, (ABBREVIATED, self.limits.manifest)).await?.bytes)
     }
 
+    /// Whether the registry has a version of a package; an error where it cannot be asked.
+    pub async fn has_version(&self, name: &str, version: &str) -> Result<bool> {
+        let url = Url::parse(&format!("{}/{version}", self.package_url(name)?))
+            .map_err(|e| Error::usage(format!("bad version `{version}`: {e}"), ""))?;
+        let what = format!("npm package `{name}@{version}`");
+        let attempt = || self.get(url.clone(), name, &what, ABBREVIATED);
+        let attempts = async { attempt.retry(backoff()).when(|failure: &RequestFailure| failure.again).await };
+        match self.interrupt.unless(async { Ok(attempts.await) }).await? {
+            Ok(_) => Ok(true),
+            Err(failure) if failure.missing => Ok(false),
+            Err(failure) => Err(self.given_up(failure).error),
+        }
+    }
+
     /// All that the registry says of a package, not only what installing it takes.
     pub(super) async fn full_document(&self, name: &str) -> Result<NpmDocument<'_>> {
         let wanted = ("application/json", self.limits.document);

@@ -4,7 +4,7 @@
 //! Pure: no I/O. `walk` goes from the plugin through what is embedded (`siblings` come by themselves), `closure` on
 //! through what is private (`natives`), `checks` finds what the export would fail on, `cli_needs`
 //! what depends on the version of rhdh-cli; [`listed`](check_listed) holds
-//! arguments that a user wrote against the result. What only the registry knows is named in
+//! arguments that a user wrote against the result, [`merged`](merge) makes one of both. What only the registry knows is named in
 //! [`ComputedArgs::manifest_requests`]; the caller fetches those manifests and asks again with them in
 //! [`RegistryManifests`].
 
@@ -14,6 +14,7 @@ mod cli_needs;
 mod closure;
 mod diagnostic;
 mod listed;
+mod merged;
 mod natives;
 mod siblings;
 mod walk;
@@ -29,6 +30,7 @@ pub use args::{
 pub use checks::check_linker;
 pub use diagnostic::{Diagnostic, DiagnosticKind, ListedProblem, NativeProblem, Severity};
 pub use listed::{check_listed, check_words};
+pub use merged::{LISTED, MergedArgs, merge};
 pub use natives::NativeMarker;
 
 /// Computes the arguments of the plugin in the folder `plugin` (`.` for the root).

@@ -77,6 +77,7 @@ fn read_all(
         runtime: &runtime,
         host: options.host,
         no_host: HostLock::default(),
+        any_host: HostLock::of_backstage(),
         generate: options.generate,
         old: options.old,
     };

@@ -5,15 +5,15 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::build_args::{
-    self, Arg, CliNeed, ComputedArgs, Diagnostic, DiagnosticKind, ManifestPurpose, NativeProblem, RegistryManifests,
-    Severity, check_linker, check_listed, compute,
+    self, Arg, ArgReason, CliNeed, ComputedArgs, Diagnostic, DiagnosticKind, Flag, LISTED, ManifestPurpose, MergedArgs,
+    NativeProblem, RegistryManifests, Severity, check_linker, check_listed, compute, merge,
 };
 use super::host::HostLock;
 use super::plugin_fault::PluginFault;
 use super::source_files::Files;
 use crate::error::{Place, Result};
 use crate::lock::arguments::words;
-use crate::lock::{ArgsFrom, Argument, Integrity, Plugin, Workspace, at};
+use crate::lock::{ArgsFrom, ArgsOrigin, Argument, Integrity, Plugin, Workspace, at};
 use crate::tools::provide::Provider;
 use crate::yarn::graph::{DependencyGraph, Manifests, PackageJson};
 use crate::yarn::lockfile::YarnLock;
@@ -68,37 +68,75 @@ impl ArgsComputation<'_> {
         for plugin in &mut workspace.plugin {
             let computed = self.compute(&graph, &plugin.path, &mut answers)?;
             out.cli_needs.extend(computed.cli_needs.iter().map(|need| (plugin.path.clone(), need.clone())));
-            let shown = |diagnostic: &Diagnostic| format!("{name} {}: {diagnostic}", plugin.path);
-            if plugin.args_from == ArgsFrom::PluginsList && !self.generate && !self.is_our_entry(plugin, &computed) {
+            let merged = merge(&plugin.args, &computed, |argument| self.was_made(&plugin.path, argument));
+            if plugin.args_from.word() == ArgsFrom::PluginsList
+                && !self.generate
+                && !self.is_our_entry(plugin, &computed, &merged)
+            {
+                let shown = |diagnostic: &Diagnostic| format!("{name} {}: {diagnostic}", plugin.path);
                 out.warnings.extend(check_listed(&words(&plugin.args), &computed).iter().map(shown));
+                out.warnings.extend(add_unpublished(&name, plugin, &computed));
                 continue;
             }
-            for diagnostic in &computed.diagnostics {
-                match diagnostic.severity {
-                    Severity::Warning => out.warnings.push(match (&diagnostic.kind, diagnostic.kind.hint()) {
-                        (DiagnosticKind::Native(NativeProblem::Mandatory { .. }), Some(hint)) => {
-                            format!("{}: a stub that throws takes its place. To choose, {hint}", shown(diagnostic))
-                        }
-                        _ => shown(diagnostic),
-                    }),
-                    Severity::Error => out.faults.push(PluginFault {
-                        plugin: plugin.path.clone(),
-                        place: Place::file(&self.lock.path),
-                        what: format!("plugin `{}` cannot be exported: {diagnostic}", plugin.path),
-                        hint: diagnostic.kind.hint().unwrap_or_default(),
-                    }),
-                }
-            }
-            set(plugin, &computed);
+            self.report(&name, &plugin.path, &merged.diagnostics, &mut out);
+            (plugin.args, plugin.args_from) = (merged.args, merged.origin);
+            plugin.why = if plugin.args_from.is_computed() { merged.why } else { vec![] };
         }
         Ok(out)
     }
 
+    /// What was found about a plugin whose arguments are computed.
+    fn report(&self, workspace: &str, plugin: &str, diagnostics: &[Diagnostic], out: &mut ArgsFindings) {
+        for diagnostic in diagnostics {
+            let hint = diagnostic.kind.hint();
+            let shown = format!("{workspace} {plugin}: {diagnostic}");
+            match (diagnostic.severity, &diagnostic.kind, hint) {
+                (Severity::Error, _, hint) => out.faults.push(PluginFault {
+                    plugin: plugin.to_owned(),
+                    place: Place::file(&self.lock.path),
+                    what: format!("plugin `{plugin}` cannot be exported: {diagnostic}"),
+                    hint: hint.unwrap_or_default(),
+                }),
+                (_, DiagnosticKind::Native(NativeProblem::Mandatory { .. }), Some(hint)) => {
+                    out.warnings.push(format!("{shown}: a stub that throws takes its place. To choose, {hint}"));
+                }
+                (_, DiagnosticKind::WorkspaceFromRegistry { .. } | DiagnosticKind::Listed(_), Some(hint)) => {
+                    out.warnings.push(format!("{shown}; {hint}"));
+                }
+                _ => out.warnings.push(shown),
+            }
+        }
+    }
+
+    /// Adds to listed plugins what they embed of the workspace that no registry has, where no host is looked up: builds
+    /// would look for it in the registry. What cannot be read of the lockfile is left to the build.
+    pub fn add_unpublished(&self, workspace: &mut Workspace) -> Vec<String> {
+        let Ok(manifests) = Manifests::parse(self.lock, self.manifests) else { return vec![] };
+        let graph = DependencyGraph::new(self.lock, &manifests, &Platform::default());
+        let (name, mut answers, mut warnings) = (workspace.name.clone(), RegistryManifests::new(), Vec::new());
+        for plugin in workspace.plugin.iter_mut().filter(|plugin| graph.workspace(&plugin.path).is_some()) {
+            if let Ok(computed) = self.compute(&graph, &plugin.path, &mut answers) {
+                warnings.extend(add_unpublished(&name, plugin, &computed));
+            }
+        }
+        warnings
+    }
+
+    /// True if the lock there is has an argument of a plugin as computed.
+    fn was_made(&self, plugin: &str, argument: &Argument) -> bool {
+        let known = self.before.and_then(|before| before.plugin.iter().find(|known| known.path == plugin));
+        known.is_some_and(|known| {
+            let at = known.args.iter().position(|other| other == argument);
+            at.is_some_and(|at| known.args_from.at(at) == ArgsFrom::Computed)
+        })
+    }
+
     /// True for an entry of the list with the very arguments that are computed, such as one that was written from them:
-    /// it is reported on like what is not listed.
-    fn is_our_entry(&self, plugin: &Plugin, computed: &ComputedArgs) -> bool {
+    /// it is reported on like what is not listed. So is one that has a user's own besides, once that was locked.
+    fn is_our_entry(&self, plugin: &Plugin, computed: &ComputedArgs, merged: &MergedArgs) -> bool {
         let args: Vec<Argument> = computed.args.iter().map(Arg::argument).collect();
-        args == plugin.args && (!args.is_empty() || self.before.is_some_and(|before| was_computed(before, plugin)))
+        let was_computed = || self.before.is_some_and(|before| was_computed(before, plugin));
+        (args == plugin.args && (!args.is_empty() || was_computed())) || (merged.args == plugin.args && was_computed())
     }
 
     /// Computes; where only the registry knows, asks it and computes again, until nothing new is asked.
@@ -114,6 +152,7 @@ impl ArgsComputation<'_> {
             let new: Vec<&build_args::ManifestRequest> = computed
                 .manifest_requests
                 .iter()
+                .filter(|request| !self.host.has_backstage || request.purpose == ManifestPurpose::Published)
                 .filter(|request| asked.insert((request.name.clone(), request.version.clone())))
                 .collect();
             if new.is_empty() {
@@ -121,8 +160,14 @@ impl ArgsComputation<'_> {
             }
             let mut learned = false;
             for request in new {
-                if let Some(manifest) = self.manifest(request) {
-                    answers.insert((request.name.clone(), request.version.clone()), manifest);
+                let (name, version) = (&request.name, &request.version);
+                if request.purpose == ManifestPurpose::Published {
+                    if let Some(is_published) = self.is_published(name, version) {
+                        answers.insert_published(name, version, is_published);
+                        learned = true;
+                    }
+                } else if let Some(manifest) = self.manifest(request) {
+                    answers.insert(name, version, manifest);
                     learned = true;
                 }
                 // What was not asked any more is not what the registry does not know.
@@ -132,6 +177,11 @@ impl ArgsComputation<'_> {
                 return Ok(computed);
             }
         }
+    }
+
+    /// Whether the registry has a version; none when it cannot be asked.
+    fn is_published(&self, name: &str, version: &str) -> Option<bool> {
+        self.runtime.block_on(self.provider.registry?.has_version(name, version)).ok()
     }
 
     /// What the registry says of a package; none when it cannot be asked, which the diagnostics then say.
@@ -184,7 +234,7 @@ pub fn not_a_workspace(plugin: &str, workspace: &str, place: Place) -> PluginFau
 /// True if a lock has a plugin with these very arguments, computed.
 pub fn was_computed(before: &Workspace, plugin: &Plugin) -> bool {
     let known = before.plugin.iter().find(|known| known.path == plugin.path && known.args == plugin.args);
-    known.is_some_and(|known| known.args_from == ArgsFrom::Computed)
+    known.is_some_and(|known| known.args_from.is_computed())
 }
 
 fn published_integrity(document: &[u8]) -> Option<Integrity> {
@@ -192,8 +242,27 @@ fn published_integrity(document: &[u8]) -> Option<Integrity> {
     document["dist"]["integrity"].as_str()?.parse().ok()
 }
 
-fn set(plugin: &mut Plugin, computed: &ComputedArgs) {
-    plugin.args = computed.args.iter().map(Arg::argument).collect();
-    plugin.why = computed.args.iter().map(|arg| arg.reason.to_string()).collect();
-    plugin.args_from = ArgsFrom::Computed;
+/// Adds the packages of the workspace that a listed plugin embeds since no registry has them; returns what to say.
+fn add_unpublished(workspace: &str, plugin: &mut Plugin, computed: &ComputedArgs) -> Vec<String> {
+    let mut warnings = Vec::new();
+    let (mut each, mut why) =
+        (vec![ArgsFrom::PluginsList; plugin.args.len()], vec![LISTED.to_owned(); plugin.args.len()]);
+    let listed = plugin.args.clone();
+    let is_listed = |arg: &Arg| {
+        listed.iter().any(|one| {
+            let is_same = one.flag == Flag::Embed.as_str() || one.flag == Flag::Share.as_str();
+            is_same && one.values.contains(&arg.value)
+        })
+    };
+    let unpublished = |arg: &&Arg| matches!(arg.reason, ArgReason::NotPublished { .. }) && !is_listed(arg);
+    for arg in computed.args.iter().filter(unpublished) {
+        warnings.push(format!("{workspace} {}: `{arg}` is added: {}", plugin.path, arg.reason));
+        plugin.args.push(arg.argument());
+        each.push(ArgsFrom::Added);
+        why.push(arg.reason.to_string());
+    }
+    if !warnings.is_empty() {
+        (plugin.args_from, plugin.why) = (ArgsOrigin::of(each, ArgsFrom::PluginsList), why);
+    }
+    warnings
 }

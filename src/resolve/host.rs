@@ -14,6 +14,8 @@ pub struct HostLock {
     pub label: String,
     /// The versions of each name, lowest first.
     pub versions: BTreeMap<String, Vec<String>>,
+    /// True if it stands for any host: one that has whatever is in the scope `@backstage`.
+    pub has_backstage: bool,
 }
 
 impl HostLock {
@@ -42,12 +44,17 @@ impl HostLock {
         for known in versions.values_mut() {
             known.sort_by(|one, other| npm_version(one).cmp(&npm_version(other)).then_with(|| one.cmp(other)));
         }
-        Ok(Self { label: label.to_owned(), versions })
+        Ok(Self { label: label.to_owned(), versions, has_backstage: false })
+    }
+
+    /// What stands for a host where none is looked up.
+    pub fn of_backstage() -> Self {
+        Self { has_backstage: true, ..Self::default() }
     }
 
     /// True when the host has a package of this name.
     pub fn has(&self, name: &str) -> bool {
-        self.versions.contains_key(name)
+        (self.has_backstage && name.starts_with("@backstage/")) || self.versions.contains_key(name)
     }
 }
 

@@ -3,11 +3,12 @@
 
 use std::collections::BTreeSet;
 
+use super::build_args::LISTED;
 use super::configured_pins;
 use super::run_request::ResolveRequest;
 use crate::error::Error;
 use crate::lock::recipe::FIRST;
-use crate::lock::{ArgsFrom, Lock, UnresolvedWorkspace, Workspace, input_digest};
+use crate::lock::{ArgsFrom, ArgsOrigin, Lock, Plugin, UnresolvedWorkspace, Workspace, input_digest};
 use crate::store::git::SourceUrl;
 use crate::tools::provide::Provider;
 
@@ -49,20 +50,42 @@ pub(super) fn unresolved(
         .collect()
 }
 
-/// Computed arguments end up in a plugins-list.yaml; listed there unchanged, they keep the reasons they were given.
+/// Computed arguments end up in a plugins-list.yaml; listed there unchanged, each keeps the reason it was given.
 pub(super) fn keep_reasons(lock: &mut Lock, old: Option<&Lock>) {
     // The reasons name the host.
     let host = |lock: &Lock| lock.rhdh.as_ref().map(|host| host.lockfile);
     let Some(old) = old.filter(|old| host(old) == host(lock)) else { return };
     for workspace in &mut lock.workspace {
         let Some(before) = old.workspace.iter().find(|before| before.name == workspace.name) else { continue };
-        for plugin in workspace.plugin.iter_mut().filter(|plugin| plugin.args_from == ArgsFrom::PluginsList) {
-            let known = before.plugin.iter().find(|known| known.path == plugin.path && known.args == plugin.args);
-            if let Some(known) = known.filter(|known| known.args_from == ArgsFrom::Computed) {
-                plugin.args_from = ArgsFrom::Computed;
-                plugin.why.clone_from(&known.why);
+        for plugin in workspace.plugin.iter_mut().filter(|plugin| !plugin.args_from.is_computed()) {
+            if let Some(known) = before.plugin.iter().find(|known| known.path == plugin.path) {
+                keep_reasons_of(plugin, known);
             }
         }
+    }
+}
+
+fn keep_reasons_of(plugin: &mut Plugin, known: &Plugin) {
+    if known.args == plugin.args && known.args_from.is_computed() {
+        plugin.args_from.clone_from(&known.args_from);
+        plugin.why.clone_from(&known.why);
+        return;
+    }
+    let has_reasons = plugin.why.len() == plugin.args.len();
+    let (mut each, mut why) = (Vec::new(), Vec::new());
+    for (index, argument) in plugin.args.iter().enumerate() {
+        let reason = known.args.iter().position(|other| other == argument).and_then(|at| {
+            let is_computed = known.args_from.at(at) == ArgsFrom::Computed;
+            is_computed.then(|| known.why.get(at).cloned()).flatten()
+        });
+        let from = plugin.args_from.at(index);
+        each.push(if reason.is_some() && from == ArgsFrom::PluginsList { ArgsFrom::Computed } else { from });
+        let own = plugin.why.get(index).filter(|_| has_reasons).cloned();
+        why.push(reason.or(own).unwrap_or_else(|| LISTED.to_owned()));
+    }
+    if each.contains(&ArgsFrom::Computed) {
+        plugin.args_from = ArgsOrigin::of(each, ArgsFrom::PluginsList);
+        plugin.why = why;
     }
 }
 

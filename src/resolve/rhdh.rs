@@ -133,7 +133,7 @@ impl RhdhHost {
     fn new(requested: &str, facts: HostFacts) -> Self {
         let HostFacts { commit, version, node, lockfile, versions } = facts;
         let shown = version.as_deref().filter(|_| requested == LATEST).unwrap_or(requested);
-        let lock = HostLock { label: label(shown), versions };
+        let lock = HostLock { label: label(shown), versions, has_backstage: false };
         Self { pin: Rhdh { requested: requested.to_owned(), commit: Some(commit), version, lockfile }, lock, node }
     }
 }

@@ -50,6 +50,8 @@ pub struct WorkspaceReader<'a> {
     pub host: Option<&'a LazyHost<'a>>,
     /// The host of frontends: nothing is asked of it.
     pub no_host: HostLock,
+    /// What stands for a host where none is looked up.
+    pub any_host: HostLock,
     /// Compute the arguments of listed plugins too.
     pub generate: bool,
     /// The lock there is.
@@ -83,17 +85,17 @@ impl WorkspaceReader<'_> {
         let host = self.host_of(config, &workspace, &mut warnings)?;
         let lock = YarnLock::parse(&lockfile, &place(config, "yarn.lock").path)?;
         files.add_manifests(&config.source.workspace_path, &lock, &mut manifests)?;
-        if let Some(host) = host {
-            let computation = ArgsComputation {
-                provider: self.provider,
-                runtime: self.runtime,
-                host,
-                files,
-                lock: &lock,
-                manifests: &manifests,
-                generate: self.generate,
-                before: self.before(&config.name),
-            };
+        let computation = ArgsComputation {
+            provider: self.provider,
+            runtime: self.runtime,
+            host: host.unwrap_or(&self.any_host),
+            files,
+            lock: &lock,
+            manifests: &manifests,
+            generate: self.generate,
+            before: self.before(&config.name),
+        };
+        if host.is_some() {
             let mut findings = computation.run(&mut workspace)?;
             warnings.append(&mut findings.warnings);
             faults.append(&mut findings.faults);
@@ -104,6 +106,7 @@ impl WorkspaceReader<'_> {
                 warnings.extend(mistakes.iter().map(|one| format!("{} {}: {one}", config.name, plugin.path)));
             }
             faults.extend(self.remembered(config, &workspace));
+            warnings.extend(computation.add_unpublished(&mut workspace));
         }
         plugin_files::set_scalprum(config, &mut workspace)?;
         plugin_sources::set(&mut workspace, files, &lock, &manifests, self.before(&config.name))?;

@@ -128,6 +128,8 @@ fn every_option_that_is_named_exists() {
         "--no-generate-scalprum-assets",
         "--scalprum-config",
         "--shared-package",
+        "--ignore-version-check",
+        "--allow-native-package",
         "--suppress-native-package",
         "--bench",
         "--bins",

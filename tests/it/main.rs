@@ -36,6 +36,7 @@ mod npmrc;
 mod oci;
 mod odd_repository;
 mod original;
+mod own_args;
 mod proxy_login;
 mod read_only;
 mod reads;

@@ -74,10 +74,10 @@ pub(super) fn arguments<'a>(
     origin: &ArgumentsOrigin,
 ) -> Phrase<'a> {
     let from = match (origin.from, origin.to) {
-        (ArgsFrom::PluginsList, ArgsFrom::PluginsList) => " (from plugins-list.yaml)",
         (ArgsFrom::Computed, ArgsFrom::Computed) => " (computed)",
-        (ArgsFrom::PluginsList, ArgsFrom::Computed) => " (now computed, before from plugins-list.yaml)",
-        (ArgsFrom::Computed, ArgsFrom::PluginsList) => " (now from plugins-list.yaml, before computed)",
+        (_, ArgsFrom::Computed) => " (now computed, before from plugins-list.yaml)",
+        (ArgsFrom::Computed, _) => " (now from plugins-list.yaml, before computed)",
+        (_, _) => " (from plugins-list.yaml)",
     };
     let head = vec![text(if reordered { "arguments reordered" } else { "arguments" }), text(from)];
     let removed = removed.iter().flat_map(|argument| argument_lines(argument, Some(Mark::Removed), ""));

@@ -8,9 +8,40 @@ use super::natives::NativeMarker;
 use crate::lock::{Argument, CliBehaviour};
 use crate::yarn::graph::PackageJson;
 
-/// Manifests from the registry by name and version: of natives from their tarball, since the registry adds
-/// `gypfile` to its own documents.
-pub type RegistryManifests = BTreeMap<(String, String), PackageJson>;
+/// What the registry said of packages, by name and version.
+#[derive(Clone, Debug, Default)]
+pub struct RegistryManifests {
+    manifests: BTreeMap<(String, String), PackageJson>,
+    published: BTreeMap<(String, String), bool>,
+}
+
+impl RegistryManifests {
+    /// No answer.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A manifest: of natives from their tarball, since the registry adds `gypfile` to its own documents.
+    pub fn insert(&mut self, name: &str, version: &str, manifest: PackageJson) {
+        self.manifests.insert((name.to_owned(), version.to_owned()), manifest);
+    }
+
+    /// Whether the registry has a package of a workspace in this version.
+    pub fn insert_published(&mut self, name: &str, version: &str, is_published: bool) {
+        self.published.insert((name.to_owned(), version.to_owned()), is_published);
+    }
+
+    pub(super) fn get(&self, name: &str, version: &str) -> Option<&PackageJson> {
+        if self.manifests.is_empty() {
+            return None;
+        }
+        self.manifests.get(&(name.to_owned(), version.to_owned()))
+    }
+
+    pub(super) fn is_published(&self, name: &str, version: &str) -> Option<bool> {
+        self.published.get(&(name.to_owned(), version.to_owned())).copied()
+    }
+}
 
 /// What a plugin's export needs, and what will go wrong.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -99,6 +130,15 @@ pub enum ArgReason {
         /// How the host is called.
         host: String,
     },
+    /// A package of the workspace that is on no registry: only the checkout has it.
+    NotPublished {
+        /// The package.
+        name: String,
+        /// Its folder in the workspace.
+        path: String,
+        /// The version that the registry does not have; absent for a private package.
+        version: Option<String>,
+    },
     /// A native package the plugin cannot do without, and the host has.
     HostNative {
         /// What says that it is native.
@@ -151,6 +191,8 @@ pub enum ManifestPurpose {
     /// Whether it is native: the arguments. The registry's document is enough if it has neither `gypfile` nor
     /// `binary`; else the tarball's own `package.json` decides.
     Native,
+    /// Whether a package of the workspace is on the registry.
+    Published,
     /// Whether it can be embedded (`exports`, `bundled`): diagnostics only. The registry's document is enough.
     Embedded,
 }
@@ -224,6 +266,15 @@ impl fmt::Display for ArgReason {
             }
             Self::OptionalNotInHost { name, host } => {
                 write!(f, "{name} is not in {host}, and is an optional dependency")
+            }
+            Self::NotPublished { name, path, version: None } => {
+                write!(f, "{name} ({path}) is a private package of the workspace, which no registry has")
+            }
+            Self::NotPublished { name, path, version: Some(version) } => {
+                write!(
+                    f,
+                    "{name} ({path}) is a package of the workspace, and the npm registry has no version {version}"
+                )
             }
             Self::HostNative { marker, path, host } => {
                 write!(f, "{} has the {marker}, reached by {}, and is in {host}", last(path), arrows(path))

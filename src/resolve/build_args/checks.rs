@@ -159,6 +159,7 @@ impl ExportWalk<'_, '_> {
                     one: one.to_owned(),
                     other: other.to_owned(),
                     parent: self.name(parent),
+                    least: least_of_overlapping(one, other),
                 }));
             }
         };
@@ -242,6 +243,15 @@ fn allows_least_of(range: &str, least_of: &str) -> bool {
         (Some(range), Some(least_of)) => least_of.min_version().is_some_and(|least| range.allows(&least)),
         _ => true,
     }
+}
+
+/// The least version of `other`, if some version is in both ranges.
+fn least_of_overlapping(one: &str, other: &str) -> Option<String> {
+    let (one, other) = (NpmRange::parse(one)?, NpmRange::parse(other)?);
+    if !one.intersects(&other) {
+        return None;
+    }
+    other.min_version().map(|least| least.to_string())
 }
 
 /// The diagnostic for a linker that leaves no `node_modules`.

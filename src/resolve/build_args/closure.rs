@@ -6,6 +6,7 @@ use super::args::{ArgReason, ManifestPurpose, ManifestRequest};
 use super::natives::{Native, NativeMarker};
 use super::walk::{DependencyClass, ExportWalk, NativeDependency, shortened};
 use crate::error::Result;
+use crate::npm::range::npm_version;
 use crate::yarn::graph::EdgeTarget;
 use crate::yarn::lockfile::YarnEntry;
 
@@ -34,6 +35,9 @@ impl<'a> ExportWalk<'_, 'a> {
                 self.request_manifest(node, ManifestPurpose::Embedded);
             }
         }
+        for node in self.workspaces_of_registry() {
+            self.request_manifest(node, ManifestPurpose::Published);
+        }
         for (name, (marker, path)) in all.natives {
             self.natives.insert(name, NativeDependency { marker, path, mandatory: false });
         }
@@ -41,6 +45,22 @@ impl<'a> ExportWalk<'_, 'a> {
             self.natives.insert(name, NativeDependency { marker, path, mandatory: true });
         }
         Ok(())
+    }
+
+    /// Packages of the workspace that are to come from the registry, which was not asked for them yet.
+    fn workspaces_of_registry(&self) -> Vec<usize> {
+        let mut out = Vec::new();
+        for embedded in &self.embedded {
+            for (edge, class) in self.node(embedded.node).edges.iter().zip(&embedded.classes) {
+                let DependencyClass::Private(target) = class else { continue };
+                let node = self.node(*target);
+                let is_asked = self.answers.is_published(node.name, node.version).is_some();
+                if !edge.optional && !is_asked && node.workspace.is_some() && npm_version(node.version).is_some() {
+                    out.push(*target);
+                }
+            }
+        }
+        out
     }
 
     fn breadth_first(&self, through_optional: bool) -> Result<PrivateClosure<'a>> {

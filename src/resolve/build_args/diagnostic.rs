@@ -36,8 +36,9 @@ pub enum DiagnosticKind {
     HiddenPackageJson { name: String, version: String },
     /// `bundled: true`.
     Bundled { name: String },
-    /// Embedded packages want a host package in versions that exclude each other.
-    VersionConflict { name: String, one: String, other: String, parent: String },
+    /// Embedded packages want a host package in versions that rhdh-cli takes for incompatible. `least` is that of `other`
+    /// where some version is in both, and none where they exclude each other.
+    VersionConflict { name: String, one: String, other: String, parent: String, least: Option<String> },
     /// Nothing provides a peer dependency.
     MissingPeer { parent: String, name: String, range: String },
     /// A workspace that rhdh-cli installs from the registry, not from the checkout.
@@ -135,7 +136,11 @@ impl fmt::Display for DiagnosticKind {
                 "`{name}` {version} must be embedded, but its `exports` do not contain `./package.json`, which rhdh-cli reads"
             ),
             Self::Bundled { name } => write!(f, "`{name}` has `bundled: true`, which rhdh-cli refuses"),
-            Self::VersionConflict { name, one, other, parent } => write!(
+            Self::VersionConflict { name, one, other, parent, least: Some(least) } => write!(
+                f,
+                "the embedded packages require `{name}` as `{one}`, and `{parent}` as `{other}`: versions of it are in both, but rhdh-cli's own rule refuses them, since the least of `{other}`, {least}, is not in `{one}`"
+            ),
+            Self::VersionConflict { name, one, other, parent, least: None } => write!(
                 f,
                 "the embedded packages require `{name}` in versions that exclude each other: `{one}`, and `{other}` for `{parent}`"
             ),
@@ -261,6 +266,9 @@ impl DiagnosticKind {
             Self::OptionalEmbedded { .. } | Self::OptionalShared { .. } => {
                 "move it to `dependencies` with a patch, or patch it away"
             }
+            Self::Listed(ListedProblem::Useless { .. } | ListedProblem::NotADependency { suggestion: None, .. }) => {
+                "remove it from plugins-list.yaml"
+            }
             _ => return None,
         };
         Some(hint.to_owned())
@@ -294,7 +302,13 @@ mod tests {
             ),
             (DiagnosticKind::Bundled { name: text() }, "remove the field with a patch"),
             (
-                DiagnosticKind::VersionConflict { name: name.clone(), one: text(), other: text(), parent: text() },
+                DiagnosticKind::VersionConflict {
+                    name: name.clone(),
+                    one: text(),
+                    other: text(),
+                    parent: text(),
+                    least: None,
+                },
                 "list the plugin's arguments with `--ignore-version-check lib` among them",
             ),
             (

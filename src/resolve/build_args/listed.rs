@@ -25,17 +25,17 @@ const SWITCHES: [&str; 10] = [
 
 /// The values of each variadic flag.
 #[derive(Default)]
-struct ListedArgs<'l> {
-    values: BTreeMap<&'static str, BTreeSet<&'l str>>,
+pub(super) struct ListedArgs<'l> {
+    pub(super) values: BTreeMap<&'static str, BTreeSet<&'l str>>,
 }
 
 impl ListedArgs<'_> {
-    fn has(&self, flag: &str, value: &str) -> bool {
+    pub(super) fn has(&self, flag: &str, value: &str) -> bool {
         self.values.get(flag).is_some_and(|values| values.contains(value))
     }
 
     /// True when a native package is taken care of, one way or the other.
-    fn settles_native(&self, name: &str) -> bool {
+    pub(super) fn settles_native(&self, name: &str) -> bool {
         ["--allow-native-package", "--shared-package", "--suppress-native-package"]
             .into_iter()
             .any(|flag| self.has(flag, name))
@@ -78,7 +78,7 @@ pub fn check_words(words: &[String]) -> Vec<Diagnostic> {
     out
 }
 
-fn read<'l>(words: &'l [String], out: &mut Vec<Diagnostic>) -> ListedArgs<'l> {
+pub(super) fn read<'l>(words: &'l [String], out: &mut Vec<Diagnostic>) -> ListedArgs<'l> {
     let mut listed = ListedArgs::default();
     let mut warn = |kind| out.push(problem(kind));
     let mut words = words.iter().map(String::as_str).peekable();
@@ -131,7 +131,7 @@ fn known(name: &str) -> Option<&'static str> {
 }
 
 /// What is odd about a listed value, if anything.
-fn check_value(flag: &str, value: &str, computed: &ComputedArgs) -> Option<Diagnostic> {
+pub(super) fn check_value(flag: &str, value: &str, computed: &ComputedArgs) -> Option<Diagnostic> {
     let name = value.strip_prefix('!').unwrap_or(value);
     let is_computed = || {
         // A stub for what the plugin needs is a choice to be reminded of.
@@ -184,22 +184,33 @@ fn check_value(flag: &str, value: &str, computed: &ComputedArgs) -> Option<Diagn
     }
 }
 
+/// False for a computed argument in whose place the list has another choice.
+pub(super) fn is_wanted(arg: &Arg, listed: &ListedArgs<'_>) -> bool {
+    let value = arg.value.as_str();
+    match (&arg.reason, arg.flag) {
+        (ArgReason::NeedsHostNative { native, .. }, _) => {
+            !listed.has("--allow-native-package", native) && !listed.has("--suppress-native-package", native)
+        }
+        (_, Flag::Embed) => !listed.has("--shared-package", value),
+        (_, Flag::Share | Flag::Suppress) => match value.strip_prefix('!') {
+            Some(name) => !listed.has("--shared-package", name),
+            None => !listed.settles_native(value),
+        },
+    }
+}
+
 /// The computed arguments that the list lacks and does not replace.
 fn missing(listed: &ListedArgs<'_>, computed: &ComputedArgs) -> Vec<Diagnostic> {
     let is_missing = |arg: &Arg| {
         let value = arg.value.as_str();
         match (&arg.reason, arg.flag) {
             _ if listed.has(arg.flag.as_str(), value) => false,
-            // What is said of it is a diagnostic of its own.
-            (ArgReason::MissingNative { .. }, _) => false,
+            // What is said of it is a diagnostic of its own; or it is added.
+            (ArgReason::MissingNative { .. } | ArgReason::NotPublished { .. }, _) => false,
             (ArgReason::OptionalNotInHost { .. }, _) => true,
             // What is embedded is not shared, with or without `!`: rhdh-cli sees to it.
             (_, Flag::Share) if value.starts_with('!') => false,
-            (ArgReason::NeedsHostNative { native, .. }, _) => {
-                !listed.has("--allow-native-package", native) && !listed.has("--suppress-native-package", native)
-            }
-            (_, Flag::Embed) => !listed.has("--shared-package", value),
-            (_, Flag::Share | Flag::Suppress) => !listed.settles_native(value),
+            _ => is_wanted(arg, listed),
         }
     };
     computed
@@ -212,7 +223,7 @@ fn missing(listed: &ListedArgs<'_>, computed: &ComputedArgs) -> Vec<Diagnostic> 
 
 /// True when a computed diagnostic holds for the list too: it is not settled by it, nor about a package that would
 /// be embedded, and is not.
-fn stands(kind: &DiagnosticKind, listed: &ListedArgs<'_>, computed: &ComputedArgs) -> bool {
+pub(super) fn stands(kind: &DiagnosticKind, listed: &ListedArgs<'_>, computed: &ComputedArgs) -> bool {
     let is_embedded = |name: &String| {
         let is_computed = computed.args.iter().any(|arg| arg.flag == Flag::Embed && arg.value == *name);
         !is_computed || listed.has("--embed-package", name)
@@ -246,8 +257,17 @@ fn problem(problem: ListedProblem) -> Diagnostic {
     Diagnostic::warning(DiagnosticKind::Listed(problem))
 }
 
-fn useless(flag: &str, value: &str, reason: &str) -> Diagnostic {
+pub(super) fn useless(flag: &str, value: &str, reason: &str) -> Diagnostic {
     problem(ListedProblem::Useless { arg: format!("{flag} {value}"), reason: reason.to_owned() })
+}
+
+/// The variadic flag that a word with a slip in it means.
+pub(super) fn misspelt(word: &str) -> Option<&'static str> {
+    if known(word).is_some() {
+        return None;
+    }
+    let flag = closest(word, VARIADIC.into_iter().chain(SINGLE).chain(SWITCHES))?;
+    VARIADIC.into_iter().find(|variadic| *variadic == flag)
 }
 
 /// The name that differs from `word` by a slip: at most two letters of many.

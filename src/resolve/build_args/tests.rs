@@ -1,6 +1,7 @@
 mod bounds;
 mod cli_needs;
 mod listed;
+mod merged;
 mod standing;
 
 use std::fmt::Write as _;
@@ -81,16 +82,17 @@ impl Repository {
         let host = HostLock {
             label: "the host lockfile".to_owned(),
             versions: self.host.iter().map(|name| ((*name).to_owned(), vec!["1.0.0".to_owned()])).collect(),
+            has_backstage: false,
         };
-        let answers = self
-            .answers
-            .iter()
-            .map(|(package, manifest)| {
-                let (name, version) = package.rsplit_once(' ').unwrap();
-                let manifest = PackageJson::parse(manifest.to_string().as_bytes(), Path::new("package.json")).unwrap();
-                ((name.to_owned(), version.to_owned()), manifest)
-            })
-            .collect();
+        let mut answers = RegistryManifests::new();
+        for (package, answer) in &self.answers {
+            let (name, version) = package.rsplit_once(' ').unwrap();
+            let manifest = || PackageJson::parse(answer.to_string().as_bytes(), Path::new("package.json")).unwrap();
+            match answer.as_bool() {
+                Some(is_published) => answers.insert_published(name, version, is_published),
+                None => answers.insert(name, version, manifest()),
+            }
+        }
         compute(&graph, path, &host, &answers)
     }
 

@@ -110,11 +110,8 @@ impl<'w, 'a> ExportWalk<'w, 'a> {
 
     /// What the registry says of a package, if it was asked.
     pub fn answer(&self, node: usize) -> Option<&'w PackageJson> {
-        if self.answers.is_empty() {
-            return None;
-        }
         let node = self.node(node);
-        self.answers.get(&(node.name.to_owned(), node.version.to_owned()))
+        self.answers.get(node.name, node.version)
     }
 
     /// The manifest of a workspace, or the registry's if it was asked.
@@ -186,6 +183,13 @@ impl<'w, 'a> ExportWalk<'w, 'a> {
             let path = self.path_to_backstage(name, target);
             self.embed.insert(name, ArgReason::ReachesBackstage { path });
         }
+        if !is_likely
+            && !edge.optional
+            && !self.embed.contains_key(name)
+            && let Some(reason) = self.not_published(target)
+        {
+            self.embed.insert(name, reason);
+        }
         Ok(if self.embed.contains_key(name) {
             DependencyClass::Embedded(target)
         } else if is_likely {
@@ -193,6 +197,18 @@ impl<'w, 'a> ExportWalk<'w, 'a> {
         } else {
             DependencyClass::Private(target)
         })
+    }
+
+    /// The reason to embed a package of the workspace that no registry has.
+    fn not_published(&self, node: usize) -> Option<ArgReason> {
+        let PackageNode { name, version, workspace, .. } = self.node(node);
+        let (path, manifest) = (*workspace)?;
+        let reason = |version| ArgReason::NotPublished { name: (*name).to_owned(), path: path.to_owned(), version };
+        if manifest.private {
+            return Some(reason(None));
+        }
+        let is_missing = self.answers.is_published(name, version) == Some(false);
+        is_missing.then(|| reason(Some((*version).to_owned())))
     }
 
     /// The shortest way from a package to an `@backstage` one.

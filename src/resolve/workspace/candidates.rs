@@ -6,7 +6,7 @@ use super::{SourceFiles, place, source_label};
 use crate::config;
 use crate::error::nearest::nearest;
 use crate::error::{Error, Place, Result};
-use crate::lock::{ArgsFrom, Argument, Plugin, at, is_package_name};
+use crate::lock::{ArgsFrom, ArgsOrigin, Argument, Plugin, at, is_package_name};
 use crate::resolve::compute_args::not_a_workspace;
 use crate::resolve::discover::{self, DiscoveredPlugin};
 use crate::resolve::plugin_fault::PluginFault;
@@ -102,7 +102,7 @@ fn plugin(found: &DiscoveredPlugin, args_from: ArgsFrom, args: Vec<Argument>) ->
         name,
         version,
         role,
-        args_from,
+        args_from: ArgsOrigin::All(args_from),
         args,
         why: vec![],
         scalprum: None,

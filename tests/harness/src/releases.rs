@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use factory::lock::companions::FOLDER_NAME;
 use factory::lock::text::{FILE_NAME, REVISION, VERSION};
 use factory::lock::{
-    ArgsFrom, Argument, Input, Integrity, Lock, Node, Plugin, Rhdh, RhdhCli, Role, Sealed, Sha256, Source, Tool, Tools,
-    Workspace, Yarn, YarnFrom,
+    ArgsFrom, ArgsOrigin, Argument, Input, Integrity, Lock, Node, Plugin, Rhdh, RhdhCli, Role, Sealed, Sha256, Source,
+    Tool, Tools, Workspace, Yarn, YarnFrom,
 };
 
 /// A lock with its companions, in memory.
@@ -80,7 +80,7 @@ pub fn plugin(path: &str, name: &str, version: &str, role: Role) -> Plugin {
         name: name.into(),
         version: version.into(),
         role,
-        args_from: ArgsFrom::Computed,
+        args_from: ArgsOrigin::All(ArgsFrom::Computed),
         args: Vec::new(),
         why: Vec::new(),
         scalprum: None,
