@@ -9,7 +9,7 @@
 //! plugin         export (export_args, closure_drift; read_sources by opened_files, dependencies, installed) -> select (npm_masked) -> checks -> artefact (file_list, build_info)
 //!                -> verdict against the seal
 //! new_seals      what was built for the first time, into the lock and beside it; verdict compares later builds with it
-//! results        report (build-report.json), plugins_yaml (dynamic-plugins.yaml)
+//! results        report (build-report.json), plugins_yaml (dynamic-plugins.yaml); earlier is what they keep of other builds
 //! room           what a workspace takes, and full disks
 //! small_file     text that is read by several of them
 //! ```
@@ -22,6 +22,7 @@ mod cli_flags;
 mod closure_drift;
 mod context;
 mod dependencies;
+mod earlier;
 mod export;
 mod export_args;
 pub mod file_list;

@@ -57,8 +57,9 @@ const ARCHIVES: &str = "\
 # its working directory (`/opt/app-root/src` in RHDH's image): put them there, or push images (`--push-images`).
 ";
 
-/// The text of the file. It names the plugins that are not in it, since they could not be built.
-pub fn render(entries: &[DynamicPlugin], failed: &[String]) -> String {
+/// The text of the file. It names the plugins that are not in it, since they could not be built, and those that could not
+/// be pushed.
+pub fn render(entries: &[DynamicPlugin], failed: &[String], unpushed: &[String]) -> String {
     let mut text = HEAD.to_owned();
     if entries.iter().any(|entry| entry.package.starts_with("./")) {
         text.push_str(ARCHIVES);
@@ -66,11 +67,24 @@ pub fn render(entries: &[DynamicPlugin], failed: &[String]) -> String {
     for plugin in failed {
         text = text + "# Not in this list, since it failed: " + plugin + "\n";
     }
+    for plugin in unpushed {
+        text = text + "# Its archive is in this list, since its image could not be pushed: " + plugin + "\n";
+    }
     let plugins = entries.iter().map(|entry| Value::Mapping(entry.to_map())).collect();
     text + &block::render(&Mapping::from_iter([("plugins".into(), Value::Sequence(plugins))]))
 }
 
 impl DynamicPlugin {
+    /// Reads an entry as it is written; none if it is another's.
+    pub(super) fn read(value: &Value) -> Option<Self> {
+        let integrity = value.get("integrity").map(|integrity| integrity.as_str()?.parse().ok());
+        Some(Self {
+            package: value.get("package")?.as_str()?.to_owned(),
+            integrity: integrity.map_or(Some(None), |read: Option<Integrity>| read.map(Some))?,
+            plugin_config: value.get("pluginConfig").cloned(),
+        })
+    }
+
     fn to_map(&self) -> Mapping {
         let integrity = self.integrity.map(|integrity| ("integrity".into(), integrity.to_string().into()));
         let config = self.plugin_config.clone().map(|config| ("pluginConfig".into(), merged(config)));
@@ -93,10 +107,10 @@ mod tests {
         let entry = DynamicPlugin { package: "oci://h/a@sha256:0".into(), integrity: None, plugin_config: None };
         let head = "# Written by `factory build`. Paste the entries into RHDH's dynamic plugins configuration.\n";
         let list = "plugins:\n- package: oci://h/a@sha256:0\n";
-        assert_eq!(render(std::slice::from_ref(&entry), &[]), format!("{head}{list}"));
+        assert_eq!(render(std::slice::from_ref(&entry), &[], &[]), format!("{head}{list}"));
         let failed = ["`plugins/b` of workspace `todo`".to_owned()];
         let note = "# Not in this list, since it failed: `plugins/b` of workspace `todo`\n";
-        assert_eq!(render(&[entry], &failed), format!("{head}{note}{list}"));
+        assert_eq!(render(&[entry], &failed, &[]), format!("{head}{note}{list}"));
     }
 
     #[test]
@@ -108,7 +122,7 @@ mod tests {
     #[test]
     fn it_says_where_archives_have_to_lie() {
         let integrity = Some(Integrity::of(b""));
-        let text = render(&[DynamicPlugin { package: "./a.tgz".into(), integrity, plugin_config: None }], &[]);
+        let text = render(&[DynamicPlugin { package: "./a.tgz".into(), integrity, plugin_config: None }], &[], &[]);
         insta::assert_snapshot!(text, @r"
         # Written by `factory build`. Paste the entries into RHDH's dynamic plugins configuration.
         # Entries that begin with `./` are archives beside this file. RHDH's installer looks for them under the same names in
@@ -117,7 +131,7 @@ mod tests {
         - package: ./a.tgz
           integrity: sha512-z4PhNX7vuL3xVChQ1m2AB9Yg5AULVxXcg/SpIdNs6c5H0NE8XYXysP+DGNKHfuwvY7kxvUdBeoGlODJ6+SfaPg==
         ");
-        assert_eq!(render(&[], &[]).split_once('\n').unwrap().1, "plugins: []\n");
+        assert_eq!(render(&[], &[], &[]).split_once('\n').unwrap().1, "plugins: []\n");
     }
 
     #[test]
@@ -128,7 +142,7 @@ mod tests {
         let config = yaml_serde::from_str(config).unwrap();
         let entry =
             DynamicPlugin { package: "oci://h/a@sha256:0".into(), integrity: None, plugin_config: Some(config) };
-        let text = render(&[entry], &[]);
+        let text = render(&[entry], &[], &[]);
         insta::assert_snapshot!(text.split_once('\n').unwrap().1, @r"
         plugins:
         - package: oci://h/a@sha256:0

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::lock::{Integrity, Role, Sha256};
 
-/// The report's format.
-pub const VERSION: u32 = 1;
+/// The report's format. In the first one `layer` was what is `layer-blob` now, and `diff-id` what is `layer`.
+pub const VERSION: u32 = 2;
 /// Its name in the output directory.
 pub const FILE_NAME: &str = "build-report.json";
 
@@ -37,6 +37,9 @@ pub struct Report {
 pub struct WorkspaceReport {
     /// Its name.
     pub name: String,
+    /// Whether it was not built in this run, and its files are those of an earlier one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub earlier: bool,
     /// Why the workspace failed as a whole, if it did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
@@ -147,10 +150,10 @@ pub struct Output {
     pub image_path: String,
     /// The image's manifest.
     pub digest: Sha256,
-    /// The compressed layer.
+    /// The image's uncompressed layer, as the lock has it: the content.
     pub layer: Sha256,
-    /// The uncompressed layer.
-    pub diff_id: Sha256,
+    /// The compressed layer, as it lies in the OCI layout and in registries.
+    pub layer_blob: Sha256,
     /// Files in the package.
     pub files: usize,
     /// The closure of a backend's private dependencies.
@@ -177,6 +180,17 @@ pub struct AttachedDocument {
 }
 
 impl Report {
+    /// Reads a report of this format or of the first one.
+    pub fn from_json(bytes: &[u8]) -> serde_json::Result<Self> {
+        let mut report: serde_json::Value = serde_json::from_slice(bytes)?;
+        if report.get("version").and_then(serde_json::Value::as_u64) != Some(1) {
+            // From the text, so that an error has its line.
+            return serde_json::from_slice(bytes);
+        }
+        rename_layers(&mut report);
+        serde_json::from_value(report)
+    }
+
     /// The text of the file.
     ///
     /// # Panics
@@ -186,6 +200,26 @@ impl Report {
         text.push('\n');
         text
     }
+}
+
+/// Gives the layers of the first format the names they have now.
+fn rename_layers(report: &mut serde_json::Value) {
+    let list = |of: &mut serde_json::Value, name: &str| {
+        of.get_mut(name).and_then(serde_json::Value::as_array_mut).map(std::mem::take).unwrap_or_default()
+    };
+    let mut workspaces = list(report, "workspaces");
+    for workspace in &mut workspaces {
+        let mut plugins = list(workspace, "plugins");
+        for plugin in &mut plugins {
+            let Some(output) = plugin.get_mut("output").and_then(serde_json::Value::as_object_mut) else { continue };
+            if let (Some(blob), Some(layer)) = (output.remove("layer"), output.remove("diff-id")) {
+                output.insert("layer".into(), layer);
+                output.insert("layer-blob".into(), blob);
+            }
+        }
+        workspace["plugins"] = plugins.into();
+    }
+    report["workspaces"] = workspaces.into();
 }
 
 #[cfg(test)]

@@ -61,7 +61,7 @@ impl WorkspaceBuild<'_> {
     /// What the archives of this workspace have that an earlier build left.
     fn archives(&self) -> Option<u64> {
         let path = self.shared.options.output_dir.join(report::FILE_NAME);
-        let report: Report = serde_json::from_slice(&user_file::read(&path, user_file::DOCUMENT).ok()?).ok()?;
+        let report = Report::from_json(&user_file::read(&path, user_file::DOCUMENT).ok()?).ok()?;
         let workspace = report.workspaces.iter().find(|one| one.name == self.workspace.name)?;
         let outputs = workspace.plugins.iter().filter_map(|plugin| plugin.output.as_ref());
         Some(outputs.fold(0, |sum: u64, output| sum.saturating_add(output.tgz_bytes))).filter(|bytes| *bytes > 0)

@@ -1,5 +1,6 @@
 //! One workspace: prepared once, then its plugins; what the cache has of what is sealed is not built again.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use futures_util::future::join_all;
@@ -14,7 +15,7 @@ use super::report::{InstallScripts, Output, PluginReport, WorkspaceReport};
 use super::{finished, sealed_files, source};
 use crate::error::{Error, Result};
 use crate::lock::{Plugin, Workspace};
-use crate::store::stays_beneath;
+use crate::store::{discard_unfinished, stays_beneath};
 
 /// A workspace after its build.
 pub struct BuiltWorkspace {
@@ -24,6 +25,8 @@ pub struct BuiltWorkspace {
     pub plugins: Vec<Result<Artefact>>,
     /// The packages it used that no lockfile has a checksum for.
     pub unpinned: Unpinned,
+    /// What was made of plugins whose image could not be pushed, by their places.
+    pub unpushed: BTreeMap<usize, Artefact>,
     /// Why the workspace failed before its plugins.
     pub error: Option<Error>,
 }
@@ -37,10 +40,18 @@ impl BuiltWorkspace {
         }
     }
 
-    /// A plugin that was built, and failed afterwards; what was made of it stays in the report.
+    /// A plugin that was built, and whose image could not be pushed or had nothing attached; what was made of it stays.
     pub fn fail(&mut self, place: usize, error: Error) {
         self.report.plugins[place].error = Some(error.to_string());
-        self.plugins[place] = Err(error);
+        if let Ok(artefact) = std::mem::replace(&mut self.plugins[place], Err(error)) {
+            self.unpushed.insert(place, artefact);
+        }
+    }
+
+    /// What was made of its plugins, pushed or not, in the order of the lock.
+    pub fn made(&self) -> impl Iterator<Item = &Artefact> {
+        let plugins = self.plugins.iter().enumerate();
+        plugins.filter_map(|(place, plugin)| plugin.as_ref().ok().or_else(|| self.unpushed.get(&place)))
     }
 
     /// The errors of this workspace and its plugins.
@@ -116,11 +127,17 @@ impl WorkspaceBuild<'_> {
         done
     }
 
-    /// Refuses folders for outputs that are links which lead out of the output directory.
+    /// Refuses folders for outputs that are links which lead out of the output directory, and removes from the others what
+    /// runs that were killed began to write there.
     fn check_outputs(&self) -> Result<()> {
         let folder = self.shared.options.output_folder(self.workspace);
         let folders = [&folder, &folder.join("logs"), &folder.join(LAYOUT).join("blobs/sha256")];
-        folders.into_iter().try_for_each(|folder| stays_beneath(&self.shared.options.output_dir, folder))
+        for folder in folders {
+            stays_beneath(&self.shared.options.output_dir, folder)?;
+            discard_unfinished(folder);
+        }
+        discard_unfinished(&folder.join(LAYOUT));
+        Ok(())
     }
 
     /// Frontends are exported side by side, each with a temporary folder of its own, since the CLI writes fixed names
@@ -214,6 +231,7 @@ impl WorkspaceBuild<'_> {
         let Progress { has_log, install_scripts, unpinned, plugins } = progress;
         let report = WorkspaceReport {
             name: self.workspace.name.clone(),
+            earlier: false,
             error: error.as_ref().map(ToString::to_string),
             log: has_log.then(|| self.shared.options.relative(&self.log_path())),
             install_scripts,
@@ -230,6 +248,7 @@ impl WorkspaceBuild<'_> {
             name: self.workspace.name.clone(),
             report,
             plugins: plugins.into_iter().map(|plugin| plugin.result).collect(),
+            unpushed: BTreeMap::new(),
             unpinned,
             error,
         }

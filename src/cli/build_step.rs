@@ -9,7 +9,8 @@ use super::github_output::StepOutputs;
 use super::publish::{self, BuilderChoice, Installer};
 use super::repo_path::Sources;
 use super::session::{self, Session};
-use super::{lock_file, paths, summary};
+use super::summary::{self, BuildOutcome};
+use super::{lock_file, paths};
 use crate::build::{self, BuildOptions, BuiltWorkspace, Shared, new_seals, results, room};
 use crate::config::Config;
 use crate::error::{Error, Result};
@@ -64,14 +65,26 @@ impl Replay<'_> {
             return summary::fetched(&session.ui, &built);
         }
         // Sealed before it is pushed: what is attached to the images describes what is sealed.
-        let lock = if flags.frozen { shared.lock.clone() } else { seal(&shared, &built, lock_file)? };
-        let pushed = match publication {
-            Some(publication) => publication.push(session, &lock, &shared.options.lock_dir, &mut built).await?,
+        let sealed = if flags.frozen { Ok(shared.lock.clone()) } else { seal(&shared, &built, lock_file) };
+        let lock = sealed.as_ref().unwrap_or(&shared.lock);
+        let pushed = match publication.as_ref().filter(|_| sealed.is_ok()) {
+            Some(publication) => publication.push(session, lock, &shared.options.lock_dir, &mut built).await?,
             None => Vec::new(),
         };
-        results::write(&shared, &built).map_err(|error| room::of_outputs(&shared, error))?;
-        StepOutputs::of(config, &lock, &built, &pushed, unresolved).write(session);
-        summary::built(&session.ui, &built, unresolved, &shared.options.output_dir)
+        let written = results::write(&shared, lock, &built).map_err(|error| room::of_outputs(&shared, error));
+        let listed = publication.map_or(Ok(()), |publication| publication.write_refs(&pushed));
+        StepOutputs::of(config, lock, &built, &pushed, unresolved).write(session);
+        // What was built is said whatever cannot be written.
+        let output_dir = &shared.options.output_dir;
+        let outcome = BuildOutcome { built: &built, unresolved, output_dir, has_report: written.is_ok() };
+        let said = outcome.say(&session.ui);
+        let unwritten = [sealed.map(drop), written, listed].into_iter().filter_map(Result::err);
+        let mut errors: Vec<Error> = unwritten.chain(said.err()).collect();
+        let last = errors.pop();
+        for error in &errors {
+            session.ui.error(error);
+        }
+        last.map_or(Ok(()), Err)
     }
 
     /// What all workspaces of a build share. With `verify_mode` nothing is taken from earlier builds.

@@ -287,11 +287,11 @@ impl Publication {
             }
             attaching.attach(session, registry, &self.options, workspace, there).await?;
         }
-        self.write_refs(&all)?;
         Ok(all)
     }
 
-    fn write_refs(&self, all: &[Pushed]) -> Result<()> {
+    /// Writes the file of `--image-refs`, if it is asked for.
+    pub fn write_refs(&self, all: &[Pushed]) -> Result<()> {
         let write = |path: &Path| atomic_file(path, image_refs(all).as_bytes());
         self.refs.as_deref().map_or(Ok(()), write)
     }

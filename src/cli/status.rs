@@ -67,7 +67,7 @@ fn read_report(output_dir: &Path) -> Result<Option<Report>> {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(e) => return Err(Error::io("read", &path)(e)),
     };
-    serde_json::from_slice(&bytes).map(Some).map_err(|e| {
+    Report::from_json(&bytes).map(Some).map_err(|e| {
         Error::config(Place::at(&path, e.line(), e.column()), e.to_string(), "remove it; the next build writes it anew")
     })
 }

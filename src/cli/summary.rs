@@ -22,36 +22,65 @@ pub fn fetched(ui: &Ui, built: &[BuiltWorkspace]) -> Result<()> {
     Err(Error::Failed { what: format!("{what}, failed: {}", failed.join(", ")), code: code(built) })
 }
 
-/// Prints the end of a build; an error names the workspaces and plugins that failed.
-/// `unresolved` are the workspaces and plugins that could not be built since they were not resolved: they stand in the
-/// summary, and their errors are reported apart.
-pub fn built(ui: &Ui, built: &[BuiltWorkspace], unresolved: &[(String, Error)], output_dir: &Path) -> Result<()> {
-    let unresolved: Vec<_> = unresolved.iter().map(|(name, error)| (name.as_str(), error.to_string())).collect();
-    if built.len() > 1 || unresolved.iter().any(|(name, _)| built.iter().all(|built| built.name != *name)) {
-        ui.note(text(built.iter().map(|workspace| &workspace.report), &unresolved, output_dir));
-    }
-    let good = built.iter().flat_map(|workspace| &workspace.plugins).filter(|plugin| plugin.is_ok()).count();
-    let failed: Vec<String> = built.iter().filter_map(failed_parts).collect();
-    if failed.is_empty() {
-        let kept = built.iter().flat_map(|workspace| &workspace.report.plugins).filter(|plugin| plugin.kept).count();
-        let kept = if kept == 0 { String::new() } else { format!(", {kept} of them from the cache") };
-        ui.note(format!("{} built into {}{kept}", count(good, "plugin"), output_dir.display()));
-        return Ok(());
-    }
-    let (good, failed) = (count(good, "plugin"), failed.join(", "));
-    let report = output_dir.join(report::FILE_NAME);
-    Err(Error::Failed { what: format!("{good} built, failed: {failed}; see {}", report.display()), code: code(built) })
+/// The end of a build.
+pub struct BuildOutcome<'a> {
+    /// What was built.
+    pub built: &'a [BuiltWorkspace],
+    /// The workspaces and plugins that could not be built since they were not resolved: they stand in the summary, and
+    /// their errors are reported apart.
+    pub unresolved: &'a [(String, Error)],
+    /// Where the outputs are.
+    pub output_dir: &'a Path,
+    /// Whether the report of this build is there.
+    pub has_report: bool,
 }
 
-/// The name of a workspace in which something failed, with its failed plugins when others did not fail.
-fn failed_parts(workspace: &BuiltWorkspace) -> Option<String> {
-    workspace.errors().next()?;
+impl BuildOutcome<'_> {
+    /// Prints it; an error names the workspaces and plugins that failed.
+    pub fn say(&self, ui: &Ui) -> Result<()> {
+        let Self { built, unresolved, output_dir, .. } = self;
+        let unresolved: Vec<_> = unresolved.iter().map(|(name, error)| (name.as_str(), error.to_string())).collect();
+        if built.len() > 1 || unresolved.iter().any(|(name, _)| built.iter().all(|built| built.name != *name)) {
+            ui.note(text(built.iter().map(|workspace| &workspace.report), &unresolved, output_dir));
+        }
+        let good = built.iter().flat_map(BuiltWorkspace::made).count();
+        if built.iter().all(|workspace| workspace.errors().next().is_none()) {
+            let kept =
+                built.iter().flat_map(|workspace| &workspace.report.plugins).filter(|plugin| plugin.kept).count();
+            let kept = if kept == 0 { String::new() } else { format!(", {kept} of them from the cache") };
+            ui.note(format!("{} built into {}{kept}", count(good, "plugin"), output_dir.display()));
+            return Ok(());
+        }
+        let mut what = built_plugins(good);
+        let unbuilt: Vec<String> = built.iter().filter_map(|workspace| parts(workspace, false)).collect();
+        let unpushed: Vec<String> = built.iter().filter_map(|workspace| parts(workspace, true)).collect();
+        for (how, names) in [("failed", unbuilt), ("not published", unpushed)] {
+            if !names.is_empty() {
+                let _ = write!(what, ", {how}: {}", names.join(", "));
+            }
+        }
+        if self.has_report {
+            let _ = write!(what, "; see {}", output_dir.join(report::FILE_NAME).display());
+        }
+        Err(Error::Failed { what, code: code(built) })
+    }
+}
+
+/// `2 plugins built`
+fn built_plugins(good: usize) -> String {
+    if good == 0 { "nothing built".into() } else { format!("{} built", count(good, "plugin")) }
+}
+
+/// The name of a workspace in which something could not be built, or was built and not published, with these plugins when
+/// there are others.
+fn parts(workspace: &BuiltWorkspace, published: bool) -> Option<String> {
     if workspace.error.is_some() {
-        return Some(format!("`{}`", workspace.name));
+        return (!published).then(|| format!("`{}`", workspace.name));
     }
     let plugins = workspace.report.plugins.iter().filter(|plugin| plugin.error.is_some());
-    let paths: Vec<_> = plugins.map(|plugin| plugin.path.as_str()).collect();
-    Some(format!("`{}` ({})", workspace.name, paths.join(", ")))
+    let paths: Vec<_> =
+        plugins.filter(|plugin| plugin.output.is_some() == published).map(|plugin| plugin.path.as_str()).collect();
+    (!paths.is_empty()).then(|| format!("`{}` ({})", workspace.name, paths.join(", ")))
 }
 
 fn code(built: &[BuiltWorkspace]) -> u8 {
@@ -91,10 +120,11 @@ fn of(report: &WorkspaceReport, output_dir: &Path) -> (bool, String) {
         return (true, format!("{}: {}{}", report.name, short(error), see(&report.log)));
     }
     let bad: Vec<_> = report.plugins.iter().filter_map(|plugin| Some((plugin, plugin.error.as_ref()?))).collect();
-    let good = count(report.plugins.len() - bad.len(), "plugin");
-    let mut line = format!("{}: {good} built", report.name);
+    let unbuilt = bad.iter().filter(|(plugin, _)| plugin.output.is_none()).count();
+    let mut line = format!("{}: {}", report.name, built_plugins(report.plugins.len() - unbuilt));
     for (plugin, error) in &bad {
-        let _ = write!(line, "\n    {}: {}{}", plugin.path, short(error), see(&plugin.log));
+        let how = if plugin.output.is_some() { "not published: " } else { "" };
+        let _ = write!(line, "\n    {}: {how}{}{}", plugin.path, short(error), see(&plugin.log));
     }
     (!bad.is_empty(), line)
 }
@@ -125,6 +155,7 @@ mod tests {
     fn each_workspace_has_a_line_and_what_failed_its_log() {
         let workspace = |name: &str, error: Option<&str>, plugins| WorkspaceReport {
             name: name.to_owned(),
+            earlier: false,
             error: error.map(str::to_owned),
             log: Some(format!("{name}/logs/workspace.log")),
             install_scripts: crate::build::report::InstallScripts::default(),

@@ -71,6 +71,21 @@ impl Layout {
         if before.is_some() { self.sweep(&index) } else { Ok(()) }
     }
 
+    /// Whether the layout in `folder` has this image under this name, with all its blobs. Nothing is written.
+    pub fn holds(folder: &Path, reference: &str, digest: Sha256) -> bool {
+        let layout = Self { folder: folder.to_owned() };
+        let named = layout.read_index().is_ok_and(|index| index.get(reference).is_some_and(|it| it.digest == digest));
+        if !named || !holds(&layout.blob(digest), digest) {
+            return false;
+        }
+        let manifest = user_file::read(&layout.blob(digest), user_file::DOCUMENT).ok();
+        let manifest = manifest.and_then(|bytes| serde_json::from_slice::<NamedBlobs>(&bytes).ok());
+        manifest.is_some_and(|manifest| {
+            let mut blobs = manifest.layers.iter().chain([&manifest.config]);
+            blobs.all(|blob| holds(&layout.blob(blob.digest), blob.digest))
+        })
+    }
+
     /// The file of a blob.
     pub fn blob(&self, digest: Sha256) -> PathBuf {
         self.folder.join("blobs/sha256").join(digest.hex())

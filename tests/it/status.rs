@@ -82,8 +82,8 @@ impl Fixture {
             image: "x-plugin-todo:0.10.0".into(),
             image_path: "x-plugin-todo".into(),
             digest: Sha256::of("image todo"),
-            layer: Sha256::of("x"),
-            diff_id: Sha256::of("layer todo"),
+            layer: Sha256::of("layer todo"),
+            layer_blob: Sha256::of("x"),
             files: 1,
             closure: None,
             inputs: input_digest::digest(&self.lock, todo, &todo.plugin[0], None),
@@ -104,12 +104,13 @@ impl Fixture {
             seconds: BTreeMap::new(),
         };
         Report {
-            version: 1,
+            version: factory::build::report::VERSION,
             factory: "0.1.0".into(),
             lock: self.lock.identity(),
             isolation: "none".into(),
             workspaces: vec![WorkspaceReport {
                 name: "todo".into(),
+                earlier: false,
                 error: None,
                 log: None,
                 install_scripts: factory::build::report::InstallScripts::default(),

@@ -137,7 +137,7 @@ fn workspaces_that_are_not_resolved_are_in_the_summary() {
     test.config("torn/source.json", "{");
     test.env("GITHUB_OUTPUT", test.path("output").display());
     let said = test.run(&["run", "--output-dir", "out"]).exits(1).stderr;
-    let summary = "3 workspaces: 0 succeeded, 3 failed\n  good: 0 plugins built\n";
+    let summary = "3 workspaces: 0 succeeded, 3 failed\n  good: nothing built\n";
     assert!(said.contains(summary), "{said}");
     assert!(said.contains("\n  lost: not resolved\n    lost: "), "{said}");
     assert!(said.contains("\n  torn: not resolved\n    config/torn/source.json:1:1: "), "{said}");

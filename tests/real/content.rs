@@ -93,7 +93,7 @@ fn commits_that_leave_the_content_alone_keep_the_digest() {
     repository.commit("notes");
     let (again, said) = built(&test);
     assert!(!said.contains("from the cache"), "{said}");
-    for key in ["integrity", "digest", "layer", "diff-id"] {
+    for key in ["integrity", "digest", "layer", "layer-blob"] {
         assert_eq!(again["output"][key], first[key], "{key}");
     }
     assert!(test.read("config/factory.lock").contains(&format!("commit = \"{stamp}\"\nepoch")));
@@ -112,7 +112,7 @@ fn commits_that_leave_the_content_alone_keep_the_digest() {
     let said = factory(&test, &["resolve", "--restamp"]);
     assert_eq!(said.code, 0, "{}", said.stderr);
     let (stamped, _) = built(&test);
-    assert_eq!(stamped["output"]["diff-id"], first["diff-id"]);
+    assert_eq!(stamped["output"]["layer"], first["layer"]);
     assert_ne!(stamped["output"]["digest"], first["digest"]);
     let moved = diff(&test, "three");
     assert!(moved.contains("same packages: only the image says anew where it comes from\n"), "{moved}");
@@ -122,7 +122,7 @@ fn commits_that_leave_the_content_alone_keep_the_digest() {
     repository.write(&format!("{PLUGIN}/src/more.js"), "// packed\n");
     repository.commit("more");
     let (other, _) = built(&test);
-    assert_ne!(other["output"]["diff-id"], first["diff-id"]);
+    assert_ne!(other["output"]["layer"], first["layer"]);
     let moved = diff(&test, "four");
     assert!(moved.contains("output changed (tgz, layer, image) with its inputs: source\n"), "{moved}");
 }
@@ -148,7 +148,7 @@ fn what_an_export_reads_of_a_sibling_is_found_and_followed() {
     repository.commit("two");
     let (second, said) = built(&test);
     assert!(!said.contains("also reads"), "{said}");
-    assert_ne!(second["output"]["diff-id"], first["output"]["diff-id"]);
+    assert_ne!(second["output"]["layer"], first["output"]["layer"]);
 }
 
 #[harness::test]

@@ -157,7 +157,7 @@ fn results_are_described(output: &Path, lock: &Lock) {
         assert_eq!(said["path"], locked.path);
         assert_eq!(said["output"]["digest"], sealed.image.to_string());
         assert_eq!(said["output"]["integrity"], sealed.tgz.to_string());
-        assert_eq!(said["output"]["diff-id"], sealed.layer.to_string());
+        assert_eq!(said["output"]["layer"], sealed.layer.to_string());
         let layer = fs::read(
             output
                 .join("oci/blobs/sha256")

@@ -1,0 +1,90 @@
+//! What earlier builds left in the output directory of workspaces that this one did not build: it stays in the report and
+//! in `dynamic-plugins.yaml` as long as its files are there and are what the lock has sealed.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use yaml_serde::Value;
+
+use super::artefact::LAYOUT;
+use super::context::Shared;
+use super::plugins_yaml::{self, DynamicPlugin};
+use super::report::{self, Output, PluginReport, Report, WorkspaceReport};
+use crate::image::Layout;
+use crate::lock::{Integrity, Lock, Sealed, Workspace, is_relative};
+use crate::store::open_unlinked;
+use crate::user_file;
+
+/// The workspaces that an earlier build left, by name.
+pub(super) struct Earlier {
+    workspaces: BTreeMap<String, WorkspaceReport>,
+    /// The entries of `dynamic-plugins.yaml`, by their `package` without a plugin's folder behind it.
+    entries: BTreeMap<String, DynamicPlugin>,
+}
+
+impl Earlier {
+    /// Looks for them. `lock` is sealed, `built` says which workspaces are of this build.
+    pub(super) fn find(shared: &Shared, lock: &Lock, built: impl Fn(&str) -> bool) -> Self {
+        let output_dir = &shared.options.output_dir;
+        let read = |name: &str| user_file::read(&output_dir.join(name), user_file::DOCUMENT).ok();
+        let report = read(report::FILE_NAME).and_then(|bytes| Report::from_json(&bytes).ok());
+        let list = read(plugins_yaml::FILE_NAME).and_then(|bytes| yaml_serde::from_slice::<Value>(&bytes).ok());
+        let entries = list.as_ref().and_then(|list| list.get("plugins")?.as_sequence());
+        let entries = entries.into_iter().flatten().filter_map(DynamicPlugin::read);
+        let reports = report.into_iter().flat_map(|report| report.workspaces).filter(|one| !built(&one.name));
+        let workspaces = reports.filter_map(|mut report| {
+            let locked = lock.workspace.iter().find(|locked| locked.name == report.name)?;
+            report.plugins.retain(|plugin| is_whole(shared, locked, plugin));
+            report.earlier = true;
+            report.error = None;
+            (!report.plugins.is_empty()).then(|| (report.name.clone(), report))
+        });
+        Self {
+            workspaces: workspaces.collect(),
+            entries: entries.map(|entry| (without_folder(&entry.package).to_owned(), entry)).collect(),
+        }
+    }
+
+    /// What the report says of a workspace, and its entries of `dynamic-plugins.yaml`.
+    pub(super) fn take(&mut self, workspace: &str) -> Option<(WorkspaceReport, Vec<DynamicPlugin>)> {
+        let report = self.workspaces.remove(workspace)?;
+        let outputs = report.plugins.iter().filter_map(|plugin| plugin.output.as_ref());
+        let entries = outputs.filter_map(|output| self.entry(output)).collect();
+        Some((report, entries))
+    }
+
+    fn entry(&mut self, output: &Output) -> Option<DynamicPlugin> {
+        let archive = format!("./{}", output.tgz);
+        let pushed = output.pushed.as_ref().map(|pinned| plugins_yaml::image_package(pinned, None));
+        let name = pushed.unwrap_or_else(|| archive.clone());
+        let entry = self.entries.remove(&name).or_else(|| self.entries.remove(&archive))?;
+        let is_same = entry.integrity.is_none_or(|integrity| integrity == output.integrity);
+        is_same.then_some(entry)
+    }
+}
+
+/// An image's reference without the plugin's folder.
+fn without_folder(package: &str) -> &str {
+    package.split_once('!').map_or(package, |(image, _)| image)
+}
+
+/// Whether the files of a plugin are there, and are those that the lock has sealed.
+fn is_whole(shared: &Shared, workspace: &Workspace, report: &PluginReport) -> bool {
+    let locked = workspace.plugin.iter().find(|locked| locked.path == report.path);
+    let (Some(output), Some(sealed)) = (&report.output, locked.and_then(|locked| locked.sealed.as_ref())) else {
+        return false;
+    };
+    let is_sealed =
+        |sealed: &Sealed| (sealed.tgz, sealed.image, sealed.layer) == (output.integrity, output.digest, output.layer);
+    let layout = shared.options.output_folder(workspace).join(LAYOUT);
+    // A report is a file like any other: it must not send us to look elsewhere.
+    is_sealed(sealed)
+        && is_relative(&output.tgz)
+        && holds(&shared.options.output_dir.join(&output.tgz), output.integrity)
+        && Layout::holds(&layout, &output.image, output.digest)
+}
+
+fn holds(file: &Path, integrity: Integrity) -> bool {
+    let bytes = open_unlinked(file).ok();
+    bytes.is_some_and(|mut file| Integrity::of_reader(&mut file).is_ok_and(|found| found == integrity))
+}

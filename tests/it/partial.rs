@@ -1,0 +1,219 @@
+//! A build of one workspace keeps what earlier builds left of the others; what cannot be pushed or does not fit does not
+//! hide what was built.
+
+use std::fs;
+use std::process::Command;
+
+use harness::oci_registry::FakeRegistry;
+use harness::program::{Outcome, Test, names};
+use serde_json::Value;
+
+use crate::left_behind::workspace;
+
+const BUILD: [&str; 3] = ["build", "--output-dir", "out"];
+const HEAD: &str = "# Written by `factory build`. Paste the entries into RHDH's dynamic plugins configuration.\n";
+
+/// Two workspaces with a plugin each, resolved.
+fn two() -> Test {
+    let plugins = ["a", "b"].map(|name| (name.to_owned(), "frontend-plugin", String::new()));
+    let test = workspace(&plugins, "");
+    for file in ["source.json", "plugins-list.yaml"] {
+        fs::remove_file(test.path(&format!("config/{file}"))).unwrap();
+    }
+    for (name, plugin) in [("one", "a"), ("two", "b")] {
+        let source = r#"{"repo": "../../repo", "repo-ref": "main", "workspace-path": "."}"#;
+        test.config(&format!("{name}/source.json"), source)
+            .config(&format!("{name}/plugins-list.yaml"), format!("plugins/{plugin}:\n"))
+            .config(&format!("{name}/plugins/{plugin}/app-config.dynamic.yaml"), format!("of: {name}\n"));
+    }
+    test.run(&["resolve", "--host-lockfile", "config/host.lock"]).success();
+    test
+}
+
+fn report(test: &Test) -> Value {
+    serde_json::from_str(&test.read("out/build-report.json")).unwrap()
+}
+
+/// The workspaces of the report, and whether they are of an earlier build.
+fn reported(test: &Test) -> Vec<(String, bool)> {
+    let report = report(test);
+    let workspaces = report["workspaces"].as_array().unwrap().iter();
+    workspaces.map(|one| (one["name"].as_str().unwrap().to_owned(), one["earlier"] == true)).collect()
+}
+
+/// The packages in `dynamic-plugins.yaml`.
+fn listed(test: &Test) -> Vec<String> {
+    let text = test.read("out/dynamic-plugins.yaml");
+    text.lines().filter_map(|line| line.strip_prefix("- package: ")).map(str::to_owned).collect()
+}
+
+const A: &str = "./one/x-a-dynamic-1.0.0.tgz";
+const B: &str = "./two/x-b-dynamic-1.0.0.tgz";
+
+#[harness::test]
+fn a_build_of_one_workspace_keeps_what_is_there_of_the_others() {
+    let test = two();
+    test.run(&BUILD).success();
+    let (list, all) = (test.read("out/dynamic-plugins.yaml"), report(&test));
+    assert_eq!(listed(&test), [A, B]);
+    assert!(list.contains("of: one\n") && list.contains("of: two\n"), "{list}");
+    for one in ["two", "one"] {
+        test.run(&[&BUILD[..], &[one]].concat()).success();
+        assert_eq!(test.read("out/dynamic-plugins.yaml"), list);
+        let kept = [("one".to_owned(), one == "two"), ("two".to_owned(), one == "one")];
+        assert_eq!(reported(&test), kept);
+        let outputs = |report: &Value| -> Vec<Value> {
+            let workspaces = report["workspaces"].as_array().unwrap().iter();
+            workspaces.map(|one| one["plugins"][0]["output"].clone()).collect()
+        };
+        assert_eq!(outputs(&report(&test)), outputs(&all));
+    }
+    // `status` reads it as any other.
+    assert!(test.run(&["status", "--output-dir", "out"]).success().stdout.contains("2 plugins: 2 sealed, 2 built\n"));
+}
+
+#[harness::test]
+fn what_is_gone_differs_or_is_sealed_otherwise_goes() {
+    let test = two();
+    test.run(&BUILD).success();
+    let one = || test.run(&[&BUILD[..], &["one"]].concat()).success();
+    let again = || test.run(&BUILD).success();
+    let archive = test.path("out").join(B);
+    let blobs = test.path("out/two/oci/blobs/sha256");
+    let blob = || blobs.join(&names(&blobs)[0]);
+    let harms: [(&str, &dyn Fn()); 5] = [
+        ("no archive", &|| fs::remove_file(&archive).unwrap()),
+        ("another archive", &|| fs::write(&archive, "x").unwrap()),
+        ("no blob", &|| fs::remove_file(blob()).unwrap()),
+        ("a FIFO", &|| {
+            fs::remove_file(&archive).unwrap();
+            nix::unistd::mkfifo(&archive, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        }),
+        ("another name in its report", &|| {
+            let text = test.read("out/build-report.json").replace("two/x-b-dynamic", "../two/x-b-dynamic");
+            test.write("out/build-report.json", text);
+        }),
+    ];
+    for (what, harm) in harms {
+        assert_eq!(listed(&test), [A, B], "{what}");
+        harm();
+        one();
+        assert_eq!((listed(&test), reported(&test)), (vec![A.to_owned()], vec![("one".to_owned(), false)]), "{what}");
+        let _ = fs::remove_file(&archive);
+        again();
+    }
+    // Sealed otherwise: the lock is that of another release.
+    let lock = test.read("config/factory.lock");
+    let (head, tail) = lock.rsplit_once("tgz = \"sha512-").unwrap();
+    let other = format!("{head}tgz = \"sha512-AAAA{}", &tail[4..]);
+    test.write("config/factory.lock", other);
+    one();
+    assert_eq!(listed(&test), [A]);
+}
+
+#[harness::test]
+fn a_report_of_the_first_format_is_read() {
+    let test = two();
+    test.run(&BUILD).success();
+    let text = test.read("out/build-report.json").replace("\"version\": 2", "\"version\": 1");
+    let text = text.replace("\"layer\"", "\"diff-id\"").replace("\"layer-blob\"", "\"layer\"");
+    test.write("out/build-report.json", text);
+    assert!(test.run(&["status", "--output-dir", "out"]).success().stdout.contains("2 plugins: 2 sealed, 2 built\n"));
+    test.run(&[&BUILD[..], &["one"]].concat()).success();
+    assert_eq!(listed(&test), [A, B]);
+    assert_eq!(report(&test)["version"], 2);
+    let output = &report(&test)["workspaces"][1]["plugins"][0]["output"];
+    let lock = test.read("config/factory.lock");
+    assert!(lock.contains(&format!("layer = {}\n", output["layer"])), "{output}");
+}
+
+fn push(test: &Test, registry: &FakeRegistry, more: &[&str]) -> Outcome {
+    let variables = [
+        ("REGISTRY_URL", registry.address.as_str()),
+        ("REGISTRY_NAMESPACE", "team"),
+        ("REGISTRY_INSECURE", "true"),
+        ("REGISTRY_USERNAME", "u"),
+        ("REGISTRY_PASSWORD", "planted-password"),
+    ];
+    test.run_with(&[&BUILD[..], &["--push-images"], more].concat(), &variables)
+}
+
+#[harness::test]
+fn after_a_refused_push_the_list_is_that_of_this_run_and_what_was_built_is_said() {
+    let test = two();
+    let registry = FakeRegistry::start();
+    test.write("out/dynamic-plugins.yaml", "plugins: [of an earlier build]\n");
+    registry.say("PUT manifest", 99, 403);
+    let said = push(&test, &registry, &[]).exits(5).stderr;
+    let end = "error: 2 plugins built, not published: `one` (plugins/a), `two` (plugins/b); see [DIR]/out/build-report.json\n";
+    assert!(said.ends_with(end), "{said}");
+    assert!(said.contains("\n  one: 1 plugin built\n    plugins/a: not published: cannot push "), "{said}");
+    let unpushed = "# Its archive is in this list, since its image could not be pushed: ";
+    let list = test.read("out/dynamic-plugins.yaml");
+    let notes = format!(
+        "{unpushed}`plugins/a` of workspace `one`\n{unpushed}`plugins/b` of workspace `two`\nplugins:\n- package: {A}\n"
+    );
+    assert!(list.starts_with(HEAD) && list.contains(&notes), "{list}");
+    assert_eq!(listed(&test), [A, B]);
+
+    // Pushed later: the other workspace stays as it is.
+    let registry = FakeRegistry::start();
+    push(&test, &registry, &["two"]).success();
+    let pushed = report(&test)["workspaces"][1]["plugins"][0]["output"]["pushed"].as_str().unwrap().to_owned();
+    assert_eq!(listed(&test), [A.to_owned(), format!("oci://{pushed}")]);
+    push(&test, &FakeRegistry::start(), &["one", "--installer", "1.8"]).success();
+    assert_eq!(listed(&test)[1], format!("oci://{pushed}"));
+    assert!(listed(&test)[0].ends_with("!x-a"), "{:?}", listed(&test));
+    test.run(&[&BUILD[..], &["two"]].concat()).success();
+    assert!(listed(&test)[0].ends_with("!x-a"), "{:?}", listed(&test));
+}
+
+#[harness::test]
+fn what_was_built_is_said_when_its_report_cannot_be_written() {
+    let test = two();
+    fs::create_dir_all(test.path("out/build-report.json")).unwrap();
+    let said = test.run(&BUILD).exits(1).stderr;
+    let end = "\n2 plugins built into [DIR]/out\nerror: cannot write `[DIR]/out/build-report.json`: Is a directory (os error 21)\n";
+    assert!(said.ends_with(end), "{said}");
+}
+
+#[harness::test]
+fn on_a_full_disk_it_is_said_that_nothing_was_built() {
+    harness::needs(&["unshare"]);
+    harness::needs_root();
+    let test = two();
+    test.run(&BUILD).success();
+    let mut command = Command::new("unshare");
+    test.prepare(&mut command);
+    let script = "cp -a out full && mount -t tmpfs -o size=400k tmpfs out && cp -a full/. out
+        head -c 1000000 /dev/zero > out/filler 2> /dev/null
+        $FACTORY build --output-dir out; code=$?; ls -A out; exit $code";
+    let output = command.args(["--mount", "sh", "-c", script]).env("FACTORY", harness::program()).output().unwrap();
+    let said = test.outcome(output).exits(1);
+    assert!(said.stderr.contains("No space left on device"), "{}", said.stderr);
+    assert!(said.stderr.ends_with("\nerror: nothing built, failed: `one`, `two`\n"), "{}", said.stderr);
+    assert!(!said.stdout.contains(".tmp"), "{}", said.stdout);
+}
+
+#[harness::test]
+fn what_a_killed_run_began_to_write_is_removed_and_what_others_write_stays() {
+    let test = two();
+    test.run(&BUILD).success();
+    let files = [
+        "out/.build-report.json.aBc123.tmp",
+        "out/one/.x-a-dynamic-1.0.0.tgz.000000.tmp",
+        "out/one/oci/.index.json.zzzzzz.tmp",
+        "out/one/oci/blobs/sha256/.0123.AAAAAA.tmp",
+        "out/one/logs/.workspace.log.AAAAAA.tmp",
+    ];
+    let others = ["out/one/.mine.tmp", "out/one/notes.aBc123.tmp", "out/one/.a.aBc12.tmp"];
+    for file in files.iter().chain(&others) {
+        test.write(file, "x");
+    }
+    let written = fs::File::open(test.path(files[1])).unwrap();
+    written.lock().unwrap();
+    test.run(&BUILD).success();
+    let there = |file: &&&str| test.path(file).exists();
+    assert_eq!(files.iter().filter(there).collect::<Vec<_>>(), [&files[1]]);
+    assert_eq!(others.iter().filter(there).count(), 3);
+}
