@@ -27,6 +27,7 @@ mod dry_run;
 mod failures;
 mod fetch;
 mod github_output;
+mod lock;
 mod lock_file;
 mod man;
 mod misspelt;
@@ -58,6 +59,7 @@ pub use cache::CacheArgs;
 pub use diff::DiffArgs;
 pub use doctor::DoctorArgs;
 pub use fetch::FetchArgs;
+pub use lock::LockArgs;
 pub use resolve::ResolveArgs;
 pub use run::RunArgs;
 pub use sbom::SbomArgs;
@@ -114,6 +116,8 @@ enum Command {
     Status(StatusArgs),
     /// Write bills of materials and provenance of a release
     Sbom(SbomArgs),
+    /// Merge locks: a merge driver for git
+    Lock(LockArgs),
     /// Print the manual page of factory or of one of its commands
     Man {
         /// The command whose page is printed [default: that of factory]
@@ -272,6 +276,7 @@ fn dispatch(matches: &clap::ArgMatches, cli: Cli, ui: Ui) -> Result<(), Reported
                 Command::Diff(args) => diff::run(session, args),
                 Command::Status(args) => status::run(session, args),
                 Command::Sbom(args) => sbom::run(session, args),
+                Command::Lock(args) => lock::run(session, args),
             })
         }),
     };

@@ -9,6 +9,7 @@
 //! role          `backstage.role`; release_line is `1.10`, cli_behaviour is what rhdh-cli does since which version
 //! identity      the digest of a release's pins
 //! input_digest  the digest of what one plugin is built from, by a recipe
+//! merge         the locks of two branches -> one; conflict is what git's markers say where they differ
 //! stale         why a lock no longer says what the configuration says
 //! ```
 
@@ -16,11 +17,13 @@ pub mod args_origin;
 pub mod arguments;
 pub mod cli_behaviour;
 pub mod companions;
+pub mod conflict;
 pub mod digest;
 mod format;
 mod grammar;
 pub mod identity;
 pub mod input_digest;
+pub mod merge;
 pub mod model;
 pub mod problem;
 pub mod recipe;

@@ -169,6 +169,7 @@ fn read<'a>(
     let options = commits::ReadOptions {
         old: request.old,
         kept: request.kept(),
+        unmerged: request.unmerged,
         host,
         generate: request.demands.generate,
         network: &request.network,

@@ -10,6 +10,8 @@ use crate::config::Config;
 use crate::error::{Error, Place, Result};
 use crate::lock::Lock;
 use crate::lock::companions::FOLDER_NAME;
+use crate::lock::conflict;
+use crate::lock::merge::merge;
 use crate::lock::stale::{self, StaleReason};
 use crate::lock::text::FILE_NAME;
 use crate::resolve::configured_pins;
@@ -21,6 +23,38 @@ const LIMIT: u64 = user_file::DOCUMENT;
 
 /// The lock; none when there is no such file.
 pub fn read(path: &Path) -> Result<Option<Lock>> {
+    read_text(path)?.map(|text| Lock::from_text(&text, path)).transpose()
+}
+
+/// A lock that a resolve may carry on: of a merge that could not be ended, what is left to resolve.
+pub struct CarriedLock {
+    /// The lock, of a merge with ours where both sides changed something.
+    pub lock: Lock,
+    /// Its text.
+    pub text: String,
+    /// The workspaces that both sides of the merge changed.
+    pub unmerged: Vec<String>,
+}
+
+/// The lock with what a merge left of it; none when there is no such file.
+pub fn read_unmerged(path: &Path) -> Result<Option<CarriedLock>> {
+    let Some(text) = read_text(path)? else { return Ok(None) };
+    let Some(sides) = conflict::sides(&text) else {
+        return Ok(Some(CarriedLock { lock: Lock::from_text(&text, path)?, text, unmerged: vec![] }));
+    };
+    let side = |name: &str, text: &str| {
+        Lock::from_text(text, path).map_err(|error| Error::Lock {
+            place: Place::file(path),
+            what: format!("cannot be merged, since {name} side of its conflict is no lock: {error}"),
+            hint: "take one side with `git checkout --ours` or `--theirs`, and run `factory resolve --keep`".into(),
+        })
+    };
+    let merged = merge(None, &side("our", &sides.ours)?, &side("their", &sides.theirs)?);
+    Ok(Some(CarriedLock { lock: merged.ours, text, unmerged: merged.workspaces }))
+}
+
+/// The text of a lock; none when there is no such file.
+fn read_text(path: &Path) -> Result<Option<String>> {
     let Some(file) = crate::config::text::open(path)? else { return Ok(None) };
     let broken = |what: String| Error::Lock {
         place: Place::file(path),
@@ -32,8 +66,7 @@ pub fn read(path: &Path) -> Result<Option<Lock>> {
     if bytes.len() as u64 > LIMIT {
         return Err(broken(format!("is larger than {LIMIT} bytes")));
     }
-    let text = String::from_utf8(bytes).map_err(|_| broken("is not UTF-8".into()))?;
-    Lock::from_text(&text, path).map(Some)
+    String::from_utf8(bytes).map(Some).map_err(|_| broken("is not UTF-8".into()))
 }
 
 /// Where the lock that a command reads is. That it is not beside a configuration that can only be read is said.

@@ -5,14 +5,14 @@ use std::path::Path;
 use clap::Args;
 
 use super::failures::{broken, failures};
-use super::lock_file;
+use super::lock_file::{self, CarriedLock};
 use super::resolve_step::{self, PinRequest, ResolveFlags};
 use super::session::Session;
 use super::source_options::SourceArgs;
 use crate::error::{Error, Place, Result};
-use crate::lock::Lock;
+use crate::lock::conflict;
 use crate::resolve::UpdateMode;
-use crate::ui::{self, count};
+use crate::ui::{self, count, some_names};
 
 /// Options of `factory resolve`.
 #[derive(Clone, Debug, Default, Args)]
@@ -40,7 +40,8 @@ pub(super) async fn run(session: &Session<'_>, args: &ResolveArgs) -> Result<()>
     let mut config = args.source.config(session, names)?;
     config.check_names(names)?;
     let mut lock_file = lock_file::place(session, None);
-    let old = lock_file::read(&lock_file)?;
+    let carried = carried(session, &lock_file, args)?;
+    let (old, unmerged) = carried.as_ref().map_or((None, &[][..]), |it| (Some(&it.lock), &it.unmerged[..]));
     let mode = if args.keep { UpdateMode::Missing } else { UpdateMode::All };
     if !args.dry_run && !args.check {
         lock_file = lock_file::written(session, &lock_file, None)?;
@@ -49,7 +50,8 @@ pub(super) async fn run(session: &Session<'_>, args: &ResolveArgs) -> Result<()>
         config: &config,
         names,
         mode,
-        old: old.as_ref(),
+        old,
+        unmerged,
         lock_file: &lock_file,
         source: &args.source,
         flags: &args.flags,
@@ -60,7 +62,11 @@ pub(super) async fn run(session: &Session<'_>, args: &ResolveArgs) -> Result<()>
     if workspaces == 0 && resolved.lock.unresolved.is_empty() && !resolved.failed.is_empty() {
         return failures(session, resolved.failed, 0);
     }
-    let before = old.as_ref().map(Lock::to_text).unwrap_or_default();
+    let has_markers = carried.as_ref().is_some_and(|carried| conflict::first_line(&carried.text).is_some());
+    let before = match carried {
+        Some(carried) if has_markers => carried.text,
+        carried => carried.map(|carried| carried.lock.to_text()).unwrap_or_default(),
+    };
     let after = resolved.lock.to_text();
     if args.dry_run {
         print_changes(&lock_file, &before, &after)?;
@@ -72,8 +78,26 @@ pub(super) async fn run(session: &Session<'_>, args: &ResolveArgs) -> Result<()>
         let done = if before == after { "is unchanged" } else { "written" };
         let what = format!("{}, {}", count(workspaces, "workspace"), count(plugins, "plugin"));
         session.ui.note(format!("{} {done}: {what}", lock_file.display()));
+        if has_markers {
+            session.ui.note("the merge of the lock is done: `git add` it and factory.lock.d");
+        }
     }
     failures(session, resolved.failed, workspaces)
+}
+
+/// The lock so far. With `--keep`, one with conflict markers is carried on: both sides changed what is resolved anew.
+fn carried(session: &Session<'_>, lock_file: &Path, args: &ResolveArgs) -> Result<Option<CarriedLock>> {
+    if !args.keep {
+        let read = lock_file::read(lock_file)?;
+        return Ok(read.map(|lock| CarriedLock { lock, text: String::new(), unmerged: vec![] }));
+    }
+    let carried = lock_file::read_unmerged(lock_file)?;
+    let unmerged = carried.as_ref().map(|carried| &carried.unmerged).filter(|unmerged| !unmerged.is_empty());
+    if let Some(unmerged) = unmerged {
+        let names = some_names(unmerged.iter());
+        session.ui.note(format!("{}: both sides of the merge changed {names}: resolved anew", lock_file.display()));
+    }
+    Ok(carried)
 }
 
 fn print_changes(lock_file: &Path, before: &str, after: &str) -> Result<()> {

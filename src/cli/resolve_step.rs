@@ -52,6 +52,8 @@ pub struct PinRequest<'a> {
     pub mode: UpdateMode,
     /// The lock so far.
     pub old: Option<&'a Lock>,
+    /// Workspaces that both sides of a merge changed: they are resolved anew whatever may move.
+    pub unmerged: &'a [String],
     /// Where the new one goes.
     pub lock_file: &'a Path,
     /// How repositories are reached.
@@ -101,6 +103,7 @@ impl PinRequest<'_> {
             mode: self.mode,
             demands: self.demands(),
             old: self.old,
+            unmerged: self.unmerged,
             lock_dir: &lock_dir,
             jobs: std::thread::available_parallelism().map_or(2, std::num::NonZero::get),
             network: self.source.network(&session.ui),

@@ -53,6 +53,7 @@ pub(super) async fn run(session: &Session<'_>, args: &RunArgs) -> Result<()> {
         names,
         mode: UpdateMode::Missing,
         old: old.as_ref(),
+        unmerged: &[],
         lock_file: &place,
         source: &args.source,
         flags: &args.resolve,

@@ -10,6 +10,7 @@ use toml_edit::visit_mut::VisitMut;
 use toml_edit::{Array, DocumentMut, Item, Table, Value};
 
 use super::args_origin::ArgsOrigin;
+use super::conflict;
 pub use super::format::{REVISION, VERSION};
 use super::format::{REWRITE, broken, check_format};
 use super::model::{Lock, Plugin, Tools, Workspace};
@@ -40,6 +41,7 @@ impl Lock {
 
     /// Reads a lock strictly: an unknown key, a wrong type or an unsafe value is an error with line and column.
     pub fn from_text(text: &str, path: &Path) -> Result<Self> {
+        conflict::refuse(text, path)?;
         let broken = |e: toml::de::Error| broken(text, path, e.span(), e.message());
         let table = DeTable::parse(text).map_err(broken)?;
         check_format(table.get_ref(), text, path)?;

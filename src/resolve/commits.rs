@@ -27,6 +27,8 @@ pub struct ReadOptions<'a> {
     pub old: Option<&'a Lock>,
     /// Workspaces of this lock keep their commit when they still ask for the same ref.
     pub kept: Option<&'a Lock>,
+    /// Workspaces that do not, since two branches had other commits.
+    pub unmerged: &'a [String],
     /// What arguments are computed against.
     pub host: Option<&'a LazyHost<'a>>,
     /// Compute the arguments of listed plugins too.
@@ -120,7 +122,10 @@ fn locate(
         .iter()
         .zip(&urls)
         .filter_map(|(config, url)| {
-            let kept = options.kept.and_then(|kept| kept_commit(config, kept));
+            let kept = options
+                .kept
+                .filter(|_| !options.unmerged.contains(&config.name))
+                .and_then(|kept| kept_commit(config, kept));
             Some((url.as_ref().ok()?.clone()?, kept.unwrap_or_else(|| config.source.requested.clone())))
         })
         .collect();

@@ -32,6 +32,8 @@ pub struct ResolveRequest<'a> {
     pub demands: Demands,
     /// The lock of the last run, if any.
     pub old: Option<&'a Lock>,
+    /// Workspaces that both sides of a merge changed: they are resolved anew whatever may move.
+    pub unmerged: &'a [String],
     /// The lock's folder.
     pub lock_dir: &'a Path,
     /// Steps at once.
@@ -78,7 +80,9 @@ impl<'a> ResolveRequest<'a> {
             .filter(|workspace| self.is_named(&workspace.name))
             .filter(|workspace| {
                 let is_locked = |old: &Lock| old.workspace.iter().any(|locked| locked.name == workspace.name);
-                all || is_stale.contains(&workspace.name) || !self.old.is_some_and(is_locked)
+                all || self.unmerged.contains(&workspace.name)
+                    || is_stale.contains(&workspace.name)
+                    || !self.old.is_some_and(is_locked)
             })
             .collect()
     }

@@ -32,6 +32,7 @@ mod host;
 mod hostile;
 mod interrupted;
 mod left_behind;
+mod lock_merge;
 mod npmrc;
 mod oci;
 mod odd_repository;

@@ -43,8 +43,8 @@ fn reported(test: &Test) -> Vec<(String, bool)> {
 
 /// The packages in `dynamic-plugins.yaml`.
 fn listed(test: &Test) -> Vec<String> {
-    let text = test.read("out/dynamic-plugins.yaml");
-    text.lines().filter_map(|line| line.strip_prefix("- package: ")).map(str::to_owned).collect()
+    let said = test.read("out/dynamic-plugins.yaml");
+    said.lines().filter_map(|line| line.strip_prefix("- package: ")).map(str::to_owned).collect()
 }
 
 const A: &str = "./one/x-a-dynamic-1.0.0.tgz";
@@ -90,8 +90,8 @@ fn what_is_gone_differs_or_is_sealed_otherwise_goes() {
             nix::unistd::mkfifo(&archive, nix::sys::stat::Mode::S_IRWXU).unwrap();
         }),
         ("another name in its report", &|| {
-            let text = test.read("out/build-report.json").replace("two/x-b-dynamic", "../two/x-b-dynamic");
-            test.write("out/build-report.json", text);
+            let said = test.read("out/build-report.json").replace("two/x-b-dynamic", "../two/x-b-dynamic");
+            test.write("out/build-report.json", said);
         }),
     ];
     for (what, harm) in harms {
@@ -115,9 +115,9 @@ fn what_is_gone_differs_or_is_sealed_otherwise_goes() {
 fn a_report_of_the_first_format_is_read() {
     let test = two();
     test.run(&BUILD).success();
-    let text = test.read("out/build-report.json").replace("\"version\": 2", "\"version\": 1");
-    let text = text.replace("\"layer\"", "\"diff-id\"").replace("\"layer-blob\"", "\"layer\"");
-    test.write("out/build-report.json", text);
+    let said = test.read("out/build-report.json").replace("\"version\": 2", "\"version\": 1");
+    let said = said.replace("\"layer\"", "\"diff-id\"").replace("\"layer-blob\"", "\"layer\"");
+    test.write("out/build-report.json", said);
     assert!(test.run(&["status", "--output-dir", "out"]).success().stdout.contains("2 plugins: 2 sealed, 2 built\n"));
     test.run(&[&BUILD[..], &["one"]].concat()).success();
     assert_eq!(listed(&test), [A, B]);
