@@ -1,7 +1,8 @@
 //! npm's formats: [`settings`] says which [`registry`] is configured and with which login (from the texts that `npmrc`
 //! reads); it has documents ([`packument`], read by `documents` within [`limits`]) and tarballs ([`tarball`] unpacks them),
 //! and is a [`forwarder`] on loopback for children; [`resolve_documents`] gets all that a resolve may ask for.
-//! [`package_lock`] says what `npm ci` installs, and [`package_unpack`] unpacks that. [`range`] reads npm's version ranges.
+//! [`package_lock`] says what `npm ci` installs, and [`package_unpack`] unpacks that; both unpack what
+//! `package_entries` reads. [`range`] reads npm's version ranges.
 
 mod npmrc;
 
@@ -27,6 +28,7 @@ pub mod resolve_documents;
 
 pub mod package_lock;
 
+mod package_entries;
 pub mod package_unpack;
 
 pub mod range;

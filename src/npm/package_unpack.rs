@@ -9,15 +9,16 @@ use std::path::Path;
 
 use flate2::read::MultiGzDecoder;
 use sha2::Digest as _;
-use tar::{Archive, Entry, EntryType};
+use tar::{Archive, EntryType};
 
+use super::package_entries::PackageEntries;
 use super::package_lock::{ProgramLink, Unfamiliar};
 use crate::error::{Error, Result};
 use crate::lock::Sha256;
 
-/// A package may unpack to this many bytes and files; the largest of rhdh-cli's tree has 60 MB.
+/// A package may unpack to this many bytes and entries; the largest of rhdh-cli's tree has 60 MB.
 const MAX_UNPACKED: u64 = 1 << 30;
-const MOST_FILES: usize = 200_000;
+const MOST_ENTRIES: usize = 200_000;
 /// npm looks for a script's first line in this much of a file.
 const FIRST_BYTES: usize = 2048;
 
@@ -90,13 +91,13 @@ impl PackageTarball<'_> {
         let broken = |e: io::Error| UnpackFault::Unfamiliar(Unfamiliar(format!("`{}`: {e}", self.name)));
         let mut unpacking = PackagePlaces { root, places, folders: HashSet::new(), written: WrittenFiles::new() };
         let (mut own, mut total) = (HashSet::new(), 0);
-        for entry in archive.entries().map_err(broken)? {
-            let mut entry = entry.map_err(broken)?;
+        let mut entries = PackageEntries::of(&mut archive, MOST_ENTRIES).map_err(broken)?;
+        while let Some((path, mut entry)) = entries.next().map_err(broken)? {
             let kind = entry.header().entry_type();
-            if matches!(kind, EntryType::Symlink | EntryType::Link | EntryType::XGlobalHeader) {
+            if matches!(kind, EntryType::Symlink | EntryType::Link) {
                 continue;
             }
-            let Some((written, path)) = self.inside(&entry, kind)? else { continue };
+            let Some((written, path)) = self.inside(&path, kind)? else { continue };
             if kind == EntryType::Directory {
                 unpacking.make_folders(&path)?;
                 continue;
@@ -108,7 +109,7 @@ impl PackageTarball<'_> {
                 | if self.programs.contains(&written) { 0o111 } else { 0 };
             total += entry.size();
             own.insert(name.clone());
-            if total > MAX_UNPACKED || own.len() > MOST_FILES {
+            if total > MAX_UNPACKED {
                 return unfamiliar(format!("`{}` is larger than a package may be", self.name));
             }
             unpacking.write(&name, mode & 0o755, &mut entry).map_err(|fault| match fault {
@@ -120,19 +121,14 @@ impl PackageTarball<'_> {
     }
 
     /// The path below the one top folder, as it is written and in its shortest form.
-    fn inside<R: Read>(&self, entry: &Entry<'_, R>, kind: EntryType) -> Result<Option<(String, String)>, UnpackFault> {
-        let bytes = entry.path_bytes();
+    fn inside(&self, bytes: &[u8], kind: EntryType) -> Result<Option<(String, String)>, UnpackFault> {
         let known = matches!(kind, EntryType::Regular | EntryType::Continuous | EntryType::Directory);
         let is_folder = kind == EntryType::Directory;
         let is_safe =
             |path: &&str| known && !path.split('/').any(|part| part == "..") && (is_folder || !path.ends_with('/'));
-        let path = std::str::from_utf8(&bytes).ok().filter(|path| !path.contains(['\\', '\0', '\n'])).filter(is_safe);
+        let path = std::str::from_utf8(bytes).ok().filter(|path| !path.contains(['\\', '\0', '\n'])).filter(is_safe);
         let Some(path) = path else {
-            return unfamiliar(format!(
-                "`{}` contains `{}`",
-                self.name,
-                String::from_utf8_lossy(&bytes).escape_debug()
-            ));
+            return unfamiliar(format!("`{}` contains `{}`", self.name, String::from_utf8_lossy(bytes).escape_debug()));
         };
         let Some((_, inside)) = path.split_once('/') else { return Ok(None) };
         let parts: Vec<&str> = inside.split('/').filter(|part| !matches!(*part, "" | ".")).collect();
@@ -257,4 +253,28 @@ fn with_unix_first_line(program: &Path) -> Result<Option<String>> {
     file.take(MAX_UNPACKED).read_to_end(&mut first).map_err(failed)?;
     first.remove(end - 1);
     Ok(Some(String::from_utf8_lossy(&first).into_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_headers_claim_is_not_read_into_memory() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("package.tgz");
+        let gzip = flate2::write::GzEncoder::new(File::create(&file).unwrap(), flate2::Compression::fast());
+        let mut archive = tar::Builder::new(gzip);
+        let mut header = tar::Header::new_ustar();
+        header.set_entry_type(EntryType::GNULongName);
+        header.set_size(2_500_000_000);
+        header.set_cksum();
+        archive.append(&header, &b"x"[..]).unwrap();
+        archive.into_inner().unwrap().finish().unwrap();
+        let tarball = PackageTarball { file: &file, name: "a@1.0.0", programs: &BTreeSet::new() };
+        let Err(UnpackFault::Unfamiliar(Unfamiliar(what))) = tarball.unpack(dir.path(), &["a"]) else {
+            panic!("it is unpacked")
+        };
+        assert_eq!(what, "`a@1.0.0`: it has a path of 2500000000 bytes, and 4097 is the limit");
+    }
 }

@@ -6,8 +6,9 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Component, Path, PathBuf};
 
 use flate2::read::MultiGzDecoder;
-use tar::{Archive, Entry, EntryType, PaxExtensions};
+use tar::{Archive, Entry};
 
+use super::package_entries::PackageEntries;
 use crate::answer::size;
 use crate::error::{Error, Result};
 
@@ -15,10 +16,6 @@ use crate::error::{Error, Result};
 const MOST_UNPACKED: u64 = 1 << 30;
 /// The most entries; npm has 2,500, Node.js 5,000.
 const MOST_ENTRIES: usize = 100_000;
-/// The longest path, as the kernel has it.
-const LONGEST_PATH: u64 = 4096;
-/// The most bytes of the records about one entry (PAX), which npm writes for long paths.
-const MOST_RECORDS: u64 = 64 << 10;
 
 /// Unpacks an npm tarball: what lies in its one top folder comes to `to`. Only plain files and folders are taken, and
 /// nothing leaves `to`. `what` is the package, for errors.
@@ -54,57 +51,13 @@ struct Unpacking<'a> {
 impl Unpacking<'_> {
     fn all(&self, archive: impl Read) -> Result<()> {
         let mut archive = Archive::new(Unpacked { archive, left: self.most, most: self.most });
-        // Raw: the tar crate itself would read long names and records into memory, whatever their size.
-        let entries = archive.entries().map_err(|e| self.invalid(&e))?.raw(true);
-        let (mut long_path, mut count) = (None, 0);
-        for entry in entries {
-            let mut entry = entry.map_err(|e| self.invalid(&e))?;
-            count += 1;
-            if count > MOST_ENTRIES {
-                return Err(self.invalid(&format!("it has more than {MOST_ENTRIES} entries, the limit")));
-            }
-            match entry.header().entry_type() {
-                EntryType::GNULongName => long_path = Some(self.long_name(&mut entry)?),
-                EntryType::XHeader => long_path = self.path_of_records(&mut entry)?.or(long_path),
-                kind => {
-                    let path = long_path.take().unwrap_or_else(|| entry.path_bytes().into_owned());
-                    if kind.is_file() {
-                        self.file(&mut entry, &path)?;
-                    }
-                }
+        let mut entries = PackageEntries::of(&mut archive, MOST_ENTRIES).map_err(|e| self.invalid(&e))?;
+        while let Some((path, mut entry)) = entries.next().map_err(|e| self.invalid(&e))? {
+            if entry.header().entry_type().is_file() {
+                self.file(&mut entry, &path)?;
             }
         }
         Ok(())
-    }
-
-    fn long_name(&self, entry: &mut Entry<'_, impl Read>) -> Result<Vec<u8>> {
-        let mut name = self.read(entry, LONGEST_PATH + 1, "a path")?;
-        name.truncate(name.iter().position(|byte| *byte == 0).unwrap_or(name.len()));
-        Ok(name)
-    }
-
-    fn path_of_records(&self, entry: &mut Entry<'_, impl Read>) -> Result<Option<Vec<u8>>> {
-        let bytes = self.read(entry, MOST_RECORDS, "records of an entry")?;
-        let mut path = None;
-        for record in PaxExtensions::new(&bytes) {
-            let record = record.map_err(|e| self.invalid(&e))?;
-            match record.key_bytes() {
-                b"path" => path = Some(record.value_bytes().to_vec()),
-                // Another size than the header's: of more than 8 GiB.
-                b"size" => return Err(self.invalid("it has a file whose size is a record")),
-                _ => {}
-            }
-        }
-        Ok(path)
-    }
-
-    fn read(&self, entry: &mut Entry<'_, impl Read>, limit: u64, of: &str) -> Result<Vec<u8>> {
-        if entry.size() > limit {
-            return Err(self.invalid(&format!("it has {of} of {} bytes, and {limit} is the limit", entry.size())));
-        }
-        let mut bytes = Vec::new();
-        entry.read_to_end(&mut bytes).map_err(|e| self.invalid(&e))?;
-        Ok(bytes)
     }
 
     fn file(&self, entry: &mut Entry<'_, impl Read>, path: &[u8]) -> Result<()> {
@@ -149,6 +102,8 @@ impl Unpacking<'_> {
 
 #[cfg(test)]
 mod tests {
+    use tar::EntryType;
+
     use super::*;
 
     type Entries<'a> = &'a [(EntryType, &'a str, &'a [u8])];
