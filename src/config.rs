@@ -10,6 +10,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::error::Place;
+use crate::lock::Lock;
 use crate::lock::companions::FOLDER_NAME;
 use crate::lock::text::FILE_NAME;
 use crate::{Error, Result};
@@ -130,6 +131,16 @@ impl Config {
             ));
         }
         Ok(())
+    }
+
+    /// Takes the plugins out of a lock's `unlisted` that a list has or leaves out by now: a comment makes no lock stale.
+    pub fn forget_listed(&self, lock: &mut Lock) {
+        for workspace in &mut lock.workspace {
+            let config = self.workspaces.iter().find(|config| config.name == workspace.name);
+            if let Some(list) = config.and_then(|config| config.list.as_ref()) {
+                workspace.unlisted.retain(|path| !list.names(path));
+            }
+        }
     }
 
     /// The names of all workspaces, those that cannot be read too, sorted.

@@ -196,6 +196,11 @@ pub enum ChangeKind {
         /// It was so before, and is no longer.
         solved: bool,
     },
+    /// Plugins of the source that the list does not have, and that were not there or were listed before.
+    Unlisted {
+        /// Their folders.
+        plugins: Vec<String>,
+    },
     /// A file of the configuration.
     Input {
         /// From the workspace's configuration.

@@ -73,6 +73,7 @@ fn workspace(read: &config::WorkspaceConfig, asked: &ConfiguredTools) -> Release
         yarn_lock: None,
         effective_yarn_lock: None,
         problems: Vec::new(),
+        unlisted: Vec::new(),
         inputs: read.inputs.clone(),
         plugins,
     }

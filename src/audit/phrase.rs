@@ -34,6 +34,7 @@ pub fn describe(change: &Change) -> Phrase<'_> {
         ChangeKind::YarnLock { .. } => workspace::yarn_lock(),
         ChangeKind::EffectiveYarnLock { from, to } => workspace::effective_yarn_lock(from.is_some(), to.is_some()),
         ChangeKind::Problem { what, solved } => plugin::problem(what, *solved),
+        ChangeKind::Unlisted { plugins } => workspace::unlisted(plugins),
         ChangeKind::Input { path, input, change } => workspace::input(path, *input, *change),
         ChangeKind::PluginAdded { package, version, arguments } => {
             plugin::added(package.as_deref(), version.as_deref(), arguments)

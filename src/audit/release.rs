@@ -60,6 +60,8 @@ pub struct ReleaseWorkspace {
     pub effective_yarn_lock: Option<Sha256>,
     /// Plugins that cannot be exported, and why; only a lock says it.
     pub problems: Vec<PluginProblem>,
+    /// Plugins of the source that its list does not have; only a lock says it.
+    pub unlisted: Vec<String>,
     /// The files of its configuration.
     pub inputs: Vec<Input>,
     /// Its plugins, sorted by path.
@@ -159,6 +161,7 @@ fn workspace(lock: &Lock, locked: &lock::Workspace, folder: Option<&Path>) -> Re
         yarn_lock: Some(source.yarn_lock),
         effective_yarn_lock: locked.effective.as_ref().map(|effective| effective.yarn_lock),
         problems: locked.problem.clone(),
+        unlisted: locked.unlisted.clone(),
         inputs: locked.input.clone(),
         plugins: locked.plugin.iter().map(plugin).collect(),
     }

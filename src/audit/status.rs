@@ -64,6 +64,9 @@ pub struct WorkspaceStatus {
     /// Plugins that cannot be exported, and why.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub problems: Vec<PluginProblem>,
+    /// Plugins of its source that its list neither has nor names in a comment.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unlisted: Vec<String>,
     /// Why it is stale; empty when it is not.
     pub stale: Vec<String>,
     /// Its plugins.
@@ -170,6 +173,7 @@ fn unlocked(name: &str) -> WorkspaceStatus {
         effective_yarn_lock: None,
         unresolved: None,
         problems: Vec::new(),
+        unlisted: Vec::new(),
         stale: Vec::new(),
         plugins: Vec::new(),
     }
@@ -202,6 +206,7 @@ fn workspace(lock: &Lock, locked: &lock::Workspace, report: Option<&Report>, out
         effective_yarn_lock: locked.effective.as_ref().map(|effective| effective.yarn_lock),
         unresolved: None,
         problems: locked.problem.clone(),
+        unlisted: locked.unlisted.clone(),
         stale: Vec::new(),
         plugins: plugins.collect(),
     }
@@ -294,6 +299,9 @@ impl WorkspaceStatus {
         }
         for problem in &self.problems {
             let _ = writeln!(text, "  ! not exported: {}", printable(&problem.what));
+        }
+        for path in &self.unlisted {
+            let _ = writeln!(text, "  ! not listed: {}", printable(path));
         }
         for reason in &self.stale {
             let _ = writeln!(text, "  ! stale: {}", printable(reason));

@@ -29,7 +29,7 @@ pub struct StatusArgs {
 
 pub(super) fn run(session: &Session<'_>, args: &StatusArgs) -> Result<()> {
     let lock_file = lock_file::place(session, args.output_dir.as_deref());
-    let lock = lock_file::read(&lock_file)?.ok_or_else(|| {
+    let mut lock = lock_file::read(&lock_file)?.ok_or_else(|| {
         lock_file::missing(&lock_file, "run `factory resolve` to pin what the configuration asks for")
     })?;
     let mut notes = Vec::new();
@@ -37,6 +37,7 @@ pub(super) fn run(session: &Session<'_>, args: &StatusArgs) -> Result<()> {
     let reasons = match args.source.config(session, &[]) {
         Ok(config) => {
             notes.extend(config.broken.iter().map(|broken| format!("{broken}")));
+            config.forget_listed(&mut lock);
             Some(lock_file::stale_reasons(&config, &lock, &[]))
         }
         Err(error) => {

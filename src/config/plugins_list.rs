@@ -5,7 +5,7 @@
 //! YAML (anchors, aliases, tags, flow maps, several documents) is refused with its line.
 //!
 //! `scan` finds the entries and where their values lie in the text; each is then read by the YAML parser on its
-//! own, so that no entry can reach into another. `edit` writes.
+//! own, so that no entry can reach into another. `comments` finds what is left out on purpose. `edit` writes.
 
 use std::path::Path;
 
@@ -18,6 +18,7 @@ use crate::lock::Argument;
 use crate::lock::arguments::ArgumentError;
 use crate::{Error, Result};
 
+mod comments;
 mod edit;
 mod scan;
 
@@ -83,6 +84,11 @@ impl PluginsList {
     /// The entry of a plugin's folder.
     pub fn get(&self, path: &str) -> Option<&ListedPlugin> {
         self.entries.iter().find(|entry| entry.path == path)
+    }
+
+    /// True if the list has a plugin's folder: as an entry, or in a comment that leaves it out.
+    pub fn names(&self, path: &str) -> bool {
+        self.get(path).is_some() || comments::leave_out(&self.text, path)
     }
 
     /// The text the list was read from.

@@ -38,6 +38,16 @@ pub struct WorkspaceConfig {
     pub warnings: Vec<Warning>,
 }
 
+impl WorkspaceConfig {
+    /// A message about what the list has of a plugin, with the line that has it.
+    pub fn at_listed(&self, plugin: &str, message: &str) -> String {
+        match self.list.as_ref().and_then(|list| list.get(plugin)) {
+            Some(entry) => format!("{}: {message}", Place::line(&self.list_path, entry.line)),
+            None => message.to_owned(),
+        }
+    }
+}
+
 /// Where a workspace's code comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SourceConfig {

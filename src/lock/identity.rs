@@ -9,6 +9,8 @@ impl Lock {
         let mut pins = self.clone();
         for workspace in &mut pins.workspace {
             workspace.sealed = None;
+            // What is not built is no pin.
+            workspace.unlisted.clear();
             for plugin in &mut workspace.plugin {
                 plugin.sealed = None;
                 plugin.stamp = None;
@@ -36,6 +38,7 @@ mod tests {
         plugin.reads = vec!["a".to_owned()];
         let (digest, commit) = (Sha256::of(""), "0".repeat(40));
         plugin.stamp = Some(Stamp { layer: digest, repo: None, commit, epoch: 1, inputs: digest });
+        lock.workspace[0].unlisted = vec!["plugins/c".to_owned()];
         assert_eq!(lock.identity(), before);
         lock.workspace[0].source.commit = Some("1".repeat(40));
         assert_ne!(lock.identity(), before);

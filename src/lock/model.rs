@@ -171,6 +171,9 @@ pub struct Workspace {
     /// How bytes are made of its sources: absent for the first recipe.
     #[serde(default = "recipe::first", skip_serializing_if = "recipe::is_first")]
     pub recipe: u32,
+    /// Plugins of the source that `plugins-list.yaml` neither lists nor names in a comment, sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unlisted: Vec<String>,
     /// Tools that a workspace's own environment sets otherwise than the rest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tools: Option<Tools>,

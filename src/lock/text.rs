@@ -58,6 +58,7 @@ impl Lock {
         self.workspace.sort_by(|a, b| a.name.cmp(&b.name));
         self.unresolved.sort_by(|a, b| a.name.cmp(&b.name));
         for workspace in &mut self.workspace {
+            workspace.unlisted.sort();
             workspace.input.sort_by(|a, b| a.path.cmp(&b.path));
             workspace.plugin.sort_by(|a, b| a.path.cmp(&b.path));
             for plugin in &mut workspace.plugin {
@@ -72,7 +73,9 @@ impl Lock {
 /// The revision that a block needs.
 fn revision(workspace: &Workspace) -> u32 {
     let is_of_each = |plugin: &Plugin| matches!(plugin.args_from, ArgsOrigin::Each(_));
-    let own = if workspace.plugin.iter().any(is_of_each) {
+    let own = if !workspace.unlisted.is_empty() {
+        7
+    } else if workspace.plugin.iter().any(is_of_each) {
         6
     } else if workspace.recipe != recipe::FIRST {
         5
@@ -204,6 +207,7 @@ pub(super) mod tests {
                 plugin("plugins/a", "@x/a", Role::BackendPlugin),
             ],
             problem: vec![],
+            unlisted: vec![],
         }
     }
 
@@ -297,7 +301,7 @@ pub(super) mod tests {
         );
         assert_eq!(
             error_for("dir = \"acr\"", "dirs = \"acr\""),
-            "factory.lock:12:1: unknown field `dirs`, expected one of `name`, `dir`, `recipe`, `tools`, `source`, `effective`, `sealed`, `input`, `plugin`, `problem`"
+            "factory.lock:12:1: unknown field `dirs`, expected one of `name`, `dir`, `recipe`, `unlisted`, `tools`, `source`, `effective`, `sealed`, `input`, `plugin`, `problem`"
         );
         assert_eq!(
             error_for("version = 1", "version = 9"),
@@ -319,7 +323,7 @@ pub(super) mod tests {
         // Of several errors the first in the text, whatever its name.
         assert_eq!(
             error_for("dir = \"acr\"", "zone = 1\narea = 2"),
-            "factory.lock:12:1: unknown field `zone`, expected one of `name`, `dir`, `recipe`, `tools`, `source`, `effective`, `sealed`, `input`, `plugin`, `problem`"
+            "factory.lock:12:1: unknown field `zone`, expected one of `name`, `dir`, `recipe`, `unlisted`, `tools`, `source`, `effective`, `sealed`, `input`, `plugin`, `problem`"
         );
         assert_eq!(
             error_for("version = 1", "version = 0"),

@@ -77,6 +77,9 @@ fn check_workspace(workspace: &Workspace) -> Result<(), (String, String)> {
             return Err(wrong(&input.path, "stands twice among the inputs"));
         }
     }
+    for path in &workspace.unlisted {
+        relative("unlisted", path)?;
+    }
     for problem in &workspace.problem {
         relative("plugin", &problem.plugin)?;
     }

@@ -11,6 +11,7 @@ use super::build_args::{
 use super::host::HostLock;
 use super::plugin_fault::PluginFault;
 use super::source_files::Files;
+use crate::config::WorkspaceConfig;
 use crate::error::{Place, Result};
 use crate::lock::arguments::words;
 use crate::lock::{ArgsFrom, ArgsOrigin, Argument, Integrity, Plugin, Workspace, at};
@@ -36,6 +37,8 @@ pub struct ArgsComputation<'a> {
     pub provider: &'a Provider<'a>,
     /// The runtime that the registry is asked in.
     pub runtime: &'a tokio::runtime::Handle,
+    /// The workspace's configuration.
+    pub config: &'a WorkspaceConfig,
     /// What RHDH provides.
     pub host: &'a HostLock,
     /// The workspace's files.
@@ -74,7 +77,8 @@ impl ArgsComputation<'_> {
                 && !self.is_our_entry(plugin, &computed, &merged)
             {
                 let shown = |diagnostic: &Diagnostic| format!("{name} {}: {diagnostic}", plugin.path);
-                out.warnings.extend(check_listed(&words(&plugin.args), &computed).iter().map(shown));
+                let problems = check_listed(&words(&plugin.args), &computed);
+                out.warnings.extend(problems.iter().map(|one| self.config.at_listed(&plugin.path, &shown(one))));
                 out.warnings.extend(add_unpublished(&name, plugin, &computed));
                 continue;
             }

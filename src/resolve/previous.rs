@@ -25,6 +25,7 @@ pub(super) fn keep_others(lock: &mut Lock, request: &ResolveRequest<'_>) {
             lock.workspace.push(kept);
         }
     }
+    request.config.forget_listed(lock);
     if lock.rhdh.is_none() {
         lock.rhdh.clone_from(&old.rhdh);
     }

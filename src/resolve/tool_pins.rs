@@ -7,10 +7,10 @@ use super::facts::HostFacts;
 use super::rhdh::RhdhHost;
 use super::run_request::ResolveRequest;
 use crate::config::WorkspaceConfig;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::lock::{Lock, ReleaseLine, Rhdh, Tools};
 use crate::npm::registry::NpmRegistry;
-use crate::tools::cli_request::{CliRequest, cli_reason};
+use crate::tools::cli_request::{CliRequest, DEFAULT_CLI, cli_reason};
 use crate::tools::pin::{self, CliTrees, Companion, ToolRequests};
 use crate::tools::provide::Provider;
 
@@ -48,7 +48,8 @@ impl ToolPins {
         if kept.is_none() {
             counts.entry(most.clone()).or_default();
         }
-        let mut pins = Pinning { provider, registry, request, by_request: BTreeMap::new(), companions: Vec::new() };
+        let (is_host_known, by_request) = (host.is_some() || request.demands.host.version.is_none(), BTreeMap::new());
+        let mut pins = Pinning { provider, registry, request, is_host_known, by_request, companions: Vec::new() };
         for requests in counts.into_keys() {
             match kept {
                 Some(old) if is_answer(&old.tools, &requests) => {
@@ -74,6 +75,8 @@ struct Pinning<'a> {
     provider: &'a Provider<'a>,
     registry: &'a NpmRegistry,
     request: &'a ResolveRequest<'a>,
+    /// Whether the host was found. Frontends alone do not look it up.
+    is_host_known: bool,
     by_request: BTreeMap<ToolRequests, Tools>,
     companions: Vec<Companion>,
 }
@@ -94,13 +97,34 @@ impl Pinning<'_> {
         tools.npm.requested.clone_from(&requests.npm);
         match (held, requests.cli.version.is_none(), requests.cli.host) {
             (Some(held), ..) => tools.rhdh_cli.requested.clone_from(&held.rhdh_cli.requested),
-            (None, true, Some(host)) => self.provider.ui.note(cli_reason(&tools.rhdh_cli, host)),
+            (None, true, Some(host)) => {
+                if !self.is_host_known && tools.rhdh_cli.requested == DEFAULT_CLI {
+                    return Err(unknown_host(host));
+                }
+                self.provider.ui.note(cli_reason(&tools.rhdh_cli, host));
+            }
+            (None, true, None) => {
+                let why = "since no RHDH release is named with `--rhdh-version`";
+                self.provider.ui.note(format!("rhdh-cli {}: `{DEFAULT_CLI}`, {why}", tools.rhdh_cli.version));
+            }
             _ => {}
         }
         self.companions.extend(companion);
         self.by_request.insert(requests, tools);
         Ok(())
     }
+}
+
+/// The error of a release that nobody looked up, and that has no rhdh-cli.
+fn unknown_host(host: ReleaseLine) -> Error {
+    Error::usage(
+        format!("nothing is known of RHDH {host}: it is not built in, and the npm registry has no rhdh-cli of {host}"),
+        format!(
+            "check `--rhdh-version` (`RHDH_VERSION`): built in are {}; to build for another one, name its rhdh-cli with \
+             `RHDH_CLI_VERSION`",
+            HostFacts::names().join(", ")
+        ),
+    )
 }
 
 /// The lock whose tools stay for those who ask for the same, so that the other workspaces do not move.

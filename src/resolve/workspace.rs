@@ -67,13 +67,14 @@ impl WorkspaceReader<'_> {
         let read = SourceFiles::read(config, commit, files)?;
         let yarn = package_manager::requested_yarn(files, &config.source.workspace_path, &read.lockfile, &config.name)?;
         let (mut warnings, mut cli_needs) = (Vec::new(), Vec::new());
-        let Candidates { plugins, mut faults } = Candidates::of(config, &read, commit, &mut warnings)?;
+        let Candidates { plugins, mut faults, unlisted } = Candidates::of(config, &read, commit, &mut warnings)?;
         let SourceFiles { mut manifests, lockfile } = read;
         let source = source(config, commit, files, &yarn)?;
         let mut workspace = Workspace {
             name: config.name.clone(),
             dir: config.dir.clone(),
             recipe: RECIPE,
+            unlisted,
             tools: None,
             effective: effective::pinned(source.yarn_lock, &lockfile),
             source,
@@ -88,6 +89,7 @@ impl WorkspaceReader<'_> {
         let computation = ArgsComputation {
             provider: self.provider,
             runtime: self.runtime,
+            config,
             host: host.unwrap_or(&self.any_host),
             files,
             lock: &lock,
@@ -103,7 +105,8 @@ impl WorkspaceReader<'_> {
         } else {
             for plugin in &workspace.plugin {
                 let mistakes = build_args::check_words(&words(&plugin.args));
-                warnings.extend(mistakes.iter().map(|one| format!("{} {}: {one}", config.name, plugin.path)));
+                let shown = |one| config.at_listed(&plugin.path, &format!("{} {}: {one}", config.name, plugin.path));
+                warnings.extend(mistakes.iter().map(shown));
             }
             faults.extend(self.remembered(config, &workspace));
             warnings.extend(computation.add_unpublished(&mut workspace));

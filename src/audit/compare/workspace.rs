@@ -66,6 +66,7 @@ impl Comparison<'_> {
         let what = ChangeKind::WorkspaceAdded { source: workspace.source(), plugins: workspace.plugins.len(), moved };
         self.add(Mark::Added, Some(&workspace.name), None, what);
         self.problems(&[], workspace);
+        self.unlisted(&[], workspace);
         self.plugins(at, None)
     }
 
@@ -80,6 +81,14 @@ impl Comparison<'_> {
             let mark = if solved { Mark::Removed } else { Mark::Review };
             let what = ChangeKind::Problem { what: problem.what.clone(), solved };
             self.add(mark, Some(&new.name), Some(&problem.plugin), what);
+        }
+    }
+
+    /// Plugins that came with the source, and are not listed.
+    fn unlisted(&mut self, old: &[String], new: &ReleaseWorkspace) {
+        let plugins: Vec<String> = new.unlisted.iter().filter(|path| !old.contains(path)).cloned().collect();
+        if !plugins.is_empty() {
+            self.add(Mark::Review, Some(&new.name), None, ChangeKind::Unlisted { plugins });
         }
     }
 
@@ -111,6 +120,7 @@ impl Comparison<'_> {
         }
         self.inputs(old, new);
         self.problems(&old.problems, new);
+        self.unlisted(&old.unlisted, new);
         self.plugins(now, Some(before))
     }
 

@@ -96,6 +96,12 @@ pub(super) fn effective_yarn_lock<'a>(before: bool, now: bool) -> Phrase<'a> {
     Phrase::new("source", vec![name("yarn.lock"), text(what)])
 }
 
+pub(super) fn unlisted<'a>(plugins: &[String]) -> Phrase<'a> {
+    let mut head = vec![text("not listed: ")];
+    head.extend(name_list(plugins.iter().cloned()));
+    Phrase::new("plugin", head)
+}
+
 pub(super) fn input<'a>(path: &str, input: InputKind, change: FileChange) -> Phrase<'a> {
     let kind = match input {
         InputKind::Patch => "patch",

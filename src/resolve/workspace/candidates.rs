@@ -10,6 +10,7 @@ use crate::lock::{ArgsFrom, ArgsOrigin, Argument, Plugin, at, is_package_name};
 use crate::resolve::compute_args::not_a_workspace;
 use crate::resolve::discover::{self, DiscoveredPlugin};
 use crate::resolve::plugin_fault::PluginFault;
+use crate::ui;
 
 /// The plugins to build, before anything is computed.
 #[derive(Default)]
@@ -17,6 +18,8 @@ pub(super) struct Candidates {
     pub(super) plugins: Vec<Plugin>,
     /// What is listed and cannot be exported, or locked.
     pub(super) faults: Vec<PluginFault>,
+    /// Plugins that a list leaves out without naming them, sorted.
+    pub(super) unlisted: Vec<String>,
 }
 
 impl Candidates {
@@ -30,6 +33,14 @@ impl Candidates {
         let mut all = wanted(config, &files.manifests, commit, warnings)?;
         all.faults.extend(outside(&mut all.plugins, &files.lockfile, config));
         all.faults.extend(unlockable(&mut all.plugins, config));
+        let is_workspace = is_workspace_of(&files.lockfile);
+        all.unlisted.retain(|path| is_workspace(path));
+        if !all.unlisted.is_empty() {
+            let (names, list) = (ui::some(all.unlisted.iter()), config.list_path.display());
+            let them = if all.unlisted.len() == 1 { "it" } else { "them" };
+            let what = format!("not listed: {names}; add {them} to {list}, or name {them} in a comment there");
+            warnings.push(format!("{}: {what}", config.name));
+        }
         Ok(all)
     }
 }
@@ -55,19 +66,22 @@ fn wanted(
         ));
     }
     let plugins = found.plugins.iter().map(|found| plugin(found, ArgsFrom::Computed, vec![])).collect();
-    Ok(Candidates { plugins, faults: vec![] })
+    Ok(Candidates { plugins, ..Candidates::default() })
 }
 
-/// Takes out the plugins that are no workspaces of a `yarn.lock`: wrappers with a lockfile of their own, say. Berry's
-/// lockfiles name all workspaces, those of yarn 1 none.
-fn outside(plugins: &mut Vec<Plugin>, lockfile: &[u8], config: &config::WorkspaceConfig) -> Vec<PluginFault> {
+/// Whether a folder is a workspace of a `yarn.lock`. Berry's lockfiles name all workspaces, those of yarn 1 none.
+fn is_workspace_of(lockfile: &[u8]) -> impl Fn(&str) -> bool {
     let text = str::from_utf8(lockfile).unwrap_or_default();
-    if !text.contains("@workspace:") {
-        return vec![];
-    }
+    let names_workspaces = text.contains("@workspace:");
+    move |path| !names_workspaces || text.contains(&format!("@workspace:{path}\""))
+}
+
+/// Takes out the plugins that are no workspaces of a `yarn.lock`: wrappers with a lockfile of their own, say.
+fn outside(plugins: &mut Vec<Plugin>, lockfile: &[u8], config: &config::WorkspaceConfig) -> Vec<PluginFault> {
+    let is_workspace = is_workspace_of(lockfile);
     let folder = &config.source.workspace_path;
     plugins
-        .extract_if(.., |plugin| !text.contains(&format!("@workspace:{}\"", plugin.path)))
+        .extract_if(.., |plugin| !is_workspace(&plugin.path))
         .map(|plugin| not_a_workspace(&plugin.path, folder, place(config, "yarn.lock")))
         .collect()
 }
@@ -121,7 +135,8 @@ fn listed(
     manifests: &BTreeMap<String, Vec<u8>>,
     commit: Option<&str>,
 ) -> Candidates {
-    let mut out = Candidates::default();
+    let unlisted = found.iter().filter(|found| !list.names(&found.path)).map(|found| found.path.clone());
+    let mut out = Candidates { unlisted: unlisted.collect(), ..Candidates::default() };
     for entry in &list.entries {
         if let Some(found) = found.iter().find(|found| found.path == entry.path) {
             out.plugins.push(plugin(found, ArgsFrom::PluginsList, entry.args.clone()));

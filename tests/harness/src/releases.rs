@@ -47,6 +47,7 @@ pub fn tools(node: &str, cli: &str, tree: &str) -> Tools {
 pub fn workspace(name: &str, repo: &str, path: &str, digit: &str, epoch: u64) -> Workspace {
     Workspace {
         problem: vec![],
+        unlisted: vec![],
         name: name.into(),
         dir: name.into(),
         recipe: 1,
