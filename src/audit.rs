@@ -6,7 +6,7 @@
 //! moved ([`version_step`]), in private dependencies ([`closure`]) and in the host ([`host`]), with [`link`]s.
 //! [`phrase`] puts a change into words; [`human`], [`markdown`], [`html`] and [`json`] render the list.
 //!
-//! [`status`] says what is pinned, stale and built; [`sbom`] says what is in a release.
+//! [`status`] says what is pinned, stale and built, [`outdated`] what there is by now; [`sbom`] says what is in a release.
 
 pub mod change;
 pub mod closure;
@@ -23,6 +23,7 @@ pub mod human;
 pub mod json;
 pub mod link;
 pub mod markdown;
+pub mod outdated;
 pub mod pairing;
 mod percent_encoding;
 pub mod phrase;

@@ -8,6 +8,7 @@
 //! source_options, repo_path   what is built, and from which sources
 //! lock_file                   the lock: read, check, write
 //! resolve_step                the resolve of `resolve` and `run`
+//! pin_options                 one pin at a time, and what that writes in the configuration
 //! build_options, build_step   the options of a build, and the build of `build`, `fetch`, `run` and `verify`
 //! publish, attach             pushing images, and documents about them
 //! summary, github_output      the end of a build, for people and for a workflow
@@ -27,11 +28,14 @@ mod dry_run;
 mod failures;
 mod fetch;
 mod github_output;
+mod init;
 mod lock;
 mod lock_file;
 mod man;
 mod misspelt;
+mod outdated;
 mod paths;
+mod pin_options;
 mod publish;
 mod repo_path;
 mod resolve;
@@ -59,7 +63,9 @@ pub use cache::CacheArgs;
 pub use diff::DiffArgs;
 pub use doctor::DoctorArgs;
 pub use fetch::FetchArgs;
+pub use init::InitArgs;
 pub use lock::LockArgs;
+pub use outdated::OutdatedArgs;
 pub use resolve::ResolveArgs;
 pub use run::RunArgs;
 pub use sbom::SbomArgs;
@@ -91,6 +97,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Write the source.json of a workspace, after a look at its repository
+    Init(InitArgs),
     /// Pin what the configuration asks for (commits, tools, build arguments) in factory.lock
     Resolve(ResolveArgs),
     /// Build the plugins, archives and images that factory.lock pins
@@ -112,6 +120,8 @@ enum Command {
     },
     /// Show what changed between two releases, and why
     Diff(DiffArgs),
+    /// Show what has moved since it was locked, and what is pinned and has something newer
+    Outdated(OutdatedArgs),
     /// Show what is pinned, what is stale and why, what is sealed and built
     Status(StatusArgs),
     /// Write bills of materials and provenance of a release
@@ -263,6 +273,7 @@ fn dispatch(matches: &clap::ArgMatches, cli: Cli, ui: Ui) -> Result<(), Reported
         None => session::enter(&cli.global, &ui, async |session| run::run(session, &cli.run).await),
         Some(command) => misplaced(matches).and_then(|()| {
             session::enter(&cli.global, &ui, async |session| match &command {
+                Command::Init(args) => init::run(session, args),
                 Command::Resolve(args) => resolve::run(session, args).await,
                 Command::Build(args) => build::run(session, args).await,
                 Command::Fetch(args) => fetch::run(session, args).await,
@@ -274,6 +285,7 @@ fn dispatch(matches: &clap::ArgMatches, cli: Cli, ui: Ui) -> Result<(), Reported
                 Command::Man { command, output_dir } => man::run(command.as_deref(), output_dir.as_deref()),
                 Command::Schema { of } => schema::run(*of),
                 Command::Diff(args) => diff::run(session, args),
+                Command::Outdated(args) => outdated::run(session, args).await,
                 Command::Status(args) => status::run(session, args),
                 Command::Sbom(args) => sbom::run(session, args),
                 Command::Lock(args) => lock::run(session, args),

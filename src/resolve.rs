@@ -10,6 +10,7 @@
 //!    [`yarn_hash`]) and the arguments of its plugins ([`compute_args`]: [`build_args`]), and what of it each
 //!    plugin is built from ([`plugin_sources`]).
 //! 5. `tool_pins` pins node, npm and rhdh-cli; `previous` keeps what the lock there was knows and still holds.
+//! 6. [`survey`] looks at a repository of which nothing is configured yet; [`newest`] says what there is by now of what a lock has.
 
 pub mod configured_pins;
 pub mod run_request;
@@ -23,11 +24,13 @@ pub mod refs;
 
 pub mod discover;
 pub mod effective;
+pub mod newest;
 pub mod package_manager;
 pub mod plugin_fault;
 pub mod plugin_files;
 pub mod plugin_sources;
 pub mod source_files;
+pub mod survey;
 pub mod workspace;
 pub mod yarn_hash;
 
@@ -49,7 +52,7 @@ use crate::tools::pin::{self, Companion};
 use crate::tools::provide::Provider;
 use crate::ui::some_names;
 use rhdh::{HostRequest, LazyHost};
-pub use run_request::{Demands, ResolveRequest, UpdateMode};
+pub use run_request::{Demands, Repinned, ResolveRequest, UpdateMode};
 use tool_pins::ToolPins;
 use workspace::ReadWorkspace;
 
@@ -168,7 +171,7 @@ fn read<'a>(
 ) -> Vec<(&'a WorkspaceConfig, ReadWorkspace)> {
     let options = commits::ReadOptions {
         old: request.old,
-        kept: request.kept(),
+        kept: request.kept().filter(|_| !request.demands.repinned.commits),
         unmerged: request.unmerged,
         host,
         generate: request.demands.generate,

@@ -39,7 +39,7 @@ mod stat_cache;
 mod trash;
 mod untrusted_tree;
 
-pub use atomic::{AtomicFile, atomic_copy, atomic_file, discard_unfinished};
+pub use atomic::{AtomicFile, atomic_copy, atomic_edit, atomic_file, discard_unfinished, new_file};
 pub use beneath::{file_beneath, room_beneath, stays_beneath};
 pub use cache_entry::{CacheEntry, CheckedEntry, entry_lock_name};
 pub use checksums::KnownSums;

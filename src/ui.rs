@@ -7,6 +7,8 @@ use std::fmt::Display;
 use std::io::{self, BufRead as _, IsTerminal as _, Read as _, Write as _};
 use std::panic::Location;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 
 use anstream::AutoStream;
@@ -136,6 +138,36 @@ impl Ui {
             Some(live) => live.suspend(ask),
             None => ask(),
         }
+    }
+
+    /// True where somebody at a terminal can answer.
+    pub fn can_ask(&self) -> bool {
+        io::stdin().is_terminal() && io::stderr().is_terminal()
+    }
+
+    /// Asks for a text, on a terminal alone; none where there is none, for an empty answer, and after an interrupt.
+    pub fn ask_text(&self, question: &str, interrupt: &AtomicBool) -> Option<String> {
+        if !self.can_ask() {
+            return None;
+        }
+        let ask = || {
+            let _ = write!(anstream::stderr(), "{}: ", clean(question));
+            let (sender, answer) = std::sync::mpsc::channel();
+            std::thread::spawn(move || sender.send(read_answer()));
+            while !interrupt.load(Ordering::Relaxed) {
+                match answer.recv_timeout(Duration::from_millis(100)) {
+                    Ok(answer) => return answer,
+                    Err(RecvTimeoutError::Timeout) => {}
+                    Err(RecvTimeoutError::Disconnected) => return None,
+                }
+            }
+            None
+        };
+        let answer = match &self.live {
+            Some(live) => live.suspend(ask),
+            None => ask(),
+        };
+        answer.map(|answer| answer.trim().to_owned()).filter(|answer| !answer.is_empty())
     }
 
     /// The warnings of this run, for its report.

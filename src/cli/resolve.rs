@@ -6,6 +6,7 @@ use clap::Args;
 
 use super::failures::{broken, failures};
 use super::lock_file::{self, CarriedLock};
+use super::pin_options::PinOptions;
 use super::resolve_step::{self, PinRequest, ResolveFlags};
 use super::session::Session;
 use super::source_options::SourceArgs;
@@ -30,6 +31,8 @@ pub struct ResolveArgs {
     #[arg(long)]
     pub dry_run: bool,
     #[command(flatten)]
+    pub(super) pins: PinOptions,
+    #[command(flatten)]
     pub(super) source: SourceArgs,
     #[command(flatten)]
     pub(super) flags: ResolveFlags,
@@ -39,10 +42,12 @@ pub(super) async fn run(session: &Session<'_>, args: &ResolveArgs) -> Result<()>
     let names = &args.workspaces;
     let mut config = args.source.config(session, names)?;
     config.check_names(names)?;
+    let edits = args.pins.apply(&mut config, names)?;
     let mut lock_file = lock_file::place(session, None);
     let carried = carried(session, &lock_file, args)?;
     let (old, unmerged) = carried.as_ref().map_or((None, &[][..]), |it| (Some(&it.lock), &it.unmerged[..]));
-    let mode = if args.keep { UpdateMode::Missing } else { UpdateMode::All };
+    let repinned = args.pins.repinned();
+    let mode = if args.keep || repinned.is_any() { UpdateMode::Missing } else { UpdateMode::All };
     if !args.dry_run && !args.check {
         lock_file = lock_file::written(session, &lock_file, None)?;
     }
@@ -55,6 +60,7 @@ pub(super) async fn run(session: &Session<'_>, args: &ResolveArgs) -> Result<()>
         lock_file: &lock_file,
         source: &args.source,
         flags: &args.flags,
+        repinned,
     };
     let mut resolved = request.run(session).await?;
     resolved.failed.extend(broken(&mut config, names));
@@ -68,6 +74,7 @@ pub(super) async fn run(session: &Session<'_>, args: &ResolveArgs) -> Result<()>
         carried => carried.map(|carried| carried.lock.to_text()).unwrap_or_default(),
     };
     let after = resolved.lock.to_text();
+    edits.finish(session, &config, &resolved.lock, !args.dry_run && !args.check)?;
     if args.dry_run {
         print_changes(&lock_file, &before, &after)?;
     } else if args.check {

@@ -12,7 +12,7 @@ use crate::config::Config;
 use crate::error::Result;
 use crate::lock::Lock;
 use crate::npm::registry::NpmRegistry;
-use crate::resolve::{self, Demands, ResolveRequest, Resolved, UpdateMode, rhdh};
+use crate::resolve::{self, Demands, Repinned, ResolveRequest, Resolved, UpdateMode, rhdh};
 use crate::sandbox::root::IsolationChoice;
 use crate::store::{Reading, atomic_file, file_beneath};
 use crate::tools::provide::Provider;
@@ -60,6 +60,8 @@ pub struct PinRequest<'a> {
     pub source: &'a SourceArgs,
     /// How it is resolved.
     pub flags: &'a ResolveFlags,
+    /// What is pinned anew though it is asked for as before.
+    pub repinned: Repinned,
 }
 
 impl PinRequest<'_> {
@@ -79,6 +81,7 @@ impl PinRequest<'_> {
             generate: self.flags.generate_build_args,
             renew_tools: self.flags.renew_tools,
             restamp: self.flags.restamp,
+            repinned: self.repinned,
         }
     }
 

@@ -11,7 +11,7 @@ use super::source_options::SourceArgs;
 use super::{dry_run, lock_file, misspelt, publish};
 use crate::error::Result;
 use crate::lock::Lock;
-use crate::resolve::UpdateMode;
+use crate::resolve::{Repinned, UpdateMode};
 
 /// Options of `factory run`.
 #[derive(Clone, Debug, Args)]
@@ -57,6 +57,7 @@ pub(super) async fn run(session: &Session<'_>, args: &RunArgs) -> Result<()> {
         lock_file: &place,
         source: &args.source,
         flags: &args.resolve,
+        repinned: Repinned::default(),
     };
     let is_fresh = |lock: &&Lock| {
         let is_resolved = !lock.unresolved.iter().any(|one| names.is_empty() || names.contains(&one.name));

@@ -22,6 +22,9 @@ pub enum Described {
     /// What `factory diff --format json` prints
     #[value(name = "diff")]
     Diff,
+    /// What `factory outdated --json` prints
+    #[value(name = "outdated")]
+    Outdated,
 }
 
 impl Described {
@@ -32,6 +35,7 @@ impl Described {
             Self::Lock => include_str!("../../schema/factory.lock.schema.json"),
             Self::BuildReport => include_str!("../../schema/build-report.schema.json"),
             Self::Diff => include_str!("../../schema/factory.diff.schema.json"),
+            Self::Outdated => include_str!("../../schema/factory.outdated.schema.json"),
         }
     }
 }

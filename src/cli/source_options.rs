@@ -89,11 +89,10 @@ impl fmt::Debug for GivenRepo {
 }
 
 impl GivenRepo {
-    /// What it says; an empty one says nothing.
-    fn read(&self) -> Result<Option<Repo>> {
+    /// What it says; an empty one says nothing. `of` is put behind `the repository` in an error.
+    pub fn read(&self, of: &str) -> Result<Option<Repo>> {
         let text = self.0.trim();
-        let read =
-            || Repo::parse(text).map_err(|why| Error::usage(format!("the repository of `--source-repo` {why}"), ""));
+        let read = || Repo::parse(text).map_err(|why| Error::usage(format!("the repository{of} {why}"), ""));
         if text.is_empty() { Ok(None) } else { read().map(Some) }
     }
 }
@@ -106,7 +105,7 @@ impl From<String> for GivenRepo {
 
 /// A path that was written by someone who stands in `here`, as source.json in `config_dir` would say it: so it is in the
 /// lock, which names no folder of this machine. Whatever is not the path of a folder stays as it is.
-fn seen_from(config_dir: &Path, here: &Path, repo: Repo) -> Result<Repo> {
+pub fn seen_from(config_dir: &Path, here: &Path, repo: Repo) -> Result<Repo> {
     let written = repo.with_credentials();
     if !SourceUrl::is_path(written) || Path::new(written).is_absolute() {
         return Ok(repo);
@@ -140,7 +139,7 @@ impl SourceArgs {
         let given = |text: &Option<String>| text.clone().filter(|text| !text.trim().is_empty());
         let config_dir = paths::config_dir(session.global);
         let here = std::env::current_dir().map_err(Error::io("find", "the current directory"))?;
-        let source_repo = self.source_repo.as_ref().map_or(Ok(None), GivenRepo::read)?;
+        let source_repo = self.source_repo.as_ref().map_or(Ok(None), |repo| repo.read(" of `--source-repo`"))?;
         let options = ConfigOptions {
             repo_path: Some(self.repo_path.clone().unwrap_or_else(|| PathBuf::from("/source"))),
             workspace_path: given(&self.workspace_path),

@@ -7,10 +7,10 @@ use clap::Args;
 use super::session::Session;
 use super::source_options::SourceArgs;
 use super::{lock_file, paths};
-use crate::audit::status;
+use crate::audit::status::{self, BuiltState, Status, WorkspaceStatus};
 use crate::build::report::{self, Report};
-use crate::error::{Error, Place, Result};
-use crate::ui;
+use crate::error::{Error, Place, Result, exit_code};
+use crate::ui::{self, count};
 use crate::user_file;
 
 /// Options of `factory status`.
@@ -19,6 +19,9 @@ pub struct StatusArgs {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+    /// Exit with 3 if the lock is stale, with 1 if a plugin is not built as it is locked
+    #[arg(long)]
+    pub check: bool,
     /// Output directory of builds [default: /outputs where it exists, else ./outputs]
     #[arg(long, env = "FACTORY_OUTPUT_DIR", value_name = "DIR")]
     pub output_dir: Option<PathBuf>,
@@ -32,7 +35,7 @@ pub(super) fn run(session: &Session<'_>, args: &StatusArgs) -> Result<()> {
     let mut lock = lock_file::read(&lock_file)?.ok_or_else(|| {
         lock_file::missing(&lock_file, "run `factory resolve` to pin what the configuration asks for")
     })?;
-    let mut notes = Vec::new();
+    let (mut notes, mut unread) = (Vec::new(), None);
     // A lock alone, in a release's archive say, still has a status.
     let reasons = match args.source.config(session, &[]) {
         Ok(config) => {
@@ -42,6 +45,7 @@ pub(super) fn run(session: &Session<'_>, args: &StatusArgs) -> Result<()> {
         }
         Err(error) => {
             notes.push(format!("the configuration cannot be read, so it is not known what is stale: {error}"));
+            unread = Some(error);
             None
         }
     };
@@ -57,7 +61,39 @@ pub(super) fn run(session: &Session<'_>, args: &StatusArgs) -> Result<()> {
     let mut status = status::of(&lock, &name, reasons.as_deref(), report.as_ref(), &output_dir);
     status.notes = notes;
     let text = if args.json { status.to_json() } else { status.to_text() };
-    ui::data_as_it_is(&text).map_err(Error::io("write", Path::new("stdout")))
+    ui::data_as_it_is(&text).map_err(Error::io("write", Path::new("stdout")))?;
+    match unread {
+        Some(error) if args.check => Err(error),
+        _ if args.check => verdict(&status),
+        _ => Ok(()),
+    }
+}
+
+/// The error of `--check`, if what is locked is not what is asked for, or not what is built.
+fn verdict(status: &Status) -> Result<()> {
+    let failed = |what: String, code| Err(Error::Failed { what, code });
+    let stale = status.workspaces.iter().filter(|workspace| !workspace.stale.is_empty());
+    let stale: Vec<String> = stale.map(|workspace| format!("`{}`", workspace.name)).collect();
+    if !stale.is_empty() {
+        return failed(format!("the lock is stale: {}", stale.join(", ")), exit_code::LOCK);
+    }
+    let unresolved = status.workspaces.iter().filter(|workspace| workspace.unresolved.is_some()).count();
+    if unresolved > 0 {
+        return failed(format!("{} not resolved", count(unresolved, "workspace")), exit_code::FAILED);
+    }
+    let plugins = status.workspaces.iter().flat_map(|workspace| &workspace.plugins);
+    let unbuilt = plugins.filter(|plugin| plugin.built != BuiltState::Yes).count();
+    // A problem of a plugin that is locked is counted as that plugin.
+    let is_locked =
+        |workspace: &WorkspaceStatus, path: &str| workspace.plugins.iter().any(|plugin| plugin.path == path);
+    let problems = status
+        .workspaces
+        .iter()
+        .map(|workspace| workspace.problems.iter().filter(|problem| !is_locked(workspace, &problem.plugin)).count());
+    match unbuilt + problems.sum::<usize>() {
+        0 => Ok(()),
+        n => failed(format!("{} not built as locked", count(n, "plugin")), exit_code::FAILED),
+    }
 }
 
 /// The report of the last build; none when there is no such file.

@@ -15,6 +15,7 @@ use crate::Result;
 use crate::error::Place;
 
 pub mod dotenv;
+pub mod edit;
 
 /// The name of the file, at the root of the configuration and in each workspace's folder.
 pub const FILE_NAME: &str = ".env";
@@ -112,6 +113,14 @@ impl Env {
         warnings.sort();
         let warnings = warnings.into_iter().map(|(line, what)| Warning::new(Place::line(path, line), what)).collect();
         (env, warnings)
+    }
+
+    /// This environment with another value of a variable, as a `.env` file would set it.
+    #[must_use]
+    pub fn with_value(&self, name: &str, value: &str, place: Place) -> Self {
+        let mut env = self.clone();
+        env.set(name.to_owned(), value.to_owned(), EnvOrigin::File(place));
+        env
     }
 
     fn set(&mut self, key: String, text: String, origin: EnvOrigin) {

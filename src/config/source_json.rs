@@ -15,6 +15,10 @@ use crate::error::{Place, redact};
 use crate::store::git::split_steps;
 use crate::{Error, Result};
 
+pub mod edit;
+
+pub use edit::NewSource;
+
 /// The name of the file.
 pub const FILE_NAME: &str = "source.json";
 

@@ -308,7 +308,7 @@ pub(super) mod tests {
             "factory.lock:2:11: lock format 9 is newer than the format 1 that factory 0.1.0 reads"
         );
         assert_eq!(
-            error_for("revision = 0", "revision = 7"),
+            error_for("revision = 0", "revision = 8"),
             "factory.lock:3:12: revision 7 of lock format 1 is newer than the revision 6 that factory 0.1.0 reads"
         );
         assert_eq!(

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use super::host::HostLock;
 use crate::error::{Error, Result};
-use crate::lock::Sha256;
+use crate::lock::{ReleaseLine, Sha256};
 
 /// What is known of a host at a commit of RHDH's repository.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,6 +56,11 @@ impl HostFacts {
     /// The newest release that is built in.
     pub fn newest() -> Result<Self> {
         Self::from_bytes(NEWEST.1)
+    }
+
+    /// The line of the newest release.
+    pub fn newest_line() -> Option<ReleaseLine> {
+        NEWEST.0.first().and_then(|name| ReleaseLine::of(name))
     }
 
     /// The facts of a branch or tag of RHDH as it is asked for (`1.10`, `1.9.8`, `main`), or of a commit.

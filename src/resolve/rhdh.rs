@@ -5,9 +5,9 @@ use std::sync::OnceLock;
 
 use super::facts::HostFacts;
 use super::host::HostLock;
-use super::refs;
+use super::refs::{self, Refs};
 use crate::error::{Error, Place, Result};
-use crate::lock::{Rhdh, Sha256};
+use crate::lock::{ReleaseLine, Rhdh, Sha256};
 use crate::store::git::{Network, RefScope, SourceUrl};
 use crate::tools::provide::Provider;
 use crate::user_file;
@@ -159,7 +159,8 @@ fn of_repository(provider: &Provider<'_>, asked: &HostRequest, network: &Network
     let interrupt = provider.interrupt.flag();
     let url = SourceUrl::parse(repository, Path::new("."))?;
     let step = provider.ui.step("rhdh", format!("find RHDH {requested}"));
-    let commit = commit(provider, &url, requested, network)?;
+    let refs = refs::list_refs(provider.store, &url, RefScope::Usual, network, interrupt)?;
+    let commit = commit_of(&refs, &url, requested)?;
     let tree = provider.store.repository(&url, interrupt)?.fetch(&commit, network, interrupt)?;
     let yarn_lock = tree.read("yarn.lock")?.ok_or_else(|| {
         Error::usage(
@@ -175,8 +176,7 @@ fn of_repository(provider: &Provider<'_>, asked: &HostRequest, network: &Network
 
 /// `latest` is the newest branch `release-x.y`; `1.9` that branch; `1.9.8` the tag of that release, with or without
 /// `v`; anything else a ref or commit.
-fn commit(provider: &Provider<'_>, url: &SourceUrl, requested: &str, network: &Network) -> Result<String> {
-    let refs = refs::list_refs(provider.store, url, RefScope::Usual, network, provider.interrupt.flag())?;
+pub fn commit_of(refs: &Refs, url: &SourceUrl, requested: &str) -> Result<String> {
     let names: Vec<&str> = refs.all().iter().map(|found| found.name.as_str()).collect();
     let wanted = if requested == LATEST {
         newest_release(&names).ok_or_else(|| {
@@ -194,6 +194,12 @@ fn commit(provider: &Provider<'_>, url: &SourceUrl, requested: &str, network: &N
         candidates.into_iter().find(|name| names.contains(&name.as_str())).unwrap_or_else(|| requested.to_owned())
     };
     Ok(refs.resolve(&wanted)?.commit)
+}
+
+/// The newest line that a repository of RHDH has a branch of.
+pub fn newest_line(refs: &Refs) -> Option<ReleaseLine> {
+    let names: Vec<&str> = refs.all().iter().map(|found| found.name.as_str()).collect();
+    ReleaseLine::of(newest_release(&names)?.strip_prefix("refs/heads/")?)
 }
 
 fn newest_release(names: &[&str]) -> Option<String> {

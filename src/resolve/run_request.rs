@@ -53,6 +53,31 @@ pub struct Demands {
     pub renew_tools: bool,
     /// Let images say anew where they come from.
     pub restamp: bool,
+    /// What of the named workspaces is pinned anew, though the rest stays.
+    pub repinned: Repinned,
+}
+
+/// What is pinned anew though it is asked for as before.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Repinned {
+    /// The commits.
+    pub commits: bool,
+    /// Node.js.
+    pub node: bool,
+    /// rhdh-cli.
+    pub rhdh_cli: bool,
+}
+
+impl Repinned {
+    /// True if anything is.
+    pub fn is_any(self) -> bool {
+        self.commits || self.has_tools()
+    }
+
+    /// True if a tool is.
+    pub fn has_tools(self) -> bool {
+        self.node || self.rhdh_cli
+    }
 }
 
 impl Demands {
@@ -65,7 +90,8 @@ impl Demands {
             let mut is_for = |asked: &String| wanted.all(|locked| lock.tools_of(locked).rhdh_cli.is_for(asked, rhdh));
             self.host.version.as_ref().is_some_and(|asked| !is_for(asked))
         };
-        self.generate || self.renew_tools || self.restamp || is_other_host() || is_other_cli()
+        let is_repinned = self.repinned.is_any();
+        is_repinned || self.generate || self.renew_tools || self.restamp || is_other_host() || is_other_cli()
     }
 }
 

@@ -14,11 +14,14 @@ use crate::tools::cli_request::{CliRequest, DEFAULT_CLI, cli_reason};
 use crate::tools::pin::{self, CliTrees, Companion, ToolRequests};
 use crate::tools::provide::Provider;
 
+/// What was asked for; and the workspace, where only some of its own tools move.
+type PinKey = (ToolRequests, Option<String>);
+
 /// Pinned tools, by what was asked for.
 pub(super) struct ToolPins {
     /// Those at the top of the lock.
     pub common: Tools,
-    by_request: BTreeMap<ToolRequests, Tools>,
+    by_request: BTreeMap<PinKey, Tools>,
     /// The trees of the CLIs that are new.
     pub companions: Vec<Companion>,
 }
@@ -32,30 +35,32 @@ impl ToolPins {
         host: Option<&RhdhHost>,
         chosen: &[&WorkspaceConfig],
     ) -> Result<Self> {
-        let mut counts: BTreeMap<ToolRequests, usize> = BTreeMap::new();
+        let mut counts: BTreeMap<PinKey, usize> = BTreeMap::new();
         for workspace in chosen {
-            *counts.entry(tool_requests(request, host, workspace)).or_default() += 1;
+            *counts.entry(key(request, host, workspace)).or_default() += 1;
         }
+        let moves = request.demands.repinned.has_tools();
+        let is_locked = |old: &Lock, (requests, _): &PinKey| !moves && is_answer(&old.tools, requests);
         let kept = standing(request).filter(|old| {
             let is_chosen = |name: &String| chosen.iter().any(|workspace| workspace.name == *name);
             let mut others = old.workspace.iter().filter(|locked| !is_chosen(&locked.name));
             counts.is_empty()
                 || others.any(|locked| locked.tools.is_none())
-                || counts.keys().any(|requests| is_answer(&old.tools, requests))
+                || counts.keys().any(|key| is_locked(old, key))
         });
-        let most = counts.iter().max_by_key(|(_, count)| **count).map(|(requests, _)| requests.clone());
+        let most = counts.iter().max_by_key(|(_, count)| **count).map(|(key, _)| key.clone());
         let most = most.unwrap_or_default();
         if kept.is_none() {
             counts.entry(most.clone()).or_default();
         }
         let (is_host_known, by_request) = (host.is_some() || request.demands.host.version.is_none(), BTreeMap::new());
         let mut pins = Pinning { provider, registry, request, is_host_known, by_request, companions: Vec::new() };
-        for requests in counts.into_keys() {
+        for key in counts.into_keys() {
             match kept {
-                Some(old) if is_answer(&old.tools, &requests) => {
-                    pins.by_request.insert(requests, old.tools.clone());
+                Some(old) if is_locked(old, &key) => {
+                    pins.by_request.insert(key, old.tools.clone());
                 }
-                _ => pins.pin(requests).await?,
+                _ => pins.pin(key).await?,
             }
         }
         let Pinning { by_request, mut companions, .. } = pins;
@@ -66,7 +71,7 @@ impl ToolPins {
 
     /// The tools of a workspace.
     pub fn of(&self, request: &ResolveRequest<'_>, host: Option<&RhdhHost>, workspace: &WorkspaceConfig) -> &Tools {
-        &self.by_request[&tool_requests(request, host, workspace)]
+        &self.by_request[&key(request, host, workspace)]
     }
 }
 
@@ -77,26 +82,29 @@ struct Pinning<'a> {
     request: &'a ResolveRequest<'a>,
     /// Whether the host was found. Frontends alone do not look it up.
     is_host_known: bool,
-    by_request: BTreeMap<ToolRequests, Tools>,
+    by_request: BTreeMap<PinKey, Tools>,
     companions: Vec<Companion>,
 }
 
+/// What is asked of the registry.
+struct HeldTools {
+    wanted: ToolRequests,
+    /// What the rhdh-cli that stays was asked for by.
+    cli: Option<String>,
+}
+
 impl Pinning<'_> {
-    async fn pin(&mut self, requests: ToolRequests) -> Result<()> {
+    async fn pin(&mut self, key: PinKey) -> Result<()> {
         let request = self.request;
-        // Renewed, and not to be moved: the same versions are asked for.
-        let held = request.kept().and_then(|old| {
-            let own = old.workspace.iter().filter_map(|workspace| workspace.tools.as_ref());
-            std::iter::once(&old.tools).chain(own).find(|held| is_answer(held, &requests))
-        });
-        let wanted = held.map_or_else(|| requests.clone(), exact_requests);
+        let requests = &key.0;
+        let HeldTools { wanted, cli } = self.held(&key);
         let renew = request.demands.renew_tools;
         let trees = CliTrees { lock_dir: request.lock_dir, renew, resolved: &self.companions };
         let (mut tools, companion) = pin::resolve(self.provider, self.registry, &wanted, trees).await?;
         tools.node.requested.clone_from(&requests.node);
         tools.npm.requested.clone_from(&requests.npm);
-        match (held, requests.cli.version.is_none(), requests.cli.host) {
-            (Some(held), ..) => tools.rhdh_cli.requested.clone_from(&held.rhdh_cli.requested),
+        match (cli, requests.cli.version.is_none(), requests.cli.host) {
+            (Some(requested), ..) => tools.rhdh_cli.requested = requested,
             (None, true, Some(host)) => {
                 if !self.is_host_known && tools.rhdh_cli.requested == DEFAULT_CLI {
                     return Err(unknown_host(host));
@@ -110,8 +118,39 @@ impl Pinning<'_> {
             _ => {}
         }
         self.companions.extend(companion);
-        self.by_request.insert(requests, tools);
+        self.by_request.insert(key, tools);
         Ok(())
+    }
+
+    /// What is locked and not to be moved: renewed, or beside a tool that moves. The same versions are asked for.
+    fn held(&self, (requests, own): &PinKey) -> HeldTools {
+        let mut held = HeldTools { wanted: requests.clone(), cli: None };
+        let Some(old) = self.request.kept() else { return held };
+        let moved = self.request.demands.repinned;
+        let owners = || old.workspace.iter().filter(|locked| own.is_none() || own.as_ref() == Some(&locked.name));
+        let common = own.is_none().then_some(&old.tools);
+        let tools: Vec<&Tools> =
+            common.into_iter().chain(owners().filter_map(|locked| locked.tools.as_ref())).collect();
+        let whole = tools.iter().find(|tools| is_answer(tools, requests));
+        if !moved.has_tools() {
+            if let Some(whole) = whole {
+                held = HeldTools { wanted: exact_requests(whole), cli: Some(whole.rhdh_cli.requested.clone()) };
+            }
+            return held;
+        }
+        let Some(tools) = whole.or(tools.first()) else { return held };
+        let exact = exact_requests(tools);
+        if !moved.node && tools.node.requested == requests.node {
+            held.wanted.node = exact.node;
+        }
+        if tools.npm.requested == requests.npm {
+            held.wanted.npm = exact.npm;
+        }
+        if !moved.rhdh_cli && requests.cli.is_answered_by(&tools.rhdh_cli) {
+            held.wanted.cli = exact.cli;
+            held.cli = Some(tools.rhdh_cli.requested.clone());
+        }
+        held
     }
 }
 
@@ -134,6 +173,13 @@ fn standing<'a>(request: &ResolveRequest<'a>) -> Option<&'a Lock> {
 
 fn moves_little(request: &ResolveRequest<'_>) -> bool {
     request.kept().is_some() || !request.names.is_empty()
+}
+
+/// What a workspace asks for; with its name where it has tools of its own, and one of them moves.
+fn key(request: &ResolveRequest<'_>, host: Option<&RhdhHost>, workspace: &WorkspaceConfig) -> PinKey {
+    let has_own = |old: &Lock| old.workspace.iter().any(|one| one.name == workspace.name && one.tools.is_some());
+    let is_own = request.demands.repinned.has_tools() && request.old.is_some_and(has_own);
+    (tool_requests(request, host, workspace), is_own.then(|| workspace.name.clone()))
 }
 
 /// What a workspace asks for, else the Node.js that the host runs and the rhdh-cli that belongs to it, else the defaults.

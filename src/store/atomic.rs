@@ -99,6 +99,37 @@ pub fn atomic_file(path: &Path, bytes: &[u8]) -> Result<()> {
     write().map_err(Error::io("write", path))
 }
 
+/// The same of a file that a user wrote: its permissions stay.
+pub fn atomic_edit(path: &Path, bytes: &[u8]) -> Result<()> {
+    let Ok(meta) = fs::metadata(path) else { return atomic_file(path, bytes) };
+    let permissions = fs::Permissions::from_mode(meta.permissions().mode() & 0o777);
+    let write = || -> io::Result<()> {
+        let target = fs::canonicalize(path)?;
+        let mut file = AtomicFile::with_mode(&target, permissions.mode())?;
+        file.write_all(bytes)?;
+        // The umask is for new files.
+        file.file.as_file().set_permissions(permissions)?;
+        file.persist()
+    };
+    write().map_err(Error::io("write", path))
+}
+
+/// Writes a file as [`atomic_file`] does, where there is none; false where there is something, which stays as it is.
+pub fn new_file(path: &Path, bytes: &[u8]) -> Result<bool> {
+    let write = || -> io::Result<bool> {
+        fs::create_dir_all(parent(path))?;
+        let mut file = AtomicFile::with_mode(path, 0o666)?;
+        file.write_all(bytes)?;
+        file.file.as_file().sync_all()?;
+        match file.file.persist_noclobber(path) {
+            Err(refused) if refused.error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+            Err(refused) => Err(refused.error),
+            Ok(_) => sync_dir(parent(path)).map(|()| true),
+        }
+    };
+    write().map_err(Error::io("write", path))
+}
+
 /// Copies a file to `path`, as [`atomic_file`] writes one, except that a symlink at `path` is replaced.
 pub fn atomic_copy(from: &Path, path: &Path) -> Result<()> {
     let mut source = File::open(from).map_err(Error::io("read", from))?;
@@ -217,6 +248,21 @@ mod tests {
             fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
         names.sort();
         names
+    }
+
+    #[test]
+    fn what_a_user_wrote_keeps_its_permissions_and_its_place() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, link) = (dir.path().join(".env"), dir.path().join("link"));
+        for mode in [0o600, 0o666] {
+            fs::write(&path, b"old").unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            let _ = symlink(&path, &link);
+            atomic_edit(&link, b"new").unwrap();
+            assert_eq!(fs::read(&path).unwrap(), b"new");
+            assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, mode);
+        }
+        assert_eq!(names(dir.path()), [".env", "link"]);
     }
 
     #[test]

@@ -143,7 +143,7 @@ pub async fn yarn(registry: &NpmRegistry, requested: &str) -> Result<(String, In
 }
 
 /// An exact version, a dist-tag, a major or a range.
-fn pick(name: &str, packument: &Packument, requested: &str, variable: &str) -> Result<String> {
+pub(super) fn pick(name: &str, packument: &Packument, requested: &str, variable: &str) -> Result<String> {
     if packument.versions.contains_key(requested) {
         return Ok(requested.to_owned());
     }

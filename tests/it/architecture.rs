@@ -41,8 +41,10 @@ const FORBIDDEN: [(&str, &str); 2] = [("resolve", "build"), ("build", "config")]
 const NETWORK: [&str; 6] = ["reqwest", "tokio", "rustls", "gix", "futures_util", "backon"];
 
 /// The commands, `completions` apart, which is a function of `cli.rs`.
-const COMMANDS: [&str; 11] =
-    ["build", "cache", "diff", "doctor", "fetch", "lock", "resolve", "run", "sbom", "status", "verify"];
+const COMMANDS: [&str; 13] = [
+    "build", "cache", "diff", "doctor", "fetch", "init", "lock", "outdated", "resolve", "run", "sbom", "status",
+    "verify",
+];
 
 const MOST_LINES: usize = 400;
 const MOST_PARAMETERS: usize = 5;

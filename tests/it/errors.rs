@@ -83,7 +83,8 @@ fn a_misspelt_command_or_variable_is_not_taken_for_something_else() {
 #[harness::test]
 fn a_slip_in_listed_arguments_is_named_without_a_host_too() {
     let test = resolvable();
-    test.config("plugins-list.yaml", "plugins/todo-backend: --embd-package @x/todo-common --shared-package\n");
+    let listed = "plugins/todo-backend: --embd-package @x/todo-common --shared-package\n# plugins/todo:\n";
+    test.config("plugins-list.yaml", listed);
     let said = test.run(&["resolve"]).success().stderr;
     let warnings: Vec<_> = said.lines().filter(|line| line.starts_with("warning: ")).collect();
     assert_eq!(

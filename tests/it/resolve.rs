@@ -368,7 +368,7 @@ fn listed_arguments_stay_and_are_checked_when_a_host_is_at_hand() {
     let host = host(setup.dir.path());
     let host = host.to_str().unwrap();
     let output = setup.ok(&["resolve", "--host-lockfile", host]);
-    assert!(said(&output).contains("warning: gamma plugins/back: "), "{}", said(&output));
+    assert!(said(&output).contains("plugins-list.yaml:2: gamma plugins/back: "), "{}", said(&output));
     assert!(said(&output).contains("`-embed-package`"), "{}", said(&output));
     assert!(setup.lock().contains("args = [\n    \"-embed-package @backstage/extra\",\n]"), "{}", setup.lock());
 

@@ -5,6 +5,7 @@
 use std::fs;
 use std::path::PathBuf;
 
+use factory::audit::outdated::Outdated;
 use factory::build::report::Report;
 use factory::lock::Lock;
 use schemars::JsonSchema;
@@ -38,6 +39,12 @@ fn errors(schema: &str, instance: &Value) -> Vec<String> {
     jsonschema::draft7::new(&schema).unwrap().iter_errors(instance).map(|error| error.to_string()).collect()
 }
 
+/// Fails if a document does not fit a schema.
+#[track_caller]
+pub fn fits(schema: &str, document: &Value) {
+    assert_eq!(errors(schema, document), [""; 0]);
+}
+
 fn example() -> (PathBuf, String) {
     let path = file("factory.lock.example");
     let text = fs::read_to_string(&path).unwrap();
@@ -48,6 +55,7 @@ fn example() -> (PathBuf, String) {
 fn schemas_are_those_of_the_types() {
     is_current("schema/factory.lock.schema.json", &generated::<Lock>("factory.lock"));
     is_current("schema/build-report.schema.json", &generated::<Report>("build-report.json"));
+    is_current("schema/factory.outdated.schema.json", &generated::<Outdated>("outdated"));
 }
 
 #[harness::test]

@@ -72,6 +72,7 @@ fn a_scalprum_configuration_that_is_no_object_is_refused_with_its_place() {
         2,
         "· sources resolve 1 workspace\nerror: config/plugins/a/overlay/scalprum-config.json:1:1: invalid type: sequence, \
          expected a map\n\nhint: write a JSON object with `name` and `exposedModules`\n\
+         rhdh-cli 1.9.1: `latest`, since no RHDH release is named with `--rhdh-version`\n\
          config/factory.lock written: 0 workspaces, 0 plugins\nerror: 1 workspace failed: `repo`",
     );
 }
