@@ -154,6 +154,7 @@ fn merge_parts(base: &Workspace, ours: &Workspace, theirs: &Workspace) -> Option
         plugin: vec![],
         input: vec![],
         problem: vec![],
+        unlisted: vec![],
         sealed: None,
         ..workspace.clone()
     };
@@ -165,6 +166,9 @@ fn merge_parts(base: &Workspace, ours: &Workspace, theirs: &Workspace) -> Option
     merged.input = merge_list([&base.input, &ours.input, &theirs.input], by_path)?;
     let by_path = |plugin: &Plugin| plugin.path.clone();
     merged.plugin = merge_list([&base.plugin, &ours.plugin, &theirs.plugin], by_path)?;
+    let unlisted = merge_list([&base.unlisted, &ours.unlisted, &theirs.unlisted], String::clone)?;
+    let is_listed = |path: &String| merged.plugin.iter().any(|plugin| plugin.path == *path);
+    merged.unlisted = unlisted.into_iter().filter(|path| !is_listed(path)).collect();
     let is_of =
         |side: &Workspace| side.sealed == merged.sealed && side.source == merged.source && side.input == merged.input;
     if !is_of(ours) && !is_of(theirs) {

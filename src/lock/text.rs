@@ -309,7 +309,7 @@ pub(super) mod tests {
         );
         assert_eq!(
             error_for("revision = 0", "revision = 8"),
-            "factory.lock:3:12: revision 7 of lock format 1 is newer than the revision 6 that factory 0.1.0 reads"
+            "factory.lock:3:12: revision 8 of lock format 1 is newer than the revision 7 that factory 0.1.0 reads"
         );
         assert_eq!(
             error_for("path = \"patches/1.patch\"", "path = \"../../etc/passwd\""),
