@@ -5,6 +5,8 @@
 //!   CACHEDIR.TAG            backup programs leave the folder alone
 //!   git/<name>-<hash>/      one bare repository per repository URL
 //!   tools/ npm/ yarn/ builds/   entries: each appears whole or not at all
+//!   layers/                 entries: installed trees, of which builds see copies that are made when they write
+//!   files/                  the files of layers by content, each linked to by all that have it
 //!   work/                   the folders of the last builds
 //!   trash/                  what is being removed
 //!   locks/                  one file per lock between processes
@@ -15,7 +17,8 @@
 //!
 //! `process_lock` keeps processes apart and `scratch` gives each of them a folder below `tmp/`; `cache_entry` fills a
 //! scratch folder and [`atomic`] gives it its name. `checksums` lists an entry's files and compares them before each
-//! use, for which `stat_cache` remembers those that were not touched. `prune` removes what is not used, `trash`
+//! use, for which `stat_cache` remembers those that were not touched. `layers` keeps trees of many files, those that
+//! several have once (`shared_files`). `prune` removes what is not used, `trash`
 //! what nobody needs, beside the work. [`git`] is the sources. `untrusted_tree` reads and writes where scripts could.
 
 use std::collections::HashSet;
@@ -32,9 +35,11 @@ mod beneath;
 mod cache_entry;
 mod checksums;
 pub mod git;
+mod layers;
 mod process_lock;
 mod prune;
 mod scratch;
+mod shared_files;
 mod stat_cache;
 mod trash;
 mod untrusted_tree;
@@ -43,11 +48,12 @@ pub use atomic::{AtomicFile, atomic_copy, atomic_edit, atomic_file, discard_unfi
 pub use beneath::{file_beneath, room_beneath, stays_beneath};
 pub use cache_entry::{CacheEntry, CheckedEntry, entry_lock_name};
 pub use checksums::KnownSums;
+pub use layers::NewLayer;
 pub use process_lock::{LockGuard, Share};
 pub use prune::{PruneScope, Pruned, Size, disk_usage};
 pub use scratch::{Scratch, remove_tree};
 pub use stat_cache::Reading;
-pub use untrusted_tree::{LeftKind, UntrustedTree, open_unlinked};
+pub use untrusted_tree::{LeftKind, UntrustedTree, open_folder_beneath, open_unlinked};
 
 /// The signature that the cache directory tagging specification asks for.
 const CACHEDIR_TAG: &str = "Signature: 8a477f597d28d172789f06886806bc55
@@ -67,6 +73,10 @@ pub enum CacheKind {
     Yarn,
     /// Finished builds.
     Builds,
+    /// Installed trees.
+    Layers,
+    /// The files of layers.
+    Files,
     /// The trees of the last builds.
     Work,
     /// What is being removed.
@@ -74,8 +84,18 @@ pub enum CacheKind {
 }
 
 impl CacheKind {
-    /// All kinds, in the order `factory cache size` prints them.
-    pub const ALL: [Self; 7] = [Self::Git, Self::Tools, Self::Npm, Self::Yarn, Self::Builds, Self::Work, Self::Trash];
+    /// All kinds, in the order `factory cache size` prints them. Layers come before their files, which count where they are met first.
+    pub const ALL: [Self; 9] = [
+        Self::Git,
+        Self::Tools,
+        Self::Npm,
+        Self::Yarn,
+        Self::Builds,
+        Self::Layers,
+        Self::Files,
+        Self::Work,
+        Self::Trash,
+    ];
 
     /// True for a folder that a tool keeps as its own cache: it goes as a whole or not at all.
     pub fn is_whole(self) -> bool {
@@ -90,6 +110,8 @@ impl CacheKind {
             Self::Npm => "npm",
             Self::Yarn => "yarn",
             Self::Builds => "builds",
+            Self::Layers => "layers",
+            Self::Files => "files",
             Self::Work => "work",
             Self::Trash => "trash",
         }

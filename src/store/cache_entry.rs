@@ -15,9 +15,9 @@ use crate::{Error, Result};
 /// An entry in use: it is not pruned while this value lives.
 #[derive(Debug)]
 pub struct CacheEntry {
-    path: PathBuf,
-    fresh: bool,
-    _use: LockGuard,
+    pub(super) path: PathBuf,
+    pub(super) fresh: bool,
+    pub(super) _use: LockGuard,
 }
 
 impl CacheEntry {
@@ -162,14 +162,14 @@ impl Store {
         fs::rename(&new, path).map_err(Error::io("write", path))
     }
 
-    fn entry_path(&self, kind: CacheKind, key: &str) -> PathBuf {
+    pub(super) fn entry_path(&self, kind: CacheKind, key: &str) -> PathBuf {
         self.kind_dir(kind).join(file_name(key))
     }
 }
 
-/// Tools are run, and builds are published: their files are listed when they are filled.
+/// Tools and installed packages are run, and builds are published: their files are listed when they are filled.
 fn has_list(kind: CacheKind) -> bool {
-    matches!(kind, CacheKind::Tools | CacheKind::Builds)
+    matches!(kind, CacheKind::Tools | CacheKind::Builds | CacheKind::Layers)
 }
 
 /// The lock that users of an entry share and its remover holds alone.

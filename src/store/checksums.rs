@@ -40,17 +40,22 @@ pub fn write(folder: &Path, known: &KnownSums, interrupt: &AtomicBool) -> Result
     let before = SystemTime::now();
     let known = |path: &str, _: &Stat| known.0.get(path).map(|sum| Some(sum.clone()));
     let found = files(folder, known, interrupt)?;
+    let own = write_list(folder, &found)?;
+    let path = folder.join(stat_cache::RECORD);
+    fs::write(&path, record(&own, &found, before)).map_err(Error::io("write", &path))
+}
+
+/// Writes the list of these files, and returns by what it names itself.
+pub(super) fn write_list(folder: &Path, found: &[ListedFile]) -> Result<String> {
     let mut text = String::new();
-    for ListedFile { path, sum, .. } in &found {
+    for ListedFile { path, sum, .. } in found {
         let _ = writeln!(text, "{} {path}", sum.as_deref().unwrap_or_default());
     }
     // The list names itself by the digest of its own lines, so that a list cut short is noticed.
     let own = hex::encode(Sha256::digest(text.as_bytes()));
-    for (name, text) in [(LIST, format!("{own}\n{text}")), (stat_cache::RECORD, record(&own, &found, before))] {
-        let path = folder.join(name);
-        fs::write(&path, text).map_err(Error::io("write", &path))?;
-    }
-    Ok(())
+    let path = folder.join(LIST);
+    fs::write(&path, format!("{own}\n{text}")).map_err(Error::io("write", &path))?;
+    Ok(own)
 }
 
 fn record(list: &str, found: &[ListedFile], before: SystemTime) -> String {
@@ -100,11 +105,16 @@ pub fn check(folder: &Path, reading: Reading, interrupt: &AtomicBool) -> Result<
 }
 
 /// A file or link of an entry.
-struct ListedFile {
-    path: String,
+pub(super) struct ListedFile {
+    pub(super) path: String,
     /// None when it was not read, since it is as it was.
-    sum: Option<String>,
+    pub(super) sum: Option<String>,
     stat: Stat,
+}
+
+/// All files and links below `folder`, read and sorted by path.
+pub(super) fn read_all(folder: &Path, interrupt: &AtomicBool) -> Result<Vec<ListedFile>> {
+    files(folder, |_, _| None, interrupt)
 }
 
 /// The files and links below `folder`, sorted by path; those that are not known are read.
@@ -149,7 +159,7 @@ fn walk(folder: &Path, prefix: &str, paths: &mut Vec<String>) -> Result<()> {
 }
 
 /// `l`, `x` or `-` for link, executable and plain, then the SHA-256 of the content.
-fn sum(path: &Path, meta: &Metadata, buffer: &mut [u8]) -> Result<String> {
+pub(super) fn sum(path: &Path, meta: &Metadata, buffer: &mut [u8]) -> Result<String> {
     if meta.is_symlink() {
         let target = fs::read_link(path).map_err(Error::io("read", path))?;
         return Ok(format!("l{}", hex::encode(Sha256::digest(target.as_os_str().as_encoded_bytes()))));

@@ -59,7 +59,14 @@ impl Store {
             .into_iter()
             .map(|kind| {
                 let dir = self.kind_dir(kind);
-                let entries = fs::read_dir(&dir).map_err(Error::io("read", &dir))?.count();
+                let entries = fs::read_dir(&dir).map_err(Error::io("read", &dir))?;
+                let entries = match kind {
+                    // In a folder each for the first digits of their names.
+                    CacheKind::Files => {
+                        entries.flatten().flat_map(|folder| fs::read_dir(folder.path())).flatten().count()
+                    }
+                    _ => entries.count(),
+                };
                 Ok(Size { kind, entries, bytes: usage(&dir, &mut seen) })
             })
             .collect()
@@ -71,7 +78,7 @@ impl Store {
         let mut seen = HashSet::new();
         for kind in CacheKind::ALL {
             let dir = self.kind_dir(kind);
-            if kind == CacheKind::Trash {
+            if matches!(kind, CacheKind::Trash | CacheKind::Files) {
                 continue;
             }
             if kind.is_whole() {
@@ -90,6 +97,7 @@ impl Store {
             }
         }
         self.prune_trash(&mut pruned, &mut seen);
+        pruned.bytes += self.prune_shared_files();
         Ok(pruned)
     }
 
@@ -98,8 +106,9 @@ impl Store {
     pub fn prune_to(&self, most: u64) -> Result<Pruned> {
         let (mut pruned, mut seen) = (Pruned::default(), HashSet::new());
         self.prune_trash(&mut pruned, &mut HashSet::new());
+        pruned.bytes += self.prune_shared_files();
         let mut found = Vec::new();
-        for kind in CacheKind::ALL {
+        for kind in CacheKind::ALL.into_iter().filter(|kind| *kind != CacheKind::Files) {
             let dir = self.kind_dir(kind);
             let one = |path: PathBuf, lock_file: PathBuf, seen: &mut _| {
                 let used = fs::symlink_metadata(&path).and_then(|meta| meta.modified()).unwrap_or(UNIX_EPOCH);
@@ -130,7 +139,10 @@ impl Store {
                 fs::create_dir_all(&path).map_err(Error::io("create", &path))?;
             }
             if pruned.entries > before {
-                total -= bytes;
+                // Files that layers share are counted with one of them.
+                let is_layer = path.starts_with(self.kind_dir(CacheKind::Layers));
+                pruned.bytes += if is_layer { self.prune_shared_files() } else { 0 };
+                total = if is_layer { self.size()?.iter().map(|size| size.bytes).sum() } else { total - bytes };
             }
         }
         Ok(pruned)
@@ -162,7 +174,9 @@ impl Store {
         };
         // It may have been used between the check and the lock.
         if is_old(path, what) {
-            pruned.bytes += usage(path, seen);
+            // What layers share becomes free with the last of them.
+            let is_layer = path.starts_with(self.kind_dir(CacheKind::Layers));
+            pruned.bytes += if is_layer { unshared(path) } else { usage(path, seen) };
             let trash = self.scratch()?;
             fs::rename(path, trash.path().join("x")).map_err(Error::io("remove", path))?;
             pruned.entries += 1;
@@ -198,6 +212,18 @@ fn usage(path: &Path, seen: &mut HashSet<(u64, u64)>) -> u64 {
         }
     }
     bytes
+}
+
+/// The bytes of files that have no other name.
+fn unshared(path: &Path) -> u64 {
+    let entries = fs::read_dir(path).into_iter().flatten().flatten();
+    entries
+        .map(|entry| match entry.metadata() {
+            Ok(found) if found.is_dir() => unshared(&entry.path()) + found.blocks() * 512,
+            Ok(found) if found.nlink() == 1 => found.blocks() * 512,
+            _ => 0,
+        })
+        .sum()
 }
 
 #[cfg(test)]

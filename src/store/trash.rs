@@ -71,7 +71,8 @@ pub(super) fn empty(trash: &Path) -> usize {
     entries.iter().filter(gone).count()
 }
 
-fn is_scarce(folder: &Path) -> bool {
+/// Whether the disk is nearly full.
+pub(super) fn is_scarce(folder: &Path) -> bool {
     let Ok(found) = nix::sys::statvfs::statvfs(folder) else { return false };
     found.blocks_available().saturating_mul(found.fragment_size()) < SCARCE
 }

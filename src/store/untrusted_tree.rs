@@ -16,7 +16,7 @@ use nix::dir::{Dir, Type};
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, open, openat, openat2};
 use nix::sys::stat::{Mode, SFlag, fstat, fstatat, mkdirat};
-use nix::unistd::{UnlinkatFlags, unlinkat};
+use nix::unistd::{UnlinkatFlags, symlinkat, unlinkat};
 
 use crate::{Error, Result};
 
@@ -180,6 +180,13 @@ impl UntrustedTree {
         file.set_permissions(Permissions::from_mode(mode)).map_err(io())
     }
 
+    /// Makes a symbolic link, and the folders above it; never one that is followed here.
+    pub fn link(&self, path: &Path, target: &str) -> Result<()> {
+        let folder = self.made(path.parent().unwrap_or(Path::new("")))?;
+        symlinkat(target, &folder, path.file_name().unwrap_or_default())
+            .map_err(|errno| Error::io("create", &self.path.join(path))(errno.into()))
+    }
+
     /// Makes a folder and those above it.
     pub fn make_folder(&self, path: &Path) -> Result<()> {
         self.made(path).map(drop)
@@ -263,6 +270,12 @@ pub fn open_unlinked(path: &Path) -> std::io::Result<File> {
     let (root, below) = path.strip_prefix("/").map_or((".", path), |below| ("/", below));
     let root = open(root, FOLDER, Mode::empty())?;
     Ok(File::from(open_beneath(root.as_fd(), below, READ).map_err(|unopened| unopened.errno)?))
+}
+
+/// Opens a folder (`O_PATH`) beneath another without following a link.
+pub fn open_folder_beneath(root: &Path, path: &Path) -> std::io::Result<OwnedFd> {
+    let root = open(root, FOLDER, Mode::empty())?;
+    open_beneath(root.as_fd(), path, FOLDER).map_err(|unopened| unopened.errno.into())
 }
 
 /// The names of a path; none of one that is absolute or has `..`.
