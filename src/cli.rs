@@ -196,6 +196,7 @@ pub fn main() -> u8 {
     match first {
         "__enter" => return inside(crate::sandbox::enter::enter, &rest()),
         "__init" => return inside(crate::sandbox::enter::init, &rest()),
+        "__hold" => return inside(crate::sandbox::held_overlay::hold, &rest()),
         _ => {}
     }
     match complete::answer() {

@@ -4,7 +4,6 @@
 //! it runs the program and ends when the program ends, and with it everything the program left behind. Both are this
 //! program itself, started anew, since only a process with one thread may enter a user namespace.
 
-use std::fs;
 use std::io;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Command, Stdio};
@@ -14,11 +13,13 @@ use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::Signal;
 use nix::sys::stat::{Mode, umask};
 use nix::sys::wait::{WaitStatus, wait};
-use nix::unistd::{Gid, Uid, chdir, sethostname, setsid};
+use nix::unistd::{chdir, sethostname, setsid};
 
 use super::confine::confine;
+use super::held_overlay;
 use super::mounts::{SELF, close_root, make_root};
 use super::root::Spec;
+use super::user_namespace::unshare_user;
 
 /// The exit code when the root cannot be made; not one that programs use.
 pub const CANNOT_ENTER: u8 = 213;
@@ -88,17 +89,16 @@ fn code_of(code: Option<i32>, signal: Option<i32>) -> u8 {
 }
 
 fn leave_namespaces(spec: &Spec) -> io::Result<()> {
+    if let Some(held) = &spec.held {
+        held_overlay::join(held.pid, spec.user)?;
+    }
     let mut flags =
         CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWPID | CloneFlags::CLONE_NEWIPC | CloneFlags::CLONE_NEWUTS;
     if !spec.network {
         flags |= CloneFlags::CLONE_NEWNET;
     }
-    if spec.user {
-        let (uid, gid) = (Uid::effective(), Gid::effective());
-        unshare(flags | CloneFlags::CLONE_NEWUSER)?;
-        fs::write("/proc/self/setgroups", "deny")?;
-        fs::write("/proc/self/uid_map", format!("0 {uid} 1"))?;
-        fs::write("/proc/self/gid_map", format!("0 {gid} 1"))?;
+    if spec.user && spec.held.is_none() {
+        unshare_user(flags)?;
     } else {
         unshare(flags)?;
     }

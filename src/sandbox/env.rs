@@ -84,6 +84,11 @@ impl ChildEnv {
         self.0.get(name)
     }
 
+    /// The variables that say what is built, and not how the network is reached from here.
+    pub fn of_build(&self) -> impl Iterator<Item = (&String, &OsString)> {
+        self.iter().filter(|(name, _)| !PASSED.contains(&name.as_str()))
+    }
+
     /// All variables, sorted by name.
     pub fn iter(&self) -> impl Iterator<Item = (&String, &OsString)> {
         self.0.iter()

@@ -1,6 +1,7 @@
 //! The file system of a build root, mounted in a namespace of its own: see [`super::root`] for what is in it.
 
 use std::fs;
+use std::os::fd::AsRawFd as _;
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Path, PathBuf};
 
@@ -8,7 +9,8 @@ use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sys::statvfs::{FsFlags, statvfs};
 use nix::unistd::{chdir, pivot_root};
 
-use super::root::Spec;
+use super::root::{HeldFolders, Spec};
+use crate::store::open_folder_beneath;
 
 /// Folders of the machine that hold its programs; shown read-only.
 const SYSTEM: &[&str] = &["usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32", "nix"];
@@ -78,6 +80,9 @@ pub(super) fn make_root(spec: &Spec, this: &Path) -> Result<(), String> {
         }
         bind(&each.outside, &below(root, &each.inside), if each.writable { Access::Write } else { Access::Read })?;
     }
+    if let Some(held) = &spec.held {
+        show_held(held, &below(root, &held.inside))?;
+    }
     if !root.join("tmp").exists() {
         link("build/tmp", &root.join("tmp"))?;
     }
@@ -119,6 +124,24 @@ pub(super) fn close_root() -> Result<bool, String> {
 fn below(root: &Path, inside: impl AsRef<Path>) -> PathBuf {
     let inside = inside.as_ref();
     root.join(inside.strip_prefix("/").unwrap_or(inside))
+}
+
+/// Shows folders of an overlay in a folder to which scripts have written: no link is followed there.
+fn show_held(held: &HeldFolders, inside: &Path) -> Result<(), String> {
+    for folder in &held.folders {
+        let place = || {
+            let opened =
+                open_folder_beneath(inside, folder).map_err(|e| format!("find `{}`: {e}", folder.display()))?;
+            Ok::<_, String>((PathBuf::from(format!("/proc/self/fd/{}", opened.as_raw_fd())), opened))
+        };
+        let (to, _opened) = place()?;
+        mount(Some(&held.merged.join(folder)), &to, None::<&str>, MsFlags::MS_BIND, None::<&str>)
+            .map_err(|e| format!("show `{}`: {e}", folder.display()))?;
+        // What was opened is what lies below it.
+        let (to, _opened) = place()?;
+        remount(&to, MsFlags::MS_NOSUID | MsFlags::MS_NODEV)?;
+    }
+    Ok(())
 }
 
 /// Shows a folder of the machine; a link (merged /usr) is made again as a link.

@@ -48,6 +48,19 @@ pub struct Bind {
     pub writable: bool,
 }
 
+/// Folders of an overlay that a process holds in its namespaces ([`super::held_overlay`]).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldFolders {
+    /// The process.
+    pub pid: u32,
+    /// Where it has the overlay.
+    pub merged: PathBuf,
+    /// The folder in the root in which the folders are shown.
+    pub inside: PathBuf,
+    /// From the overlay, and from that folder. Each lies there already.
+    pub folders: Vec<PathBuf>,
+}
+
 /// What `factory __enter` is told.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Spec {
@@ -59,6 +72,9 @@ pub struct Spec {
     pub network: bool,
     /// What is shown, outer folders first.
     pub binds: Vec<Bind>,
+    /// What another process holds and is shown above that.
+    #[serde(default)]
+    pub held: Option<HeldFolders>,
     /// Working directory inside.
     pub cwd: PathBuf,
 }
@@ -69,12 +85,13 @@ pub struct Root {
     isolation: Isolation,
     scratch: PathBuf,
     binds: Vec<Bind>,
+    held: Option<HeldFolders>,
 }
 
 impl Root {
     /// A root that shows nothing yet. `scratch` is an empty folder that is never written to.
     pub fn new(isolation: Isolation, scratch: PathBuf) -> Self {
-        Self { isolation, scratch, binds: Vec::new() }
+        Self { isolation, scratch, binds: Vec::new(), held: None }
     }
 
     /// Shows the folder or file `outside` at `/build/<name>`.
@@ -91,6 +108,11 @@ impl Root {
             bind.outside = new.to_path_buf();
         }
         root
+    }
+
+    /// Shows folders of an overlay as well; only what [`super::held_overlay::HeldOverlay`] has made.
+    pub(super) fn hold(&mut self, held: HeldFolders) {
+        self.held = Some(held);
     }
 
     /// What keeps the children apart.
@@ -128,7 +150,8 @@ impl Root {
         };
         let mut binds = self.binds.clone();
         binds.extend(ca_binds(env));
-        let spec = Spec { scratch: self.scratch.clone(), user, network, binds, cwd: self.inside(cwd) };
+        let (scratch, held) = (self.scratch.clone(), self.held.clone());
+        let spec = Spec { scratch, user, network, binds, held, cwd: self.inside(cwd) };
         let spec = serde_json::to_string(&spec).expect("a spec is made of paths and flags");
         let mut all = vec!["__enter".to_owned(), spec, program.to_string_lossy().into_owned()];
         all.extend(args.iter().cloned());
