@@ -5,7 +5,7 @@
 //! ```text
 //! sealed_files   what lies beside the lock is what the lock names, before anything runs
 //! finished       what is sealed and still in the cache is not built again
-//! prepare        source (checkout) -> patches and overlays -> cli_flags -> install (packages, native_log), in a workdir
+//! prepare        source (checkout) -> patches and overlays -> cli_flags -> layers (held_layer), or install (packages, native_log), in a workdir
 //! plugin         export (export_args, closure_drift; read_sources by opened_files, dependencies, installed) -> select (npm_masked) -> checks -> artefact (file_list, build_info)
 //!                -> verdict against the seal
 //! new_seals      what was built for the first time, into the lock and beside it; verdict compares later builds with it
@@ -27,8 +27,10 @@ mod export;
 mod export_args;
 pub mod file_list;
 mod finished;
+mod held_layer;
 mod install;
 mod installed;
+mod layers;
 mod native_log;
 pub mod new_seals;
 mod npm_masked;

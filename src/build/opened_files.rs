@@ -91,19 +91,19 @@ impl Opened {
 
 impl OpenedFiles {
     /// Watches the folders below `root` that are there now, as far as `is_watched` says so, which is asked for none in a
-    /// folder that it refused; and the packages of these names and folders (from `root`), with all that lies in them.
+    /// folder that it refused; and the packages of these names and folders, with all that lies in them.
     /// Links are not followed.
     pub(super) fn watch(
         root: &Path,
         is_watched: impl Fn(&str) -> bool,
-        packages: &[(String, String)],
+        packages: &[(String, PathBuf)],
     ) -> Result<Self, Errno> {
         let inotify = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC)?;
         let (root, folders, found) = (root.to_path_buf(), HashMap::new(), Arc::default());
         let mut watch = FolderWatch { inotify, began: now(&root), root, folders, found };
         watch.add(Path::new(""), is_watched, |folder| WatchedFolder::Source(folder.to_path_buf()))?;
         for (name, folder) in packages {
-            watch.add(Path::new(folder), |_| true, |_| WatchedFolder::Package(name.clone()))?;
+            watch.add(folder, |_| true, |_| WatchedFolder::Package(name.clone()))?;
         }
         // This walk opened folders as well.
         while watch.events()?.is_some() {}
@@ -286,7 +286,7 @@ mod tests {
         let dir = folder(&files);
         let root = dir.path().join("source");
         let packages = [("a", "n/a"), ("b", "n/b"), ("@s/c", "n/@s/c")];
-        let packages = packages.map(|(name, folder)| (name.to_owned(), folder.to_owned()));
+        let packages = packages.map(|(name, folder)| (name.to_owned(), root.join(folder)));
         let read = |paths: &[&str]| paths.iter().for_each(|path| drop(fs::read(root.join(path)).unwrap()));
         let watched = OpenedFiles::watch(&root, |path| path != "n", &packages).unwrap();
         read(&["n/a/package.json", "n/a/a.d.ts", "n/b/package.json"]);

@@ -85,8 +85,9 @@ impl<'a> PluginBuild<'a> {
     async fn export_and_select(&self) -> Result<ExportedFiles> {
         let export = self.export().await?;
         let (started, step) = (Instant::now(), self.step("export"));
-        let folders = &self.prepared.workdir.folders;
-        let watch = || tokio::task::block_in_place(|| self.target.watch(folders));
+        let workdir = &self.prepared.workdir;
+        let folders = &workdir.folders;
+        let watch = || tokio::task::block_in_place(|| self.target.watch(workdir));
         let watched = self.target.is_watched().then(watch).transpose()?;
         let exported = export.run().await?;
         let before = self.prepared.outside.as_ref();

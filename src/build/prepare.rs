@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use super::cli_flags::CliFlags;
 use super::context::WorkspaceBuild;
+use super::layers::{Installed, WantedPackages};
 use super::opened_files::Opened;
 use super::packages::unpinned::Unpinned;
 use super::report::InstallScripts;
@@ -40,18 +41,18 @@ impl WorkspaceBuild<'_> {
         let sealed = Unpinned::sealed(&self.shared.options.lock_dir, self.workspace)?;
         let packages = self.packages(&folders.yarn)?.with_sealed(sealed.clone());
         let listed = self.fill_cache(&folders, &packages)?;
-        let workdir = Workdir::new(self, folders, tools)?;
+        let mut workdir = Workdir::new(self, folders, tools)?;
         // Nothing is exported when only the cache is to be filled and it has all that the sealed closures name.
         let exports = !self.shared.options.fetch_only || self.lacks_closures(&packages)?;
         let cli_flags = if exports { self.cli_flags(&workdir, &log).await? } else { CliFlags::default() };
-        let outside = tokio::task::block_in_place(|| self.watch_outside(&workdir.folders)).transpose()?;
-        let install_scripts = self.install(&workdir, &log, exports).await?;
-        tokio::task::block_in_place(|| listed.take_back(&packages))?;
-        let used = tokio::task::block_in_place(|| self.check_packages(&listed, &sealed, &packages))?;
+        let wanted = WantedPackages { listed: &listed, sealed: &sealed, cache: &packages };
+        let installed = self.install_packages(&mut workdir, &wanted, &log, exports).await?;
+        let Installed { install_scripts, used, outside } = installed;
+        let watched = tokio::task::block_in_place(|| self.watch_outside(&workdir.folders)).transpose()?;
         if exports {
             self.compile_types(&workdir, &log).await?;
         }
-        let outside = outside.map(Opened::since);
+        let outside = outside.zip(watched).map(|(before, watched)| Opened::since(watched).and(&before));
         Ok(Prepared { workdir, cli_flags, install_scripts, sealed, used, outside })
     }
 

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
+use std::path::PathBuf;
 
 use nix::errno::Errno;
 
@@ -12,7 +12,7 @@ use super::dependencies::Dependencies;
 use super::installed::InstalledPackages;
 use super::opened_files::{Opened, OpenedFiles, OpenedPaths};
 use super::source;
-use super::workdir::Folders;
+use super::workdir::{Folders, Workdir};
 use crate::error::Result;
 use crate::lock::recipe::FIRST;
 use crate::lock::{PartContent, SourcePart, at, installed_at, installed_name};
@@ -87,15 +87,28 @@ impl WorkspaceBuild<'_> {
     /// Watches what lies in no package of the workspace while it is installed and compiled, where a plugin of it is looked
     /// at. Of packages these read all there is, and packages are sources where they are reached.
     pub(super) fn watch_outside(&self, folders: &Folders) -> Option<Result<Watched>> {
+        let watch = |is_watched: &dyn Fn(&str) -> bool| OpenedFiles::watch(&folders.source, is_watched, &[]);
+        self.is_watched().then(|| self.with_outside(folders, watch))
+    }
+
+    /// Of what an installation opened, what would have been seen of it so; none where no plugin is looked at.
+    pub(super) fn outside_of(&self, folders: &Folders, opened: Opened) -> Result<Option<Opened>> {
+        let lies_outside = |path: &str, is_watched: &dyn Fn(&str) -> bool| {
+            path.match_indices('/').all(|(end, _)| is_watched(&path[..end]))
+        };
+        let outside =
+            || self.with_outside(folders, |is_watched| opened.without(|path| !lies_outside(path, is_watched)));
+        self.is_watched().then(outside).transpose()
+    }
+
+    fn with_outside<T>(&self, folders: &Folders, use_it: impl FnOnce(&dyn Fn(&str) -> bool) -> T) -> Result<T> {
         let root = &self.workspace.source.path;
-        self.is_watched().then(|| {
-            source::with_laid(self.shared, self.workspace, &folders.source, |laid| {
-                let dependencies = Dependencies::read(laid, root)?;
-                let packages: Vec<String> = dependencies.folders().map(|folder| at(root, folder)).collect();
-                let is_watched =
-                    |path: &str| !packages.iter().any(|package| lies_in(path, package)) && is_looked_at(laid, path);
-                Ok(OpenedFiles::watch(&folders.source, is_watched, &[]))
-            })
+        source::with_laid(self.shared, self.workspace, &folders.source, |laid| {
+            let dependencies = Dependencies::read(laid, root)?;
+            let packages: Vec<String> = dependencies.folders().map(|folder| at(root, folder)).collect();
+            let is_watched =
+                |path: &str| !packages.iter().any(|package| lies_in(path, package)) && is_looked_at(laid, path);
+            Ok(use_it(&is_watched))
         })
     }
 }
@@ -111,19 +124,19 @@ impl PluginTarget<'_> {
 
     /// Watches all of the source but the folders that the plugin is known to be built from, and the packages that are
     /// installed but those that it reaches. Where the machine cannot, the error is kept for [`Self::read_sources`].
-    pub(super) fn watch(self, folders: &Folders) -> Result<PluginWatch> {
-        let root = &self.workspace.source.path;
-        source::with_laid(self.shared, self.workspace, &folders.source, |laid| {
+    pub(super) fn watch(self, workdir: &Workdir) -> Result<PluginWatch> {
+        let (root, source) = (&self.workspace.source.path, &workdir.folders.source);
+        source::with_laid(self.shared, self.workspace, source, |laid| {
             let dependencies = Dependencies::read(laid, root)?;
             let covered: BTreeSet<&str> = self.plugin.sources.iter().map(|part| part.path.as_str()).collect();
             let is_watched = |path: &str| !covered.iter().any(|outer| lies_in(path, outer)) && is_looked_at(laid, path);
-            let packages = self.not_reached(&dependencies, &folders.source);
-            Ok(PluginWatch { opened: OpenedFiles::watch(&folders.source, is_watched, &packages), dependencies })
+            let packages = self.not_reached(&dependencies, workdir);
+            Ok(PluginWatch { opened: OpenedFiles::watch(source, is_watched, &packages), dependencies })
         })
     }
 
-    /// The packages that are installed and that the plugin does not reach, by name and folder from the source.
-    fn not_reached(self, dependencies: &Dependencies, source: &Path) -> Vec<(String, String)> {
+    /// The packages that are installed and that the plugin does not reach, by name and folder.
+    fn not_reached(self, dependencies: &Dependencies, workdir: &Workdir) -> Vec<(String, PathBuf)> {
         // Else it follows all there are.
         if !self.plugin.sources.iter().any(SourcePart::is_reached) {
             return vec![];
@@ -131,11 +144,12 @@ impl PluginTarget<'_> {
         let found = dependencies.ask(|reacher| {
             let (all, reached) = (reacher.of(&[], &[""]).names, self.reach(reacher, &self.plugin.reads).names);
             let is_wanted = |name: &str| all.contains(name) && !reached.contains(name);
-            let mut installed = InstalledPackages { root: source, is_wanted: &is_wanted, found: vec![] };
+            let seen = |path: &str| workdir.seen(path);
+            let mut installed = InstalledPackages { seen: &seen, is_wanted: &is_wanted, found: vec![] };
             for folder in dependencies.folders().chain(["."]) {
                 installed.find(&at(&self.workspace.source.path, folder));
             }
-            installed.found
+            installed.found.into_iter().map(|(name, folder)| (name, workdir.seen(&folder))).collect()
         });
         found.unwrap_or_default()
     }

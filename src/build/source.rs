@@ -198,7 +198,12 @@ pub(super) fn checked_out(workspace: &Workspace, source: &Path) -> Result<Untrus
 
 /// The `yarn.lock` of a workspace in that tree.
 pub(super) fn lockfile_path(workspace: &Workspace) -> PathBuf {
-    overlay::join(&workspace.source.path, "yarn.lock")
+    lockfile_below(&workspace.source.path)
+}
+
+/// The `yarn.lock` of the workspace at `root`.
+pub(super) fn lockfile_below(root: &str) -> PathBuf {
+    overlay::join(root, "yarn.lock")
 }
 
 /// Leaves a copy of a workspace's patched source where the user asked for it; factory never reads it again.

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::context::{Shared, WorkspaceBuild};
+use super::held_layer::HeldLayer;
 use super::packages::classic::MIRROR;
 use super::packages::is_berry;
 use super::source::{checked_out, workspace_folder};
@@ -36,6 +37,14 @@ pub(super) struct Toolset {
     /// None where the workspace has committed its yarn.
     pub(super) yarn: Option<CacheEntry>,
     pub(super) cli: CacheEntry,
+}
+
+impl Toolset {
+    /// The names of their entries, which follow from what is in them.
+    pub(super) fn names(&self) -> impl Iterator<Item = String> {
+        let all = [Some(&self.node), Some(&self.npm), self.yarn.as_ref(), Some(&self.cli)];
+        all.into_iter().flatten().filter_map(|tool| Some(tool.path().file_name()?.to_string_lossy().into_owned()))
+    }
 }
 
 /// The pinned programs as the build's children see them; each but node itself is run with node.
@@ -95,7 +104,9 @@ pub(super) struct Workdir {
     /// How long one step may take.
     timeout: Duration,
     interrupt: Interrupt,
-    _tools: Toolset,
+    pub(super) tools: Toolset,
+    /// Folders of installed packages that are kept in the cache, as the children see them.
+    pub(super) layer: Option<HeldLayer>,
 }
 
 impl WorkspaceBuild<'_> {
@@ -265,8 +276,21 @@ impl Workdir {
             plain_http,
             timeout: shared.options.timeout,
             interrupt: shared.interrupt.clone(),
-            _tools: tools,
+            tools,
+            layer: None,
         })
+    }
+
+    /// Shows folders of installed packages to all children from now on.
+    pub(super) fn show_layer(&mut self, layer: HeldLayer) {
+        layer.show(&mut self.root, &self.folders.source);
+        self.layer = Some(layer);
+    }
+
+    /// Where a path of the source lies as the children see it.
+    pub(super) fn seen(&self, path: &str) -> PathBuf {
+        let shown = self.layer.as_ref().and_then(|layer| layer.seen(path));
+        shown.unwrap_or_else(|| self.folders.source.join(path))
     }
 
     /// A forwarder to the registries, where children need one.

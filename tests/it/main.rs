@@ -32,6 +32,7 @@ mod host;
 mod hostile;
 mod init;
 mod interrupted;
+mod layers;
 mod left_behind;
 mod lock_merge;
 mod npmrc;

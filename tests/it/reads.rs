@@ -136,6 +136,16 @@ cat ../../node_modules/hoisted/lib/x.js ../../node_modules/below/lib/x.js >> use
 }
 
 #[harness::test]
+fn an_ordinary_user_finds_it_as_well() {
+    harness::needs(&["setpriv"]);
+    harness::needs_root();
+    let (test, _) = setup("cat ../../node_modules/hoisted/lib/x.js > used\n");
+    test.run_as_nobody(&RESOLVE).success();
+    test.run_as_nobody(&BUILD).success();
+    assert_eq!(reads(&test), ["w/node_modules/hoisted"]);
+}
+
+#[harness::test]
 fn too_many_packages_are_all_there_are() {
     let (test, repo) = setup("cat ../../node_modules/many*/lib/x.js > used\n");
     let many: Vec<String> = (0..41).map(|number| format!("many{number}")).collect();

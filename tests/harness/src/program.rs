@@ -80,6 +80,20 @@ impl Test {
         self.outcome(self.command(args).envs(variables.iter().copied()).output().unwrap())
     }
 
+    /// Runs it as nobody, who then owns what is in this test's folder.
+    pub fn run_as_nobody(&self, args: &[&str]) -> Outcome {
+        let factory = self.path("factory");
+        // By another process: one that this one starts meanwhile would hold the copy open for writing.
+        if !factory.exists() {
+            assert!(Command::new("cp").arg(crate::program()).arg(&factory).status().unwrap().success());
+        }
+        assert!(Command::new("chown").args(["-hR", "65534:65534"]).arg(self.path("")).status().unwrap().success());
+        let mut command = Command::new("setpriv");
+        self.prepare(&mut command);
+        command.args(["--reuid=65534", "--regid=65534", "--clear-groups", "--"]).arg(factory).args(args);
+        self.outcome(command.output().unwrap())
+    }
+
     /// What came out of a program, with this test's folder shown as `[DIR]` and the times of steps as `[TIME]`.
     pub fn outcome(&self, output: Output) -> Outcome {
         let folder = self.dir.path().to_str().unwrap();

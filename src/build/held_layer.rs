@@ -1,0 +1,31 @@
+//! Installed packages from the cache, as the children of a build see them.
+
+use std::path::{Path, PathBuf};
+
+use crate::overlay::source_parts::lies_in;
+use crate::sandbox::held_overlay::HeldOverlay;
+use crate::sandbox::root::Root;
+use crate::store::CacheEntry;
+
+/// Folders of a layer that are shown while this lives.
+pub(super) struct HeldLayer {
+    pub(super) overlay: HeldOverlay,
+    /// From the source.
+    pub(super) folders: Vec<String>,
+    /// Not pruned meanwhile.
+    pub(super) _entry: CacheEntry,
+}
+
+impl HeldLayer {
+    /// Shows them in the source, which is at `source`, to all children in `root`.
+    pub(super) fn show(&self, root: &mut Root, source: &Path) {
+        let inside = root.inside(source);
+        self.overlay.show(root, &inside, &self.folders);
+    }
+
+    /// Where a path of the source lies, if it is in one of them.
+    pub(super) fn seen(&self, path: &str) -> Option<PathBuf> {
+        let is_shown = self.folders.iter().any(|folder| lies_in(path, folder));
+        is_shown.then(|| self.overlay.seen().join(path))
+    }
+}

@@ -1,0 +1,232 @@
+//! Installed packages, kept in the cache as layers: what `yarn install` made of a source, under a key of all that it
+//! depends on. A later build of the same key installs nothing: it sees the folders of the layer below one that takes what
+//! it writes ([`HeldOverlay`]). The first build sees them so as well.
+//!
+//! ```text
+//! key        the files, tools and variables that an installation depends on
+//! snapshot   the source before, and what was added to it
+//! scan       whether that can be kept: scripts have written there
+//! record     what else is known of a layer, and whether it fits a source
+//! ```
+
+mod key;
+mod record;
+mod scan;
+mod snapshot;
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use super::context::WorkspaceBuild;
+use super::held_layer::HeldLayer;
+use super::opened_files::{Opened, OpenedFiles, OpenedPaths};
+use super::packages::PackageCache;
+use super::packages::lockfile::LockfilePackages;
+use super::packages::unpinned::Unpinned;
+use super::report::InstallScripts;
+use super::source;
+use super::workdir::{Folders, Workdir};
+use crate::error::{Error, Result};
+use crate::sandbox::child::Log;
+use crate::sandbox::held_overlay::HeldOverlay;
+use crate::store::{CacheEntry, CheckedEntry, NewLayer, Reading, UntrustedTree};
+use record::{LayerRecord, TREE, digest_at};
+use scan::Unkept;
+use snapshot::{Added, Snapshot, lies_in_any};
+
+/// The packages of a workspace, installed.
+pub(super) struct Installed {
+    pub(super) install_scripts: InstallScripts,
+    /// Those that no lockfile has a checksum for.
+    pub(super) used: Unpinned,
+    /// What of the source the installation opened that lies in no package of the workspace, where that is looked at.
+    pub(super) outside: Option<Opened>,
+}
+
+/// What a workspace's packages must be.
+pub(super) struct WantedPackages<'a> {
+    /// What its lockfile names.
+    pub(super) listed: &'a LockfilePackages,
+    /// What the lock has sealed of those without a checksum.
+    pub(super) sealed: &'a Unpinned,
+    pub(super) cache: &'a PackageCache<'a>,
+}
+
+impl WorkspaceBuild<'_> {
+    /// Installs the packages, or takes them from the cache.
+    pub(super) async fn install_packages(
+        &self,
+        workdir: &mut Workdir,
+        wanted: &WantedPackages<'_>,
+        log: &Log,
+        exports: bool,
+    ) -> Result<Installed> {
+        let probed = tokio::task::block_in_place(|| {
+            HeldOverlay::probe(self.shared.options.isolation, &workdir.folders.work.join("probe"))
+        });
+        if let Err(why) = &probed {
+            tracing::debug!("{}: installed packages are not kept: {why}", self.workspace.name);
+        }
+        if !exports || probed.is_err() {
+            return self.install_apart(workdir, wanted, log, exports).await;
+        }
+        let tree = source::checked_out(self.workspace, &workdir.folders.source)?;
+        let key = tokio::task::block_in_place(|| key::of(self, workdir, &tree))?;
+        if let Some(installed) = tokio::task::block_in_place(|| self.kept(workdir, wanted, &tree, &key))? {
+            return Ok(installed);
+        }
+        let new = self.wait_for_layer(&key).await?;
+        // Another workspace, or process, may have made it meanwhile.
+        if let Some(installed) = tokio::task::block_in_place(|| self.kept(workdir, wanted, &tree, &key))? {
+            return Ok(installed);
+        }
+        self.install_and_keep(workdir, wanted, log, new).await
+    }
+
+    /// The installation as it is where no layer can be had.
+    async fn install_apart(
+        &self,
+        workdir: &Workdir,
+        wanted: &WantedPackages<'_>,
+        log: &Log,
+        exports: bool,
+    ) -> Result<Installed> {
+        let watched = tokio::task::block_in_place(|| self.watch_outside(&workdir.folders)).transpose()?;
+        let install_scripts = self.install(workdir, log, exports).await?;
+        let used = tokio::task::block_in_place(|| self.taken_back(wanted))?;
+        Ok(Installed { install_scripts, used, outside: watched.map(Opened::since) })
+    }
+
+    async fn wait_for_layer(&self, key: &str) -> Result<NewLayer> {
+        let (store, interrupt) = (self.shared.store.clone(), self.shared.interrupt.clone());
+        let key = key.to_owned();
+        let taken = tokio::task::spawn_blocking(move || store.new_layer(&key, interrupt.flag()));
+        taken.await.map_err(|_| Error::Interrupted)?
+    }
+
+    /// Shares what yarn fetched with other builds; returns what of it has no checksum in a lockfile.
+    fn taken_back(&self, wanted: &WantedPackages<'_>) -> Result<Unpinned> {
+        wanted.listed.take_back(wanted.cache)?;
+        self.check_packages(wanted.listed, wanted.sealed, wanted.cache)
+    }
+
+    async fn install_and_keep(
+        &self,
+        workdir: &mut Workdir,
+        wanted: &WantedPackages<'_>,
+        log: &Log,
+        new: NewLayer,
+    ) -> Result<Installed> {
+        let source = workdir.folders.source.clone();
+        let before = tokio::task::block_in_place(|| Snapshot::of(&source));
+        let is_watched = |path: &str| !path.split('/').any(|name| name == ".git");
+        let watched = tokio::task::block_in_place(|| OpenedFiles::watch(&source, is_watched, &[]));
+        let install_scripts = self.install(workdir, log, true).await?;
+        let opened = Opened::since(watched);
+        let used = tokio::task::block_in_place(|| self.taken_back(wanted))?;
+        let started = Instant::now();
+        let record = LayerRecord {
+            unpinned: used.to_text(),
+            install_scripts: install_scripts.clone(),
+            ..LayerRecord::default()
+        };
+        let kept = tokio::task::block_in_place(|| self.keep(&workdir.folders, new, record, (before, &opened)));
+        match kept {
+            Ok((entry, record)) => self.show(workdir, entry, record)?,
+            Err(Unkept::Empty) => {}
+            Err(Unkept::Because(why)) => {
+                self.shared.ui.note(format!("{}: its installed packages are not kept: {why}", self.workspace.name));
+            }
+            Err(Unkept::Failed(error)) => return Err(error),
+        }
+        self.timings.record_since("keep packages", started);
+        let outside = self.outside_of(&workdir.folders, opened)?;
+        Ok(Installed { install_scripts, used, outside })
+    }
+
+    /// Makes a layer of what was added to the source.
+    fn keep(
+        &self,
+        folders: &Folders,
+        new: NewLayer,
+        record: LayerRecord,
+        (before, opened): (Result<Snapshot, Unkept>, &Opened),
+    ) -> Result<(CacheEntry, LayerRecord), Unkept> {
+        let (source, interrupt) = (&folders.source, self.shared.interrupt.flag());
+        let before = before?;
+        let Opened::Some(OpenedPaths { files: opened, .. }) = opened else {
+            return Err(Unkept::because("what was read to install them could not be watched"));
+        };
+        let Added { folders, laid, modes, .. } = before.added(source, new.path())?;
+        if folders.is_empty() {
+            return Err(Unkept::Empty);
+        }
+        let tree = source::checked_out(self.workspace, source)?;
+        let digest = |path: &String| {
+            let digest = before.folder_digest(path).unwrap_or_else(|| digest_at(&tree, path));
+            (path.clone(), digest)
+        };
+        let is_source = |path: &&String| before.has(path) && !lies_in_any(path, &folders);
+        let opened: BTreeMap<String, String> = opened.iter().filter(is_source).map(digest).collect();
+        let record = LayerRecord { folders, laid, modes, opened, ..record };
+        scan::move_into(new.path(), source, &record.folders, interrupt)?;
+        record.write(new.path())?;
+        let entry = new.keep(&record.variant(), interrupt).map_err(Unkept::Failed)?;
+        Ok((entry, record))
+    }
+
+    /// The packages from the cache, if they are there for this source.
+    fn kept(
+        &self,
+        workdir: &mut Workdir,
+        wanted: &WantedPackages<'_>,
+        tree: &UntrustedTree,
+        key: &str,
+    ) -> Result<Option<Installed>> {
+        let (shared, name) = (self.shared, &self.workspace.name);
+        let options = &shared.options;
+        let reading = if options.frozen { Reading::All } else { Reading::Changed };
+        for layer in shared.store.layers_of(key) {
+            let started = Instant::now();
+            let record = LayerRecord::read(&shared.store.layer_path(&layer));
+            if record.is_some_and(|record| !record.fits(tree)) {
+                continue;
+            }
+            let found = match shared.store.sound_layer(&layer, reading, shared.interrupt.flag())? {
+                CheckedEntry::Sound(entry) => entry,
+                CheckedEntry::Missing => continue,
+                CheckedEntry::Damaged(damage) => {
+                    shared.ui.warn(format!(
+                        "{name}: its installed packages in the cache were damaged and are installed again: {damage}"
+                    ));
+                    continue;
+                }
+            };
+            // Now that it is known to be what was written.
+            let Some(record) = LayerRecord::read(found.path()).filter(|record| record.fits(tree)) else { continue };
+            let used = record.unpinned();
+            if wanted.sealed.check_sealed(&used, name, &options.lock_dir, options.must_be_sealed()).is_err() {
+                continue;
+            }
+            record.lay(found.path(), tree)?;
+            let paths = OpenedPaths { files: record.opened.keys().cloned().collect(), ..OpenedPaths::default() };
+            let outside = self.outside_of(&workdir.folders, Opened::Some(paths))?;
+            let install_scripts = record.install_scripts.clone();
+            self.show(workdir, found, record)?;
+            shared.ui.note(format!("{name}: its packages are installed already"));
+            self.timings.record_since("packages from the cache", started);
+            return Ok(Some(Installed { install_scripts, used, outside }));
+        }
+        Ok(None)
+    }
+
+    fn show(&self, workdir: &mut Workdir, entry: CacheEntry, record: LayerRecord) -> Result<()> {
+        let (lower, work) = (entry.path().join(TREE), &workdir.folders.work);
+        let overlay = HeldOverlay::mount(self.shared.options.isolation, &lower, work).map_err(|why| {
+            let what = format!("cannot show the installed packages of workspace `{}`: {why}", self.workspace.name);
+            Error::build(what, "run `factory doctor`, which says what this machine allows")
+        })?;
+        workdir.show_layer(HeldLayer { overlay, folders: record.folders, _entry: entry });
+        Ok(())
+    }
+}

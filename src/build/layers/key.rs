@@ -1,0 +1,159 @@
+//! What an installation depends on, as far as it is known before it runs.
+//!
+//! What it opens besides is found while it runs and kept with the layer ([`LayerRecord`](super::record::LayerRecord)).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+
+use crate::build::context::WorkspaceBuild;
+use crate::build::packages::is_berry;
+use crate::build::source::{self, LARGEST_LOCKFILE};
+use crate::build::workdir::Workdir;
+use crate::error::Result;
+use crate::lock::{Sha256, at};
+use crate::overlay::source_parts::reached_paths;
+use crate::store::{LeftKind, UntrustedTree};
+use crate::tools::provide::platform;
+use crate::yarn::KEPT_BY_YARN;
+use crate::yarn::graph::reach::{Reach, Reacher};
+use crate::yarn::graph::{DependencyGraph, Manifests};
+use crate::yarn::lockfile::YarnLock;
+
+/// How layers are made; raised when another way would make another tree.
+const RECIPE: u32 = 1;
+/// Settings of yarn and npm in every folder from the repository's root to the workspace.
+const SETTINGS: [&str; 4] = [".yarnrc.yml", ".yarnrc", ".npmrc", ".yarn"];
+/// Scripts of a package of the workspace that `yarn install` runs: they may read anything.
+const SCRIPTS: [&str; 3] = ["preinstall", "install", "postinstall"];
+/// What makes a package one with an install script (npm's rule, and yarn's).
+const GYP: &str = "binding.gyp";
+/// The largest file that is read, in bytes, and the largest `package.json` and yarn.
+const LARGEST: u64 = 512 << 20;
+const LARGEST_MANIFEST: u64 = 64 << 20;
+/// Compilers and libraries of the machine are what its system has.
+const SYSTEM: [&str; 2] = ["/etc/os-release", "/usr/lib/os-release"];
+
+/// The files that an installation depends on.
+struct InstallInputs<'a> {
+    source: &'a UntrustedTree,
+    /// The workspace's folder.
+    root: &'a str,
+    is_berry: bool,
+}
+
+/// The key of a workspace's layer: of its tools, its environment and the files that its installation depends on.
+pub(super) fn of(build: &WorkspaceBuild<'_>, workdir: &Workdir, source: &UntrustedTree) -> Result<String> {
+    let (shared, workspace) = (build.shared, build.workspace);
+    let root = workspace.source.path.as_str();
+    let mut text = format!("layer {RECIPE}\n{}\n{}\n{root}\n", platform()?, workspace.source.repo);
+    let system = SYSTEM.iter().find_map(|path| fs::read_to_string(path).ok()).unwrap_or_default();
+    let _ = writeln!(text, "{}", Sha256::of(system));
+    for name in workdir.tools.names() {
+        let _ = writeln!(text, "{name}");
+    }
+    if let Some(yarn) = &workspace.source.yarn.path {
+        let _ = writeln!(text, "{}", Sha256::of(source.read_linked(Path::new(yarn), LARGEST_MANIFEST)?));
+    }
+    for (name, value) in workdir.env.of_build() {
+        let _ = writeln!(text, "{name}={}", value.display());
+    }
+    let inputs = InstallInputs { source, root, is_berry: is_berry(workspace) };
+    let mut digests = BTreeMap::new();
+    for path in inputs.paths()? {
+        shared.interrupt.check()?;
+        inputs.add(&path, &mut digests)?;
+    }
+    for (path, digest) in digests {
+        let _ = writeln!(text, "{digest} {path}");
+    }
+    Ok(Sha256::of(text).hex()[..32].to_owned())
+}
+
+impl InstallInputs<'_> {
+    /// Files, and folders with all that is in them, from the source.
+    fn paths(&self) -> Result<BTreeSet<String>> {
+        let whole = || BTreeSet::from([".".to_owned()]);
+        // yarn 1 does not say which packages a workspace has.
+        if !self.is_berry {
+            return Ok(whole());
+        }
+        let path = source::lockfile_below(self.root);
+        let bytes = self.source.find_linked(&path, LARGEST_LOCKFILE)?.unwrap_or_default();
+        let Ok(lock) = YarnLock::parse(&bytes, &path) else { return Ok(whole()) };
+        let folders: Vec<&str> = lock.workspace_paths().unwrap_or_default().into_iter().chain(["."]).collect();
+        let mut manifests = BTreeMap::new();
+        for from_root in &folders {
+            let folder = at(self.root, from_root);
+            let manifest = at(&folder, "package.json");
+            let Some(text) = self.source.find_linked(Path::new(&manifest), LARGEST_MANIFEST)? else { continue };
+            if has_scripts(&text) || self.source.kind(Path::new(&at(&folder, GYP))).is_some() {
+                return Ok(whole());
+            }
+            manifests.insert((*from_root).to_owned(), text);
+        }
+        let Ok(parsed) = Manifests::parse(&lock, &manifests) else { return Ok(whole()) };
+        let graph = DependencyGraph::complete(&lock, &parsed);
+        let reach = Reach { workspaces: BTreeSet::new(), ..Reacher::new(&graph).of(&folders, &[""]) };
+        let mut paths: BTreeSet<String> = reached_paths(&reach, self.root).into_iter().collect();
+        paths.extend(folders.iter().map(|folder| at(&at(self.root, folder), "package.json")));
+        for folder in std::iter::successors(Some(self.root), |folder| parent(folder)) {
+            paths.extend(SETTINGS.iter().map(|name| at(folder, name)));
+        }
+        let here = if self.root == "." { Path::new("") } else { Path::new(self.root) };
+        let in_root = self.source.entries(here)?.into_iter();
+        // Of yarn's plugins some read files there.
+        let is_text = |name: &str| Path::new(name).extension().is_some_and(|it| it.eq_ignore_ascii_case("md"));
+        let in_root = in_root.filter(|(name, kind)| *kind != LeftKind::Folder && !is_text(name));
+        paths.extend(in_root.map(|(name, _)| at(self.root, &name)));
+        Ok(paths)
+    }
+
+    /// Adds the digest of a file, or those of all files in a folder; what yarn keeps, and what is not there, has none.
+    fn add(&self, path: &str, digests: &mut BTreeMap<String, String>) -> Result<()> {
+        let place = if path == "." { Path::new("") } else { Path::new(path) };
+        let kind = if path == "." { Some(LeftKind::Folder) } else { self.source.kind(place) };
+        match kind {
+            Some(LeftKind::File) => {
+                let digest = Sha256::of(self.source.read(place, LARGEST)?);
+                let mode = if self.source.is_executable(place) { 'x' } else { '-' };
+                digests.insert(path.to_owned(), format!("{mode}{digest}"));
+            }
+            Some(LeftKind::Folder) => {
+                let is_of_yarn = path == ".yarn" || path.ends_with("/.yarn");
+                for (name, _) in self.source.entries(place)? {
+                    if !(is_of_yarn && KEPT_BY_YARN.contains(&name.as_str())) {
+                        self.add(&at(path, &name), digests)?;
+                    }
+                }
+            }
+            // A link may lead to a file of the source.
+            Some(LeftKind::Link) => {
+                let led_to = self.source.find_linked(place, LARGEST_MANIFEST).ok().flatten();
+                digests.insert(path.to_owned(), format!("l{}", Sha256::of(led_to.unwrap_or_default())));
+            }
+            Some(LeftKind::Special) | None => {}
+        }
+        Ok(())
+    }
+}
+
+fn has_scripts(manifest: &[u8]) -> bool {
+    #[derive(serde::Deserialize)]
+    struct Scripts {
+        #[serde(default)]
+        scripts: BTreeMap<String, serde_json::Value>,
+    }
+    // What cannot be read may have some.
+    serde_json::from_slice::<Scripts>(manifest.strip_prefix(b"\xef\xbb\xbf").unwrap_or(manifest))
+        .map_or(true, |manifest| SCRIPTS.iter().any(|name| manifest.scripts.contains_key(*name)))
+}
+
+/// The folder above another in the repository.
+fn parent(folder: &str) -> Option<&str> {
+    if folder == "." {
+        return None;
+    }
+    Some(folder.rsplit_once('/').map_or(".", |(parent, _)| parent))
+}

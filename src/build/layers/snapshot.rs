@@ -1,0 +1,189 @@
+//! A source before and after an installation: what was added, and whether that is all.
+
+use std::collections::BTreeMap;
+use std::fs::{self, Metadata};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+
+use super::record::{FILES, LaidContent, LaidPath, digest_of_names};
+use super::scan::Unkept;
+use crate::error::{Error, Result};
+use crate::overlay::source_parts::lies_in;
+
+/// More than this, beside packages, is not copied.
+const MOST_LAID: usize = 2_000;
+const MOST_BYTES: u64 = 64 << 20;
+/// The most folders that are shown one by one.
+const MOST_FOLDERS: usize = 64;
+
+/// A source, by path.
+pub(super) struct Snapshot(BTreeMap<String, Before>);
+
+/// What lay at a path.
+struct Before {
+    is_folder: bool,
+    inode: u64,
+    size: u64,
+    /// Seconds and nanoseconds.
+    modified: (i64, i64),
+    mode: u32,
+}
+
+/// What an installation added.
+#[derive(Debug, Default)]
+pub(super) struct Added {
+    /// Folders of packages.
+    pub(super) folders: Vec<String>,
+    pub(super) laid: Vec<LaidPath>,
+    pub(super) modes: BTreeMap<String, u32>,
+    bytes: u64,
+}
+
+impl Before {
+    fn of(meta: &Metadata) -> Self {
+        Self {
+            is_folder: meta.is_dir(),
+            inode: meta.ino(),
+            size: meta.size(),
+            modified: (meta.mtime(), meta.mtime_nsec()),
+            mode: meta.mode(),
+        }
+    }
+
+    /// Whether it has the same content now, as far as its times tell.
+    fn is_still(&self, now: &Self) -> bool {
+        let kind = |mode: u32| mode & 0o170_000;
+        kind(self.mode) == kind(now.mode)
+            && (self.is_folder || (self.inode, self.size, self.modified) == (now.inode, now.size, now.modified))
+    }
+}
+
+impl Snapshot {
+    /// Of a source in which no script has run yet.
+    pub(super) fn of(source: &Path) -> Result<Self, Unkept> {
+        let mut found = BTreeMap::new();
+        let mut pending = vec![String::new()];
+        while let Some(folder) = pending.pop() {
+            for (path, meta) in entries(source, &folder)? {
+                if meta.is_dir() {
+                    pending.push(path.clone());
+                }
+                found.insert(path, Before::of(&meta));
+            }
+        }
+        Ok(Self(found))
+    }
+
+    /// Whether something lay there.
+    pub(super) fn has(&self, path: &str) -> bool {
+        path == "." || self.0.contains_key(path)
+    }
+
+    /// A digest of the names in a folder; none of what is no folder.
+    pub(super) fn folder_digest(&self, path: &str) -> Option<String> {
+        let prefix = if path == "." { String::new() } else { format!("{path}/") };
+        if path != "." && !self.0.get(path)?.is_folder {
+            return None;
+        }
+        let below = self.0.range(prefix.clone()..).take_while(|(path, _)| path.starts_with(&prefix));
+        let mut names: Vec<&str> =
+            below.filter_map(|(path, _)| path.strip_prefix(&prefix)).filter(|name| !name.contains('/')).collect();
+        names.sort_unstable();
+        Some(digest_of_names(names.into_iter()))
+    }
+
+    /// What was added to the source since, copied into `layer` where it is no folder of packages.
+    pub(super) fn added(&self, source: &Path, layer: &Path) -> Result<Added, Unkept> {
+        let mut added = Added::default();
+        let (mut pending, mut met) = (vec![String::new()], 0);
+        while let Some(folder) = pending.pop() {
+            for (path, meta) in entries(source, &folder)? {
+                let Some(before) = self.0.get(&path) else {
+                    added.add(source, layer, path, &meta)?;
+                    continue;
+                };
+                met += 1;
+                let now = Before::of(&meta);
+                if !before.is_still(&now) {
+                    return Err(Unkept::because(format!("`{path}` was changed")));
+                }
+                if meta.is_dir() {
+                    pending.push(path);
+                } else if before.mode != now.mode {
+                    added.modes.insert(path, now.mode & 0o777);
+                }
+            }
+        }
+        if met < self.0.len() {
+            return Err(Unkept::because("files of the source were removed"));
+        }
+        added.folders.sort_unstable();
+        Ok(added)
+    }
+}
+
+impl Added {
+    fn add(&mut self, source: &Path, layer: &Path, path: String, meta: &Metadata) -> Result<(), Unkept> {
+        if meta.is_dir() && is_of_packages(&path) {
+            self.folders.push(path);
+            let is_many = self.folders.len() > MOST_FOLDERS;
+            return if is_many { Err(Unkept::because("it has too many folders of packages")) } else { Ok(()) };
+        }
+        let place = source.join(&path);
+        let content = if meta.is_dir() {
+            LaidContent::Folder
+        } else if meta.is_symlink() {
+            let target = fs::read_link(&place).map_err(Error::io("read", &place))?;
+            let target = target.to_str().ok_or_else(|| Unkept::because(format!("`{path}` leads to no text")))?;
+            LaidContent::Link { target: target.to_owned() }
+        } else if meta.is_file() && meta.mode() & 0o7000 == 0 {
+            self.bytes += meta.size();
+            let name = self.laid.len().to_string();
+            LaidContent::File { name, mode: meta.mode() & 0o777 }
+        } else {
+            return Err(Unkept::because(format!("`{path}` is no plain file")));
+        };
+        if self.laid.len() >= MOST_LAID || self.bytes > MOST_BYTES {
+            return Err(Unkept::because("it wrote too much beside packages"));
+        }
+        if let LaidContent::File { name, .. } = &content {
+            let to = layer.join(FILES).join(name);
+            let copied = fs::create_dir_all(layer.join(FILES)).and_then(|()| fs::copy(&place, &to));
+            copied.map_err(Error::io("copy", &place))?;
+        }
+        let is_folder = content == LaidContent::Folder;
+        self.laid.push(LaidPath { path: path.clone(), content });
+        if is_folder {
+            for (path, meta) in entries(source, &path)? {
+                self.add(source, layer, path, &meta)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether a folder holds packages: it is shown as it is. Others are copied, since a build may want to remove them.
+fn is_of_packages(path: &str) -> bool {
+    let is_kept = path.split_once(".yarn/").is_some_and(|(before, _)| before.is_empty() || before.ends_with('/'));
+    is_kept || path.split('/').any(|name| name == "node_modules")
+}
+
+/// What lies in a folder, from the source, with the folder's path before each name.
+fn entries(source: &Path, folder: &str) -> Result<Vec<(String, Metadata)>, Unkept> {
+    let place = source.join(folder);
+    let mut found = Vec::new();
+    for entry in fs::read_dir(&place).map_err(Error::io("read", &place))? {
+        let entry = entry.map_err(Error::io("read", &place))?;
+        let name = entry.file_name();
+        let name = name.to_str().filter(|name| !name.contains('\n'));
+        let name = name.ok_or_else(|| Unkept::because(format!("a name in `{folder}` is no line of text")))?;
+        let path = if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") };
+        found.push((path, entry.metadata().map_err(Error::io("read", &place))?));
+    }
+    Ok(found)
+}
+
+/// Whether a path lies in one of these folders.
+pub(super) fn lies_in_any(path: &str, folders: &[String]) -> bool {
+    folders.iter().any(|folder| lies_in(path, folder))
+}

@@ -1,0 +1,320 @@
+//! What a workspace installs is kept in the cache and shown to later builds, which cannot write to it. All tools are
+//! scripts, so that a build takes no time; the build root is the real one.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::Path;
+use std::process::Command;
+
+use harness::npm_registry::{OPTIONS, Registry, StubCli};
+use harness::program::{Outcome, Test, names};
+use harness::repository::Repository;
+
+const CLI: StubCli<'static> = StubCli { versions: &["1.9.1"], tags: &[], options: &OPTIONS };
+
+const RESOLVE: [&str; 3] = ["resolve", "--host-lockfile", "config/host.lock"];
+const BUILD: [&str; 3] = ["build", "--output-dir", "out"];
+const REBUILD: [&str; 4] = ["build", "--output-dir", "out", "--rebuild"];
+
+/// Said when nothing is installed.
+const KEPT: &str = "its packages are installed already";
+
+/// What the stub of yarn leaves: packages, its state, and files beside them.
+const INSTALL: &str = r#"[ "$*" = "install --immutable" ] || return 0
+for name in write chmod rename link truncate remove touch; do
+  mkdir -p node_modules/$name/lib
+  echo "{}" > node_modules/$name/package.json
+  echo "$name" > node_modules/$name/lib/x.js
+done
+ln -s ../write node_modules/link/other
+mkdir -p .yarn/unplugged/deep plugins/lib/node_modules/own made/empty
+echo unplugged > .yarn/unplugged/deep/index.js
+echo state > .yarn/install-state.gz
+echo own > plugins/lib/node_modules/own/index.js
+echo beside > made/beside.txt
+chmod 755 tool.sh
+find node_modules .yarn plugins/lib/node_modules made -exec touch -h -d @456789000 {} +
+"#;
+
+/// Puts into the package what a build sees, and then does to it what it can.
+const EXPORT: &str = r#"seen=$PWD/dist-dynamic/dist/entry.js
+cd ../..
+packages="node_modules plugins/lib/node_modules .yarn/unplugged"
+all="$packages .yarn made tool.sh"
+find $packages -not -type d -exec stat -c '%n %Y' {} + | sort > $seen
+find $all -not -type d -exec stat -c '%n %F %a %s' {} + | sort >> $seen
+find $all -type d -exec stat -c '%n %a' {} + | sort >> $seen
+find $all -type f | sort | xargs cat >> $seen
+readlink node_modules/link/other >> $seen
+cd node_modules
+echo evil > write/lib/x.js && grep -q evil write/lib/x.js || exit 9
+chmod 777 chmod/lib/x.js && [ -x chmod/lib/x.js ] || exit 9
+mv rename/lib/x.js rename/lib/y.js && [ ! -e rename/lib/x.js ] || exit 9
+ln link/lib/x.js link/lib/y.js && echo evil >> link/lib/y.js && grep -q evil link/lib/x.js || exit 9
+: > truncate/lib/x.js && [ ! -s truncate/lib/x.js ] || exit 9
+rm remove/lib/x.js && [ ! -e remove/lib/x.js ] || exit 9
+touch -d 2001-01-01 touch/lib/x.js || exit 9
+chmod 700 . && echo evil > added.js || exit 9
+rm -rf ../made && echo evil > ../plugins/lib/node_modules/own/index.js || exit 9
+"#;
+
+const ROOT: &str = r#"{"name":"root","packageManager":"yarn@4.9.2","workspaces":["plugins/*"]}"#;
+
+/// The lockfile, with something after it.
+fn lockfile(more: &str) -> String {
+    let locators = ["one", "two", "lib"].map(|name| format!("@x/{name}@workspace:plugins/{name}"));
+    let entry = |locator: &str| format!("\n\"{locator}\":\n  version: 0.0.0-use.local\n  resolution: \"{locator}\"\n");
+    let entries: String = locators.iter().map(|locator| entry(locator)).collect();
+    format!("__metadata:\n  version: 8\n{entries}{}{more}", entry("root@workspace:."))
+}
+
+/// A repository with a workspace in `w`.
+fn setup(installed: &str, exported: &str) -> (Test, Repository) {
+    let mut test = Test::with_path();
+    let repo = Repository::init(&test.path("repo"));
+    repo.write("w/package.json", ROOT).write("w/yarn.lock", lockfile("")).write("w/installed.sh", installed);
+    repo.write("w/tool.sh", "echo tool\n").write("w/docs/read.txt", "1\n");
+    for name in ["one", "two", "lib"] {
+        let role = if name == "lib" { "common-library" } else { "frontend-plugin" };
+        let manifest = format!(r#"{{"name":"@x/{name}","version":"1.0.0","backstage":{{"role":"{role}"}}}}"#);
+        repo.write(&format!("w/plugins/{name}/package.json"), manifest);
+        repo.write(&format!("w/plugins/{name}/src.txt"), "1\n");
+    }
+    repo.write("w/plugins/one/exported.sh", exported);
+    repo.commit("first");
+    test.config("source.json", r#"{"repo": "../repo", "repo-ref": "main", "workspace-path": "w"}"#)
+        .config("plugins-list.yaml", "plugins/one:\n")
+        .config("host.lock", "__metadata:\n  version: 8\n");
+    test.env("NPM_CONFIG_REGISTRY", Registry::of_scripts(&CLI).url).env("NODE_VERSION", "22");
+    (test, repo)
+}
+
+/// Builds; whether yarn installed anything, which its log says as well.
+#[track_caller]
+fn installs(test: &Test, args: &[&str]) -> bool {
+    let said = test.run(args).success().stderr;
+    let is_kept = said.contains(KEPT);
+    assert_eq!(test.read("out/logs/workspace.log").contains("yarn.js install"), !is_kept, "{said}");
+    !is_kept
+}
+
+/// The packages in the layers: content, mode and time by path.
+fn layers(test: &Test) -> BTreeMap<String, (String, u32, i64)> {
+    fn walk(folder: &Path, found: &mut BTreeMap<String, (String, u32, i64)>) {
+        for entry in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+            let meta = entry.symlink_metadata().unwrap();
+            let content = if meta.is_file() { fs::read_to_string(&entry).unwrap() } else { String::new() };
+            let path = entry.display().to_string();
+            if path.contains("/tree/") {
+                found.insert(path, (content, meta.mode(), if meta.is_dir() { 0 } else { meta.mtime() }));
+            }
+            if meta.is_dir() {
+                walk(&entry, found);
+            }
+        }
+    }
+    let mut found = BTreeMap::new();
+    walk(&test.path("cache/layers"), &mut found);
+    found
+}
+
+fn nothing_is_written_through(run: impl Fn(&Test, &[&str]) -> Outcome) {
+    let (test, _) = setup(INSTALL, EXPORT);
+    run(&test, &RESOLVE).success();
+    assert!(!run(&test, &BUILD).success().stderr.contains(KEPT));
+    let before = layers(&test);
+    let kept = before.keys().filter(|path| path.ends_with("/lib/x.js")).count();
+    assert_eq!(kept, 7, "{:?}", before.keys());
+    // The seal of the first build holds what it saw.
+    for _ in 0..2 {
+        let said = run(&test, &REBUILD).success().stderr;
+        assert!(said.contains(KEPT), "{said}");
+        assert!(layers(&test) == before);
+    }
+    // The tree of the build has none of it: what is removed next time is what was written.
+    assert_eq!(names(&test.path("cache/work/w/source/w/node_modules")), [""; 0]);
+}
+
+#[harness::test]
+fn a_script_of_root_writes_to_no_layer() {
+    harness::needs_root();
+    nothing_is_written_through(Test::run);
+}
+
+#[harness::test]
+fn a_script_of_an_ordinary_user_writes_to_no_layer() {
+    harness::needs(&["setpriv"]);
+    harness::needs_root();
+    nothing_is_written_through(Test::run_as_nobody);
+}
+
+#[harness::test]
+fn what_is_installed_is_installed_once_until_it_depends_on_something_else() {
+    let script = format!("[ $1 = tsc ] || cat docs/read.txt > /dev/null\n{INSTALL}");
+    let (test, repo) = setup(&script, EXPORT);
+    test.config("plugins-list.yaml", "plugins/one:\nplugins/two:\n");
+    test.run(&RESOLVE).success();
+    assert!(installs(&test, &BUILD));
+    let moved = |path: &str, text: &str, is_installed: bool| {
+        repo.write(path, text);
+        repo.commit(path);
+        test.run(&RESOLVE).success();
+        assert_eq!(installs(&test, &REBUILD), is_installed, "{path}");
+    };
+    moved("w/plugins/one/src.txt", "2\n", false);
+    moved("elsewhere/text.txt", "1\n", false);
+    moved("w/yarn.lock", &lockfile("\n\"left@npm:1\":\n  version: 1.0.0\n  resolution: \"left@npm:1.0.0\"\n"), true);
+    moved("w/.yarnrc.yml", "nodeLinker: node-modules\n", true);
+    moved(".yarn/plugins/x.cjs", "1\n", true);
+    moved("w/package.json", &ROOT.replace('}', r#","description":"x"}"#), true);
+    // What the installation opened, though nothing says that it does.
+    moved("w/docs/read.txt", "2\n", true);
+    moved("w/docs/other.txt", "2\n", false);
+    // As it was: that layer is still there.
+    moved("w/docs/read.txt", "1\n", false);
+    // What the installation read is known of a layer, too.
+    fs::remove_file(test.path("config/factory.lock")).unwrap();
+    test.run(&RESOLVE).success();
+    assert!(!installs(&test, &BUILD));
+    assert!(
+        test.read("config/factory.lock").contains("\nreads = [\n    \"w/docs\",\n]"),
+        "{}",
+        test.read("config/factory.lock")
+    );
+    // A package with an install script of its own may read all there is.
+    moved("w/package.json", &ROOT.replace('}', r#","scripts":{"postinstall":"x"}}"#), true);
+    moved("w/plugins/one/src.txt", "3\n", true);
+    assert!(installs(&test, &[&REBUILD[..], &["--no-install-scripts"]].concat()));
+    assert!(!installs(&test, &[&REBUILD[..], &["--no-install-scripts"]].concat()));
+}
+
+/// What is said of a file, and what is done to it.
+type Damage = (&'static str, fn(&Path));
+
+#[harness::test]
+fn a_damaged_layer_is_installed_again() {
+    let (test, _) = setup(INSTALL, EXPORT);
+    test.run(&RESOLVE).success();
+    test.run(&BUILD).success();
+    let before = layers(&test);
+    let damages: [Damage; 3] = [
+        ("was changed", |file| {
+            let time = fs::metadata(file).unwrap().modified().unwrap();
+            fs::write(file, "truncatf\n").unwrap();
+            fs::File::options().write(true).open(file).unwrap().set_modified(time).unwrap();
+        }),
+        ("was changed", |file| fs::set_permissions(file, fs::Permissions::from_mode(0o755)).unwrap()),
+        ("is missing", |file| fs::remove_file(file).unwrap()),
+    ];
+    for (what, damage) in damages {
+        let file = before.keys().find(|path| path.ends_with("node_modules/truncate/lib/x.js")).unwrap();
+        damage(Path::new(file));
+        let said = test.run(&[&REBUILD[..], &["--frozen"]].concat()).success().stderr;
+        let file = file.replace(test.path("").to_str().unwrap(), "[DIR]/");
+        let line = format!(
+            "warning: w: its installed packages in the cache were damaged and are installed again: `{file}` {what}\n"
+        );
+        assert_eq!(said.matches("damaged").count(), 1, "{said}");
+        assert!(said.contains(&line), "{said}\n{line}");
+        assert!(layers(&test) == before);
+    }
+}
+
+#[harness::test]
+fn what_a_layer_cannot_have_is_installed_each_time() {
+    let plants = [
+        ("mkfifo node_modules/link/fifo", "`w/node_modules/link/fifo` is no file, folder or link"),
+        ("mknod node_modules/link/gone c 0 0", "`w/node_modules/link/gone` is no file, folder or link"),
+        (
+            "chmod 4755 node_modules/link/lib/x.js",
+            "`w/node_modules/link/lib/x.js` has an owner, a mode or attributes that a layer cannot have",
+        ),
+        (
+            "python3 -c 'import os; os.setxattr(\"node_modules/link\", \"user.overlay.opaque\", b\"y\")'",
+            "`w/node_modules/link` has an owner, a mode or attributes that a layer cannot have",
+        ),
+        ("echo 2 >> plugins/one/src.txt", "`w/plugins/one/src.txt` was changed"),
+        ("rm plugins/one/src.txt", "files of the source were removed"),
+        ("ln -s /nothing plugins/link; mkfifo plugins/fifo", "`w/plugins/fifo` is no plain file"),
+    ];
+    harness::needs(&["python3"]);
+    let (test, repo) = setup("", "");
+    for (plant, why) in plants {
+        repo.write("w/installed.sh", format!("{INSTALL}{plant} || exit 9\n"));
+        repo.commit(plant);
+        test.run(&RESOLVE).success();
+        let said = test.run(&BUILD).success().stderr;
+        assert!(said.contains(&format!("w: its installed packages are not kept: {why}\n")), "{plant}: {said}");
+        assert_eq!(names(&test.path("cache/layers")), [""; 0], "{plant}");
+    }
+}
+
+#[harness::test]
+fn a_link_from_the_source_leads_into_no_layer() {
+    // One inode under two names, of which one lies where every script may write.
+    let installed = format!("{INSTALL}ln node_modules/write/lib/x.js made/linked.js\n");
+    let (test, _) = setup(
+        &installed,
+        "cat ../../node_modules/write/lib/x.js > dist-dynamic/dist/entry.js\necho evil > ../../made/linked.js\n",
+    );
+    test.run(&RESOLVE).success();
+    assert!(installs(&test, &BUILD));
+    let before = layers(&test);
+    assert!(!installs(&test, &REBUILD));
+    assert!(layers(&test) == before);
+}
+
+#[harness::test]
+fn a_folder_that_a_script_made_a_link_is_not_followed_when_packages_are_shown() {
+    let outside = Test::new();
+    let folder = outside.path("victim").display().to_string();
+    let exported = format!("mv ../lib ../moved && ln -s {folder} ../lib || exit 9\n");
+    let (test, _) = setup(INSTALL, &exported);
+    test.config("plugins-list.yaml", "plugins/one:\nplugins/two:\n");
+    test.run(&RESOLVE).success();
+    let said = test.run(&BUILD).exits(1).stderr;
+    assert!(said.contains("cannot enter the build root: find `w/plugins/lib/node_modules`: "), "{said}");
+    assert!(!outside.path("victim").exists());
+}
+
+#[harness::test]
+fn workspaces_that_install_the_same_install_it_once() {
+    let (test, _) = setup(INSTALL, EXPORT);
+    fs::remove_file(test.path("config/source.json")).unwrap();
+    fs::remove_file(test.path("config/plugins-list.yaml")).unwrap();
+    for (name, plugin) in [("a", "one"), ("b", "two")] {
+        test.config(
+            &format!("{name}/source.json"),
+            r#"{"repo": "../../repo", "repo-ref": "main", "workspace-path": "w"}"#,
+        )
+        .config(&format!("{name}/plugins-list.yaml"), format!("plugins/{plugin}:\n"));
+    }
+    test.run(&RESOLVE).success();
+    let said = test.run(&BUILD).success().stderr;
+    assert_eq!(said.matches(KEPT).count(), 1, "{said}");
+    assert_eq!(names(&test.path("cache/layers")).len(), 1);
+    let entries = ["a", "b"].map(|name| test.read(&format!("out/{name}/logs/workspace.log")));
+    assert_eq!(entries.iter().filter(|log| log.contains("yarn.js install")).count(), 1);
+}
+
+#[harness::test]
+fn digests_are_the_same_where_no_layer_can_be_had() {
+    harness::needs(&["unshare"]);
+    harness::needs_root();
+    let (mut test, _) = setup(INSTALL, EXPORT);
+    test.run(&RESOLVE).success();
+    assert!(installs(&test, &BUILD));
+    // An overlay cannot be written over another one.
+    let script = "mkdir lower upper overlay other
+mount -t overlay overlay -o lowerdir=lower,upperdir=upper,workdir=overlay other && exec \"$@\"";
+    let mut command = Command::new("unshare");
+    let factory = harness::program();
+    test.env("FACTORY_CACHE_DIR", test.path("other").display());
+    test.prepare(&mut command);
+    command.args(["--mount", "sh", "-c", script, "sh"]).arg(factory).args(REBUILD);
+    let said = test.outcome(command.output().unwrap()).success().stderr;
+    assert!(!said.contains(KEPT) && !said.contains("not kept"), "{said}");
+    assert!(names(&test.path("upper/layers")).is_empty());
+    assert!(test.read("upper/work/w/source/w/node_modules/write/lib/x.js").contains("evil"));
+}
