@@ -6,8 +6,11 @@ use super::Check;
 use crate::cli::paths;
 use crate::cli::session::{self, Session};
 use crate::config::Config;
+use crate::error::Result;
+use crate::sandbox::held_overlay::HeldOverlay;
 use crate::sandbox::probe::probe;
 use crate::sandbox::root::{Isolation, IsolationChoice};
+use crate::store::Store;
 use crate::ui::count;
 
 /// A frontend's workspace installs to about this many bytes.
@@ -18,24 +21,49 @@ pub(super) async fn checks(session: &Session<'_>, config: Option<&Config>) -> Ve
     match session.store() {
         Err(error) => checks.push(Check::of_error(&error)),
         Ok(store) => {
-            checks.push(match probe(&store, IsolationChoice::Auto).await {
-                Err(error) => Check::of_error(&error),
-                Ok((_, None)) => Check::good("namespaces: builds are isolated from this machine"),
-                Ok((isolation, Some(why))) if isolation != Isolation::None => Check::doubtful(
-                    format!("namespaces: {why}"),
-                    "allow mounts of /proc in the container's security profile",
-                ),
-                Ok((_, Some(why))) => Check::doubtful(
-                    format!("namespaces: not available on this machine ({why})"),
-                    "allow unprivileged user namespaces; builds work without, but see the machine's files",
-                ),
-            });
+            let probed = probe(&store, IsolationChoice::Auto).await;
+            let isolation = probed.as_ref().map_or(Isolation::None, |(isolation, _)| *isolation);
+            checks.push(namespaces(probed));
+            checks.extend(layers(&store, isolation));
             checks.push(room("cache", store.dir()));
         }
     }
     checks.push(room("outputs", &paths::output_dir(paths::output_dir_of_environment().as_deref())));
     checks.push(Check::good(format!("steps at once: {}, by cores and memory", session::jobs())));
     checks
+}
+
+fn namespaces(probed: Result<(Isolation, Option<String>)>) -> Check {
+    match probed {
+        Err(error) => Check::of_error(&error),
+        Ok((_, None)) => Check::good("namespaces: builds are isolated from this machine"),
+        Ok((isolation, Some(why))) if isolation != Isolation::None => {
+            Check::doubtful(format!("namespaces: {why}"), "allow mounts of /proc in the container's security profile")
+        }
+        Ok((_, Some(why))) => Check::doubtful(
+            format!("namespaces: not available on this machine ({why})"),
+            "allow unprivileged user namespaces; builds work without, but see the machine's files",
+        ),
+    }
+}
+
+/// Whether builds see the packages of earlier ones; nothing more is to be said where there are no namespaces.
+fn layers(store: &Store, isolation: Isolation) -> Option<Check> {
+    if isolation == Isolation::None {
+        return None;
+    }
+    let scratch = match store.scratch() {
+        Ok(scratch) => scratch,
+        Err(error) => return Some(Check::of_error(&error)),
+    };
+    Some(match HeldOverlay::probe(isolation, scratch.path()) {
+        Ok(()) => Check::good("layers: installed packages are kept and shown to later builds (overlayfs)"),
+        Err(why) => Check::doubtful(
+            format!("layers: each build installs its packages anew ({why})"),
+            "keep the cache on a file system that overlayfs writes to, such as ext4, with `--cache-dir`; in a container, \
+             on a volume",
+        ),
+    })
 }
 
 fn programs(config: Option<&Config>) -> Vec<Check> {
