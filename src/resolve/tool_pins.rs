@@ -185,6 +185,7 @@ fn key(request: &ResolveRequest<'_>, host: Option<&RhdhHost>, workspace: &Worksp
 /// What a workspace asks for, else the Node.js that the host runs and the rhdh-cli that belongs to it, else the defaults.
 fn tool_requests(request: &ResolveRequest<'_>, host: Option<&RhdhHost>, workspace: &WorkspaceConfig) -> ToolRequests {
     let mut tools = configured_pins::tools(request.config, workspace);
+    tools.node = tools.node.or_else(|| standing_node(request, workspace));
     tools.node = tools.node.or_else(|| host.and_then(|host| host.node.clone())).or_else(|| locked_node(request, host));
     let mut requests = ToolRequests::from(tools);
     let line = host_line(request, host);
@@ -200,9 +201,19 @@ fn tool_requests(request: &ResolveRequest<'_>, host: Option<&RhdhHost>, workspac
     requests
 }
 
+/// The Node.js of a workspace where only another pin moves.
+fn standing_node(request: &ResolveRequest<'_>, workspace: &WorkspaceConfig) -> Option<String> {
+    let is_one_pin = request.demands.repinned.is_any() && !request.demands.host.is_given();
+    let old = request.kept().filter(|_| is_one_pin)?;
+    let locked = old.workspace.iter().find(|locked| locked.name == workspace.name)?;
+    Some(old.tools_of(locked).node.requested.clone())
+}
+
 /// The Node.js of the lock's host, where that stays and is not looked up again.
 fn locked_node(request: &ResolveRequest<'_>, host: Option<&RhdhHost>) -> Option<String> {
     let pin = request.old?.rhdh.as_ref().filter(|_| host.is_none() && !request.demands.host.is_given())?;
+    // A file was asked for nothing but packages.
+    pin.commit.as_ref()?;
     HostFacts::of_lockfile(pin.lockfile).ok().flatten()?.node
 }
 

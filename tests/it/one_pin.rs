@@ -150,6 +150,23 @@ fn a_tool_moves_for_all_or_for_one() {
     is_consistent(&test);
 }
 
+/// The host of the lock has a Node.js of its own.
+#[harness::test]
+fn a_ref_moves_no_tool() {
+    for commit in ["", "commit = \"3906cdad1d9ab6b6a8a7b0b1c2e1ca1c5b1f0e2d\"\n"] {
+        let (test, [_, second]) = locked("1.10.7");
+        test.config(".env", "RHDH_CLI_VERSION=1.10.7\n");
+        let lockfile = factory::resolve::facts::HostFacts::newest().unwrap().lockfile;
+        let host = format!("[rhdh]\nrequested = \"1.10\"\n{commit}lockfile = \"{lockfile}\"\n\n[tools]\n");
+        test.config("factory.lock", text(&test).replacen("[tools]\n", &host, 1));
+        let before = lock(&test).tools;
+        test.run(&["resolve", "b", "--ref", "v1.1.0"]).success();
+        let after = lock(&test);
+        assert_eq!((&after.tools, &after.workspace[1].tools), (&before, &None));
+        assert_eq!(after.workspace[1].source.commit.as_deref(), Some(&*second));
+    }
+}
+
 #[harness::test]
 fn outdated_says_what_moved_and_what_has_something_newer() {
     let (test, [first, second]) = locked("1.10.7");
