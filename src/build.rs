@@ -54,15 +54,17 @@ use std::sync::Arc;
 
 use tokio::task::JoinSet;
 
+use crate::error::nearest::misspelt;
 use crate::error::{Error, Result};
-use crate::lock::{Lock, Workspace};
+use crate::lock::{Lock, Plugin, Workspace};
 pub use cli_flags::AskedClis;
 pub use context::{BuildOptions, Shared};
 pub use workspace::BuiltWorkspace;
 
-/// Builds the workspaces named (all when none is), several at once. A failing one does not stop the others; Ctrl-C does.
+/// Builds the workspaces named (all when none is) with the plugins that are chosen, several at once. A failing one does not stop the others; Ctrl-C does.
 pub async fn build(shared: Arc<Shared>, names: &[String]) -> Result<Vec<BuiltWorkspace>> {
-    let chosen = choose(&shared.lock, names)?;
+    let mut chosen = choose(&shared.lock, names)?;
+    chosen.retain(|workspace| workspace.plugin.iter().any(|plugin| shared.options.chooses(plugin)));
     std::fs::create_dir_all(&shared.options.output_dir).map_err(Error::io("create", &shared.options.output_dir))?;
     let mut running = JoinSet::new();
     for (index, workspace) in chosen.iter().cloned().enumerate() {
@@ -79,6 +81,34 @@ pub async fn build(shared: Arc<Shared>, names: &[String]) -> Result<Vec<BuiltWor
     }
     shared.interrupt.check()?;
     Ok(done.into_iter().flatten().collect())
+}
+
+/// Err if a plugin that is named, by path or name, is in none of the workspaces of the lock that are named.
+pub fn check_plugins(lock: &Lock, names: &[String], plugins: &[String]) -> Result<()> {
+    let chosen = choose(lock, names)?;
+    let all = || chosen.iter().flat_map(|workspace| &workspace.plugin);
+    for name in plugins {
+        let one = std::slice::from_ref(name);
+        let is_known_to_fail = chosen.iter().flat_map(|workspace| &workspace.problem).any(|one| one.plugin == *name);
+        if is_known_to_fail || all().any(|plugin| is_named(one, plugin)) {
+            continue;
+        }
+        let meant = misspelt(name, all().flat_map(|plugin| [plugin.path.as_str(), plugin.name.as_str()]));
+        let hint = meant.map_or_else(
+            || {
+                "plugins are named by their path in the workspace or by their package; `factory status` lists them"
+                    .into()
+            },
+            |meant| format!("did you mean `{meant}`?"),
+        );
+        return Err(Error::usage(format!("plugin `{}` is not in the lock", name.escape_debug()), hint));
+    }
+    Ok(())
+}
+
+/// Whether a plugin is one of those that are named, by path or name; all are when none is.
+pub fn is_named(names: &[String], plugin: &Plugin) -> bool {
+    names.is_empty() || names.iter().any(|name| *name == plugin.path || *name == plugin.name)
 }
 
 /// The workspaces of the lock that are named, in the lock's order. Of those that could not be resolved there are none.

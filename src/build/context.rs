@@ -35,6 +35,8 @@ pub struct BuildOptions {
     pub output_dir: PathBuf,
     /// Steps of third-party code at once.
     pub jobs: usize,
+    /// Only these plugins, by path or name; all when empty.
+    pub plugins: Vec<String>,
     pub isolation: Isolation,
     pub offline: bool,
     /// Only fill the cache with what a build without network needs.
@@ -76,6 +78,11 @@ impl BuildOptions {
     /// Whether seals are about the images of this build: they are about factory's own gzip images.
     pub fn makes_sealed_images(&self) -> bool {
         !self.buildah && self.compression == Compression::Gzip
+    }
+
+    /// Whether a plugin is one of those that are built.
+    pub fn chooses(&self, plugin: &Plugin) -> bool {
+        super::is_named(&self.plugins, plugin)
     }
 
     /// Where the outputs of a workspace go: the output directory, or its sub-folder when there are several workspaces.

@@ -1,4 +1,4 @@
-//! What earlier builds left in the output directory of workspaces that this one did not build: it stays in the report and
+//! What earlier builds left in the output directory of workspaces and plugins that this one did not build: it stays in the report and
 //! in `dynamic-plugins.yaml` as long as its files are there and are what the lock has sealed.
 
 use std::collections::BTreeMap;
@@ -23,18 +23,18 @@ pub(super) struct Earlier {
 }
 
 impl Earlier {
-    /// Looks for them. `lock` is sealed, `built` says which workspaces are of this build.
-    pub(super) fn find(shared: &Shared, lock: &Lock, built: impl Fn(&str) -> bool) -> Self {
+    /// Looks for them. `lock` is sealed, `built` says which plugins, by workspace and path, are of this build.
+    pub(super) fn find(shared: &Shared, lock: &Lock, built: impl Fn(&str, &str) -> bool) -> Self {
         let output_dir = &shared.options.output_dir;
         let read = |name: &str| user_file::read(&output_dir.join(name), user_file::DOCUMENT).ok();
         let report = read(report::FILE_NAME).and_then(|bytes| Report::from_json(&bytes).ok());
         let list = read(plugins_yaml::FILE_NAME).and_then(|bytes| yaml_serde::from_slice::<Value>(&bytes).ok());
         let entries = list.as_ref().and_then(|list| list.get("plugins")?.as_sequence());
         let entries = entries.into_iter().flatten().filter_map(DynamicPlugin::read);
-        let reports = report.into_iter().flat_map(|report| report.workspaces).filter(|one| !built(&one.name));
+        let reports = report.into_iter().flat_map(|report| report.workspaces);
         let workspaces = reports.filter_map(|mut report| {
             let locked = lock.workspace.iter().find(|locked| locked.name == report.name)?;
-            report.plugins.retain(|plugin| is_whole(shared, locked, plugin));
+            report.plugins.retain(|plugin| !built(&report.name, &plugin.path) && is_whole(shared, locked, plugin));
             report.earlier = true;
             report.error = None;
             (!report.plugins.is_empty()).then(|| (report.name.clone(), report))
@@ -45,15 +45,13 @@ impl Earlier {
         }
     }
 
-    /// What the report says of a workspace, and its entries of `dynamic-plugins.yaml`.
-    pub(super) fn take(&mut self, workspace: &str) -> Option<(WorkspaceReport, Vec<DynamicPlugin>)> {
-        let report = self.workspaces.remove(workspace)?;
-        let outputs = report.plugins.iter().filter_map(|plugin| plugin.output.as_ref());
-        let entries = outputs.filter_map(|output| self.entry(output)).collect();
-        Some((report, entries))
+    /// What the report says of a workspace.
+    pub(super) fn take(&mut self, workspace: &str) -> Option<WorkspaceReport> {
+        self.workspaces.remove(workspace)
     }
 
-    fn entry(&mut self, output: &Output) -> Option<DynamicPlugin> {
+    /// The entry of a plugin in `dynamic-plugins.yaml`.
+    pub(super) fn entry(&mut self, output: &Output) -> Option<DynamicPlugin> {
         let archive = format!("./{}", output.tgz);
         let pushed = output.pushed.as_ref().map(|pinned| plugins_yaml::image_package(pinned, None));
         let name = pushed.unwrap_or_else(|| archive.clone());

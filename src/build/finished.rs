@@ -32,7 +32,9 @@ pub(super) fn all(shared: &Shared, workspace: &Workspace) -> Result<Vec<Option<R
     let options = &shared.options;
     // A copy of the patched source is asked for: it has to be made.
     let wanted = options.reuse_cache && options.source_copy.is_none() && is_sealable(shared, workspace);
-    let one = |plugin| if wanted { find(PluginTarget { shared, workspace, plugin }) } else { Ok(None) };
+    let one = |plugin| {
+        if wanted && options.chooses(plugin) { find(PluginTarget { shared, workspace, plugin }) } else { Ok(None) }
+    };
     workspace.plugin.iter().map(one).collect()
 }
 
@@ -146,6 +148,7 @@ mod tests {
                 config_dir: dir.into(),
                 lock_dir: dir.into(),
                 output_dir,
+                plugins: vec![],
                 jobs: 1,
                 isolation: Isolation::Namespaces,
                 offline: true,

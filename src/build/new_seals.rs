@@ -30,8 +30,8 @@ pub fn seal(shared: &Shared, built: &[BuiltWorkspace]) -> Result<SealedLock> {
         if workspace.source.local || !shared.options.makes_sealed_images() {
             continue;
         }
-        for (plugin, result) in workspace.plugin.iter_mut().zip(&built.plugins) {
-            let Ok(artefact) = result else { continue };
+        for (place, plugin) in workspace.plugin.iter_mut().enumerate() {
+            let Some(Ok(artefact)) = built.plugins.get(&place) else { continue };
             if plugin.sealed.is_some() {
                 continue;
             }

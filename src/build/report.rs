@@ -55,6 +55,13 @@ pub struct WorkspaceReport {
     pub plugins: Vec<PluginReport>,
 }
 
+impl WorkspaceReport {
+    /// What was made of the plugin in that folder.
+    pub(super) fn output_of(&self, path: &str) -> Option<&Output> {
+        self.plugins.iter().find(|plugin| plugin.path == path)?.output.as_ref()
+    }
+}
+
 /// Packages with install scripts, as far as yarn tells: its classic line says nothing of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -112,6 +119,10 @@ pub struct PluginReport {
     pub version: String,
     /// Its role.
     pub role: Role,
+    /// Whether it was not built in this run though others of its workspace were, and its files are those of an earlier
+    /// one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub earlier: bool,
     /// What was made of it, if it did not fail.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output: Option<Output>,

@@ -1,14 +1,16 @@
 //! What a build leaves in its output directory beside archives and images: `build-report.json` and
 //! `dynamic-plugins.yaml`. What earlier builds left of other workspaces stays in both.
 
+use std::collections::BTreeMap;
+
 use super::artefact::Artefact;
 use super::context::Shared;
 use super::earlier::Earlier;
 use super::plugins_yaml::{self, DynamicPlugin};
-use super::report::{self, Report};
+use super::report::{self, PluginReport, Report, WorkspaceReport};
 use super::workspace::BuiltWorkspace;
 use crate::error::Result;
-use crate::lock::Lock;
+use crate::lock::{Lock, Workspace};
 use crate::sandbox::root::Isolation;
 use crate::store::{discard_unfinished, file_beneath};
 
@@ -16,16 +18,30 @@ use crate::store::{discard_unfinished, file_beneath};
 pub fn write(shared: &Shared, lock: &Lock, built: &[BuiltWorkspace]) -> Result<()> {
     let output_dir = &shared.options.output_dir;
     discard_unfinished(output_dir);
-    let mut earlier = Earlier::find(shared, lock, |name| built.iter().any(|built| built.name == name));
+    let of_this_build = |name: &str| built.iter().find(|built| built.name == name);
+    let mut earlier = Earlier::find(shared, lock, |name, path| {
+        let is_one = |built: &BuiltWorkspace| {
+            built.error.is_some() || built.report.plugins.iter().any(|plugin| plugin.path == path)
+        };
+        of_this_build(name).is_some_and(is_one)
+    });
     let (mut workspaces, mut entries) = (Vec::new(), Vec::new());
     for locked in &lock.workspace {
-        if let Some(built) = built.iter().find(|built| built.name == locked.name) {
-            workspaces.push(built.report.clone());
-            entries.extend(built.made().map(|artefact| entry(shared, artefact)));
-        } else if let Some((report, kept)) = earlier.take(&locked.name) {
-            workspaces.push(report);
-            entries.extend(kept);
+        let built = of_this_build(&locked.name);
+        let kept = earlier.take(&locked.name);
+        let made: BTreeMap<usize, &Artefact> = built.into_iter().flat_map(BuiltWorkspace::made).collect();
+        for (place, plugin) in locked.plugin.iter().enumerate() {
+            if let Some(artefact) = made.get(&place) {
+                entries.push(entry(shared, artefact));
+            } else if let Some(kept) = kept.as_ref().and_then(|kept| kept.output_of(&plugin.path)) {
+                entries.extend(earlier.entry(kept));
+            }
         }
+        workspaces.extend(match (built, kept) {
+            (Some(built), Some(kept)) => Some(with_earlier(built.report.clone(), kept, locked)),
+            (Some(built), None) => Some(built.report.clone()),
+            (None, kept) => kept,
+        });
     }
     let report = Report {
         version: report::VERSION,
@@ -51,6 +67,13 @@ pub fn write(shared: &Shared, lock: &Lock, built: &[BuiltWorkspace]) -> Result<(
     file_beneath(output_dir, &output_dir.join(plugins_yaml::FILE_NAME), text.as_bytes())
 }
 
+/// The report of a workspace of which only some plugins were built, and the earlier one of others.
+fn with_earlier(mut report: WorkspaceReport, kept: WorkspaceReport, locked: &Workspace) -> WorkspaceReport {
+    report.plugins.extend(kept.plugins.into_iter().map(|plugin| PluginReport { earlier: true, ..plugin }));
+    report.plugins.sort_by_key(|plugin| locked.plugin.iter().position(|locked| locked.path == plugin.path));
+    report
+}
+
 fn entry(shared: &Shared, artefact: &Artefact) -> DynamicPlugin {
     DynamicPlugin {
         package: match &artefact.output.pushed {
@@ -70,7 +93,9 @@ fn failed_plugins(workspace: &BuiltWorkspace) -> Vec<String> {
     if workspace.error.is_some() {
         return vec![format!("all of workspace `{}`", workspace.name)];
     }
-    named(workspace, |place| workspace.plugins[place].is_err() && !workspace.unpushed.contains_key(&place))
+    named(workspace, |place| {
+        workspace.plugins.get(&place).is_some_and(Result::is_err) && !workspace.unpushed.contains_key(&place)
+    })
 }
 
 /// The plugins of a workspace that were built, and whose images are in no registry.
@@ -79,6 +104,6 @@ fn unpushed_plugins(workspace: &BuiltWorkspace) -> Vec<String> {
 }
 
 fn named(workspace: &BuiltWorkspace, is_meant: impl Fn(usize) -> bool) -> Vec<String> {
-    let plugins = workspace.report.plugins.iter().enumerate().filter(|(place, _)| is_meant(*place));
+    let plugins = workspace.plugins.keys().zip(&workspace.report.plugins).filter(|(place, _)| is_meant(**place));
     plugins.map(|(_, plugin)| format!("`{}` of workspace `{}`", plugin.path, workspace.name)).collect()
 }

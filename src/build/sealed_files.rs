@@ -23,7 +23,7 @@ pub fn check(options: &BuildOptions, workspace: &Workspace) -> Result<()> {
         let path = path.below(&options.lock_dir);
         stays_beneath(&options.lock_dir, path.parent().unwrap_or(&options.lock_dir))?;
     }
-    for plugin in &workspace.plugin {
+    for plugin in workspace.plugin.iter().filter(|plugin| options.chooses(plugin)) {
         if options.must_be_sealed() && plugin.sealed.is_none() {
             return Err(Error::Lock {
                 place: Place::file(options.lock_dir.join(FILE_NAME)),

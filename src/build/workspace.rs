@@ -21,8 +21,8 @@ use crate::store::{discard_unfinished, stays_beneath};
 pub struct BuiltWorkspace {
     pub name: String,
     pub report: WorkspaceReport,
-    /// What was made of each plugin, in the order of the lock.
-    pub plugins: Vec<Result<Artefact>>,
+    /// What was made of each plugin that was chosen, by its place in the lock.
+    pub plugins: BTreeMap<usize, Result<Artefact>>,
     /// The packages it used that no lockfile has a checksum for.
     pub unpinned: Unpinned,
     /// What was made of plugins whose image could not be pushed, by their places.
@@ -34,29 +34,36 @@ pub struct BuiltWorkspace {
 impl BuiltWorkspace {
     /// Adds to what the report says of a plugin that was built.
     pub fn amend(&mut self, place: usize, add: impl FnOnce(&mut Output)) {
-        if let Ok(artefact) = &mut self.plugins[place] {
+        let row = self.row(place);
+        if let Some(Ok(artefact)) = self.plugins.get_mut(&place) {
             add(&mut artefact.output);
-            self.report.plugins[place].output = Some(artefact.output.clone());
+            self.report.plugins[row].output = Some(artefact.output.clone());
         }
     }
 
     /// A plugin that was built, and whose image could not be pushed or had nothing attached; what was made of it stays.
     pub fn fail(&mut self, place: usize, error: Error) {
-        self.report.plugins[place].error = Some(error.to_string());
-        if let Ok(artefact) = std::mem::replace(&mut self.plugins[place], Err(error)) {
+        let row = self.row(place);
+        self.report.plugins[row].error = Some(error.to_string());
+        if let Some(Ok(artefact)) = self.plugins.insert(place, Err(error)) {
             self.unpushed.insert(place, artefact);
         }
     }
 
-    /// What was made of its plugins, pushed or not, in the order of the lock.
-    pub fn made(&self) -> impl Iterator<Item = &Artefact> {
-        let plugins = self.plugins.iter().enumerate();
-        plugins.filter_map(|(place, plugin)| plugin.as_ref().ok().or_else(|| self.unpushed.get(&place)))
+    /// Which of the report's plugins is the one at this place of the lock.
+    fn row(&self, place: usize) -> usize {
+        self.plugins.range(..place).count()
+    }
+
+    /// What was made of its plugins, pushed or not, by their places in the lock.
+    pub fn made(&self) -> impl Iterator<Item = (usize, &Artefact)> {
+        let pushed = self.plugins.iter().filter_map(|(place, plugin)| Some((*place, plugin.as_ref().ok()?)));
+        pushed.chain(self.unpushed.iter().map(|(place, made)| (*place, made)))
     }
 
     /// The errors of this workspace and its plugins.
     pub fn errors(&self) -> impl Iterator<Item = &Error> {
-        self.error.iter().chain(self.plugins.iter().filter_map(|plugin| plugin.as_ref().err()))
+        self.error.iter().chain(self.plugins.values().filter_map(|plugin| plugin.as_ref().err()))
     }
 }
 
@@ -82,6 +89,8 @@ struct Progress {
 }
 
 struct BuiltPlugin {
+    /// Its place in the lock.
+    place: usize,
     result: Result<Artefact>,
     timings: Timings,
     /// Arguments that rhdh-cli was not given, and why.
@@ -100,8 +109,10 @@ impl WorkspaceBuild<'_> {
             finished::all(self.shared, self.workspace)
         })?;
         let fetch_only = self.shared.options.fetch_only;
-        if !fetch_only && finished.iter().all(Option::is_some) {
-            progress.plugins = finished.into_iter().flatten().map(|kept| self.reuse(kept)).collect();
+        let is_done = |(plugin, kept): (&Plugin, &Option<_>)| kept.is_some() || !self.shared.options.chooses(plugin);
+        if !fetch_only && self.workspace.plugin.iter().zip(&finished).all(is_done) {
+            let kept = finished.into_iter().enumerate().filter_map(|(place, kept)| Some((place, kept?)));
+            progress.plugins = kept.map(|(place, kept)| self.reuse(place, kept)).collect();
             return Ok(());
         }
         progress.has_log = true;
@@ -144,10 +155,10 @@ impl WorkspaceBuild<'_> {
     /// there. Backends follow one by one: the CLI builds the packages they embed in their source folders, and two
     /// backends may embed the same.
     async fn plugins(&self, prepared: &Prepared, finished: Vec<Option<Result<Artefact>>>) -> Vec<BuiltPlugin> {
-        let one = |index: usize, plugin, finished: Option<Result<Artefact>>| async move {
+        let one = |place: usize, plugin, finished: Option<Result<Artefact>>| async move {
             match finished {
-                Some(kept) => (index, self.reuse(kept)),
-                None => (index, self.plugin(prepared, index, plugin).await),
+                Some(kept) => self.reuse(place, kept),
+                None => self.plugin(prepared, place, plugin).await,
             }
         };
         let (backends, frontends): (Vec<_>, Vec<_>) = self
@@ -156,6 +167,7 @@ impl WorkspaceBuild<'_> {
             .iter()
             .zip(finished)
             .enumerate()
+            .filter(|(_, (plugin, _))| self.shared.options.chooses(plugin))
             .partition(|(_, (plugin, _))| plugin.role.is_backend());
         // They borrow from the workspace, so they are not tasks of their own.
         // One by one as well where it is looked at what they read: the kernel does not say who opened a file.
@@ -164,34 +176,34 @@ impl WorkspaceBuild<'_> {
         let is_watched = frontends.iter().any(is_watched);
         let (together, one_by_one): (Vec<_>, Vec<_>) =
             if is_watched { (vec![], frontends.into_iter().chain(backends).collect()) } else { (frontends, backends) };
-        let together = together.into_iter().map(|(index, (plugin, finished))| one(index, plugin, finished));
+        let together = together.into_iter().map(|(place, (plugin, finished))| one(place, plugin, finished));
         let mut built = join_all(together).await;
-        for (index, (plugin, finished)) in one_by_one {
-            built.push(one(index, plugin, finished).await);
+        for (place, (plugin, finished)) in one_by_one {
+            built.push(one(place, plugin, finished).await);
         }
-        built.sort_by_key(|(index, _)| *index);
-        built.into_iter().map(|(_, plugin)| plugin).collect()
+        built.sort_by_key(|built| built.place);
+        built
     }
 
-    async fn plugin(&self, prepared: &Prepared, index: usize, plugin: &Plugin) -> BuiltPlugin {
-        let build = PluginBuild::new(self, prepared, index, plugin);
+    async fn plugin(&self, prepared: &Prepared, place: usize, plugin: &Plugin) -> BuiltPlugin {
+        let build = PluginBuild::new(self, prepared, place, plugin);
         let result = build.run().await.map_err(|error| self.of_disk(error));
         if let Err(error) = &result {
             self.say(error);
         }
         let left_out = build.left_out.into_inner().unwrap_or_default();
-        BuiltPlugin { result, timings: build.timings, left_out, has_log: true }
+        BuiltPlugin { place, result, timings: build.timings, left_out, has_log: true }
     }
 
     /// A plugin that was taken from the cache, or did not pass the checks there.
-    fn reuse(&self, kept: Result<Artefact>) -> BuiltPlugin {
+    fn reuse(&self, place: usize, kept: Result<Artefact>) -> BuiltPlugin {
         match &kept {
             Ok(artefact) => {
                 self.shared.ui.note(format!("{}: {} from the cache", self.workspace.name, artefact.label()));
             }
             Err(error) => self.say(error),
         }
-        BuiltPlugin { result: kept, timings: Timings::default(), left_out: vec![], has_log: false }
+        BuiltPlugin { place, result: kept, timings: Timings::default(), left_out: vec![], has_log: false }
     }
 
     /// Exports the backends whose dependencies are not in the cache yet, so that they get there.
@@ -236,31 +248,27 @@ impl WorkspaceBuild<'_> {
             log: has_log.then(|| self.shared.options.relative(&self.log_path())),
             install_scripts,
             seconds: self.timings.to_report(),
-            plugins: self
-                .workspace
-                .plugin
-                .iter()
-                .zip(&plugins)
-                .map(|(one, built)| self.plugin_report(one, built))
-                .collect(),
+            plugins: plugins.iter().map(|built| self.plugin_report(built)).collect(),
         };
         BuiltWorkspace {
             name: self.workspace.name.clone(),
             report,
-            plugins: plugins.into_iter().map(|plugin| plugin.result).collect(),
+            plugins: plugins.into_iter().map(|plugin| (plugin.place, plugin.result)).collect(),
             unpushed: BTreeMap::new(),
             unpinned,
             error,
         }
     }
 
-    fn plugin_report(&self, plugin: &Plugin, built: &BuiltPlugin) -> PluginReport {
+    fn plugin_report(&self, built: &BuiltPlugin) -> PluginReport {
+        let plugin = &self.workspace.plugin[built.place];
         let artefact = built.result.as_ref().ok();
         PluginReport {
             path: plugin.path.clone(),
             name: plugin.name.clone(),
             version: plugin.version.clone(),
             role: plugin.role,
+            earlier: false,
             output: artefact.map(|artefact| artefact.output.clone()),
             error: built.result.as_ref().err().map(ToString::to_string),
             left_out: built.left_out.clone(),

@@ -8,6 +8,7 @@ use super::failures::{both, broken, failures};
 use super::lock_file;
 use super::session::Session;
 use super::source_options::SourceArgs;
+use crate::build;
 use crate::error::Result;
 
 /// Options of `factory build`.
@@ -32,7 +33,8 @@ pub(super) async fn run(session: &Session<'_>, args: &BuildArgs) -> Result<()> {
     if args.flags.will_seal(&lock, names) {
         lock_file = lock_file::written(session, &lock_file, output_dir)?;
     }
-    let mut failed = lock.problems(names);
+    build::check_plugins(&lock, names, &args.flags.plugins)?;
+    let mut failed = lock.problems_of(names, &args.flags.plugins);
     failed.extend(broken(&mut config, names));
     let (config, unresolved, flags) = (&config, &failed[..], &args.flags);
     let replay = Replay { config, lock, lock_file: &lock_file, names, unresolved, sources, flags };

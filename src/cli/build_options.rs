@@ -21,6 +21,9 @@ use crate::sandbox::root::IsolationChoice;
 #[command(next_help_heading = "Build options")]
 #[allow(clippy::struct_excessive_bools)] // each is a flag of the command line
 pub struct BuildFlags {
+    /// Only this plugin, by its path in the workspace or its package; can be given several times
+    #[arg(short, long = "plugin", value_name = "PLUGIN")]
+    pub plugins: Vec<String>,
     /// Output directory [default: /outputs where it exists, else ./outputs]
     #[arg(long, env = "FACTORY_OUTPUT_DIR", value_name = "DIR")]
     pub output_dir: Option<PathBuf>,
@@ -136,6 +139,7 @@ impl StepFlags {
     /// The options of a build that does these steps, with the network and the lock as it is.
     pub fn build_flags(&self) -> BuildFlags {
         BuildFlags {
+            plugins: vec![],
             output_dir: None,
             jobs: self.jobs,
             isolation: self.isolation,

@@ -109,6 +109,7 @@ impl Replay<'_> {
                 lock_dir: paths::folder_of(lock_file),
                 output_dir,
                 jobs,
+                plugins: flags.plugins.clone(),
                 isolation,
                 offline: flags.offline,
                 fetch_only: flags.fetch_only,

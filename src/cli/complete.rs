@@ -35,21 +35,32 @@ pub fn answer() -> Result<bool> {
     asked.try_complete(std::env::args_os(), here.as_deref()).map_err(|e| Error::usage(e.to_string(), ""))
 }
 
-/// The argument, with the candidates for its value if that is the name of a workspace.
+/// The argument, with the candidates for its value if that is the name of a workspace or a plugin.
 pub fn named(arg: clap::Arg) -> clap::Arg {
-    if arg.get_id() == "workspaces" { arg.add(ArgValueCandidates::new(workspaces)) } else { arg }
+    match arg.get_id().as_str() {
+        "workspaces" => arg.add(ArgValueCandidates::new(|| candidates(workspaces))),
+        "plugins" => arg.add(ArgValueCandidates::new(|| candidates(plugins))),
+        _ => arg,
+    }
 }
 
-/// The workspaces of the configuration and of its lock. What cannot be read has none.
-fn workspaces() -> Vec<CompletionCandidate> {
+/// What `find` has of the configuration directory and the lock that the words so far, or variables, name.
+fn candidates(find: fn(&Path, &Path) -> BTreeSet<String>) -> Vec<CompletionCandidate> {
     let words: Vec<OsString> = std::env::args_os().collect();
     let folder = option(&words, "--config-dir", "FACTORY_CONFIG_DIR");
     let folder = folder.map_or_else(super::paths::default_config_dir, Into::into);
     let lock = option(&words, "--lock-file", "FACTORY_LOCK_FILE").map_or_else(|| folder.join(FILE_NAME), Into::into);
-    names(folder.as_path(), &lock).into_iter().map(CompletionCandidate::new).collect()
+    find(folder.as_path(), &lock).into_iter().map(CompletionCandidate::new).collect()
 }
 
-fn names(folder: &Path, lock: &Path) -> BTreeSet<String> {
+/// The paths of the plugins of the lock. What cannot be read has none.
+fn plugins(_: &Path, lock: &Path) -> BTreeSet<String> {
+    let locked = lock_file::read(lock).ok().flatten().into_iter().flat_map(|lock| lock.workspace);
+    locked.flat_map(|workspace| workspace.plugin).map(|plugin| plugin.path).collect()
+}
+
+/// The workspaces of the configuration and of its lock. What cannot be read has none.
+fn workspaces(folder: &Path, lock: &Path) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     if let Ok(config) = Config::read(&ConfigOptions::new(folder)) {
         names.extend(config.workspaces.into_iter().map(|workspace| workspace.name));

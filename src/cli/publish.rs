@@ -221,7 +221,7 @@ fn planned_images(
     for workspace in choose(&shared.lock, names)? {
         attach::check_workspace(&args.attach, &workspace)?;
         let prefix = shared.options.tag_prefixes.get(&workspace.name).map_or("", String::as_str);
-        for plugin in &workspace.plugin {
+        for plugin in workspace.plugin.iter().filter(|plugin| shared.options.chooses(plugin)) {
             let image = PlannedImage {
                 plugin: format!("{} {}", workspace.name, plugin.path),
                 names: ImageNames {
@@ -253,8 +253,7 @@ impl Publication {
             let (places, images): (Vec<usize>, Vec<Image>) = workspace
                 .plugins
                 .iter()
-                .enumerate()
-                .filter_map(|(place, plugin)| Some((place, plugin.as_ref().ok()?.image.clone())))
+                .filter_map(|(place, plugin)| Some((*place, plugin.as_ref().ok()?.image.clone())))
                 .unzip();
             if images.is_empty() {
                 continue;

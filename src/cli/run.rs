@@ -9,6 +9,7 @@ use super::resolve_step::{self, PinRequest, ResolveFlags};
 use super::session::Session;
 use super::source_options::SourceArgs;
 use super::{dry_run, lock_file, misspelt, publish};
+use crate::build;
 use crate::error::Result;
 use crate::lock::Lock;
 use crate::resolve::{Repinned, UpdateMode};
@@ -78,6 +79,7 @@ pub(super) async fn run(session: &Session<'_>, args: &RunArgs) -> Result<()> {
         }
         (resolved.lock, resolved.failed)
     };
+    build::check_plugins(&lock, names, &args.build.plugins)?;
     failed.extend(broken(&mut config, names));
     let (config, unresolved) = (&config, &failed[..]);
     let replay = Replay { config, lock, lock_file: &lock_file, names, unresolved, sources, flags: &args.build };

@@ -141,6 +141,7 @@ mod tests {
             name: "a".to_owned(),
             version: "1.0.0".to_owned(),
             role: Role::BackendPlugin,
+            earlier: false,
             output: None,
             error: error.map(str::to_owned),
             left_out: vec![],

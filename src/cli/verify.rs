@@ -7,7 +7,7 @@ use clap::Args;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::build_options::StepFlags;
+use super::build_options::{BuildFlags, StepFlags};
 use super::build_step::Replay;
 use super::failures::{broken, code_of, failures};
 use super::lock_file;
@@ -27,6 +27,9 @@ pub struct VerifyArgs {
     /// Only these workspaces
     #[arg(value_name = "WORKSPACE")]
     pub workspaces: Vec<String>,
+    /// Only this plugin, by its path in the workspace or its package; can be given several times
+    #[arg(short, long = "plugin", value_name = "PLUGIN")]
+    pub plugins: Vec<String>,
     /// Write the verdicts to this file as JSON
     #[arg(long, env = "FACTORY_VERIFY_REPORT", value_name = "FILE")]
     pub report: Option<PathBuf>,
@@ -80,7 +83,8 @@ pub(super) async fn run(session: &Session<'_>, args: &VerifyArgs) -> Result<()> 
     let names = &args.workspaces;
     let lock_file = lock_file::place(session, None);
     let (lock, mut config) = lock_file::read_fresh(session, &lock_file, &args.source, names)?;
-    must_be_sealed(&lock, &lock_file, names)?;
+    build::check_plugins(&lock, names, &args.plugins)?;
+    must_be_sealed(&lock, &lock_file, args)?;
     let mut failed: Vec<_> = lock.unresolved_errors(names).collect();
     if build::choose(&lock, names)?.is_empty() && !failed.is_empty() {
         return failures(session, failed, 0);
@@ -88,7 +92,7 @@ pub(super) async fn run(session: &Session<'_>, args: &VerifyArgs) -> Result<()> 
     // A cache of its own, below the usual one for its room: everything is downloaded and built again.
     let around = session.store()?.scratch()?;
     let store = Store::open(around.path().join("cache"))?;
-    let flags = args.steps.build_flags();
+    let flags = BuildFlags { plugins: args.plugins.clone(), ..args.steps.build_flags() };
     let output_dir = around.path().join("outputs");
     let sources = Sources::without_copy(&config, &args.source, &session.ui);
     let replay =
@@ -115,9 +119,10 @@ pub(super) async fn run(session: &Session<'_>, args: &VerifyArgs) -> Result<()> 
 }
 
 /// A plugin without a seal has nothing to be compared with.
-fn must_be_sealed(lock: &Lock, lock_file: &std::path::Path, names: &[String]) -> Result<()> {
-    for workspace in build::choose(lock, names)? {
-        if let Some(plugin) = workspace.plugin.iter().find(|plugin| plugin.sealed.is_none()) {
+fn must_be_sealed(lock: &Lock, lock_file: &std::path::Path, args: &VerifyArgs) -> Result<()> {
+    for workspace in build::choose(lock, &args.workspaces)? {
+        let mut chosen = workspace.plugin.iter().filter(|plugin| build::is_named(&args.plugins, plugin));
+        if let Some(plugin) = chosen.find(|plugin| plugin.sealed.is_none()) {
             return Err(Error::Lock {
                 place: Place::file(lock_file),
                 what: format!("plugin `{}` of workspace `{}` is not sealed", plugin.path, workspace.name),
@@ -132,7 +137,10 @@ fn compare(shared: &Arc<Shared>, names: &[String], built: &[BuiltWorkspace]) -> 
     let mut verdicts = Vec::new();
     for workspace in build::choose(&shared.lock, names)? {
         let built = built.iter().find(|built| built.name == workspace.name);
-        for (index, plugin) in workspace.plugin.iter().enumerate() {
+        for (place, plugin) in workspace.plugin.iter().enumerate() {
+            if !shared.options.chooses(plugin) {
+                continue;
+            }
             let mut one = PluginVerdict {
                 workspace: workspace.name.clone(),
                 path: plugin.path.clone(),
@@ -143,7 +151,7 @@ fn compare(shared: &Arc<Shared>, names: &[String], built: &[BuiltWorkspace]) -> 
                 sealed: plugin.sealed.as_ref().map(|sealed| sealed.image),
                 made: None,
             };
-            match (built.and_then(|built| built.plugins.get(index)), &plugin.sealed) {
+            match (built.and_then(|built| built.plugins.get(&place)), &plugin.sealed) {
                 (Some(Ok(made)), Some(sealed)) => {
                     let verdict = verdict::compare(&shared.options, &workspace, plugin, sealed, made)?;
                     one.verdict = verdict.as_str().into();

@@ -51,11 +51,18 @@ impl Lock {
 
     /// The problems of the named workspaces, of all when no name is given, each with its workspace.
     pub fn problems(&self, names: &[String]) -> Vec<(String, Error)> {
-        let is_wanted = |name: &String| names.is_empty() || names.contains(name);
-        let plugins = self.workspace.iter().filter(|workspace| is_wanted(&workspace.name)).flat_map(|workspace| {
-            workspace.problem.iter().map(|one| (workspace.name.clone(), one.error(&workspace.name)))
+        self.problems_of(names, &[])
+    }
+
+    /// The same, and of plugins only those that are named by their paths, all when none is.
+    pub fn problems_of(&self, names: &[String], plugins: &[String]) -> Vec<(String, Error)> {
+        let is_wanted = |names: &[String], name: &String| names.is_empty() || names.contains(name);
+        let workspaces = self.workspace.iter().filter(|workspace| is_wanted(names, &workspace.name));
+        let found = workspaces.flat_map(|workspace| {
+            let wanted = workspace.problem.iter().filter(|one| is_wanted(plugins, &one.plugin));
+            wanted.map(|one| (workspace.name.clone(), one.error(&workspace.name)))
         });
-        plugins.chain(self.unresolved_errors(names)).collect()
+        found.chain(self.unresolved_errors(names)).collect()
     }
 
     /// Why named workspaces, all when no name is given, could not be resolved.

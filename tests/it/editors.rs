@@ -144,6 +144,10 @@ fn workspaces_are_completed_from_the_configuration_and_the_lock() {
     let lock = harness::project().join("factory.lock.example");
     let words = ["factory", "diff", "--lock-file", lock.to_str().unwrap(), "--workspace", ""];
     assert!(offered(&test, &words).contains(&"todo".to_owned()), "{:?}", offered(&test, &words));
+    let words = ["factory", "build", "--lock-file", lock.to_str().unwrap(), "--plugin", "plugins/g"];
+    assert!(
+        offered(&test, &words).iter().all(|path| path.starts_with("plugins/g")) && !offered(&test, &words).is_empty()
+    );
     assert_eq!(offered(&test, &["factory", "build", "--froz"]), ["--frozen"]);
 }
 

@@ -464,6 +464,7 @@ fn options(dir: &Path) -> BuildOptions {
         config_dir: dir.into(),
         lock_dir: dir.into(),
         output_dir: dir.into(),
+        plugins: vec![],
         jobs: 1,
         isolation: Isolation::None,
         offline: true,

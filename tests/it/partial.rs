@@ -217,3 +217,56 @@ fn what_a_killed_run_began_to_write_is_removed_and_what_others_write_stays() {
     assert_eq!(files.iter().filter(there).collect::<Vec<_>>(), [&files[1]]);
     assert_eq!(others.iter().filter(there).count(), 3);
 }
+
+/// One workspace with two plugins, resolved.
+fn one() -> Test {
+    let plugins = ["a", "b"].map(|name| (name.to_owned(), "frontend-plugin", String::new()));
+    let test = workspace(&plugins, "");
+    test.run(&["resolve", "--host-lockfile", "config/host.lock"]).success();
+    test
+}
+
+/// The plugins of the report, and whether they are of an earlier build.
+fn reported_plugins(test: &Test) -> Vec<(String, bool)> {
+    let report = report(test);
+    let plugins = report["workspaces"][0]["plugins"].as_array().unwrap().iter();
+    plugins.map(|one| (one["path"].as_str().unwrap().to_owned(), one["earlier"] == true)).collect()
+}
+
+#[harness::test]
+fn a_build_of_one_plugin_keeps_what_is_there_of_the_others() {
+    let test = one();
+    let (a, b) = ("./x-a-dynamic-1.0.0.tgz", "./x-b-dynamic-1.0.0.tgz");
+    // By its path and by its package.
+    let said = test.run(&[&BUILD[..], &["-p", "plugins/b"]].concat()).success();
+    assert!(said.stderr.ends_with("\n1 plugin built into [DIR]/out\n"), "{}", said.stderr);
+    assert_eq!(listed(&test), [b]);
+    assert_eq!(reported_plugins(&test), [("plugins/b".to_owned(), false)]);
+    let sealed = test.read("config/factory.lock");
+    assert_eq!(sealed.matches("[workspace.plugin.sealed]").count(), 1, "{sealed}");
+    test.run(&[&BUILD[..], &["--plugin", "@x/a"]].concat()).success();
+    assert_eq!(listed(&test), [a, b]);
+    assert_eq!(reported_plugins(&test), [("plugins/a".to_owned(), false), ("plugins/b".to_owned(), true)]);
+    let all = (test.read("out/dynamic-plugins.yaml"), test.read("config/factory.lock"));
+    // As one build of both would have left it.
+    fs::remove_dir_all(test.path("out")).unwrap();
+    test.run(&BUILD).success();
+    assert_eq!((test.read("out/dynamic-plugins.yaml"), test.read("config/factory.lock")), all);
+}
+
+#[harness::test]
+fn a_plugin_that_is_not_in_the_lock_is_refused() {
+    let test = one();
+    test.run(&[&BUILD[..], &["-p", "plugin/a"]].concat())
+        .fails(2, "error: plugin `plugin/a` is not in the lock\n\nhint: did you mean `plugins/a`?\n");
+    test.run(&[&BUILD[..], &["-p", "todo"]].concat()).fails(
+        2,
+        "error: plugin `todo` is not in the lock\n\nhint: plugins are named by their path in the workspace or by their \
+         package; `factory status` lists them\n",
+    );
+    assert!(!test.path("out").exists());
+    // Nothing of the other has to be sealed.
+    test.run(&[&BUILD[..], &["-p", "plugins/a"]].concat()).success();
+    test.run(&[&BUILD[..], &["--frozen", "-p", "plugins/a"]].concat()).success();
+    test.run(&["verify", "-p", "plugins/b"]).exits(3);
+}

@@ -95,6 +95,7 @@ impl Fixture {
             name: todo.plugin[index].name.clone(),
             version: todo.plugin[index].version.clone(),
             role: todo.plugin[index].role,
+            earlier: false,
             output,
             error: error.map(str::to_owned),
             left_out: vec![],
