@@ -4,6 +4,7 @@
 //!
 //! ```text
 //! restart                     the settings of a `.env` file that hold for the whole run
+//! at_revision                 `REV:path` for what is read of a configuration and its lock
 //! session, paths              one run: messages, cache, Ctrl-C; where files are
 //! source_options, repo_path   what is built, and from which sources
 //! lock_file                   the lock: read, check, write
@@ -13,9 +14,11 @@
 //! publish, attach             pushing images, and documents about them
 //! summary, github_output      the end of a build, for people and for a workflow
 //! complete, man, schema       what is about the command line and the files themselves
+//! help                        the two lengths of help
 //! failures                    the error and exit code of several failures
 //! ```
 
+mod at_revision;
 mod attach;
 mod build;
 mod build_options;
@@ -28,6 +31,7 @@ mod dry_run;
 mod failures;
 mod fetch;
 mod github_output;
+pub mod help;
 mod init;
 mod lock;
 mod lock_file;
@@ -56,12 +60,12 @@ use clap::{ArgAction, Args, CommandFactory as _, FromArgMatches as _, Parser, Su
 
 use crate::error::full_disk::MovableFolder;
 use crate::error::{Error, Result, exit_code};
-use crate::ui::{LogLevel, Ui};
+use crate::ui::{ColourChoice, LogLevel, Ui};
 
 pub use build::BuildArgs;
 pub use cache::CacheArgs;
 pub use diff::DiffArgs;
-pub use doctor::DoctorArgs;
+pub use doctor::{Check, CheckStatus, DoctorArgs, DoctorReport};
 pub use fetch::FetchArgs;
 pub use init::InitArgs;
 pub use lock::LockArgs;
@@ -167,9 +171,36 @@ pub struct GlobalArgs {
         help_heading = "Global options"
     )]
     pub log_level: LogLevel,
+    /// Print errors only; what a command prints to stdout stays
+    #[arg(short, long, global = true, env = "FACTORY_QUIET", help_heading = "Global options")]
+    pub quiet: bool,
+    /// Print nothing of steps that start and end
+    #[arg(long, global = true, env = "FACTORY_NO_PROGRESS", help_heading = "Global options")]
+    pub no_progress: bool,
+    /// When to print colours
+    #[arg(
+        long,
+        global = true,
+        env = "FACTORY_COLOR",
+        value_enum,
+        value_name = "WHEN",
+        default_value = "auto",
+        help_heading = "Global options"
+    )]
+    pub color: ColourChoice,
     /// Print the file and line of factory's source with each message
     #[arg(long, global = true, env = "FACTORY_VERBOSE", help_heading = "Global options")]
     pub verbose: bool,
+    /// What of commits is laid out.
+    #[arg(skip)]
+    pub(crate) laid_out: at_revision::LaidOut,
+}
+
+impl GlobalArgs {
+    /// How much is said.
+    fn level(&self) -> LogLevel {
+        if self.quiet { LogLevel::Error } else { self.log_level }
+    }
 }
 
 /// The command line. A variable that is empty is as if it were not set, and flags are set by `1` and `yes` too: both come
@@ -185,7 +216,8 @@ pub fn command() -> clap::Command {
             arg
         }
     };
-    Cli::command().mut_args(lenient).mut_subcommands(move |command| command.mut_args(lenient))
+    let program = Cli::command().mut_args(lenient).mut_subcommands(move |command| command.mut_args(lenient));
+    help::arranged(program)
 }
 
 /// Runs the command line of this process and returns its exit code.
@@ -214,12 +246,13 @@ pub fn main() -> u8 {
     // Secrets of the environment are not shown to other processes of the user.
     let _ = nix::sys::prctl::set_dumpable(false);
     let args = source_options::join_git_program(args);
-    let matches = command().get_matches_from(&args);
+    let matches = command().color(help::colour(&args)).get_matches_from(&args);
     let cli = match Cli::from_arg_matches(&matches) {
         Ok(cli) => cli,
         Err(e) => e.exit(),
     };
-    let ui = Ui::new(cli.global.log_level).verbose(cli.global.verbose);
+    cli.global.color.apply();
+    let ui = Ui::new(cli.global.level()).verbose(cli.global.verbose).without_progress(cli.global.no_progress);
     if !is_restarted && let Err(error) = restart::with_env_file(&cli.global, args.get(1..).unwrap_or_default()) {
         ui.error(&error);
         return error.exit_code();
@@ -248,7 +281,7 @@ fn inside(stage: fn(&str, &[String]) -> Result<u8, String>, args: &[String]) -> 
 }
 
 fn start_log(global: &GlobalArgs) {
-    let level = match global.log_level {
+    let level = match global.level() {
         LogLevel::Debug => "factory=debug",
         // Attempts that are repeated.
         LogLevel::Info | LogLevel::Warning => "factory=warn",
@@ -268,8 +301,12 @@ fn start_log(global: &GlobalArgs) {
 
 type Reported = (std::sync::Arc<Ui>, Error);
 
-fn dispatch(matches: &clap::ArgMatches, cli: Cli, ui: Ui) -> Result<(), Reported> {
-    let ui = std::sync::Arc::new(ui);
+fn dispatch(matches: &clap::ArgMatches, mut cli: Cli, ui: Ui) -> Result<(), Reported> {
+    let laid_out = at_revision::lay_out(&mut cli.global, cli.command.as_ref());
+    let ui = std::sync::Arc::new(ui.naming(cli.global.laid_out.names()));
+    if let Err(error) = laid_out {
+        return Err((ui, error));
+    }
     let outcome = match cli.command {
         None => session::enter(&cli.global, &ui, async |session| run::run(session, &cli.run).await),
         Some(command) => misplaced(matches).and_then(|()| {

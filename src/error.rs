@@ -195,6 +195,10 @@ pub enum Error {
     Interrupted,
 }
 
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
 fn bullets(lines: &[String]) -> String {
     match lines {
         [one] => one.clone(),
@@ -279,8 +283,11 @@ impl Error {
             | Self::NotReproducible { hint, .. }
             | Self::Network { hint, .. }
             | Self::Integrity { hint, .. } => Some(hint.clone()).filter(|hint| !hint.is_empty()),
+            Self::Io { source, path, .. } if path == Path::new("stdout") => {
+                is_full(source).then(|| "what stdout leads to takes no more: direct it elsewhere".to_owned())
+            }
             Self::Io { source, path, .. } => match source.kind() {
-                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                _ if is_full(source) => {
                     Some(format!("free space on the file system of `{}`; nothing was half-written", path.display()))
                 }
                 io::ErrorKind::ReadOnlyFilesystem => Some(format!(

@@ -1,7 +1,11 @@
 //! How factory talks: stdout carries data, stderr the talk.
 //!
 //! On a terminal each running step is a live line with its elapsed time; elsewhere (CI, a pipe, `TERM=dumb`) every
-//! step is one plain line when it starts and one when it ends. Colour follows the terminal and `NO_COLOR`.
+//! step is one plain line when it starts and one when it ends. Colour follows the terminal, `NO_COLOR` and `--color`.
+//! Lines that are too long for a terminal are broken between words by [`wrap`].
+
+mod words;
+mod wrap;
 
 use std::fmt::Display;
 use std::io::{self, BufRead as _, IsTerminal as _, Read as _, Write as _};
@@ -16,6 +20,8 @@ use anstyle::{AnsiColor, Style};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::error::Error;
+
+pub use words::{count, plural, some, some_names};
 
 /// How much is said, from `--log-level`. Python's names, since the original has them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default, clap::ValueEnum)]
@@ -34,6 +40,29 @@ pub enum LogLevel {
     Critical,
 }
 
+/// When there are colours, from `--color`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum ColourChoice {
+    /// On a terminal, unless `NO_COLOR` is set
+    #[default]
+    Auto,
+    /// Also in a pipe or a file
+    Always,
+    /// Nowhere
+    Never,
+}
+
+impl ColourChoice {
+    /// Holds for all that this process writes from now on.
+    pub fn apply(self) {
+        match self {
+            Self::Auto => {}
+            Self::Always => anstream::ColorChoice::Always.write_global(),
+            Self::Never => anstream::ColorChoice::Never.write_global(),
+        }
+    }
+}
+
 const BOLD: Style = Style::new().bold();
 const DIM: Style = Style::new().dimmed();
 const RED: Style = AnsiColor::Red.on_default().bold();
@@ -46,8 +75,12 @@ pub struct Ui {
     level: LogLevel,
     /// Name the place in factory's source that each line comes from.
     verbose: bool,
+    /// Say when steps start and end.
+    steps: bool,
     live: Option<MultiProgress>,
     warnings: Mutex<Vec<String>>,
+    /// Paths, and what they are called.
+    names: Vec<(String, String)>,
 }
 
 impl Ui {
@@ -58,7 +91,7 @@ impl Ui {
             && std::env::var_os("CI").is_none();
         let live = (capable && level <= LogLevel::Info)
             .then(|| MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(8)));
-        Self { level, verbose: false, live, warnings: Mutex::default() }
+        Self { level, verbose: false, steps: level <= LogLevel::Info, live, warnings: Mutex::default(), names: vec![] }
     }
 
     /// With `--verbose`, each line names the file and line of factory's source that says it.
@@ -67,9 +100,28 @@ impl Ui {
         Self { verbose, ..self }
     }
 
+    /// With `--no-progress`, nothing is said of steps: neither live nor line by line.
+    #[must_use]
+    pub fn without_progress(self, quiet: bool) -> Self {
+        if quiet { Self { steps: false, live: None, ..self } } else { self }
+    }
+
+    /// Lines name paths as the user did.
+    #[must_use]
+    pub fn naming<'n>(self, names: impl Iterator<Item = (String, &'n str)>) -> Self {
+        Self { names: names.map(|(path, name)| (path, name.to_owned())).collect(), ..self }
+    }
+
     /// Says nothing; for library use and tests.
     pub fn silent() -> Self {
-        Self { level: LogLevel::Critical, verbose: false, live: None, warnings: Mutex::default() }
+        Self {
+            level: LogLevel::Critical,
+            verbose: false,
+            steps: false,
+            live: None,
+            warnings: Mutex::default(),
+            names: vec![],
+        }
     }
 
     /// How much is said.
@@ -83,15 +135,18 @@ impl Ui {
         let (scope, what) = (clean(&scope.to_string()), clean(&what.to_string()));
         let bar = self.live.as_ref().map(|live| {
             // Not the whole width: the terminal's own `^C` behind a full line would start another one.
-            let style = ProgressStyle::with_template("{spinner:.cyan} {prefix:.bold} {msg} {elapsed:.dim}")
-                .unwrap_or_else(|_| ProgressStyle::default_spinner());
+            let has_colour = AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never;
+            let coloured = "{spinner:.cyan} {prefix:.bold} {msg} {elapsed:.dim}";
+            let template = if has_colour { coloured } else { "{spinner} {prefix} {msg} {elapsed}" };
+            let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_spinner());
             let bar = live.add(ProgressBar::new_spinner().with_style(style));
             bar.set_prefix(scope.clone());
-            bar.set_message(what.clone());
+            let room = columns_of(io::stderr()).map(|columns| columns.saturating_sub(scope.chars().count() + ELAPSED));
+            bar.set_message(wrap::shortened(&what, room));
             bar.enable_steady_tick(Duration::from_millis(125));
             bar
         });
-        if bar.is_none() && self.level <= LogLevel::Info {
+        if bar.is_none() && self.steps {
             self.line(&format!("{DIM}·{DIM:#} {BOLD}{scope}{BOLD:#} {what}"));
         }
         Step { ui: self, bar, scope, what, started: Instant::now() }
@@ -191,15 +246,17 @@ impl Ui {
 
     #[track_caller]
     fn line(&self, text: &str) {
+        let text = self.names.iter().fold(text.to_owned(), |text, (path, name)| text.replace(path, name));
         let place = if self.verbose {
             let caller = Location::caller();
             format!(" {DIM}({}:{}){DIM:#}", caller.file(), caller.line())
         } else {
             String::new()
         };
+        let text = wrap::wrapped(&format!("{text}{place}"), columns_of(io::stderr()));
         let write = || {
             // A closed stderr is no reason to fail a build.
-            let _ = writeln!(anstream::stderr(), "{text}{place}");
+            let _ = writeln!(anstream::stderr(), "{text}");
         };
         match &self.live {
             Some(live) => live.suspend(write),
@@ -249,7 +306,7 @@ impl Step<'_> {
     #[track_caller]
     pub fn done(self, result: impl Display) -> Duration {
         let elapsed = self.started.elapsed();
-        if self.ui.level <= LogLevel::Info {
+        if self.ui.steps {
             let result = clean(&result.to_string());
             let gap = if result.is_empty() { "" } else { ": " };
             self.ui.line(&format!(
@@ -292,11 +349,23 @@ fn write_data(bytes: &[u8]) -> io::Result<()> {
     }
 }
 
+/// Writes text for people to stdout: on a terminal, lines that are too long for it are broken between words.
+pub fn text(text: &str) -> io::Result<()> {
+    write_data(wrap::wrapped(text, columns()).as_bytes())
+}
+
 /// The columns of the terminal that stdout is; none when it is something else.
 pub fn columns() -> Option<usize> {
-    let (width, _) = terminal_size::terminal_size_of(io::stdout())?;
+    columns_of(io::stdout())
+}
+
+fn columns_of(stream: impl std::os::fd::AsFd) -> Option<usize> {
+    let (width, _) = terminal_size::terminal_size_of(stream)?;
     (width.0 > 0).then(|| width.0.into())
 }
+
+/// What stands in a live line besides its scope and its message: a spinner, spaces and the time.
+const ELAPSED: usize = 10;
 
 /// Says why a stage of a build root failed; its parent reads it from stderr.
 pub fn complain(why: &str) {
@@ -314,34 +383,6 @@ fn clean(text: &str) -> String {
     text.chars().map(|c| if c.is_control() && c != '\n' && c != '\t' { '\u{fffd}' } else { c }).collect()
 }
 
-/// `1 plugin`, `3 plugins`. The noun is the last word of `noun`: `1 overlay file`, `2 overlay files`.
-pub fn count(n: usize, noun: &str) -> String {
-    if n == 1 { format!("1 {noun}") } else { format!("{n} {}", plural(noun)) }
-}
-
-/// The plural of a regular noun: `plugins`, `patches`, `entries`.
-pub fn plural(noun: &str) -> String {
-    let sibilant = ["s", "x", "z", "ch", "sh"].iter().any(|ending| noun.ends_with(ending));
-    match noun.strip_suffix('y') {
-        Some(stem) if !stem.ends_with(['a', 'e', 'i', 'o', 'u']) => format!("{stem}ies"),
-        _ if sibilant => format!("{noun}es"),
-        _ => format!("{noun}s"),
-    }
-}
-
-/// The first few of a list, and how many more there are: `a, b and 12 more`.
-pub fn some<T: Display>(list: impl ExactSizeIterator<Item = T>) -> String {
-    const SHOWN: usize = 5;
-    let more = list.len().saturating_sub(SHOWN);
-    let text = list.take(SHOWN).map(|one| one.to_string()).collect::<Vec<_>>().join(", ");
-    if more == 0 { text } else { format!("{text} and {more} more") }
-}
-
-/// [`some`] names, in back-ticks.
-pub fn some_names<T: Display>(names: impl ExactSizeIterator<Item = T>) -> String {
-    some(names.map(|name| format!("`{name}`")))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -352,14 +393,8 @@ mod tests {
     }
 
     #[test]
-    fn times_and_counts_are_short() {
+    fn times_are_short() {
         assert_eq!(seconds(Duration::from_millis(1234)), "1.2s");
         assert_eq!(seconds(Duration::from_secs(123)), "2m03s");
-        assert_eq!(count(1, "plugin"), "1 plugin");
-        assert_eq!(count(0, "plugin"), "0 plugins");
-        assert_eq!(count(1, "patch"), "1 patch");
-        assert_eq!(count(2, "patch"), "2 patches");
-        assert_eq!(count(2, "cache entry"), "2 cache entries");
-        assert_eq!(count(2, "key"), "2 keys");
     }
 }

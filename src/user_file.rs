@@ -42,12 +42,35 @@ pub fn is_no_file(error: &Error) -> bool {
 
 /// The bytes of a file of up to `limit` bytes.
 pub fn read(path: &Path, limit: u64) -> Result<Vec<u8>> {
+    read_to(open(path)?, limit)
+}
+
+fn read_to(file: File, limit: u64) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    open(path)?.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
+    file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > limit {
         return Err(Error::new(ErrorKind::FileTooLarge, format!("it is larger than {limit} bytes")));
     }
     Ok(bytes)
+}
+
+/// The same, of a file that may also be a pipe which the caller's shell opened: `<(…)`, or `/dev/stdin`.
+pub fn read_piped(path: &Path, limit: u64) -> Result<Vec<u8>> {
+    let is_of_shell = ["/dev/fd", "/proc/self/fd", "/dev/stdin"].iter().any(|folder| path.starts_with(folder));
+    if !is_of_shell {
+        return read(path, limit);
+    }
+    let file = File::open(path)?;
+    let kind = file.metadata()?.file_type();
+    if kind.is_file() || kind.is_fifo() { read_to(file, limit) } else { Err(Error::other(NoFile)) }
+}
+
+/// Opens a file to write to its end, and to read what is there; it is made where there is none.
+pub fn append(path: &Path) -> Result<File> {
+    let flags = OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
+    let mut options = OpenOptions::new();
+    let file = options.read(true).append(true).create(true).custom_flags(flags.bits()).open(path)?;
+    if file.metadata()?.is_file() { Ok(file) } else { Err(Error::other(NoFile)) }
 }
 
 /// The text of a file of up to `limit` bytes.

@@ -5,22 +5,61 @@ use std::path::{Path, PathBuf};
 
 use super::companions::Companions;
 use super::configurations;
-use super::git_revision::{Revision, TreePathKind};
+use super::git_revision::{Revision, TreePathKind, WORKSPACES, below};
 use super::release::Release;
 use crate::config::source_json;
 use crate::error::{Error, Place, Result};
 use crate::lock::Lock;
+use crate::lock::text::FILE_NAME;
 use crate::parallel;
 use crate::user_file;
 
-/// What RHDH's export repository calls the folder of its workspaces.
-const WORKSPACES: &str = "workspaces";
+/// What OLD or NEW names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DiffSideKind {
+    /// A file, or stdin: a lock.
+    Lock,
+    /// A folder with this lock in it.
+    FolderWithLock(String),
+    /// A folder without a lock: a configuration.
+    Configuration,
+}
+
+/// What `text` names; relative paths start at `here`. What cannot be found is a lock, whose reader says so.
+pub fn kind(text: &str, here: &Path) -> Result<DiffSideKind> {
+    let path = here.join(text);
+    if text == "-" || path.is_file() {
+        return Ok(DiffSideKind::Lock);
+    }
+    let of_folder = |has_lock: bool, lock: String| {
+        if has_lock { DiffSideKind::FolderWithLock(lock) } else { DiffSideKind::Configuration }
+    };
+    if path.is_dir() {
+        let lock = format!("{}/{FILE_NAME}", text.trim_end_matches('/'));
+        return Ok(of_folder(path.join(FILE_NAME).is_file(), lock));
+    }
+    let Some((rev, path)) = text.split_once(':').filter(|(rev, _)| !rev.is_empty()) else {
+        return Ok(DiffSideKind::Lock);
+    };
+    let revision = Revision::open(here, rev)?;
+    let path = revision.path(here, path)?;
+    if revision.kind(&path)? != Some(TreePathKind::Folder) {
+        return Ok(DiffSideKind::Lock);
+    }
+    let lock = below(&path, FILE_NAME);
+    Ok(of_folder(revision.kind(&lock)? == Some(TreePathKind::File), format!("{rev}:{lock}")))
+}
 
 /// Reads what `text` names; relative paths start at `here`.
 pub fn read(text: &str, here: &Path) -> Result<Release> {
     if text == "-" {
         let mut bytes = Vec::new();
-        std::io::stdin().lock().read_to_end(&mut bytes).map_err(Error::io("read", "stdin"))?;
+        let stdin = std::io::stdin().lock();
+        stdin.take(user_file::DOCUMENT + 1).read_to_end(&mut bytes).map_err(Error::io("read", "stdin"))?;
+        if bytes.len() as u64 > user_file::DOCUMENT {
+            let what = format!("stdin has more than {} bytes", user_file::DOCUMENT);
+            return Err(Error::usage(what, "write a factory.lock to it"));
+        }
         return of_bytes("stdin", bytes, Path::new("stdin"), Companions::None);
     }
     let path = here.join(text);
@@ -30,12 +69,7 @@ pub fn read(text: &str, here: &Path) -> Result<Release> {
     match text.split_once(':') {
         Some((rev, path)) if !rev.is_empty() => {
             let revision = Revision::open(here, rev)?;
-            // As git does: from the root, or with `./` from here.
-            let path = if path.starts_with("./") || path.starts_with("../") {
-                revision.relative(here, Path::new(path))?
-            } else {
-                path.trim_end_matches('/').to_owned()
-            };
+            let path = revision.path(here, path)?;
             at_revision(text, revision, &path)
         }
         _ => Err(Error::usage(
@@ -69,17 +103,9 @@ pub fn at_path(name: &str, path: &Path) -> Result<Release> {
         let dir = configuration_dir(path);
         return configurations::read(name, &dir);
     }
-    let bytes = read_bounded(path).map_err(Error::io("read", path))?;
+    let bytes = user_file::read_piped(path, user_file::DOCUMENT).map_err(Error::io("read", path))?;
     let folder = path.parent().map(Path::to_path_buf).unwrap_or_default();
     of_bytes(name, bytes, Path::new(name), Companions::Folder(folder))
-}
-
-/// The bytes of a file, or of the pipe of a shell's `<(…)`.
-fn read_bounded(path: &Path) -> std::io::Result<Vec<u8>> {
-    if path.starts_with("/dev/fd") || path.starts_with("/proc/self/fd") {
-        return std::fs::read(path);
-    }
-    user_file::read(path, user_file::DOCUMENT)
 }
 
 fn at_revision(name: &str, revision: Revision, path: &str) -> Result<Release> {
@@ -100,21 +126,11 @@ fn at_revision(name: &str, revision: Revision, path: &str) -> Result<Release> {
 /// A configuration folder of a commit, laid out in a temporary folder: `versions.json` lies beside `workspaces`.
 fn folder_of(name: &str, revision: &Revision, path: &str) -> Result<Release> {
     let path = path.trim_matches('/');
-    let below = |dir: &str, entry: &str| if dir.is_empty() { entry.to_owned() } else { format!("{dir}/{entry}") };
     let is_root = revision.kind(&below(path, source_json::FILE_NAME))?.is_none()
         && revision.kind(&below(path, WORKSPACES))? == Some(TreePathKind::Folder);
     let path = if is_root { below(path, WORKSPACES) } else { path.to_owned() };
-    let (parent, last) = path.rsplit_once('/').unwrap_or(("", &path));
     let scratch = tempfile::tempdir().map_err(Error::io("create", &std::env::temp_dir()))?;
-    let dir = scratch.path().join(if last == WORKSPACES { WORKSPACES } else { "config" });
-    revision.export(&path, &dir)?;
-    if last == WORKSPACES {
-        let versions = crate::config::versions_json::FILE_NAME;
-        if let Some(bytes) = revision.read(&below(parent, versions))? {
-            let file = scratch.path().join(versions);
-            std::fs::write(&file, bytes).map_err(Error::io("write", &file))?;
-        }
-    }
+    let dir = revision.lay_out(&path, scratch.path())?;
     configurations::read(name, &dir)
 }
 

@@ -5,8 +5,11 @@ use std::path::{Component, Path, PathBuf};
 
 use gix::objs::tree::EntryKind;
 
+use crate::config::versions_json;
 use crate::error::{Error, Result};
 
+/// What RHDH's export repository calls the folder of its workspaces.
+pub const WORKSPACES: &str = "workspaces";
 /// Larger files are none of a configuration's.
 const LIMIT: u64 = 64 << 20;
 /// No real configuration is deeper.
@@ -75,6 +78,33 @@ impl Revision {
         let folder = folder.canonicalize().map_err(Error::io("open", folder))?;
         let below = folder.join(name).strip_prefix(&root).map(Path::to_path_buf).map_err(|_| outside())?;
         below.to_str().map(str::to_owned).ok_or_else(outside)
+    }
+
+    /// A path behind `REV:`, from the root: as git has it, it starts there, or with `./` in `here`.
+    pub fn path(&self, here: &Path, text: &str) -> Result<String> {
+        if text.starts_with("./") || text.starts_with("../") {
+            return self.relative(here, Path::new(text));
+        }
+        Ok(text.trim_matches('/').to_owned())
+    }
+
+    /// Where a path from the root is in the work tree, or would be.
+    pub fn in_work_tree(&self, path: &str) -> Option<PathBuf> {
+        Some(self.repo.workdir()?.canonicalize().ok()?.join(path))
+    }
+
+    /// Lays out a configuration folder below `scratch`, and returns where: `versions.json` lies beside `workspaces`.
+    pub fn lay_out(&self, path: &str, scratch: &Path) -> Result<PathBuf> {
+        let (parent, last) = path.rsplit_once('/').unwrap_or(("", path));
+        let dir = scratch.join(if last == WORKSPACES { WORKSPACES } else { "config" });
+        self.export(path, &dir)?;
+        if last == WORKSPACES
+            && let Some(bytes) = self.read(&below(parent, versions_json::FILE_NAME))?
+        {
+            let file = scratch.join(versions_json::FILE_NAME);
+            fs::write(&file, bytes).map_err(Error::io("write", &file))?;
+        }
+        Ok(dir)
     }
 
     /// What a path from the root is; none when there is no such file or folder.
@@ -178,6 +208,11 @@ impl Revision {
     fn damaged(&self, error: &dyn std::fmt::Display) -> Error {
         Error::usage(format!("cannot read `{}`: {error}", self.name), "check the repository with `git fsck`")
     }
+}
+
+/// A path of git's from a folder of git's.
+pub fn below(dir: &str, entry: &str) -> String {
+    if dir.is_empty() { entry.to_owned() } else { format!("{dir}/{entry}") }
 }
 
 fn is_plain_name(name: &str) -> bool {

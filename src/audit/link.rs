@@ -22,9 +22,9 @@ pub fn compare(repo: &str, from: &str, to: &str) -> Option<String> {
     Some(format!("{base}/{path}/{}...{}", escaped(from), escaped(to)))
 }
 
-/// The command that lists what lies between two refs of a repository on this machine; none for another one, and where a
-/// ref could be taken for an option. A relative path starts at `folder`, as in a `source.json` there.
-pub fn log(repo: &str, folder: Option<&Path>, from: &str, to: &str) -> Option<String> {
+/// The path of a repository on this machine; none for another one. A relative path starts at `folder`, as in a
+/// `source.json` there.
+pub fn local(repo: &str, folder: Option<&Path>) -> Option<String> {
     let path = match repo.split_once("://") {
         Some(("file", _)) => Url::parse(repo).ok()?.to_file_path().ok()?.to_str()?.to_owned(),
         Some(_) => return None,
@@ -33,8 +33,15 @@ pub fn log(repo: &str, folder: Option<&Path>, from: &str, to: &str) -> Option<St
         None if Path::new(repo).is_absolute() => repo.to_owned(),
         None => plain(&folder?.join(repo)),
     };
+    Some(path).filter(|path| !repo.is_empty() && !path.starts_with('-'))
+}
+
+/// The command that lists what lies between two refs of a repository on this machine; none for another one, and where a
+/// ref could be taken for an option.
+pub fn log(repo: &str, folder: Option<&Path>, from: &str, to: &str) -> Option<String> {
+    let path = local(repo, folder)?;
     let is_ref = |text: &str| !text.is_empty() && !text.starts_with('-') && !text.contains("..");
-    if repo.is_empty() || path.starts_with('-') || !is_ref(from) || !is_ref(to) {
+    if !is_ref(from) || !is_ref(to) {
         return None;
     }
     let range = format!("{from}..{to}");

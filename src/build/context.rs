@@ -30,6 +30,8 @@ use crate::ui::{Step, Ui};
 pub struct BuildOptions {
     /// The configuration directory: patches and overlays lie in it.
     pub config_dir: PathBuf,
+    /// Where the relative paths of repositories start: the configuration directory, unless that is of a commit.
+    pub sources_dir: PathBuf,
     /// The folder of the lock: its companion folder lies in it.
     pub lock_dir: PathBuf,
     pub output_dir: PathBuf,

@@ -146,6 +146,7 @@ mod tests {
         Shared {
             options: BuildOptions {
                 config_dir: dir.into(),
+                sources_dir: dir.into(),
                 lock_dir: dir.into(),
                 output_dir,
                 plugins: vec![],

@@ -112,7 +112,7 @@ pub fn check_sources(shared: &Shared, workspace: &Workspace) -> Result<()> {
 
 /// The repository of a workspace; relative paths start at its configuration.
 fn url(shared: &Shared, workspace: &Workspace) -> Result<SourceUrl> {
-    SourceUrl::parse(&workspace.source.repo, &shared.options.config_dir.join(&workspace.dir))
+    SourceUrl::parse(&workspace.source.repo, &shared.options.sources_dir.join(&workspace.dir))
 }
 
 /// A commit that is in the cache, or in a local repository.

@@ -127,12 +127,6 @@ pub struct StepFlags {
     /// Do not run the install scripts of packages
     #[arg(long, env = "FACTORY_NO_INSTALL_SCRIPTS")]
     pub no_install_scripts: bool,
-    /// Version of glibc where RHDH runs: native libraries that need a newer one are errors
-    #[arg(long, env = "FACTORY_TARGET_GLIBC", value_name = "VERSION", default_value_t = GlibcVersion::UBI_9)]
-    pub target_glibc: GlibcVersion,
-    /// Prefix of image tags, as for `factory build`
-    #[arg(long, env = "FACTORY_TAG_PREFIX", value_name = "PREFIX", default_value = "auto")]
-    pub tag_prefix: TagPrefix,
 }
 
 impl StepFlags {
@@ -147,12 +141,31 @@ impl StepFlags {
             fetch_only: false,
             timeout: self.timeout,
             no_install_scripts: self.no_install_scripts,
-            target_glibc: self.target_glibc,
+            target_glibc: GlibcVersion::UBI_9,
             frozen: true,
             rebuild: true,
             clean: false,
             publish: PublishArgs::unpublished(),
-            tag_prefix: self.tag_prefix.clone(),
+            tag_prefix: TagPrefix::Auto,
         }
+    }
+}
+
+/// Options of a build that is compared with an earlier one.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Build options")]
+pub struct CompareFlags {
+    /// Version of glibc where RHDH runs: native libraries that need a newer one are errors
+    #[arg(long, env = "FACTORY_TARGET_GLIBC", value_name = "VERSION", default_value_t = GlibcVersion::UBI_9)]
+    pub target_glibc: GlibcVersion,
+    /// Prefix of image tags, as for `factory build`
+    #[arg(long, env = "FACTORY_TAG_PREFIX", value_name = "PREFIX", default_value = "auto")]
+    pub tag_prefix: TagPrefix,
+}
+
+impl CompareFlags {
+    /// The same build with these options.
+    pub fn of(&self, flags: BuildFlags) -> BuildFlags {
+        BuildFlags { target_glibc: self.target_glibc, tag_prefix: self.tag_prefix.clone(), ..flags }
     }
 }

@@ -106,6 +106,7 @@ impl Replay<'_> {
         Ok(Arc::new(Shared {
             options: BuildOptions {
                 config_dir: paths::config_dir(session.global),
+                sources_dir: paths::sources_dir(session.global),
                 lock_dir: paths::folder_of(lock_file),
                 output_dir,
                 jobs,

@@ -44,7 +44,7 @@ pub(super) fn run(session: &Session<'_>, args: &CacheArgs) -> Result<()> {
                 bytes += size.bytes;
             }
             let _ = writeln!(text, "{:<7} {entries:>5} {:>10}  {}", "total", megabytes(bytes), store.dir().display());
-            ui::data(text).map_err(Error::io("write", "stdout"))
+            ui::text(&text).map_err(Error::io("write", "stdout"))
         }
         CacheCommand::Prune { older_than, max_size } => {
             let age = older_than.map(|days| PruneScope::OlderThan(Duration::from_secs(u64::from(days) * 86_400)));

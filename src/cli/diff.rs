@@ -6,9 +6,9 @@ use clap::{Args, ValueEnum};
 
 use super::lock_file;
 use super::session::Session;
-use crate::audit::{self, Diff, Hosts, Release, diff_side, human, json};
+use crate::audit::diff_side::{self, DiffSideKind};
+use crate::audit::{self, Diff, Hosts, Release, human, json};
 use crate::error::{Error, Result, exit_code};
-use crate::lock::text::FILE_NAME;
 use crate::lock::{Rhdh, Sha256};
 use crate::resolve::facts::HostFacts;
 use crate::resolve::host::HostLock;
@@ -103,25 +103,38 @@ fn sides(session: &Session<'_>, args: &DiffArgs, here: &Path) -> Result<(Release
         return Err(Error::usage("both sides cannot come from stdin", "name one of them by its path"));
     }
     let lock_file = lock_file::place(session, None);
-    // Two folders that both have a lock are two locked releases; without, what their configurations say is compared.
-    let locks = |text: &str| Some(here.join(text).join(FILE_NAME)).filter(|lock| lock.is_file());
-    if let (Some(old), Some(new)) = (&args.old, &args.new)
-        && let (Some(old_lock), Some(new_lock)) = (locks(old), locks(new))
-    {
-        let read =
-            |text: &str, lock: &Path| diff_side::at_path(&format!("{}/{FILE_NAME}", text.trim_end_matches('/')), lock);
-        return Ok((read(old, &old_lock)?, read(new, &new_lock)?));
-    }
-    let old = || match &args.old {
+    let (old_text, new_text) = named(session, args, here)?;
+    let laid_out = &session.global.laid_out;
+    let old = || match &old_text {
         Some(old) => diff_side::read(old, here),
-        None => diff_side::at_rev("HEAD", &lock_file, here),
+        None => diff_side::at_rev("HEAD", &laid_out.in_work_tree(&lock_file), here),
     };
-    let new = || match &args.new {
+    let new = || match &new_text {
         Some(new) => diff_side::read(new, here),
-        None if lock_file.is_file() => diff_side::at_path(&lock_file.display().to_string(), &here.join(&lock_file)),
+        None if lock_file.is_file() => diff_side::at_path(&laid_out.shown(&lock_file), &here.join(&lock_file)),
         None => Err(lock_file::missing(&lock_file, "name OLD and NEW, or the lock with `--lock-file`")),
     };
     diff_side::both(old, new)
+}
+
+/// OLD and NEW, with the lock in place of a folder that has one: only beside a folder that has none its configuration is
+/// read, and that is said.
+fn named(session: &Session<'_>, args: &DiffArgs, here: &Path) -> Result<(Option<String>, Option<String>)> {
+    let kind = |text: &Option<String>| text.as_deref().map(|text| diff_side::kind(text, here)).transpose();
+    let kinds = [kind(&args.old)?, kind(&args.new)?];
+    let without = [&args.old, &args.new].into_iter().zip(&kinds);
+    let mut without = without.filter(|(_, kind)| **kind == Some(DiffSideKind::Configuration));
+    let other = without.next().and_then(|(text, _)| text.as_deref());
+    let read = |text: &Option<String>, kind: Option<DiffSideKind>| match (kind, other) {
+        (Some(DiffSideKind::FolderWithLock(lock)), None) => Some(lock),
+        (Some(DiffSideKind::FolderWithLock(lock)), Some(other)) => {
+            session.ui.note(format!("{lock} is not compared: `{other}` has no lock, so the configurations are"));
+            text.clone()
+        }
+        _ => text.clone(),
+    };
+    let [old, new] = kinds;
+    Ok((read(&args.old, old), read(&args.new, new)))
 }
 
 /// The lockfiles of the two RHDH releases: those that are given, else what `factory resolve` left in the cache.

@@ -2,10 +2,15 @@
 
 mod machine;
 mod reach;
+mod repositories;
 
 use std::fmt::Write as _;
 
+use std::path::PathBuf;
+
 use clap::Args;
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use super::session::Session;
 use super::source_options::SourceArgs;
@@ -20,25 +25,59 @@ pub struct DoctorArgs {
     /// Do not contact repositories and registries
     #[arg(long, env = "FACTORY_OFFLINE")]
     pub offline: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Output directory of builds [default: /outputs where it exists, else ./outputs]
+    #[arg(long, env = "FACTORY_OUTPUT_DIR", value_name = "DIR")]
+    pub output_dir: Option<PathBuf>,
+    /// RHDH's yarn.lock as a file, as for `factory resolve`
+    #[arg(long, env = "FACTORY_HOST_LOCKFILE", value_name = "FILE")]
+    pub host_lockfile: Option<PathBuf>,
     #[command(flatten)]
     pub source: SourceArgs,
 }
 
+/// What `factory doctor --json` prints.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct DoctorReport {
+    /// Format version.
+    pub version: u32,
+    /// The factory that checked.
+    pub factory: String,
+    /// How many checks failed.
+    pub problems: usize,
+    /// In the order in which they are printed.
+    pub checks: Vec<Check>,
+}
+
 /// How a check came out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum CheckStatus {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub enum CheckStatus {
+    /// All is well.
+    #[serde(rename = "ok")]
     Good,
     /// Some builds will miss it.
+    #[serde(rename = "warn")]
     Doubtful,
+    /// It is a problem.
+    #[serde(rename = "fail")]
     Bad,
 }
 
 /// One line of the answer, with what to do about it.
-#[derive(Clone, Debug)]
-struct Check {
-    verdict: CheckStatus,
-    what: String,
-    fix: String,
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct Check {
+    /// How it came out.
+    #[serde(rename = "status")]
+    pub verdict: CheckStatus,
+    /// What was looked at, and what was found.
+    pub what: String,
+    /// What to do about it; empty if there is nothing to do.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub fix: String,
 }
 
 impl Check {
@@ -61,19 +100,35 @@ impl Check {
 
 pub(super) async fn run(session: &Session<'_>, args: &DoctorArgs) -> Result<()> {
     let (config, mut checks) = configuration(session, args);
-    checks.extend(machine::checks(session, config.as_ref()).await);
+    checks.extend(machine::checks(session, config.as_ref(), args.output_dir.as_deref()).await);
     let env = config.as_ref().map_or_else(crate::config::Env::of_process, |config| config.env.clone());
-    checks.push(reach::host(session, &env, &args.source, args.offline));
+    checks.push(reach::host(session, &env, config.as_ref(), args));
     if !args.offline {
         checks.push(reach::npm(session).await);
         if let Some(config) = &config {
-            checks.extend(reach::repositories(session, config, &args.source));
+            checks.extend(repositories::checks(session, config, &args.source));
         }
     }
     checks.extend(session.interrupt.unless(async { Ok(reach::images(&env, args.offline).await) }).await?);
+    checks.extend(reach::unused_logins(&env));
 
+    let bad = checks.iter().filter(|check| check.verdict == CheckStatus::Bad).count();
+    let written = if args.json { ui::data_as_it_is(&json(checks, bad)) } else { ui::text(&text(&checks)) };
+    written.map_err(Error::io("write", "stdout"))?;
+    if bad == 0 {
+        return Ok(());
+    }
+    Err(Error::Failed { what: format!("{} found", count(bad, "problem")), code: exit_code::FAILED })
+}
+
+fn json(checks: Vec<Check>, problems: usize) -> String {
+    let report = DoctorReport { version: 1, factory: env!("CARGO_PKG_VERSION").into(), problems, checks };
+    serde_json::to_string_pretty(&report).expect("checks are plain data") + "\n"
+}
+
+fn text(checks: &[Check]) -> String {
     let mut text = String::new();
-    for check in &checks {
+    for check in checks {
         let mark = match check.verdict {
             CheckStatus::Good => "ok  ",
             CheckStatus::Doubtful => "warn",
@@ -84,12 +139,7 @@ pub(super) async fn run(session: &Session<'_>, args: &DoctorArgs) -> Result<()> 
             let _ = writeln!(text, "      fix: {}", check.fix);
         }
     }
-    ui::data(text).map_err(Error::io("write", "stdout"))?;
-    let bad = checks.iter().filter(|check| check.verdict == CheckStatus::Bad).count();
-    if bad == 0 {
-        return Ok(());
-    }
-    Err(Error::Failed { what: format!("{} found", count(bad, "problem")), code: exit_code::FAILED })
+    text
 }
 
 /// The configuration and the lock.
@@ -108,7 +158,7 @@ fn configuration(session: &Session<'_>, args: &DoctorArgs) -> (Option<Config>, V
         let hint = broken.error.hint().unwrap_or_default();
         Check::bad(broken.to_string(), hint)
     }));
-    let file = lock_file::place(session, None);
+    let file = lock_file::place(session, args.output_dir.as_deref());
     checks.push(match lock_file::read(&file) {
         Err(error) => Check::of_error(&error),
         Ok(None) => Check::doubtful(format!("lock: {} does not exist", file.display()), "run `factory resolve`"),

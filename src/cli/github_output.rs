@@ -6,7 +6,6 @@
 //! are replaced, and the line that ends a value is none of its lines.
 
 use std::fmt::Write as _;
-use std::fs::OpenOptions;
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::Path;
 
@@ -17,6 +16,7 @@ use crate::config::{Config, Mode};
 use crate::error::{Error, Result};
 use crate::image::push::Pushed;
 use crate::lock::Lock;
+use crate::user_file;
 
 /// The outputs of one build.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -83,8 +83,7 @@ impl StepOutputs {
     }
 
     fn append(&self, path: &Path) -> Result<()> {
-        let mut file =
-            OpenOptions::new().read(true).append(true).create(true).open(path).map_err(Error::io("open", path))?;
+        let mut file = user_file::append(path).map_err(Error::io("open", path))?;
         let end = file.seek(SeekFrom::End(0)).map_err(Error::io("read", path))?;
         let mut last = [b'\n'];
         if end > 0 {

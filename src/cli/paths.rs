@@ -17,6 +17,11 @@ pub fn default_config_dir() -> PathBuf {
     mounted("/config", "config")
 }
 
+/// Where the relative paths of repositories start: at the configuration directory, or where it is in the work tree.
+pub fn sources_dir(global: &GlobalArgs) -> PathBuf {
+    global.laid_out.in_work_tree(&config_dir(global))
+}
+
 /// Where the lock is written: `--lock-file`, else beside the configuration, or beside the outputs where the configuration
 /// can only be read (a `ConfigMap`, a mount with `:ro`).
 pub fn written_lock(global: &GlobalArgs, output: Option<&Path>) -> PathBuf {

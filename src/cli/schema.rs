@@ -22,6 +22,9 @@ pub enum Described {
     /// What `factory diff --format json` prints
     #[value(name = "diff")]
     Diff,
+    /// What `factory doctor --json` prints
+    #[value(name = "doctor")]
+    Doctor,
     /// What `factory outdated --json` prints
     #[value(name = "outdated")]
     Outdated,
@@ -34,6 +37,7 @@ impl Described {
             Self::PluginsList => include_str!("../../schema/plugins-list.schema.json"),
             Self::Lock => include_str!("../../schema/factory.lock.schema.json"),
             Self::BuildReport => include_str!("../../schema/build-report.schema.json"),
+            Self::Doctor => include_str!("../../schema/factory.doctor.schema.json"),
             Self::Diff => include_str!("../../schema/factory.diff.schema.json"),
             Self::Outdated => include_str!("../../schema/factory.outdated.schema.json"),
         }

@@ -57,11 +57,12 @@ pub(super) fn run(session: &Session<'_>, args: &StatusArgs) -> Result<()> {
             None
         }
     };
-    let name = lock_file.display().to_string();
+    let name = session.global.laid_out.shown(&lock_file);
     let mut status = status::of(&lock, &name, reasons.as_deref(), report.as_ref(), &output_dir);
     status.notes = notes;
     let text = if args.json { status.to_json() } else { status.to_text() };
-    ui::data_as_it_is(&text).map_err(Error::io("write", Path::new("stdout")))?;
+    let written = if args.json { ui::data_as_it_is(&text) } else { ui::text(&text) };
+    written.map_err(Error::io("write", Path::new("stdout")))?;
     match unread {
         Some(error) if args.check => Err(error),
         _ if args.check => verdict(&status),

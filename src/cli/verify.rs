@@ -7,7 +7,7 @@ use clap::Args;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::build_options::{BuildFlags, StepFlags};
+use super::build_options::{BuildFlags, CompareFlags, StepFlags};
 use super::build_step::Replay;
 use super::failures::{broken, code_of, failures};
 use super::lock_file;
@@ -37,6 +37,8 @@ pub struct VerifyArgs {
     pub source: SourceArgs,
     #[command(flatten)]
     pub steps: StepFlags,
+    #[command(flatten)]
+    pub compared: CompareFlags,
 }
 
 /// What `factory verify --report` writes.
@@ -92,7 +94,7 @@ pub(super) async fn run(session: &Session<'_>, args: &VerifyArgs) -> Result<()> 
     // A cache of its own, below the usual one for its room: everything is downloaded and built again.
     let around = session.store()?.scratch()?;
     let store = Store::open(around.path().join("cache"))?;
-    let flags = BuildFlags { plugins: args.plugins.clone(), ..args.steps.build_flags() };
+    let flags = args.compared.of(BuildFlags { plugins: args.plugins.clone(), ..args.steps.build_flags() });
     let output_dir = around.path().join("outputs");
     let sources = Sources::without_copy(&config, &args.source, &session.ui);
     let replay =
@@ -102,7 +104,7 @@ pub(super) async fn run(session: &Session<'_>, args: &VerifyArgs) -> Result<()> 
     let verdicts = compare(&shared, names, &built)?;
     for verdict in &verdicts {
         let line = format!("{} {}: {}", verdict.workspace, verdict.path, verdict.message);
-        ui::data(format!("{line}\n")).map_err(Error::io("write", "stdout"))?;
+        ui::text(&format!("{line}\n")).map_err(Error::io("write", "stdout"))?;
     }
     if let Some(path) = &args.report {
         let report = VerifyReport {

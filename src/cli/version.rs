@@ -12,7 +12,7 @@ use crate::tools::pin::{DEFAULT_NODE, DEFAULT_NPM};
 pub fn text() -> &'static str {
     static TEXT: LazyLock<String> = LazyLock::new(|| {
         format!(
-            "{}\nlock format:       {VERSION}.{REVISION}\nnode:              {DEFAULT_NODE}\nnpm:               {DEFAULT_NPM}\n\
+            "{}\nlock format:       version {VERSION}, revisions up to {REVISION}\nnode:              {DEFAULT_NODE}\nnpm:               {DEFAULT_NPM}\n\
          rhdh-cli:          the newest for the RHDH release, else {DEFAULT_CLI}\nRHDH:              {LATEST}\n\
          The exact versions, and the commit of RHDH, are looked up by `factory resolve` and kept in factory.lock.",
             env!("CARGO_PKG_VERSION")

@@ -1,8 +1,7 @@
 //! Every environment variable that `factory` reads, and the rule that says whose values are secrets.
 //!
-//! One table in three parts: [`WORKSPACE`], [`OPTIONS`] and [`AMBIENT`]. What a `.env` file sets is checked against it,
-//! and tests compare it with the options of the command line, with the code that reads variables, and with the
-//! reference of the documentation.
+//! One table in three parts: [`WORKSPACE`], [`OPTIONS`] and [`AMBIENT`]. What a `.env` file sets is checked against it;
+//! tests compare it with the options, with the code that reads variables, and with the reference of the documentation.
 
 use crate::error::nearest::misspelt;
 
@@ -102,6 +101,9 @@ pub const OPTIONS: &[Variable] = &[
     option("FACTORY_LOCK_FILE", "", "--lock-file", "the lock"),
     option("FACTORY_CACHE_DIR", "", "--cache-dir", "cache of sources, tools and builds"),
     option("FACTORY_LOG_LEVEL", "INFO", "--log-level", "DEBUG, INFO, WARNING, ERROR or CRITICAL"),
+    option("FACTORY_QUIET", "", "--quiet", "print errors only"),
+    option("FACTORY_NO_PROGRESS", "", "--no-progress", "print nothing of steps"),
+    option("FACTORY_COLOR", "auto", "--color", "auto, always or never"),
     option("FACTORY_VERBOSE", "", "--verbose", "name file and line of the source in messages"),
     option("FACTORY_WORKSPACE_PATH", "", "--workspace-path", "the workspace's folder in the repository"),
     option("FACTORY_SOURCE_REPO", "", "--source-repo", "repository to build, instead of source.json"),
@@ -234,7 +236,6 @@ const OF_HELPERS: &[&str] = &["AWS_", "AZURE_", "CLOUDSDK_", "DOCKER_", "GOOGLE_
 
 /// Names that `.npmrc` files refer to by custom.
 const OF_NPM: &[&str] = &["NPM_TOKEN", "NODE_AUTH_TOKEN"];
-
 /// What a variable in a `.env` file holds for; none for a name that is not known. The other case of a proxy's name, and
 /// any setting of npm's, is known too.
 fn scope(name: &str) -> Option<EnvFileScope> {

@@ -499,6 +499,7 @@ fn the_numbers_of_1_9_against_1_10_are_these() {
 #[harness::test]
 fn a_repository_on_this_machine_is_looked_into_with_git() {
     let fixture = Fixture::new();
+    Repository::init(&fixture.path().join("new/my repo"));
     for (dir, is_new) in [("old", false), ("new", true)] {
         let mut release = release(is_new);
         let todo = release.lock.workspace.iter_mut().find(|workspace| workspace.name == "todo").unwrap();

@@ -462,6 +462,7 @@ fn made(dir: &Path) -> Artefact {
 fn options(dir: &Path) -> BuildOptions {
     BuildOptions {
         config_dir: dir.into(),
+        sources_dir: dir.into(),
         lock_dir: dir.into(),
         output_dir: dir.into(),
         plugins: vec![],

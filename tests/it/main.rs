@@ -11,6 +11,7 @@
 use std::process::ExitCode;
 
 mod architecture;
+mod at_revision;
 mod bad_plugin;
 mod build_args;
 mod cli_tree;
@@ -35,6 +36,7 @@ mod interrupted;
 mod layers;
 mod left_behind;
 mod lock_merge;
+mod named_files;
 mod npmrc;
 mod oci;
 mod odd_repository;
@@ -51,6 +53,7 @@ mod sbom;
 mod schema;
 mod soak;
 mod status;
+mod terminal;
 mod tls;
 mod unlisted;
 mod unused_files;

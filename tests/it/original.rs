@@ -372,7 +372,13 @@ fn row_10_what_a_push_lacks_is_named_with_its_fix_and_no_value_is_shown() {
     );
     insta::assert_snapshot!(lines(&[("REGISTRY_URL", "other.example")]), @"ok    image registry: credentials are REGISTRY_USERNAME and REGISTRY_PASSWORD from config/.env:4");
     test.write("auth.json", "{}");
-    insta::assert_snapshot!(lines(&[("REGISTRY_AUTH_FILE", "auth.json")]), @"ok    image registry: credentials in the file of REGISTRY_AUTH_FILE from environment");
+    insta::assert_snapshot!(lines(&[("REGISTRY_AUTH_FILE", "auth.json")]), @r"
+    ok    image registry: credentials in the file of REGISTRY_AUTH_FILE from environment
+    warn  image registry: REGISTRY_USERNAME from config/.env:3 is never used: REGISTRY_AUTH_FILE from environment wins
+          fix: remove one of the two
+    warn  image registry: REGISTRY_PASSWORD from config/.env:4 is never used: REGISTRY_AUTH_FILE from environment wins
+          fix: remove one of the two
+    ");
 }
 
 #[harness::test]

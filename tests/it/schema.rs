@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use factory::audit::outdated::Outdated;
 use factory::build::report::Report;
+use factory::cli::DoctorReport;
 use factory::lock::Lock;
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
@@ -55,6 +56,7 @@ fn example() -> (PathBuf, String) {
 fn schemas_are_those_of_the_types() {
     is_current("schema/factory.lock.schema.json", &generated::<Lock>("factory.lock"));
     is_current("schema/build-report.schema.json", &generated::<Report>("build-report.json"));
+    is_current("schema/factory.doctor.schema.json", &generated::<DoctorReport>("doctor"));
     is_current("schema/factory.outdated.schema.json", &generated::<Outdated>("outdated"));
 }
 

@@ -1,6 +1,7 @@
 //! The changes of one workspace, then those of its plugins.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use super::super::change::{ChangeKind, Evidence, FileChange, Mark, Pin, WorkspacePlace};
 use super::super::release::{Release, ReleasePlugin, ReleaseWorkspace, input_kind};
@@ -133,7 +134,10 @@ impl Comparison<'_> {
         let (from, to) = (reference(old), reference(new));
         let link = if old.repo == new.repo && from != to { link::compare(&new.repo, &from, &to) } else { None };
         let command = if old.repo == new.repo && from != to {
-            link::log(&new.repo, new.folder.as_deref(), &from, &to)
+            // A lock that was saved elsewhere does not lie where its relative paths start.
+            let folders = [&new.folder, &old.folder].map(Option::as_deref);
+            let there = folders.into_iter().find(|folder| link::local(&new.repo, *folder).is_some_and(is_repository));
+            there.and_then(|folder| link::log(&new.repo, folder, &from, &to))
         } else {
             None
         };
@@ -216,4 +220,11 @@ impl Comparison<'_> {
         }
         Ok(())
     }
+}
+
+/// True for the folder of a git repository, with a work tree or without, as far as can be seen from here.
+#[allow(clippy::needless_pass_by_value, reason = "as it is made")]
+fn is_repository(path: String) -> bool {
+    let path = Path::new(&path);
+    path.join(".git").exists() || path.join("HEAD").is_file()
 }

@@ -16,7 +16,7 @@ use crate::ui::count;
 /// A frontend's workspace installs to about this many bytes.
 const ROOM: u64 = 5 << 30;
 
-pub(super) async fn checks(session: &Session<'_>, config: Option<&Config>) -> Vec<Check> {
+pub(super) async fn checks(session: &Session<'_>, config: Option<&Config>, output: Option<&Path>) -> Vec<Check> {
     let mut checks = programs(config);
     match session.store() {
         Err(error) => checks.push(Check::of_error(&error)),
@@ -28,7 +28,7 @@ pub(super) async fn checks(session: &Session<'_>, config: Option<&Config>) -> Ve
             checks.push(room("cache", store.dir()));
         }
     }
-    checks.push(room("outputs", &paths::output_dir(paths::output_dir_of_environment().as_deref())));
+    checks.push(room("outputs", &paths::output_dir(output)));
     checks.push(Check::good(format!("steps at once: {}, by cores and memory", session::jobs())));
     checks
 }

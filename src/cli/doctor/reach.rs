@@ -1,26 +1,25 @@
 //! What lies behind the network: the npm registry, repositories, the registry of images. Credentials are named by where
 //! they come from; their values are not read.
 
-use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use super::Check;
+use super::{Check, DoctorArgs};
 use crate::cli::paths;
 use crate::cli::session::Session;
-use crate::cli::source_options::SourceArgs;
 use crate::config::{Config, Env};
+use crate::error::Error;
 use crate::npm::registry::NpmRegistry;
+use crate::resolve::host::HostLock;
 use crate::resolve::refs::list_refs;
 use crate::resolve::rhdh::{self, HostRequest};
 use crate::store::git::{Network, RefScope, SourceUrl};
 use crate::tools::provide::CLI_PACKAGE;
+use crate::ui::count;
 use crate::user_file;
 
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Whether the npm registry has rhdh-cli.
 pub(super) async fn npm(session: &Session<'_>) -> Check {
@@ -41,10 +40,21 @@ pub(super) async fn npm(session: &Session<'_>) -> Check {
     }
 }
 
-/// Whether the RHDH host that arguments are computed against can be had.
-pub(super) fn host(session: &Session<'_>, env: &Env, source: &SourceArgs, offline: bool) -> Check {
+/// Whether the RHDH host that arguments are computed against can be had, as far as a resolve would ask for it.
+pub(super) fn host(session: &Session<'_>, env: &Env, config: Option<&Config>, args: &DoctorArgs) -> Check {
     let given = |name: &str| env.given(name).map(str::to_owned);
-    let asked = HostRequest { file: None, version: given("RHDH_VERSION"), repository: given("RHDH_REPO") };
+    let (version, repository) = (given("RHDH_VERSION"), given("RHDH_REPO"));
+    let asked = HostRequest { file: args.host_lockfile.clone(), version, repository };
+    if let Some(file) = &asked.file {
+        let read = user_file::read(file, user_file::DOCUMENT).map_err(Error::io("read", file));
+        return match read.and_then(|bytes| HostLock::parse(&bytes, file, "the host lockfile")) {
+            Ok(lock) => {
+                let packages = count(lock.versions.len(), "package");
+                Check::good(format!("RHDH host: {} is its yarn.lock, with {packages}", file.display()))
+            }
+            Err(error) => Check::of_error(&error),
+        };
+    }
     let requested = asked.version.as_deref().unwrap_or(rhdh::LATEST);
     let facts = match asked.built_in() {
         Ok(facts) => facts,
@@ -58,58 +68,42 @@ pub(super) fn host(session: &Session<'_>, env: &Env, source: &SourceArgs, offlin
     let repository = asked.repository.as_deref().unwrap_or(rhdh::REPOSITORY);
     let what = format!("RHDH host: {requested} is not built in, and is looked up in {repository}");
     let fix = rhdh::alternatives();
-    if offline {
-        return Check::doubtful(what, fix);
+    let is_needed = config.is_none_or(|config| config.workspaces.iter().any(|workspace| workspace.list.is_none()));
+    if args.offline || !is_needed {
+        let when = if is_needed { "" } else { ", when arguments are computed: all plugins are listed now" };
+        return Check::doubtful(format!("{what}{when}"), fix);
     }
-    let network = Network { attempts: 1, timeout: PATIENCE, ..source.network(&session.ui) };
-    let answers = || {
+    let network = Network { attempts: 1, timeout: PATIENCE, ..args.source.network(&session.ui) };
+    let find = || {
         let url = SourceUrl::parse(repository, Path::new("."))?;
-        list_refs(&session.store()?, &url, RefScope::Usual, &network, session.interrupt.flag()).map(drop)
+        let refs = list_refs(&session.store()?, &url, RefScope::Usual, &network, session.interrupt.flag())?;
+        rhdh::commit_of(&refs, &url, requested)
     };
-    match tokio::task::block_in_place(answers) {
-        Ok(()) => Check::good(format!("{what}, which answers")),
+    match tokio::task::block_in_place(find) {
+        Ok(found) => Check::good(format!("{what}, which has it at {}", &found[..found.len().min(12)])),
         Err(error) => Check::bad(format!("{what}: {error}"), fix),
     }
 }
 
-/// Whether each repository of the configuration answers.
-pub(super) fn repositories(session: &Session<'_>, config: &Config, source: &SourceArgs) -> Vec<Check> {
-    let store = match session.store() {
-        Ok(store) => store,
-        Err(error) => return vec![Check::of_error(&error)],
+/// Logins that no push looks at.
+pub(super) fn unused_logins(env: &Env) -> Vec<Check> {
+    let from = |name: &str| env.origin(name).map(|origin| format!(" from {origin}")).unwrap_or_default();
+    let given = |name: &&str| env.given(name).is_some();
+    let pair: Vec<&str> = ["REGISTRY_USERNAME", "REGISTRY_PASSWORD"].into_iter().filter(given).collect();
+    let unused = |name: &str, why: &str, fix: &str| {
+        Check::doubtful(format!("image registry: {name}{} is never used: {why}", from(name)), fix)
     };
-    let mut urls: BTreeMap<String, SourceUrl> = BTreeMap::new();
-    let mut checks = Vec::new();
-    for workspace in config.workspaces.iter().filter(|workspace| workspace.source.local.is_none()) {
-        let Some(repo) = &workspace.source.repo else { continue };
-        match SourceUrl::parse(repo.with_credentials(), &workspace.config_dir) {
-            Ok(url) => drop(urls.insert(repo.public(), url)),
-            Err(error) => checks.push(Check::of_error(&error)),
-        }
+    let file = "REGISTRY_AUTH_FILE";
+    if env.given("REGISTRY_URL").is_none() {
+        let all = pair.into_iter().chain([file].into_iter().filter(|name| given(name)));
+        let why = "REGISTRY_URL is not set";
+        return all.map(|name| unused(name, why, "set REGISTRY_URL, or remove the login")).collect();
     }
-    let urls: Vec<_> = urls.into_iter().collect();
-    let network = Network { attempts: 1, timeout: PATIENCE, ..source.network(&session.ui) };
-    let found = Mutex::new(Vec::new());
-    let next = AtomicUsize::new(0);
-    tokio::task::block_in_place(|| {
-        std::thread::scope(|scope| {
-            for _ in 0..urls.len().min(8) {
-                scope.spawn(|| {
-                    while let Some((name, url)) = urls.get(next.fetch_add(1, Ordering::Relaxed)) {
-                        let check = match list_refs(&store, url, RefScope::Usual, &network, session.interrupt.flag()) {
-                            Ok(_) => Check::good(format!("repository: {name} answers")),
-                            Err(error) => Check::of_error(&error),
-                        };
-                        found.lock().unwrap_or_else(PoisonError::into_inner).push((name.clone(), check));
-                    }
-                });
-            }
-        });
-    });
-    let mut found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
-    found.sort_by(|a, b| a.0.cmp(&b.0));
-    checks.extend(found.into_iter().map(|(_, check)| check));
-    checks
+    if env.given(file).is_none() {
+        return Vec::new();
+    }
+    let why = format!("REGISTRY_AUTH_FILE{} wins", from(file));
+    pair.into_iter().map(|name| unused(name, &why, "remove one of the two")).collect()
 }
 
 /// Where images would be pushed to, with which credentials, and whether it answers.
@@ -217,6 +211,26 @@ async fn answers(host: &str, insecure: bool) -> Check {
 mod tests {
     use super::*;
     use crate::cli::doctor::CheckStatus;
+
+    #[test]
+    fn logins_that_no_push_looks_at_are_named() {
+        let said = |pairs: &[(&str, &str)]| -> Vec<String> {
+            unused_logins(&env(pairs)).into_iter().map(|check| check.what).collect()
+        };
+        let (user, password) = (("REGISTRY_USERNAME", "me"), ("REGISTRY_PASSWORD", "s3cret"));
+        let (url, file) = (("REGISTRY_URL", "quay.io"), ("REGISTRY_AUTH_FILE", "auth.json"));
+        assert_eq!(said(&[url, user, password]), [""; 0]);
+        assert_eq!(said(&[url, file]), [""; 0]);
+        let wins = "from environment is never used: REGISTRY_AUTH_FILE from environment wins";
+        let both = ["REGISTRY_USERNAME", "REGISTRY_PASSWORD"].map(|name| format!("image registry: {name} {wins}"));
+        assert_eq!(said(&[url, user, password, file]), both);
+        let unset = "is never used: REGISTRY_URL is not set";
+        assert_eq!(
+            said(&[password, file]),
+            ["REGISTRY_PASSWORD", "REGISTRY_AUTH_FILE"]
+                .map(|name| format!("image registry: {name} from environment {unset}"))
+        );
+    }
 
     fn env(pairs: &[(&str, &str)]) -> Env {
         Env::new(pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())))

@@ -1,0 +1,152 @@
+//! The two lengths of help: `-h` has what is used daily, `--help` all options and examples.
+
+use clap::Command;
+
+use crate::ui::ColourChoice;
+
+/// Options of the groups that all commands share which `-h` shows; the groups' others are in `--help` alone.
+const DAILY: [&str; 9] = [
+    "config_dir",
+    "output_dir",
+    "offline",
+    "frozen",
+    "push_images",
+    "rhdh_version",
+    "generate_build_args",
+    "source_repo",
+    "use_local",
+];
+
+/// Examples of each command, each with what it does.
+const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
+    (
+        "factory",
+        &[
+            ("factory run --config-dir examples/greeting", "build the example"),
+            ("factory resolve && factory build", "move to what is newest, and build it"),
+            ("factory diff --help", "all options of a command, with examples"),
+        ],
+    ),
+    (
+        "resolve",
+        &[
+            ("factory resolve", "move to the newest commits and tools"),
+            ("factory resolve todo", "move one workspace"),
+            ("factory resolve --keep", "pin what is new or changed; end a merge of the lock"),
+            ("factory resolve --dry-run", "show how the lock would change"),
+        ],
+    ),
+    (
+        "build",
+        &[
+            ("factory build", "build what is locked"),
+            ("factory build todo --output-dir out", "build one workspace"),
+            ("factory build --push-images --attach cyclonedx,provenance", "build, push and document images"),
+            ("factory build --frozen --config-dir v1:config", "build a release again, as commit `v1` has it"),
+        ],
+    ),
+    ("fetch", &[("factory fetch && factory build --offline", "build without a network")]),
+    (
+        "verify",
+        &[
+            ("factory verify", "build everything again and compare"),
+            ("factory verify todo --report verdicts.json", "compare one workspace, and write the verdicts"),
+        ],
+    ),
+    (
+        "run",
+        &[
+            ("factory run --dry-run", "list what would be built"),
+            ("factory run --source-repo https://github.com/acme/plugins", "build a repository without a source.json"),
+        ],
+    ),
+    (
+        "doctor",
+        &[
+            ("factory doctor", "check what builds and pushes need"),
+            ("factory doctor --offline --json", "check this machine alone, for a program"),
+        ],
+    ),
+    (
+        "cache",
+        &[
+            ("factory cache size", "show how large the cache is"),
+            ("factory cache prune --max-size 20GB", "remove what was not used for the longest time"),
+        ],
+    ),
+    ("completions", &[("factory completions bash", "print the script for bash")]),
+    (
+        "diff",
+        &[
+            ("factory diff", "what changed since the committed lock"),
+            ("factory diff v1:config/factory.lock", "what changed since a release"),
+            ("factory diff --format markdown --fail-on major", "for a pull request, which major changes fail"),
+        ],
+    ),
+    (
+        "status",
+        &[
+            ("factory status", "show what is stale, sealed and built"),
+            ("factory status --lock-file v1:config/factory.lock", "show a release"),
+        ],
+    ),
+    (
+        "sbom",
+        &[
+            ("factory sbom --format spdx", "print the bill of materials of the release"),
+            (
+                "factory sbom --output sbom --lock-file v1:config/factory.lock",
+                "write those of all plugins of a release",
+            ),
+        ],
+    ),
+    ("init", &[("factory init https://github.com/acme/plugins", "write a configuration for a repository")]),
+    ("outdated", &[("factory outdated --json", "list what has moved or is newer, for a program")]),
+    ("lock", &[("factory lock merge BASE OURS THEIRS", "merge the locks of two branches, as git asks for it")]),
+    ("man", &[("factory man build", "print the manual page of a command")]),
+    ("schema", &[("factory schema factory.lock", "print a schema")]),
+];
+
+/// The examples of a command.
+pub fn examples(command: &str) -> &'static [(&'static str, &'static str)] {
+    EXAMPLES.iter().find(|(name, _)| *name == command).map_or(&[], |(_, examples)| examples)
+}
+
+/// The same commands with both lengths of help.
+pub(super) fn arranged(program: Command) -> Command {
+    let end = program.get_after_help().map(ToString::to_string).unwrap_or_default();
+    let program = shortened(program).after_long_help(format!("{}\n\n{end}", text("factory")));
+    program.mut_subcommands(|command| {
+        let text = text(command.get_name());
+        shortened(command).after_long_help(text)
+    })
+}
+
+fn shortened(command: Command) -> Command {
+    command.mut_args(|arg| {
+        let is_shared = arg.get_help_heading().is_some();
+        let is_daily = DAILY.contains(&arg.get_id().as_str());
+        if is_shared && !is_daily { arg.hide_short_help(true) } else { arg }
+    })
+}
+
+fn text(command: &str) -> String {
+    let lines = examples(command).iter().map(|(line, what)| format!("\n  {line}\n      {what}"));
+    std::iter::once("Examples:".to_owned()).chain(lines).collect()
+}
+
+/// The colours of help, which is printed before the command line is read as a whole.
+pub(super) fn colour(args: &[std::ffi::OsString]) -> clap::ColorChoice {
+    let words: Vec<&str> = args.iter().filter_map(|arg| arg.to_str()).take_while(|arg| *arg != "--").collect();
+    let given = words.iter().enumerate().rev().find_map(|(at, word)| match word.strip_prefix("--color=") {
+        Some(value) => Some(value),
+        None => (*word == "--color").then(|| words.get(at + 1).copied()).flatten(),
+    });
+    let of_environment = std::env::var("FACTORY_COLOR").unwrap_or_default();
+    let value = given.unwrap_or(&of_environment);
+    match <ColourChoice as clap::ValueEnum>::from_str(value, true) {
+        Ok(ColourChoice::Always) => clap::ColorChoice::Always,
+        Ok(ColourChoice::Never) => clap::ColorChoice::Never,
+        _ => clap::ColorChoice::Auto,
+    }
+}
