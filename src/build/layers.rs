@@ -118,7 +118,7 @@ impl WorkspaceBuild<'_> {
         new: NewLayer,
     ) -> Result<Installed> {
         let source = workdir.folders.source.clone();
-        let before = tokio::task::block_in_place(|| Snapshot::of(&source));
+        let before = tokio::task::block_in_place(|| Snapshot::of(&source, self.shared.interrupt.flag()));
         let is_watched = |path: &str| !path.split('/').any(|name| name == ".git");
         let watched = tokio::task::block_in_place(|| OpenedFiles::watch(&source, is_watched, &[]));
         let install_scripts = self.install(workdir, log, true).await?;

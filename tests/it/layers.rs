@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use harness::npm_registry::{OPTIONS, Registry, StubCli};
 use harness::program::{Outcome, Test, names};
@@ -235,6 +235,11 @@ fn what_a_layer_cannot_have_is_installed_each_time() {
             "`w/node_modules/link` has an owner, a mode or attributes that a layer cannot have",
         ),
         ("echo 2 >> plugins/one/src.txt", "`w/plugins/one/src.txt` was changed"),
+        // As if it had not been.
+        (
+            "touch -r plugins/one/src.txt time && echo 2 > plugins/one/src.txt && touch -r time plugins/one/src.txt",
+            "`w/plugins/one/src.txt` was changed",
+        ),
         ("rm plugins/one/src.txt", "files of the source were removed"),
         ("ln -s /nothing plugins/link; mkfifo plugins/fifo", "`w/plugins/fifo` is no plain file"),
     ];
@@ -296,6 +301,29 @@ fn workspaces_that_install_the_same_install_it_once() {
     assert_eq!(names(&test.path("cache/layers")).len(), 1);
     let entries = ["a", "b"].map(|name| test.read(&format!("out/{name}/logs/workspace.log")));
     assert_eq!(entries.iter().filter(|log| log.contains("yarn.js install")).count(), 1);
+}
+
+#[harness::test]
+fn processes_that_install_the_same_at_the_same_time_install_it_once() {
+    let (test, _) = setup(INSTALL, EXPORT);
+    for name in ["a", "b"] {
+        // Of the same name they would wait for each other before that.
+        test.write(
+            &format!("{name}/{name}/source.json"),
+            r#"{"repo": "../../repo", "repo-ref": "main", "workspace-path": "w"}"#,
+        )
+        .write(&format!("{name}/{name}/plugins-list.yaml"), "plugins/one:\n");
+        test.run(&["resolve", "--config-dir", name, "--host-lockfile", "config/host.lock"]).success();
+    }
+    let start = |name: &str| {
+        let output = format!("out-{name}");
+        let mut command = test.command(&["build", "--config-dir", name, "--output-dir", &output]);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    };
+    let running = ["a", "b"].map(start);
+    let said = running.map(|child| test.outcome(child.wait_with_output().unwrap()).success().stderr);
+    assert_eq!(said.iter().filter(|said| said.contains(KEPT)).count(), 1, "{said:?}");
+    assert_eq!(names(&test.path("cache/layers")).len(), 1);
 }
 
 #[harness::test]

@@ -4,12 +4,18 @@ use std::collections::BTreeMap;
 use std::fs::{self, Metadata};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
+use std::sync::atomic::AtomicBool;
 
 use super::record::{FILES, LaidContent, LaidPath, digest_of_names};
 use super::scan::Unkept;
 use crate::error::{Error, Result};
+use crate::lock::Sha256;
 use crate::overlay::source_parts::lies_in;
+use crate::parallel::{Workers, cores};
+use crate::store::open_unlinked;
 
+/// More threads than this only wait for the disk.
+const MOST_THREADS: usize = 4;
 /// More than this, beside packages, is not copied.
 const MOST_LAID: usize = 2_000;
 const MOST_BYTES: u64 = 64 << 20;
@@ -22,11 +28,11 @@ pub(super) struct Snapshot(BTreeMap<String, Before>);
 /// What lay at a path.
 struct Before {
     is_folder: bool,
-    inode: u64,
-    size: u64,
-    /// Seconds and nanoseconds.
-    modified: (i64, i64),
+    /// Inode, size, and seconds and nanoseconds of the last change, of a mode as well: only the kernel sets that.
+    stat: (u64, u64, i64, i64),
     mode: u32,
+    /// None of a folder.
+    content: Option<Sha256>,
 }
 
 /// What an installation added.
@@ -40,38 +46,51 @@ pub(super) struct Added {
 }
 
 impl Before {
-    fn of(meta: &Metadata) -> Self {
-        Self {
-            is_folder: meta.is_dir(),
-            inode: meta.ino(),
-            size: meta.size(),
-            modified: (meta.mtime(), meta.mtime_nsec()),
-            mode: meta.mode(),
-        }
+    fn of(place: &Path, meta: &Metadata) -> Result<Self> {
+        let content = if meta.is_dir() { None } else { Some(content(place, meta)?) };
+        Ok(Self { is_folder: meta.is_dir(), stat: stat(meta), mode: meta.mode(), content })
     }
 
-    /// Whether it has the same content now, as far as its times tell.
-    fn is_still(&self, now: &Self) -> bool {
+    /// Whether it has the same content now; what was not touched is not read again.
+    fn is_still(&self, place: &Path, meta: &Metadata) -> Result<bool> {
         let kind = |mode: u32| mode & 0o170_000;
-        kind(self.mode) == kind(now.mode)
-            && (self.is_folder || (self.inode, self.size, self.modified) == (now.inode, now.size, now.modified))
+        let is_alike = kind(self.mode) == kind(meta.mode());
+        let is_same = || Ok(stat(meta) == self.stat || Some(content(place, meta)?) == self.content);
+        if self.is_folder || !is_alike { Ok(is_alike) } else { is_same() }
     }
+}
+
+fn stat(meta: &Metadata) -> (u64, u64, i64, i64) {
+    (meta.ino(), meta.size(), meta.ctime(), meta.ctime_nsec())
+}
+
+/// A digest of a file's bytes, or of what a link leads to.
+fn content(place: &Path, meta: &Metadata) -> Result<Sha256> {
+    if meta.is_symlink() {
+        let target = fs::read_link(place).map_err(Error::io("read", place))?;
+        return Ok(Sha256::of(target.as_os_str().as_encoded_bytes()));
+    }
+    let mut file = open_unlinked(place).map_err(Error::io("read", place))?;
+    Sha256::of_reader(&mut file).map_err(Error::io("read", place))
 }
 
 impl Snapshot {
     /// Of a source in which no script has run yet.
-    pub(super) fn of(source: &Path) -> Result<Self, Unkept> {
-        let mut found = BTreeMap::new();
+    pub(super) fn of(source: &Path, interrupt: &AtomicBool) -> Result<Self, Unkept> {
+        let mut found = Vec::new();
         let mut pending = vec![String::new()];
         while let Some(folder) = pending.pop() {
             for (path, meta) in entries(source, &folder)? {
                 if meta.is_dir() {
                     pending.push(path.clone());
                 }
-                found.insert(path, Before::of(&meta));
+                found.push((path, meta));
             }
         }
-        Ok(Self(found))
+        let workers = Workers::new(cores(MOST_THREADS), interrupt);
+        let read =
+            |(path, meta): (String, Metadata)| Before::of(&source.join(&path), &meta).map(|before| (path, before));
+        Ok(Self(workers.try_map(found, read)?.into_iter().collect()))
     }
 
     /// Whether something lay there.
@@ -103,14 +122,13 @@ impl Snapshot {
                     continue;
                 };
                 met += 1;
-                let now = Before::of(&meta);
-                if !before.is_still(&now) {
+                if !before.is_still(&source.join(&path), &meta)? {
                     return Err(Unkept::because(format!("`{path}` was changed")));
                 }
                 if meta.is_dir() {
                     pending.push(path);
-                } else if before.mode != now.mode {
-                    added.modes.insert(path, now.mode & 0o777);
+                } else if before.mode != meta.mode() {
+                    added.modes.insert(path, meta.mode() & 0o777);
                 }
             }
         }
