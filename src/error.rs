@@ -247,6 +247,7 @@ impl Error {
         match self {
             Self::Interrupted => Self::Interrupted,
             Self::Usage { what, .. } => Self::usage(what, hint),
+            Self::Config { place, what, .. } => Self::config(place.clone(), what, hint),
             other => Self::network(other.to_string(), hint),
         }
     }

@@ -64,9 +64,23 @@ pub struct Resolved {
     pub companions: Vec<Companion>,
     /// Generated lists of plugins, to be written into the configuration.
     pub lists: Vec<Companion>,
-    /// Workspaces that could not be resolved, of which the lock keeps what it had, or the reason; and plugins that cannot
-    /// be exported.
+    /// Workspaces that could not be resolved, or have plugins that cannot be exported, of which the lock keeps what it had;
+    /// with `keep_going` it has the reason, and the other plugins.
     pub failed: Vec<(String, Error)>,
+}
+
+/// Why nothing can be locked.
+pub struct Unresolvable {
+    /// What is wrong with workspaces.
+    pub failed: Vec<(String, Error)>,
+    /// What is wrong with all of them: the tools cannot be pinned, say.
+    pub tools: Option<Error>,
+}
+
+impl From<Error> for Unresolvable {
+    fn from(error: Error) -> Self {
+        Self { failed: vec![], tools: Some(error) }
+    }
 }
 
 /// Resolves the configuration. Errors of single workspaces are in the result.
@@ -74,26 +88,27 @@ pub async fn resolve(
     provider: &Provider<'_>,
     registry: &NpmRegistry,
     request: &ResolveRequest<'_>,
-) -> Result<Resolved> {
+) -> Result<Resolved, Unresolvable> {
     let chosen = request.chosen();
     let host = lazy_host(provider, request, &chosen)?;
     let mut failed = Vec::new();
     let read = read(provider, request, host.as_ref(), &chosen, &mut failed);
 
-    // A mistyped ref is told at once, not after the minute that the tools take. What is wrong with the files of a commit
-    // is as well, and then locked: builds say it again.
-    let mut said = None;
-    if read.is_empty() && failed.len() == 1 && request.config.broken.is_empty() && request.old.is_none() {
-        let (name, error) = failed.remove(0);
-        if !matches!(error, Error::Config { .. } | Error::Build { .. }) {
-            return Err(error);
-        }
-        provider.ui.error(&error);
-        said = Some(Error::Failed { what: format!("1 workspace failed: `{name}`"), code: error.exit_code() });
-        failed.push((name, error));
+    if failed.iter().any(|(_, error)| matches!(error, Error::Interrupted)) {
+        return Err(Error::Interrupted.into());
+    }
+    if read.is_empty() && !failed.is_empty() && !request.keep_going {
+        // Nothing is asked of the network for what cannot be locked.
+        return match request.old {
+            Some(old) => Ok(previous::unchanged(old, request, failed)),
+            None => Err(Unresolvable { failed, tools: None }),
+        };
     }
     let host = host.and_then(LazyHost::into_found);
-    let pins = ToolPins::resolve(provider, registry, request, host.as_ref(), &chosen).await?;
+    let pins = match ToolPins::resolve(provider, registry, request, host.as_ref(), &chosen).await {
+        Ok(pins) => pins,
+        Err(error) => return Err(Unresolvable { failed, tools: Some(error) }),
+    };
     let mut resolved = Vec::new();
     let mut lists = Vec::new();
     let mut yarns = YarnPins::new();
@@ -125,13 +140,15 @@ pub async fn resolve(
         let names = some_names(unmoved.iter());
         provider.ui.note(format!("at their commits, since nothing they are built from moved: {names}"));
     }
+    let fallen = previous::fallen_seals(&lock, request.old);
+    if !fallen.is_empty() {
+        let names = some_names(fallen.iter());
+        provider.ui.note(format!("to be built again, since what they are built from moved: {names}"));
+    }
     let is_chosen = |name: &String| chosen.iter().any(|workspace| workspace.name == *name);
     failed.extend(lock.problems(request.names).into_iter().filter(|(name, _)| !is_chosen(name)));
     lock.workspace.sort_by(|a, b| a.name.cmp(&b.name));
     lock.unresolved = previous::unresolved(&lock, request, &failed);
-    if let Some(said) = said {
-        failed[0].1 = said;
-    }
     Ok(Resolved { lock, companions: pins.companions, lists, failed })
 }
 
@@ -185,9 +202,9 @@ fn read<'a>(
                 for warning in &one.warnings {
                     provider.ui.warn(warning);
                 }
-                let found_none = one.workspace.plugin.is_empty() && !one.faults.is_empty();
+                let is_left = !one.faults.is_empty() && (one.workspace.plugin.is_empty() || !request.keep_going);
                 failed.extend(one.faults.drain(..).map(|fault| (config.name.clone(), fault.error())));
-                if !found_none {
+                if !is_left {
                     read.push((*config, one));
                 }
             }

@@ -29,7 +29,7 @@ pub(super) async fn run(session: &Session<'_>, args: &FetchArgs) -> Result<()> {
     let (lock, mut config) = lock_file::read_fresh(session, &lock_file, &args.source, names)?;
     let flags = BuildFlags { fetch_only: true, ..args.steps.build_flags() };
     let sources = Sources::without_copy(&config, &args.source, &session.ui);
-    let mut failed: Vec<_> = lock.unresolved_errors(names).collect();
+    let mut failed = lock.problems(names);
     failed.extend(broken(&mut config, names));
     let (config, unresolved) = (&config, &failed[..]);
     let replay = Replay { config, lock, lock_file: &lock_file, names, unresolved, sources, flags: &flags };

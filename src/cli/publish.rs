@@ -14,7 +14,7 @@ use crate::config::{Config, WorkspaceConfig};
 use crate::error::{Error, Result};
 use crate::image::limits::{PlannedImage, check_distinct};
 use crate::image::push::{OciRegistry, PushOptions, Pushed, Pusher, image_refs};
-use crate::image::{Compression, Image, ImageName, ImageNames, ImagePath, Tag};
+use crate::image::{Compression, Image, ImageName};
 use crate::lock::Lock;
 use crate::store::atomic_file;
 use crate::ui::count;
@@ -222,14 +222,7 @@ fn planned_images(
         attach::check_workspace(&args.attach, &workspace)?;
         let prefix = shared.options.tag_prefixes.get(&workspace.name).map_or("", String::as_str);
         for plugin in workspace.plugin.iter().filter(|plugin| shared.options.chooses(plugin)) {
-            let image = PlannedImage {
-                plugin: format!("{} {}", workspace.name, plugin.path),
-                names: ImageNames {
-                    path: ImagePath::of_package(&format!("{}-dynamic", plugin.name))?,
-                    name: ImageName::of_package(&plugin.name)?,
-                    tag: Tag::of_version(prefix, &plugin.version)?,
-                },
-            };
+            let image = PlannedImage::of(&workspace, plugin, prefix)?;
             planned.entry(workspace.name.clone()).or_default().push(image);
         }
     }

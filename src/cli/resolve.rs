@@ -4,7 +4,7 @@ use std::path::Path;
 
 use clap::Args;
 
-use super::failures::{broken, failures};
+use super::failures::{both, broken, failures};
 use super::lock_file::{self, CarriedLock};
 use super::pin_options::PinOptions;
 use super::resolve_step::{self, PinRequest, ResolveFlags};
@@ -78,7 +78,8 @@ pub(super) async fn run(session: &Session<'_>, args: &ResolveArgs) -> Result<()>
     if args.dry_run {
         print_changes(&lock_file, &before, &after)?;
     } else if args.check {
-        check_unchanged(&lock_file, &before, &after)?;
+        let checked = check_unchanged(&lock_file, &before, &after);
+        return both(session, failures(session, resolved.failed, workspaces), checked);
     } else {
         resolve_step::write(session, &lock_file, &resolved, &args.flags)?;
         let plugins = resolved.lock.workspace.iter().map(|workspace| workspace.plugin.len()).sum();

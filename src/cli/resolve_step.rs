@@ -4,15 +4,16 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::failures::of_workspace;
+use super::failures::{both, failures, of_workspace};
 use super::session::Session;
 use super::source_options::SourceArgs;
 use super::{lock_file, paths};
 use crate::config::Config;
-use crate::error::Result;
+use crate::error::{Error, Result, exit_code};
+use crate::image::limits::{PlannedImage, check_distinct};
 use crate::lock::Lock;
 use crate::npm::registry::NpmRegistry;
-use crate::resolve::{self, Demands, Repinned, ResolveRequest, Resolved, UpdateMode, rhdh};
+use crate::resolve::{self, Demands, Repinned, ResolveRequest, Resolved, Unresolvable, UpdateMode, rhdh};
 use crate::sandbox::root::IsolationChoice;
 use crate::store::{Reading, atomic_file, file_beneath};
 use crate::tools::provide::Provider;
@@ -35,6 +36,9 @@ pub struct ResolveFlags {
     /// Do not write a missing plugins-list.yaml: keep the discovered plugins in the lock only
     #[arg(long, env = "FACTORY_NO_WRITE_PLUGINS_LIST")]
     pub no_write_plugins_list: bool,
+    /// Lock what can be exported where something of a workspace cannot, with the reason, which every command repeats
+    #[arg(long, env = "FACTORY_KEEP_GOING")]
+    pub keep_going: bool,
     /// Resolve rhdh-cli's dependencies again, even when its version stays
     #[arg(long, env = "FACTORY_RENEW_TOOLS")]
     pub renew_tools: bool,
@@ -110,18 +114,58 @@ impl PinRequest<'_> {
             lock_dir: &lock_dir,
             jobs: std::thread::available_parallelism().map_or(2, std::num::NonZero::get),
             network: self.source.network(&session.ui),
+            keep_going: self.flags.keep_going,
         };
-        let mut resolved = resolve::resolve(&provider, &registry, &request).await?;
-        resolved.failed = resolved
-            .failed
-            .into_iter()
-            .map(|(name, error)| {
-                let error = of_workspace(config, &name, error);
-                (name, error)
-            })
-            .collect();
-        Ok(resolved)
+        match resolve::resolve(&provider, &registry, &request).await {
+            Ok(mut resolved) => {
+                resolved.failed = named(config, resolved.failed);
+                warn_of_same_images(session, &resolved.lock);
+                Ok(resolved)
+            }
+            Err(Unresolvable { failed, tools }) => Err(self.failed(session, named(config, failed), tools)),
+        }
     }
+
+    /// The error of a run of which nothing can be locked: what is wrong with workspaces is said before what is wrong with
+    /// the network.
+    fn failed(&self, session: &Session<'_>, mut failed: Vec<(String, Error)>, tools: Option<Error>) -> Error {
+        let is_wanted = |name: &String| self.names.is_empty() || self.names.contains(name);
+        let broken = self.config.broken.iter().filter(|broken| is_wanted(&broken.name));
+        failed.extend(broken.map(|broken| (broken.name.clone(), broken.error.again())));
+        let Some(tools) = tools else {
+            return failures(session, failed, 0).err().unwrap_or(Error::Interrupted);
+        };
+        if failed.is_empty() || matches!(tools, Error::Interrupted) {
+            return tools;
+        }
+        let before = failures(session, failed, 1);
+        both(session, before, Err(tools)).err().unwrap_or(Error::Interrupted)
+    }
+}
+
+/// What a build of the whole lock would be refused for.
+fn warn_of_same_images(session: &Session<'_>, lock: &Lock) {
+    let all =
+        lock.workspace.iter().flat_map(|workspace| workspace.plugin.iter().map(move |plugin| (workspace, plugin)));
+    let planned: Result<Vec<PlannedImage>> =
+        all.map(|(workspace, plugin)| PlannedImage::of(workspace, plugin, "")).collect();
+    if let Err(error) = planned.and_then(|planned| check_distinct(&planned)) {
+        let hint = error.hint().map(|hint| format!(". {hint}")).unwrap_or_default();
+        session.ui.warn(format!("{error}{hint}"));
+    }
+}
+
+/// Errors of workspaces, which they name where there are several; what is wrong here comes before what is wrong with the
+/// network.
+fn named(config: &Config, failed: Vec<(String, Error)>) -> Vec<(String, Error)> {
+    let of = |(name, error): (String, Error)| {
+        let error = of_workspace(config, &name, error);
+        (name, error)
+    };
+    let (mut all, network): (Vec<_>, Vec<_>) =
+        failed.into_iter().map(of).partition(|(_, error)| error.exit_code() != exit_code::NETWORK);
+    all.extend(network);
+    all
 }
 
 /// Writes the lock and what belongs beside it: the companions first, so that a lock never names what is not there.

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use super::failures::failures;
 use super::session::Session;
 use super::source_options::SourceArgs;
 use super::{lock_file, paths};
@@ -66,7 +67,7 @@ pub(super) fn run(session: &Session<'_>, args: &StatusArgs) -> Result<()> {
     match unread {
         Some(error) if args.check => Err(error),
         _ if args.check => verdict(&status),
-        _ => Ok(()),
+        _ => failures(session, lock.problems(&[]), lock.workspace.len()),
     }
 }
 

@@ -87,7 +87,7 @@ pub(super) async fn run(session: &Session<'_>, args: &VerifyArgs) -> Result<()> 
     let (lock, mut config) = lock_file::read_fresh(session, &lock_file, &args.source, names)?;
     build::check_plugins(&lock, names, &args.plugins)?;
     must_be_sealed(&lock, &lock_file, args)?;
-    let mut failed: Vec<_> = lock.unresolved_errors(names).collect();
+    let mut failed = lock.problems(names);
     if build::choose(&lock, names)?.is_empty() && !failed.is_empty() {
         return failures(session, failed, 0);
     }

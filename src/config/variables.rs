@@ -114,6 +114,7 @@ pub const OPTIONS: &[Variable] = &[
     option("FACTORY_HOST_LOCKFILE", "", "--host-lockfile", "RHDH's yarn.lock as a file"),
     option("FACTORY_GENERATE_BUILD_ARGS", "", "--generate-build-args", "compute the listed plugins' arguments"),
     option("FACTORY_NO_WRITE_PLUGINS_LIST", "", "--no-write-plugins-list", "write no plugins-list.yaml"),
+    option("FACTORY_KEEP_GOING", "", "--keep-going", "lock the rest of a workspace of which something fails"),
     option("FACTORY_RENEW_TOOLS", "", "--renew-tools", "resolve rhdh-cli's dependencies anew"),
     option("FACTORY_RESTAMP", "", "--restamp", "let images say anew which commit they come from"),
     option("FACTORY_OUTPUT_DIR", "", "--output-dir", "where results go"),

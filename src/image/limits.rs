@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::name::{ImageNames, layout_reference};
+use super::name::{ImageName, ImageNames, ImagePath, Tag, layout_reference};
+use crate::lock::{Plugin, Workspace};
 use crate::{Error, Result};
 
 /// The greatest file, in bytes, that RHDH 1.9 and older installs (`MAX_ENTRY_SIZE` of its installer).
@@ -73,6 +74,18 @@ pub struct PlannedImage {
     pub names: ImageNames,
 }
 
+impl PlannedImage {
+    /// The image of a plugin; its tag begins with `prefix`.
+    pub fn of(workspace: &Workspace, plugin: &Plugin, prefix: &str) -> Result<Self> {
+        let names = ImageNames {
+            path: ImagePath::of_package(&format!("{}-dynamic", plugin.name))?,
+            name: ImageName::of_package(&plugin.name)?,
+            tag: Tag::of_version(prefix, &plugin.version)?,
+        };
+        Ok(Self { plugin: format!("{} {}", workspace.name, plugin.path), names })
+    }
+}
+
 /// Refuses two plugins of one run that RHDH would install over each other: into one folder, or from images of one name,
 /// by which the operator's installer calls the folder. Two images of a layout have different references.
 pub fn check_distinct(plugins: &[PlannedImage]) -> Result<()> {
@@ -101,7 +114,6 @@ pub fn check_distinct(plugins: &[PlannedImage]) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::image::{ImageName, ImagePath, Tag};
 
     fn check(files: &[(&str, u64)]) -> Result<Vec<LargeFile>> {
         super::check(files.iter().copied())

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Sha256;
-use crate::error::Error;
+use crate::error::{Error, exit_code};
 
 /// The longest reason and hint, in characters.
 pub(super) const LONGEST: usize = 4096;
@@ -43,6 +43,18 @@ pub struct UnresolvedWorkspace {
     /// The next step.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub hint: String,
+    /// The exit code of commands that repeat it; absent for that of a failed build.
+    #[serde(default = "failed", skip_serializing_if = "is_failed")]
+    pub exit_code: u8,
+}
+
+fn failed() -> u8 {
+    exit_code::FAILED
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // serde asks like this
+fn is_failed(code: &u8) -> bool {
+    *code == exit_code::FAILED
 }
 
 impl UnresolvedWorkspace {
@@ -52,14 +64,23 @@ impl UnresolvedWorkspace {
         let what = error.to_string();
         let what = cut(what.strip_prefix(&format!("{name}: ")).unwrap_or(&what));
         let hint = cut(&error.hint().unwrap_or_default());
-        Self { name: name.to_owned(), requested, what, hint }
+        // Of the others nothing can be repeated: the code is that of a failure.
+        let is_known = |code: &u8| [exit_code::USAGE, exit_code::NETWORK].contains(code);
+        let exit_code = Some(error.exit_code()).filter(is_known).unwrap_or(exit_code::FAILED);
+        Self { name: name.to_owned(), requested, what, hint, exit_code }
     }
 
     /// As a later run reports it.
     pub fn error(&self) -> Error {
-        let Self { name, what, hint, .. } = self;
+        let Self { name, what, hint, exit_code, .. } = self;
         let stop = if hint.is_empty() { "" } else { "; then " };
-        Error::build(format!("{name}: not resolved: {what}"), format!("{hint}{stop}run `factory resolve {name}`"))
+        let what = format!("{name}: not resolved: {what}");
+        let hint = format!("{hint}{stop}run `factory resolve {name}`");
+        match *exit_code {
+            exit_code::USAGE => Error::usage(what, hint),
+            exit_code::NETWORK => Error::network(what, hint),
+            _ => Error::build(what, hint),
+        }
     }
 }
 

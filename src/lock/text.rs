@@ -16,6 +16,7 @@ use super::format::{REWRITE, broken, check_format};
 use super::model::{Lock, Plugin, Tools, Workspace};
 use super::recipe;
 use super::validate::check;
+use crate::error::exit_code::FAILED;
 use crate::error::{Error, Place, Result};
 
 /// The name of the lock beside the configuration.
@@ -32,7 +33,8 @@ impl Lock {
         let mut sorted = self.clone();
         sorted.sort();
         let workspaces = sorted.workspace.iter().map(revision).max().unwrap_or(0);
-        let unresolved = if sorted.unresolved.is_empty() { 0 } else { 2 };
+        let unresolved =
+            sorted.unresolved.iter().map(|one| if one.exit_code == FAILED { 2 } else { 8 }).max().unwrap_or(0);
         sorted.revision = workspaces.max(unresolved).max(revision_of_tools(&sorted.tools));
         let mut document = toml_edit::ser::to_document(&sorted).expect("every field of the lock has a TOML form");
         lay_out(&mut document);
@@ -308,8 +310,8 @@ pub(super) mod tests {
             "factory.lock:2:11: lock format 9 is newer than the format 1 that factory 0.1.0 reads"
         );
         assert_eq!(
-            error_for("revision = 0", "revision = 8"),
-            "factory.lock:3:12: revision 8 of lock format 1 is newer than the revision 7 that factory 0.1.0 reads"
+            error_for("revision = 0", "revision = 9"),
+            "factory.lock:3:12: revision 9 of lock format 1 is newer than the revision 8 that factory 0.1.0 reads"
         );
         assert_eq!(
             error_for("path = \"patches/1.patch\"", "path = \"../../etc/passwd\""),

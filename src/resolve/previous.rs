@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use super::Resolved;
 use super::build_args::LISTED;
 use super::configured_pins;
 use super::run_request::ResolveRequest;
@@ -31,6 +32,17 @@ pub(super) fn keep_others(lock: &mut Lock, request: &ResolveRequest<'_>) {
     }
 }
 
+/// The lock there is, where none of the workspaces could be resolved.
+pub(super) fn unchanged(old: &Lock, request: &ResolveRequest<'_>, mut failed: Vec<(String, Error)>) -> Resolved {
+    let known: BTreeSet<&str> = request.config.names().collect();
+    let mut lock = old.clone();
+    lock.workspace.retain(|locked| known.contains(locked.name.as_str()));
+    lock.unresolved.retain(|one| known.contains(one.name.as_str()));
+    let said: BTreeSet<String> = failed.iter().map(|(name, _)| name.clone()).collect();
+    failed.extend(lock.problems(request.names).into_iter().filter(|(name, _)| !said.contains(name)));
+    Resolved { lock, companions: vec![], lists: vec![], failed }
+}
+
 /// Workspaces that are not in the lock because they could not be resolved, now or earlier. They are named, so that the
 /// others can be built.
 pub(super) fn unresolved(
@@ -42,11 +54,11 @@ pub(super) fn unresolved(
     let missing = request.config.workspaces.iter().filter(|workspace| !is_locked(&workspace.name));
     missing
         .filter_map(|workspace| match failed.iter().find(|(name, _)| *name == workspace.name) {
-            Some((name, error)) => {
+            Some((name, error)) if request.keep_going => {
                 let requested = configured_pins::one(request.config, workspace).digest();
                 Some(UnresolvedWorkspace::new(name, requested, error))
             }
-            None => request.old?.unresolved.iter().find(|before| before.name == workspace.name).cloned(),
+            _ => request.old?.unresolved.iter().find(|before| before.name == workspace.name).cloned(),
         })
         .collect()
 }
@@ -172,6 +184,19 @@ fn is_there(workspace: &Workspace, provider: &Provider<'_>, request: &ResolveReq
             .repository(&url, provider.interrupt.flag())
             .and_then(|repository| repository.tree(commit))
             .is_ok_and(|tree| tree.is_some())
+}
+
+/// The plugins whose seal does not hold any more: they have to be built again.
+pub(super) fn fallen_seals(lock: &Lock, old: Option<&Lock>) -> Vec<String> {
+    let mut fallen = Vec::new();
+    for before in old.into_iter().flat_map(|old| &old.workspace) {
+        let Some(workspace) = lock.workspace.iter().find(|workspace| workspace.name == before.name) else { continue };
+        for known in before.plugin.iter().filter(|known| known.sealed.is_some()) {
+            let is_fallen = |plugin: &&Plugin| plugin.path == known.path && plugin.sealed.is_none();
+            fallen.extend(workspace.plugin.iter().find(is_fallen).map(|one| format!("{} {}", before.name, one.path)));
+        }
+    }
+    fallen
 }
 
 /// A workspace of which nothing moved stays what it was sealed as: a newer factory alone changes no digest.

@@ -40,6 +40,8 @@ pub struct ResolveRequest<'a> {
     pub jobs: usize,
     /// How repositories are reached.
     pub network: Network,
+    /// Lock what can be exported of a workspace, and why the rest cannot.
+    pub keep_going: bool,
 }
 
 /// What is asked of every workspace, also of one that is locked and not stale.

@@ -62,6 +62,16 @@ impl WorkspaceReader<'_> {
     /// Reads a workspace, with its patches and overlays. `commit` is none for a local tree. What is large (its lockfile, its
     /// packages) is gone when this returns, so that the number of workspaces does not matter.
     pub fn read(&self, config: &config::WorkspaceConfig, commit: Option<&str>, files: Files) -> Result<ReadWorkspace> {
+        // A mistyped path is not the fault of a patch.
+        if files.manifests(&config.source.workspace_path)?.is_empty() && !config.inputs.is_empty() {
+            let is_there = match &files {
+                Files::Local(root) => root.join(&config.source.workspace_path).is_dir(),
+                files => files.children(&config.source.workspace_path).is_ok_and(|children| !children.is_empty()),
+            };
+            if !is_there {
+                return Err(no_manifest(config, commit));
+            }
+        }
         let tree = EffectiveTree { provider: self.provider, runtime: self.runtime, config };
         let files = &tree.of(files)?;
         let read = SourceFiles::read(config, commit, files)?;
@@ -192,13 +202,7 @@ impl SourceFiles {
         let path = &config.source.workspace_path;
         let place = |file: &str| place(config, file);
         let manifests: BTreeMap<String, Vec<u8>> = files.manifests(path)?.into_iter().collect();
-        let root = manifests.get(".").ok_or_else(|| {
-            Error::config(
-                place("package.json"),
-                format!("is not in {}", source_label(config, commit)),
-                "set `workspace-path` to the folder of the yarn workspace in the repository",
-            )
-        })?;
+        let root = manifests.get(".").ok_or_else(|| no_manifest(config, commit))?;
         check_json(root, &place("package.json"))?;
         let lockfile = files.read(&at(path, "yarn.lock"))?;
         for (other, manager) in [("pnpm-lock.yaml", "pnpm"), ("package-lock.json", "npm")] {
@@ -219,6 +223,14 @@ impl SourceFiles {
         })?;
         Ok(Self { manifests, lockfile })
     }
+}
+
+fn no_manifest(config: &config::WorkspaceConfig, commit: Option<&str>) -> Error {
+    Error::config(
+        place(config, "package.json"),
+        format!("is not in {}", source_label(config, commit)),
+        "set `workspace-path` to the folder of the yarn workspace in the repository",
+    )
 }
 
 /// The source's block of the lock.

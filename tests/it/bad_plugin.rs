@@ -1,4 +1,5 @@
-//! One plugin that cannot be exported does not hold up the others: they are locked, the run ends with 1 and names it.
+//! A plugin that cannot be exported: nothing is written for its workspace. With `--keep-going` it does not hold up the
+//! others: they are locked, the run ends with 1 and names it, and so does whatever comes after.
 
 use harness::npm_registry::Registry;
 use harness::program::Test;
@@ -43,13 +44,16 @@ fn errors(stderr: &str) -> Vec<&str> {
     stderr.lines().filter(|line| line.starts_with("error: ")).collect()
 }
 
-const RESOLVE: [&str; 3] = ["resolve", "--host-lockfile", "config/host.lock"];
+const RESOLVE: [&str; 4] = ["resolve", "--host-lockfile", "config/host.lock", "--keep-going"];
 
 #[harness::test]
 fn a_listed_folder_that_is_missing_or_has_no_role() {
     let plugins = [("plugins/a", "frontend-plugin", ""), ("plugins/common", "common-library", "")];
     let test = workspace(&plugins, Some("plugins/a:\nplugins/b:\nplugins/common:\n"));
-    let said = test.run(&["resolve"]).exits(1).stderr;
+    let refused = test.run(&["resolve"]).exits(1).stderr;
+    assert!(!test.path("config/factory.lock").exists());
+    let said = test.run(&["resolve", "--keep-going"]).exits(1).stderr;
+    assert_eq!(errors(&said), errors(&refused));
     let commit = Repository { dir: test.path("repo") }.git(&["rev-parse", "--short=12", "HEAD"]);
     assert_eq!(
         errors(&said),
@@ -73,12 +77,20 @@ fn a_listed_folder_that_is_missing_or_has_no_role() {
     let kept = format!("error: repo: plugin `plugins/b` is not in the workspace at commit {commit}");
     assert_eq!(errors(&said)[0], kept);
     assert_eq!(read(&test, "config/factory.lock"), lock);
-    let said = test.run(&["status"]).success().stdout;
+    let answer = test.run(&["status"]).exits(1);
+    assert_eq!(errors(&answer.stderr)[0], kept);
+    let said = answer.stdout;
     assert!(said.contains("1 workspace: not stale"), "{said}");
     let line = format!("\n  ! not exported: plugin `plugins/b` is not in the workspace at commit {commit}\n");
     assert!(said.contains(&line), "{said}");
-    let status: serde_json::Value = serde_json::from_str(&test.run(&["status", "--json"]).success().stdout).unwrap();
+    let status: serde_json::Value = serde_json::from_str(&test.run(&["status", "--json"]).exits(1).stdout).unwrap();
     assert_eq!(status["workspaces"][0]["problems"][0]["plugin"], "plugins/b");
+
+    // What resolves it again keeps the lock, and fails again.
+    for args in [&["resolve"][..], &["resolve", "--check"]] {
+        assert_eq!(errors(&test.run(args).exits(1).stderr), errors(&refused));
+        assert_eq!(read(&test, "config/factory.lock"), lock);
+    }
 
     // Taken out of the list, it is forgotten.
     test.config("plugins-list.yaml", "plugins/a:\n");
@@ -91,6 +103,8 @@ fn a_folder_that_is_no_workspace_of_the_lockfile() {
     let plugins = [("plugins/a", "frontend-plugin", ""), ("wrappers/w", "backend-plugin", "")];
     let test = workspace(&plugins, None);
     let fault = "plugin `wrappers/w` cannot be exported: its folder is not a workspace of this yarn.lock";
+    test.run(&RESOLVE[..3]).exits(1);
+    assert!(!test.path("config/factory.lock").exists() && !test.path("config/plugins-list.yaml").exists());
     let said = test.run(&RESOLVE).exits(1).stderr;
     assert_eq!(errors(&said), [&*format!("error: repo: yarn.lock: {fault}"), "error: 1 workspace failed: `repo`"]);
     assert!(said.contains("build it as a workspace with `workspace-path` `wrappers/w`"), "{said}");
@@ -98,7 +112,7 @@ fn a_folder_that_is_no_workspace_of_the_lockfile() {
     assert!(lock.contains("path = \"plugins/a\"\n") && !lock.contains("path = \"wrappers/w\""), "{lock}");
     assert_eq!(read(&test, "config/plugins-list.yaml"), "plugins/a:\nwrappers/w:\n");
     // Listed now, and no better for it.
-    let said = test.run(&["resolve"]).exits(1).stderr;
+    let said = test.run(&["resolve", "--keep-going"]).exits(1).stderr;
     assert_eq!(errors(&said)[0], format!("error: repo: yarn.lock: {fault}"));
     assert_eq!(read(&test, "config/factory.lock"), lock);
 }
@@ -125,7 +139,7 @@ fn several_findings_are_one_workspace() {
     // What keeps the lock says it too, with the same code, and so does what reads the list that was written.
     let lock = read(&test, "config/factory.lock");
     assert_eq!(errors(&test.run(&["resolve", "--keep"]).exits(1).stderr).len(), 3);
-    assert_eq!(errors(&test.run(&["resolve"]).exits(1).stderr), errors(&said));
+    assert_eq!(errors(&test.run(&["resolve", "--keep-going"]).exits(1).stderr), errors(&said));
     assert_eq!(errors(&test.run(&RESOLVE).exits(1).stderr), errors(&said));
     assert_eq!(read(&test, "config/factory.lock"), lock);
 }

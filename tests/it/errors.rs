@@ -159,7 +159,10 @@ error: config/plugins-list.yaml:2: plugin `plugins/todo-backand` is not in the w
 
 hint: the workspace has `plugins/todo-backend`, `plugins/todo`"
     );
-    let said = test.run(&["resolve"]).exits(1).stderr;
+    let refused = test.run(&["resolve"]).exits(1).stderr;
+    assert!(refused.ends_with(&format!("{expected}\n")), "{refused}");
+    assert!(!test.path("config/factory.lock").exists());
+    let said = test.run(&["resolve", "--keep-going"]).exits(1).stderr;
     assert!(said.contains(&expected), "{said}");
     assert!(fs::read_to_string(test.path("config/factory.lock")).unwrap().contains("path = \"plugins/todo\""));
 }

@@ -5,7 +5,7 @@ use harness::program::Test;
 use harness::repository::Repository;
 
 /// Workspaces by name, each of one plugin with this role.
-fn workspaces(of: &[(&str, &str)]) -> Test {
+pub fn workspaces(of: &[(&str, &str)]) -> Test {
     let mut test = Test::new();
     let repo = Repository::init(&test.path("repo"));
     for (name, role) in of {
@@ -66,7 +66,7 @@ fn a_host_that_cannot_be_read_fails_only_the_workspaces_that_need_one() {
         workspaces(&[("back", "backend-plugin"), ("front", "frontend-plugin"), ("listed", "backend-plugin")]);
     test.config("listed/plugins-list.yaml", "plugins/a: --embed-package @backstage/gone\n");
     test.env("RHDH_REPO", "./nowhere");
-    let said = test.run(&["resolve"]).exits(2).stderr;
+    let said = test.run(&["resolve", "--keep-going"]).exits(2).stderr;
     let why = "the RHDH latest host cannot be read: cannot use the repository `./nowhere`: No such file or directory \
                (os error 2)";
     assert!(said.contains(&format!("warning: listed: listed arguments are not checked: {why}\n")), "{said}");
@@ -79,6 +79,10 @@ fn a_host_that_cannot_be_read_fails_only_the_workspaces_that_need_one() {
     assert!(lock.contains("name = \"front\"") && lock.contains("name = \"listed\""), "{lock}");
     assert!(lock.contains("[[unresolved]]\nname = \"back\"\n") && !lock.contains("dir = \"back\""), "{lock}");
     assert!(!lock.contains("[rhdh]"), "{lock}");
+    // Later commands fail as it did.
+    assert!(lock.contains("exit-code = 2\n"), "{lock}");
+    let again = test.run(&["status"]).exits(2).stderr;
+    assert!(again.starts_with(&format!("error: back: not resolved: {why}\n")), "{again}");
 }
 
 #[harness::test]

@@ -128,9 +128,12 @@ fn an_npm_registry_that_is_too_slow_is_given_up() {
 fn a_document_that_inflates_ends_a_resolve() {
     let mut test = Test::with_path();
     let repository = Repository::init(&test.path("repo"));
-    repository.write("package.json", r#"{"name":"a","packageManager":"yarn@4.9.2"}"#).commit("first");
+    repository
+        .write("package.json", r#"{"name":"a","version":"1.0.0","backstage":{"role":"frontend-plugin"}}"#)
+        .write("yarn.lock", "__metadata:\n  version: 8\n\n\"a@workspace:.\":\n  version: 0.0.0-use.local\n  resolution: \"a@workspace:.\"\n")
+        .commit("first");
+    test.config("plugins-list.yaml", ".:\n");
     test.config("source.json", r#"{"repo": "../repo", "repo-ref": "main", "workspace-path": "."}"#);
-    test.config("plugins-list.yaml", "plugins/a:\n");
     let bomb = gzip(&vec![b' '; 65 << 20]);
     let host = listen(move |mut stream| {
         if Request::read(&mut BufReader::new(&stream)).is_some() {

@@ -35,6 +35,7 @@ mod init;
 mod interrupted;
 mod layers;
 mod left_behind;
+mod local_first;
 mod lock_merge;
 mod named_files;
 mod npmrc;
