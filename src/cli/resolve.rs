@@ -69,6 +69,10 @@ pub(super) async fn run(session: &Session<'_>, args: &ResolveArgs) -> Result<()>
         return failures(session, resolved.failed, 0);
     }
     let has_markers = carried.as_ref().is_some_and(|carried| conflict::first_line(&carried.text).is_some());
+    if has_markers && resolved.failed.iter().any(|(name, _)| unmerged.contains(name)) {
+        // Neither side is lost: the markers stay.
+        return failures(session, resolved.failed, workspaces);
+    }
     let before = match carried {
         Some(carried) if has_markers => carried.text,
         carried => carried.map(|carried| carried.lock.to_text()).unwrap_or_default(),
