@@ -45,7 +45,7 @@ fn two_workspaces_of_one_package_are_named() {
     let source = r#"{"repo": "../../repo", "repo-ref": "main", "workspace-path": "one"}"#;
     test.config("two/source.json", source);
     let said = test.run(&["resolve"]).success().stderr;
-    let warning = "warning: `one plugins/a` and `two plugins/a` both install into `x-one-dynamic`. RHDH would install one over \
+    let warning = "warning: `one plugins/a` and `two plugins/a` both install into `x-one`. RHDH would install one over \
                    the other: build them in separate runs, or rename one package\n";
     assert!(said.contains(warning), "{said}");
 }
