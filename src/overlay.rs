@@ -50,12 +50,22 @@ pub struct Overlays<'a> {
     pub interrupt: &'a Interrupt,
 }
 
+/// What was laid over a tree.
+pub struct AppliedOverlays {
+    /// How many patches.
+    pub patches: usize,
+    /// How many files of overlays.
+    pub overlays: usize,
+    /// Hunks that were applied though they do not fit.
+    pub warnings: Vec<String>,
+}
+
 impl Overlays<'_> {
-    /// Applies all patches in the order of their names, then the overlays. Returns how many of each.
-    pub async fn apply(&self) -> Result<(usize, usize)> {
-        let mut patches = 0;
+    /// Applies all patches in the order of their names, then the overlays.
+    pub async fn apply(&self) -> Result<AppliedOverlays> {
+        let (mut patches, mut warnings) = (0, Vec::new());
         for input in self.inputs.iter().filter(|input| is_patch(&input.path)) {
-            self.patch(input).await?;
+            warnings.extend(self.patch(input).await?);
             patches += 1;
         }
         let mut overlays = 0;
@@ -74,18 +84,18 @@ impl Overlays<'_> {
             let Some(scalprum) = self.inputs.iter().find(|input| Path::new(&input.path) == wanted) else { continue };
             self.copy(scalprum, &join(plugin, SCALPRUM))?;
         }
-        Ok((patches, overlays))
+        Ok(AppliedOverlays { patches, overlays, warnings })
     }
 
     /// GNU patch, the reference of the original: `-p1` for headers with `a/` and `b/`, else `-p0`; blanks in the context
     /// may differ.
-    async fn patch(&self, input: &Input) -> Result<()> {
+    async fn patch(&self, input: &Input) -> Result<Vec<String>> {
         let bytes = read_input(self.config, input)?;
         let text = PatchText::parse(&bytes);
         let (tree, file) = (self.checkout()?, Path::new(PATCH));
         tree.write(file, &bytes, 0o644)?;
         let args: Vec<String> = [
-            if text.strip == 0 { "-p0" } else { "-p1" },
+            if text.strip_in(self.tree) == 0 { "-p0" } else { "-p1" },
             "--forward",
             "--batch",
             "--ignore-whitespace",
@@ -110,7 +120,7 @@ impl Overlays<'_> {
         })
         .await;
         let _ = tree.remove(file);
-        done.map(drop).map_err(|failure| {
+        done.map_err(|failure| {
             let what = format!("`{}` does not apply to workspace `{}`", input.path, self.workspace);
             match failure {
                 ChildFailure::Code(_, tail) => {
@@ -119,7 +129,9 @@ impl Overlays<'_> {
                 }
                 other => other.into_error(&what, self.log, "install GNU patch"),
             }
-        })
+        })?;
+        let fuzzy = PatchText::fuzzy(&self.last_output(vec![]));
+        Ok(fuzzy.into_iter().map(|hunk| format!("{}: `{}`: {hunk}", self.workspace, input.path)).collect())
     }
 
     /// All that the last command said; `tail` when the log cannot be read.

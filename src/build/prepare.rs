@@ -11,7 +11,7 @@ use super::report::InstallScripts;
 use super::source;
 use super::workdir::{Folders, NetworkAccess, Toolset, Workdir};
 use crate::error::Result;
-use crate::overlay::Overlays;
+use crate::overlay::{AppliedOverlays, Overlays};
 use crate::sandbox::child::Log;
 use crate::store::Reading;
 use crate::tools::provide::Provider;
@@ -114,7 +114,7 @@ impl WorkspaceBuild<'_> {
         let applied = overlays.apply().await;
         // Also after a patch that failed: that is when people want to look at it.
         tokio::task::block_in_place(|| source::leave_copy(shared, workspace, &folders.source))?;
-        let (patches, overlays) = applied?;
+        let AppliedOverlays { patches, overlays, .. } = applied?;
         source::check_effective(shared, workspace, &folders.source)?;
         let commit = workspace.source.commit.as_deref().map_or("local tree", |commit| &commit[..commit.len().min(12)]);
         step.done(format!("{commit}, {}, {}", count(patches, "patch"), count(overlays, "overlay file")));

@@ -30,6 +30,9 @@ pub struct PublishArgs {
     /// Push the images to `REGISTRY_URL`/`REGISTRY_NAMESPACE`
     #[arg(long, env = "FACTORY_PUSH_IMAGES", overrides_with = "no_push_images")]
     pub push_images: bool,
+    /// Registry and namespace of the images, whatever `REGISTRY_URL` and `REGISTRY_NAMESPACE` say
+    #[arg(long, value_name = "HOST/NAMESPACE")]
+    pub registry: Option<String>,
     /// Do not push the images [default]
     #[arg(long, overrides_with = "push_images", action = ArgAction::SetTrue)]
     pub no_push_images: bool,
@@ -100,6 +103,7 @@ impl PublishArgs {
     pub fn unpublished() -> Self {
         Self {
             push_images: false,
+            registry: None,
             no_push_images: true,
             overwrite_tags: false,
             image_pusher: PusherChoice::Builtin,
@@ -113,6 +117,9 @@ impl PublishArgs {
 
     /// Refuses before anything is done what cannot be attached in the end.
     pub fn check(&self) -> Result<()> {
+        if let Some(text) = &self.registry {
+            RegistryOption::parse(text)?;
+        }
         if self.attach.attach.is_empty() {
             return Ok(());
         }
@@ -155,6 +162,43 @@ impl PublishArgs {
     }
 }
 
+/// The value of `--registry`.
+struct RegistryOption<'a> {
+    host: &'a str,
+    namespace: &'a str,
+}
+
+impl<'a> RegistryOption<'a> {
+    fn parse(text: &'a str) -> Result<Self> {
+        let start = text.find("://").map_or(0, |scheme| scheme + 3);
+        let (_, rest) = text.split_at(start);
+        let namespace = rest.split_once('/').map(|(_, namespace)| namespace.trim_matches('/')).unwrap_or_default();
+        if namespace.is_empty() {
+            // A login in it is shown to nobody.
+            let shown = if text.contains('@') { "…" } else { text };
+            return Err(Error::usage(
+                format!("`--registry` is `{}`, which has no namespace", shown.escape_debug()),
+                "give both, such as `--registry quay.io/my-organisation`",
+            ));
+        }
+        Ok(Self { host: &text[..text.len() - rest.len() + rest.find('/').unwrap_or(rest.len())], namespace })
+    }
+
+    /// Puts it in place of what the variables say. Their user and password are for their own host.
+    fn replace(&self, variables: &mut BTreeMap<String, String>) {
+        let host =
+            |url: &str| url.split("://").last().unwrap_or_default().split('/').next().unwrap_or_default().to_owned();
+        let is_other = |url: &String| !url.is_empty() && host(url.trim_matches(['"', '\''])) != host(self.host);
+        if variables.get("REGISTRY_URL").is_some_and(is_other) {
+            for name in ["REGISTRY_USERNAME", "REGISTRY_PASSWORD"] {
+                variables.remove(name);
+            }
+        }
+        variables.insert("REGISTRY_URL".to_owned(), self.host.to_owned());
+        variables.insert("REGISTRY_NAMESPACE".to_owned(), self.namespace.to_owned());
+    }
+}
+
 /// What is needed to push after a build, found out before it: a push that cannot work fails first.
 pub struct Publication {
     registries: BTreeMap<String, OciRegistry>,
@@ -168,7 +212,10 @@ pub struct Publication {
 pub fn registries(config: &Config, names: &[String], args: &PublishArgs) -> Result<BTreeMap<String, OciRegistry>> {
     let pushed = |name: &String| args.push_images && (names.is_empty() || names.contains(name));
     let registry = |workspace: &WorkspaceConfig| {
-        let variables = workspace.env.iter().map(|(name, value)| (name.to_owned(), value.text.clone())).collect();
+        let mut variables = workspace.env.iter().map(|(name, value)| (name.to_owned(), value.text.clone())).collect();
+        if let Some(text) = &args.registry {
+            RegistryOption::parse(text)?.replace(&mut variables);
+        }
         let registry = OciRegistry::from_variables(&variables);
         let registry = registry.map_err(|error| of_workspace(config, &workspace.name, error))?;
         Ok((workspace.name.clone(), registry))

@@ -78,6 +78,17 @@ pub fn join_git_program(args: Vec<OsString>) -> Vec<OsString> {
     joined
 }
 
+/// A word after `--git-program` that is no workspace was meant as its value.
+fn check_git_program(config: &Config, names: &[String]) -> Result<()> {
+    let mut args = std::env::args_os().skip_while(|arg| arg != "--git-program").skip(1);
+    let Some(word) = args.next().and_then(|word| word.into_string().ok()) else { return Ok(()) };
+    if !names.contains(&word) || config.names().any(|name| name == word) {
+        return Ok(());
+    }
+    let what = format!("`{}` is not a value of `--git-program`, nor a workspace", word.escape_debug());
+    Err(Error::usage(what, "it is `auto`, `always` or `never`"))
+}
+
 /// The value of `--source-repo`, as it was written: clap would repeat one that it refuses, with the password in it.
 #[derive(Clone)]
 pub struct GivenRepo(String);
@@ -149,6 +160,7 @@ impl SourceArgs {
             ..ConfigOptions::new(config_dir)
         };
         let config = Config::read(&options)?;
+        check_git_program(&config, names)?;
         for workspace in &config.workspaces {
             for (name, value) in workspace.env.iter().filter(|(_, value)| value.origin != EnvOrigin::Process) {
                 let shown = if variables::is_secret(name, &value.text) { "***" } else { &value.text };

@@ -106,7 +106,9 @@ impl Env {
         for (key, value) in values {
             if let Some((text, line)) = value {
                 let wrong = variables::wrong_in_env_file(&key, is_root).filter(|_| !referred.contains(&key));
+                let is_used = wrong.is_none();
                 warnings.extend(wrong.map(|wrong| (line, wrong)));
+                warnings.extend(self.replaced(&key, &text).filter(|_| is_used).map(|what| (line, what)));
                 env.set(key, text, EnvOrigin::File(Place::line(path, line)));
             }
         }
@@ -121,6 +123,19 @@ impl Env {
         let mut env = self.clone();
         env.set(name.to_owned(), value.to_owned(), EnvOrigin::File(place));
         env
+    }
+
+    /// What to say where a file has another value of a variable that factory reads than the environment; no secret.
+    pub fn replaced(&self, name: &str, text: &str) -> Option<String> {
+        let other = self.0.get(name).filter(|value| value.origin == EnvOrigin::Process && value.text != text)?;
+        let is_read = variables::is_of_run(name) || variables::all().any(|known| known.name == name);
+        is_read.then(|| {
+            if variables::is_secret(name, text) || variables::is_secret(name, &other.text) {
+                return format!("`{name}` has another value in the environment; the one of this line is used");
+            }
+            let [text, other] = [text, &other.text].map(str::escape_debug);
+            format!("`{name}` is `{text}` here and `{other}` in the environment; the one of this line is used")
+        })
     }
 
     fn set(&mut self, key: String, text: String, origin: EnvOrigin) {

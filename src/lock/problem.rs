@@ -26,7 +26,7 @@ pub struct PluginProblem {
 impl PluginProblem {
     /// As it is reported; the other plugins of the workspace are none the worse.
     pub fn error(&self, workspace: &str) -> Error {
-        Error::build(format!("{workspace}: {}", self.what), &self.hint)
+        Error::build(format!("{workspace}: {}", one_line(&self.what)), one_line(&self.hint))
     }
 }
 
@@ -46,6 +46,12 @@ pub struct UnresolvedWorkspace {
     /// The exit code of commands that repeat it; absent for that of a failed build.
     #[serde(default = "failed", skip_serializing_if = "is_failed")]
     pub exit_code: u8,
+}
+
+/// A text of a lock, which is from outside, without line breaks and what steers a terminal.
+fn one_line(text: &str) -> String {
+    let escaped = |c: char| if c.is_control() { c.escape_debug().to_string() } else { c.to_string() };
+    text.chars().map(escaped).collect()
 }
 
 fn failed() -> u8 {
@@ -74,8 +80,8 @@ impl UnresolvedWorkspace {
     pub fn error(&self) -> Error {
         let Self { name, what, hint, exit_code, .. } = self;
         let stop = if hint.is_empty() { "" } else { "; then " };
-        let what = format!("{name}: not resolved: {what}");
-        let hint = format!("{hint}{stop}run `factory resolve {name}`");
+        let what = format!("{name}: not resolved: {}", one_line(what));
+        let hint = format!("{}{stop}run `factory resolve {name}`", one_line(hint));
         match *exit_code {
             exit_code::USAGE => Error::usage(what, hint),
             exit_code::NETWORK => Error::network(what, hint),

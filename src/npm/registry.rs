@@ -95,9 +95,11 @@ impl NpmRegistry {
             Some(registry) => registry.to_owned(),
             None => ask_npm(NpmLimits::default().npm_within, interrupt)?,
         };
+        settings.check_variables("registry", &configured)?;
         let base = Address::parse(&configured).ok_or_else(|| wrong(""))?;
         let mut scopes = BTreeMap::new();
         for (scope, registry) in settings.scopes() {
+            settings.check_variables(&format!("{scope}:registry"), registry)?;
             let address = Address::parse(registry).ok_or_else(|| {
                 Error::usage(
                     format!("the npm registry of `{}` is not an http(s) address", scope.escape_debug()),
@@ -152,24 +154,23 @@ impl NpmRegistry {
 
     /// The registry's document of one version: its `package.json` with what the registry adds.
     pub async fn manifest(&self, name: &str, version: &str) -> Result<Vec<u8>> {
-        let url = self.package_url(name)?;
-        let what = format!("npm package `{name}@{version}`");
-        let url = Url::parse(&format!("{url}/{version}"))
-            .map_err(|e| Error::usage(format!("bad version `{version}`: {e}"), ""))?;
+        let (what, url) = (format!("npm package `{name}@{version}`"), self.version_url(name, version)?);
         Ok(self.document(&url, name, &what, (ABBREVIATED, self.limits.manifest)).await?.bytes)
+    }
+
+    fn version_url(&self, name: &str, version: &str) -> Result<Url> {
+        Url::parse(&format!("{}/{version}", self.package_url(name)?))
+            .map_err(|e| Error::usage(format!("bad version `{version}`: {e}"), ""))
     }
 
     /// Whether the registry has a version of a package; an error where it cannot be asked.
     pub async fn has_version(&self, name: &str, version: &str) -> Result<bool> {
-        let url = Url::parse(&format!("{}/{version}", self.package_url(name)?))
-            .map_err(|e| Error::usage(format!("bad version `{version}`: {e}"), ""))?;
-        let what = format!("npm package `{name}@{version}`");
+        let (what, url) = (format!("npm package `{name}@{version}`"), self.version_url(name, version)?);
         let attempt = || self.get(url.clone(), name, &what, ABBREVIATED);
-        let attempts = async { attempt.retry(backoff()).when(|failure: &RequestFailure| failure.again).await };
+        let attempts = attempt.retry(backoff()).when(|failure: &RequestFailure| failure.again);
         match self.interrupt.unless(async { Ok(attempts.await) }).await? {
-            Ok(_) => Ok(true),
             Err(failure) if failure.missing => Ok(false),
-            Err(failure) => Err(self.given_up(failure).error),
+            answer => answer.map(|_| true).map_err(|failure| self.given_up(failure).error),
         }
     }
 

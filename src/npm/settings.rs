@@ -8,6 +8,7 @@ use url::Url;
 
 use super::npmrc::{Setting, Settings, expand, parse};
 use super::registry_login::RegistryLogin;
+use crate::error::{Error, Place, Result};
 use crate::user_file;
 
 /// Where npm looks for its configuration.
@@ -26,6 +27,8 @@ pub struct NpmSurroundings {
 pub struct NpmSettings {
     /// The first wins.
     layers: Vec<Settings>,
+    /// The files that were read.
+    files: Vec<PathBuf>,
     folder: PathBuf,
     home: Option<PathBuf>,
 }
@@ -98,8 +101,12 @@ impl NpmSurroundings {
 impl NpmSettings {
     /// Reads the variables and all files. What cannot be read is as if it were not there, as for npm.
     pub fn read(from: &NpmSurroundings) -> Self {
-        let mut settings =
-            Self { layers: vec![from.of_variables()], folder: from.folder.clone(), home: from.path("HOME") };
+        let mut settings = Self {
+            layers: vec![from.of_variables()],
+            folder: from.folder.clone(),
+            home: from.path("HOME"),
+            files: vec![],
+        };
         let users = |settings: &Self| {
             let default = settings.home.as_ref().map(|home| home.join(".npmrc"));
             settings.path("userconfig").or(default)
@@ -110,18 +117,23 @@ impl NpmSettings {
         for file in of_project.map(|folder| from.folder.join(folder).join(".npmrc")) {
             if !seen.contains(&file) {
                 settings.layers.push(from.of_file(&file));
+                settings.files.push(file.clone());
                 seen.push(file);
             }
         }
         let user = users(&settings);
-        settings.layers.extend(user.map(|file| from.of_file(&file)));
+        settings.layers.extend(user.iter().map(|file| from.of_file(file)));
+        settings.files.extend(user);
         let prefix = || {
             let of_node = from.program("node").and_then(|node| Some(node.parent()?.parent()?.to_path_buf()));
             settings.path("prefix").or_else(|| from.path("PREFIX")).or(of_node)
         };
         let global = settings.path("globalconfig").or_else(|| prefix().map(|prefix| prefix.join("etc/npmrc")));
         let builtin = from.program("npm").and_then(|npm| Some(npm.parent()?.parent()?.join("npmrc")));
-        settings.layers.extend([global, builtin].into_iter().flatten().map(|file| from.of_file(&file)));
+        for file in [global, builtin].into_iter().flatten() {
+            settings.layers.push(from.of_file(&file));
+            settings.files.push(file);
+        }
         settings
     }
 
@@ -157,6 +169,26 @@ impl NpmSettings {
         // An empty one is as none.
         let Some(Setting::One(text)) = self.layers.iter().find(|layer| of(layer))?.get("registry") else { return None };
         Some(text)
+    }
+
+    /// Refuses an address with a variable that is not set, and says which line has it.
+    pub fn check_variables(&self, name: &str, address: &str) -> Result<()> {
+        let Some((_, rest)) = address.split_once("${") else { return Ok(()) };
+        let variable = rest.split('}').next().unwrap_or_default().escape_debug();
+        let is_it = |line: &str| {
+            let line = line.split_once('=').filter(|(key, _)| key.trim().trim_matches(['"', '\'']) == name);
+            line.is_some_and(|(_, value)| value.contains("${"))
+        };
+        let place = self.files.iter().find_map(|file| {
+            let line = read_text(file)?.lines().position(is_it)?;
+            Some(Place::line(file, line + 1))
+        });
+        let what = format!("`{}` names the variable `{variable}`, which is not set", name.escape_debug());
+        let hint = format!("set `{variable}`, or write the registry's address");
+        Err(match place {
+            Some(place) => Error::config(place, what, hint),
+            None => Error::usage(format!("npm's configuration: {what}"), hint),
+        })
     }
 
     /// The registries of scopes, by `@scope`.
@@ -208,7 +240,11 @@ impl NpmSettings {
 
     /// The certificates of `ca` and of the file `cafile`, in PEM; the file's win.
     pub fn authorities(&self) -> Option<String> {
-        let of_file = self.path("cafile").and_then(|file| read_text(&file));
+        let file = self.path("cafile");
+        if let Some(file) = file.as_ref().filter(|file| !file.exists()) {
+            tracing::warn!("`cafile` of npm's configuration names `{}`, which does not exist", file.display());
+        }
+        let of_file = file.and_then(|file| read_text(&file));
         let own = || match self.get("ca")? {
             Setting::One(text) => Some(text.clone()),
             Setting::Many(texts) => Some(texts.join("\n")),

@@ -26,7 +26,7 @@ impl PatchText {
     pub fn parse(patch: &[u8]) -> Self {
         let text = String::from_utf8_lossy(patch);
         let mut paths = Vec::new();
-        let (mut has_prefixes, mut is_binary) = (false, false);
+        let (mut has_prefixes, mut is_binary, mut is_new) = (false, false, false);
         for line in text.lines() {
             if let Some(rest) = line.strip_prefix("diff --git ") {
                 // `rename from` has no prefix: when the paths start with it, they have none.
@@ -34,7 +34,9 @@ impl PatchText {
                 has_prefixes |= is_prefixed(rest)
                     && !text.lines().filter_map(|line| line.strip_prefix("rename from ")).any(renamed);
             }
-            has_prefixes |= line.starts_with("--- a/");
+            // A patch without git's header may make a file: `--- /dev/null`, `+++ b/x`.
+            has_prefixes |= line.starts_with("--- a/") || (is_new && line.starts_with("+++ b/"));
+            is_new = line.starts_with("--- /dev/null");
             is_binary |= line == "GIT binary patch" || (line.starts_with("Binary files ") && line.ends_with(" differ"));
             let header = ["--- ", "+++ ", "Index: "].iter().find_map(|start| line.strip_prefix(start));
             let moved = ["rename from ", "rename to ", "copy from ", "copy to "];
@@ -59,6 +61,16 @@ impl PatchText {
     /// among them with what follows each of their segments: [`PatchText::why`] asks which of them is a file.
     pub fn touched(&self) -> impl Iterator<Item = String> {
         self.paths.iter().flat_map(|path| suffixes(path)).filter(|path| is_relative(path)).map(str::to_owned)
+    }
+
+    /// The segments to strip for `tree`: one more than the headers tell where all files are there only then, as with `diff
+    /// -u old/x new/x`.
+    pub fn strip_in(&self, tree: &Path) -> usize {
+        let is_file = |strip: usize| {
+            let there = self.paths.iter().filter_map(|path| suffixes(path).nth(strip));
+            there.filter(|path| is_relative(path)).any(|path| tree.join(path).is_file())
+        };
+        if self.strip == 0 && !is_file(0) && is_file(1) { 1 } else { self.strip }
     }
 
     /// Why it does not apply to `tree`, of which GNU patch says `output`.
@@ -95,6 +107,24 @@ impl PatchText {
             }
         }
         fault("GNU patch refuses it", "check that it is a unified diff, and update it for the pinned commit")
+    }
+
+    /// The hunks that GNU patch says in `output` to have applied though their context differs.
+    pub fn fuzzy(output: &[impl AsRef<str>]) -> Vec<String> {
+        let (mut file, mut found) = (String::new(), Vec::new());
+        for line in output.iter().map(AsRef::as_ref) {
+            if let Some(rest) = line.strip_prefix("patching file ") {
+                rest.split(" (").next().unwrap_or(rest).trim_matches('\'').clone_into(&mut file);
+            }
+            let hunk = line.strip_prefix("Hunk #").and_then(|rest| rest.split_once(" succeeded at "));
+            if let Some((hunk, at)) = hunk.filter(|(_, at)| at.contains("with fuzz")) {
+                found.push(format!(
+                    "hunk {hunk} of `{file}` does not fit, and was applied at line {}",
+                    at.trim_end_matches('.')
+                ));
+            }
+        }
+        found
     }
 
     /// When no file it names is in the tree: because its paths start somewhere else, or because there is none.

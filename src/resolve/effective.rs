@@ -77,7 +77,9 @@ impl EffectiveTree<'_> {
                 write(&root.join(path), &bytes, base.mode(path)?)?;
             }
         }
-        self.runtime.block_on(overlays.apply())?;
+        for warning in self.runtime.block_on(overlays.apply())?.warnings {
+            self.provider.ui.warn(warning);
+        }
         Ok(Files::Changed(Box::new(ChangedFiles::new(base, root, scratch, touched))))
     }
 }

@@ -17,8 +17,10 @@ use crate::tools::provide::Provider;
 pub(super) fn keep_others(lock: &mut Lock, request: &ResolveRequest<'_>) {
     let Some(old) = request.old else { return };
     let known: BTreeSet<&str> = request.config.names().collect();
+    let is_empty = lock.workspace.is_empty() && !request.config.workspaces.is_empty();
     for workspace in &old.workspace {
-        let wanted = known.contains(workspace.name.as_str());
+        // Where nothing could be resolved, a name may be mistyped, and what is sealed is still wanted.
+        let wanted = known.contains(workspace.name.as_str()) || is_empty;
         if wanted && lock.workspace.iter().all(|new| new.name != workspace.name) {
             let mut kept = workspace.clone();
             let tools = old.tools_of(workspace);
@@ -34,10 +36,8 @@ pub(super) fn keep_others(lock: &mut Lock, request: &ResolveRequest<'_>) {
 
 /// The lock there is, where none of the workspaces could be resolved.
 pub(super) fn unchanged(old: &Lock, request: &ResolveRequest<'_>, mut failed: Vec<(String, Error)>) -> Resolved {
-    let known: BTreeSet<&str> = request.config.names().collect();
-    let mut lock = old.clone();
-    lock.workspace.retain(|locked| known.contains(locked.name.as_str()));
-    lock.unresolved.retain(|one| known.contains(one.name.as_str()));
+    // A mistyped repository may have another name, and those that are locked are still wanted.
+    let lock = old.clone();
     let said: BTreeSet<String> = failed.iter().map(|(name, _)| name.clone()).collect();
     failed.extend(lock.problems(request.names).into_iter().filter(|(name, _)| !said.contains(name)));
     Resolved { lock, companions: vec![], lists: vec![], failed }

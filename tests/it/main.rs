@@ -56,6 +56,7 @@ mod soak;
 mod status;
 mod terminal;
 mod tls;
+mod truth;
 mod unlisted;
 mod unused_files;
 mod user_files;

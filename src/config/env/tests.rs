@@ -100,7 +100,11 @@ fn a_file_wins_over_the_process_and_the_process_over_the_defaults() {
     assert_eq!(process(&[]).get("RHDH_CLI_VERSION"), Some("latest"));
     assert_eq!(process(&[]).origin("RHDH_CLI_VERSION"), Some(&EnvOrigin::Default));
     let env = process(&[("RHDH_CLI_VERSION", "1.8.0"), ("REGISTRY_URL", "process"), ("X", "process")]);
-    let root = layered(&env, "REGISTRY_URL=root\nREGISTRY_INSECURE=True\n");
+    let (root, warned) = env.with_text("REGISTRY_URL=root\nREGISTRY_INSECURE=True\n", Path::new("config/.env"), true);
+    assert_eq!(
+        warned.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        ["config/.env:1: `REGISTRY_URL` is `root` here and `process` in the environment; the one of this line is used"]
+    );
     let (workspace, _) = root.with_text("\nREGISTRY_URL=workspace\nX\n", Path::new("config/todo/.env"), false);
     assert_eq!(workspace.get("RHDH_CLI_VERSION"), Some("1.8.0"));
     assert_eq!(workspace.get("REGISTRY_URL"), Some("workspace"));
@@ -111,7 +115,8 @@ fn a_file_wins_over_the_process_and_the_process_over_the_defaults() {
     assert_eq!(origins, ["environment", "config/todo/.env:2", "config/.env:2"]);
     // The layer below is untouched.
     assert_eq!(root.get("REGISTRY_URL"), Some("root"));
-    assert_eq!(layered(&env, "RHDH_CLI_VERSION=\n").given("RHDH_CLI_VERSION"), None);
+    let (empty, _) = env.with_text("RHDH_CLI_VERSION=\n", Path::new("config/.env"), true);
+    assert_eq!(empty.given("RHDH_CLI_VERSION"), None);
 }
 
 fn warnings(text: &str, path: &str, is_root: bool) -> Vec<String> {

@@ -87,6 +87,16 @@ impl OciRegistry {
             }
         };
         let (host, namespace) = address(url, namespace, insecure)?;
+        if let Some(path) =
+            url.split("://").last().and_then(|url| url.split_once('/')).map(|(_, path)| path.trim_matches('/'))
+            && !path.is_empty()
+            && (path == get(NAMESPACE).unwrap_or_default().trim_matches('/'))
+        {
+            return Err(Error::usage(
+                format!("`{URL}` and `{NAMESPACE}` both name `{path}`: images would go to `{host}/{path}/{path}`"),
+                format!("give the host alone in `{URL}`"),
+            ));
+        }
         let login = match (get(AUTH_FILE), get(USERNAME), raw(PASSWORD)) {
             (Some(file), ..) => Login::AuthFile(PathBuf::from(file)),
             (None, Some(username), Some(password)) => {

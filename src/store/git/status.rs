@@ -5,6 +5,33 @@ use gix::status::UntrackedFiles;
 
 use super::repository::Repository;
 
+/// Takes out the filters (`filter.x.clean`, `filter.x.process`) of the repository's own configuration: they are commands
+/// of whoever made it. Those of the user's configuration stay.
+fn without_own_filters(repo: &mut gix::Repository) {
+    let mut config = repo.config_snapshot_mut();
+    let is_own = |source: gix::config::Source| {
+        !matches!(
+            source,
+            gix::config::Source::GitInstallation
+                | gix::config::Source::System
+                | gix::config::Source::Git
+                | gix::config::Source::User
+                | gix::config::Source::Env
+        )
+    };
+    let own: Vec<_> = config
+        .sections_and_ids_by_name("filter")
+        .into_iter()
+        .flatten()
+        .filter(|(section, _)| is_own(section.meta().source))
+        .map(|(_, id)| id)
+        .collect();
+    for id in own {
+        config.remove_section_by_id(id);
+    }
+    let _ = config.commit();
+}
+
 /// Enough names for any message.
 const MOST: usize = 1000;
 
@@ -27,7 +54,8 @@ impl Repository {
     fn read_status(&self, commit: &str, path: &str) -> gix::Result<Vec<String>> {
         let mut permissions = gix::open::Permissions::all();
         permissions.env.objects = gix::sec::Permission::Deny;
-        let repo = gix::open_opts(&self.dir, gix::open::Options::default().permissions(permissions))?;
+        let mut repo = gix::open_opts(&self.dir, gix::open::Options::default().permissions(permissions))?;
+        without_own_filters(&mut repo);
         let is_checked_out =
             gix::ObjectId::from_hex(commit.as_bytes()).is_ok_and(|id| repo.head_id().is_ok_and(|head| head == id));
         if repo.workdir().is_none() || !is_checked_out {
