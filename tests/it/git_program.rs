@@ -372,5 +372,5 @@ fn the_option_says_when_the_git_program_is_used() {
     );
     // Any other word is a workspace's name, as it was when the option was a flag.
     let name = test.run(&["resolve", "--git-program", "todo"]).exits(2).stderr;
-    assert!(name.contains("there is no workspace `todo` in "), "{name}");
+    assert!(name.contains("error: `todo` is not a value of `--git-program`, nor a workspace\n"), "{name}");
 }

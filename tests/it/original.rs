@@ -460,7 +460,8 @@ fn row_11_environments_are_layered_and_apart() {
     assert_eq!(versions(&[("RHDH_CLI_VERSION", "1.7.0")]), ["1.8.0", "1.9.0", "1.8.0"]);
     // Where each value came from, as it is said at DEBUG.
     let said = test.run_with(&["--dry-run", "--log-level", "DEBUG"], &[("RHDH_CLI_VERSION", "1.7.0")]).stderr;
-    let debug: Vec<_> = said.lines().filter(|line| line.contains("RHDH_CLI_VERSION")).collect();
+    let debug: Vec<_> =
+        said.lines().filter(|line| line.starts_with("DEBUG") && line.contains("RHDH_CLI_VERSION")).collect();
     insta::assert_snapshot!(debug.join("\n"), @r"
     DEBUG a: RHDH_CLI_VERSION=1.8.0 from config/.env:1
     DEBUG b: RHDH_CLI_VERSION=1.9.0 from config/b/.env:1
