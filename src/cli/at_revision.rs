@@ -38,7 +38,11 @@ impl LaidOut {
 
     /// The paths of folders, and what they are called.
     pub fn names(&self) -> impl Iterator<Item = (String, &str)> {
-        self.0.iter().map(|folder| (folder.place.display().to_string(), folder.name.as_str()))
+        self.0.iter().map(|folder| {
+            // `v1:` is the root: what lies in it is `v1:factory.lock`.
+            let slash = if folder.name.ends_with(':') { "/" } else { "" };
+            (format!("{}{slash}", folder.place.display()), folder.name.as_str())
+        })
     }
 }
 

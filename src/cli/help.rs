@@ -5,8 +5,9 @@ use clap::Command;
 use crate::ui::ColourChoice;
 
 /// Options of the groups that all commands share which `-h` shows; the groups' others are in `--help` alone.
-const DAILY: [&str; 9] = [
+const DAILY: [&str; 10] = [
     "config_dir",
+    "plugins",
     "output_dir",
     "offline",
     "frozen",
@@ -41,6 +42,7 @@ const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
         &[
             ("factory build", "build what is locked"),
             ("factory build todo --output-dir out", "build one workspace"),
+            ("factory build todo --plugin plugins/todo-backend", "build one plugin"),
             ("factory build --push-images --attach cyclonedx,provenance", "build, push and document images"),
             ("factory build --frozen --config-dir v1:config", "build a release again, as commit `v1` has it"),
         ],

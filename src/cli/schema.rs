@@ -25,6 +25,12 @@ pub enum Described {
     /// What `factory doctor --json` prints
     #[value(name = "doctor")]
     Doctor,
+    /// What `factory status --json` prints
+    #[value(name = "status")]
+    Status,
+    /// What `factory verify --report` writes
+    #[value(name = "verify")]
+    Verify,
     /// What `factory outdated --json` prints
     #[value(name = "outdated")]
     Outdated,
@@ -37,6 +43,8 @@ impl Described {
             Self::PluginsList => include_str!("../../schema/plugins-list.schema.json"),
             Self::Lock => include_str!("../../schema/factory.lock.schema.json"),
             Self::BuildReport => include_str!("../../schema/build-report.schema.json"),
+            Self::Status => include_str!("../../schema/factory.status.schema.json"),
+            Self::Verify => include_str!("../../schema/factory.verify.schema.json"),
             Self::Doctor => include_str!("../../schema/factory.doctor.schema.json"),
             Self::Diff => include_str!("../../schema/factory.diff.schema.json"),
             Self::Outdated => include_str!("../../schema/factory.outdated.schema.json"),

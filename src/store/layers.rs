@@ -118,6 +118,8 @@ mod tests {
             let file = new.path().join(path);
             fs::create_dir_all(file.parent().unwrap()).unwrap();
             fs::write(&file, text).unwrap();
+            let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(456_789_000);
+            fs::File::options().write(true).open(&file).unwrap().set_modified(time).unwrap();
         }
         new.keep("v", &GO).unwrap()
     }
@@ -132,9 +134,6 @@ mod tests {
         let store = Store::open(root.path()).unwrap();
         let large = "x".repeat(100_000);
         let one = layer(&store, "one", &[("a/x.js", &large), ("b/x.js", &large), ("own.js", "1")]);
-        // As if it had been installed long ago.
-        let old = std::time::UNIX_EPOCH + std::time::Duration::from_secs(456_789_000);
-        fs::File::options().write(true).open(one.path().join("a/x.js")).unwrap().set_modified(old).unwrap();
         let bytes = |kind| store.size().unwrap().into_iter().find(|size| size.kind == kind).unwrap().bytes;
         let before = bytes(CacheKind::Layers);
         let two = layer(&store, "two", &[("x.js", &large), ("y.js", &large), ("own.js", "2")]);

@@ -1,8 +1,8 @@
 //! `files/`: the files of layers by content. A layer's file is a hard link to the one here, so that what layers have in
 //! common is stored once; one that no layer has any more has a single link, and goes with the next `factory cache prune`.
 //!
-//! Mode and times are those of the file, whoever links to it: only files of the two usual modes are shared, and their time
-//! is that of the first. yarn gives each file the time of its installation, so nothing can depend on it.
+//! Mode and times are those of the file, whoever links to it: only files of the two usual modes are shared, and with those
+//! of the same time.
 
 use std::collections::HashMap;
 use std::fs::{self, Metadata};
@@ -58,7 +58,7 @@ impl Store {
                     link_over(own, &shared, sharing.new)
                 }
             }
-            // Of another owner, or not what its name says.
+            // Of another time: this one is not shared.
             Ok(_) => Ok(()),
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 let parent = shared.parent().unwrap_or(Path::new("/"));
@@ -104,7 +104,7 @@ struct Sharing<'a> {
 }
 
 fn is_alike(a: &Metadata, b: &Metadata) -> bool {
-    let of = |meta: &Metadata| (meta.len(), meta.mode(), meta.uid(), meta.gid());
+    let of = |meta: &Metadata| (meta.len(), meta.mode(), meta.uid(), meta.gid(), meta.mtime(), meta.mtime_nsec());
     of(a) == of(b) && a.ino() != b.ino()
 }
 

@@ -84,6 +84,10 @@ fn what_reads_a_lock_reads_one_of_a_commit() {
     repo.git(&["commit", "--quiet", "--all", "-m", "torn"]);
     let said = test.run(&["status", "--lock-file", "HEAD:config/factory.lock"]).exits(3).stderr;
     assert!(said.starts_with("error: HEAD:config/factory.lock:2:11: lock format 9 is newer than "), "{said}");
+    test.write("factory.lock", test.read("config/factory.lock"));
+    repo.commit("a lock in the root");
+    let said = test.run(&["status", "--lock-file", "HEAD:factory.lock"]).exits(3).stderr;
+    assert!(said.starts_with("error: HEAD:factory.lock:2:11: lock format 9 is newer than "), "{said}");
 }
 
 #[harness::test]

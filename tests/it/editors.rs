@@ -92,7 +92,10 @@ fn the_schemas_take_the_files_of_the_export_repository() {
 fn each_schema_has_an_id_and_is_printed() {
     let test = Test::new();
     let names = test.run(&["schema"]).success().stdout;
-    assert_eq!(names, "source.json\nplugins-list.yaml\nfactory.lock\nbuild-report.json\ndiff\ndoctor\noutdated\n");
+    assert_eq!(
+        names,
+        "source.json\nplugins-list.yaml\nfactory.lock\nbuild-report.json\ndiff\ndoctor\nstatus\nverify\noutdated\n"
+    );
     for name in names.lines() {
         let schema: Value = serde_json::from_str(&test.run(&["schema", name]).success().stdout).unwrap();
         assert_eq!(schema["$id"], format!("urn:factory:schema:{name}"));
