@@ -114,10 +114,18 @@ fn package_of(layer: &Path, name: &str) -> Value {
     package
 }
 
+/// What was installed at this place of the repository: it is kept as a layer, or where the workspace was built.
+fn installed(place: &str) -> PathBuf {
+    let layers = cache().join("layers");
+    let kept = fs::read_dir(&layers).into_iter().flatten().map(|layer| layer.unwrap().path().join("tree").join(place));
+    let here = cache().join("work/greeting/source").join(place);
+    kept.chain([here]).find(|folder| folder.is_dir()).unwrap()
+}
+
 /// Node.js loads the exported backend with its peers at hand, and it answers a request.
 fn backend_loads(example: &Greeting, output: &Path) {
     let node = cache::node(&example.lock().tools.node.version);
-    let peers = cache().join("work/greeting/source/examples/greeting/workspaces/greeting/node_modules");
+    let peers = installed("examples/greeting/workspaces/greeting/node_modules");
     let unpacked = example.path("unpacked");
     fs::create_dir(&unpacked).unwrap();
     let tgz = output.join(format!("{BACKEND}-dynamic-0.1.0.tgz"));
@@ -158,12 +166,9 @@ fn results_are_described(output: &Path, lock: &Lock) {
         assert_eq!(said["output"]["digest"], sealed.image.to_string());
         assert_eq!(said["output"]["integrity"], sealed.tgz.to_string());
         assert_eq!(said["output"]["layer"], sealed.layer.to_string());
-        let layer = fs::read(
-            output
-                .join("oci/blobs/sha256")
-                .join(said["output"]["layer"].as_str().unwrap().trim_start_matches("sha256:")),
-        );
-        assert_eq!(said["output"]["layer"], Sha256::of(layer.unwrap()).to_string());
+        let blob = said["output"]["layer-blob"].as_str().unwrap();
+        let layer = fs::read(output.join("oci/blobs/sha256").join(blob.trim_start_matches("sha256:")));
+        assert_eq!(blob, Sha256::of(layer.unwrap()).to_string());
     }
 }
 
@@ -200,12 +205,12 @@ fn interrupt_ends_all_children_and_leaves_no_output() {
     assert!(lock.workspace[0].plugin.iter().all(|plugin| plugin.sealed.is_none()));
 }
 
-/// Command lines of processes whose build root shows this cache's sources.
+/// Command lines of processes whose build root shows folders of this cache's workspace.
 fn of_cache() -> Vec<String> {
-    let sources = cache().canonicalize().unwrap().join("work/greeting/source");
+    let work = cache().canonicalize().unwrap().join("work/greeting/");
     let pids = names(Path::new("/proc")).into_iter().filter(|name| name.bytes().all(|b| b.is_ascii_digit()));
     let works_here = |pid: &String| {
-        fs::read_to_string(format!("/proc/{pid}/mountinfo")).is_ok_and(|mounts| mounts.contains(text(&sources)))
+        fs::read_to_string(format!("/proc/{pid}/mountinfo")).is_ok_and(|mounts| mounts.contains(text(&work)))
     };
     pids.filter(works_here)
         .map(|pid| fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default().replace('\0', " "))
