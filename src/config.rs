@@ -84,7 +84,7 @@ impl Config {
             // `--source-repo` alone says enough to build a workspace whose plugins are discovered.
             let (place, what) = (Place::file(dir), "the configuration directory does not exist");
             if dir.exists() || (options.source_repo.is_none() && !options.use_local) {
-                let hint = "name it with `--config-dir`, or mount it at `/config`";
+                let hint = "write one with `factory init`, name it with `--config-dir`, or mount it at `/config`";
                 return Err(Error::config(place, what, hint));
             }
             warnings.push(Warning::new(place, what));

@@ -45,7 +45,7 @@ use std::collections::BTreeMap;
 use crate::config::WorkspaceConfig;
 use crate::error::{Error, Result};
 use crate::lock::text::{REVISION, VERSION};
-use crate::lock::{Integrity, Lock, Tools, Workspace, cli_behaviour};
+use crate::lock::{Integrity, Lock, Rhdh, Tools, Workspace, cli_behaviour};
 use crate::npm::range::NpmRange;
 use crate::npm::registry::NpmRegistry;
 use crate::tools::pin::{self, Companion};
@@ -161,14 +161,32 @@ fn lazy_host<'a>(
     chosen: &[&WorkspaceConfig],
 ) -> Result<Option<LazyHost<'a>>> {
     let is_needed = chosen.iter().any(|workspace| workspace.list.is_none() || request.demands.generate);
-    let asked = if (request.demands.host.is_given() && !chosen.is_empty()) || is_needed {
+    let locked = request.old.and_then(|old| old.rhdh.as_ref());
+    let asked = if request.demands.host.is_given() && !chosen.is_empty() {
         request.demands.host.clone()
+    } else if is_needed {
+        match locked {
+            // The lock has one host: what was computed before would be said to be for another.
+            Some(host) if host.commit.is_none() => return Err(of_a_file(host)),
+            Some(host) if request.kept().is_some() => {
+                HostRequest { version: Some(host.requested.clone()), ..request.demands.host.clone() }
+            }
+            _ => request.demands.host.clone(),
+        }
     } else if let Some(version) = request.old.and_then(|old| locked_host(old, chosen)) {
         HostRequest { version: Some(version), ..request.demands.host.clone() }
     } else {
         return Ok(None);
     };
     tokio::task::block_in_place(|| LazyHost::new(provider, asked, &request.network)).map(Some)
+}
+
+/// The lock's host is a file, which is not given again.
+fn of_a_file(host: &Rhdh) -> Error {
+    Error::usage(
+        format!("the lock is for the host lockfile `{}`, which is not given", host.requested.escape_debug()),
+        "give it with `--host-lockfile` (`FACTORY_HOST_LOCKFILE`), or a release with `--rhdh-version`",
+    )
 }
 
 /// The host that a lock asked for, if arguments of the chosen workspaces were computed against it.

@@ -52,7 +52,7 @@ impl StepOutputs {
         }
         for (name, _) in unresolved {
             let locked = lock.workspace.iter().find(|locked| locked.name == *name);
-            match locked {
+            match locked.filter(|locked| !locked.problem.is_empty()) {
                 Some(locked) => failed.extend(locked.problem.iter().map(|problem| path(name, &problem.plugin))),
                 None => failed.push(name.clone()),
             }
@@ -71,6 +71,12 @@ impl StepOutputs {
             patches: inputs().filter(|path| path.starts_with(PATCHES)).count(),
             overlays: inputs().any(|path| !path.starts_with(PATCHES) && folder(path, &OVERLAYS)),
         }
+    }
+
+    /// What is said of a run of which nothing can be resolved.
+    pub fn unresolved(config: &Config, names: &[String]) -> Self {
+        let wanted = config.names().filter(|name| names.is_empty() || names.iter().any(|one| one == name));
+        Self { failed: wanted.map(str::to_owned).collect(), ..Self::default() }
     }
 
     /// Appends them to the file that `GITHUB_OUTPUT` names, if it names one. A file that cannot be written is a warning:

@@ -11,9 +11,10 @@ use crate::config::source_json::{self, NewSource};
 use crate::config::{ConfigLayout, Repo, path, plugins_list};
 use crate::error::{Error, Place, Result};
 use crate::lock::arguments::Argument;
+use crate::lock::companions::FOLDER_NAME;
 use crate::resolve::survey::Survey;
 use crate::store::git::SourceUrl;
-use crate::store::new_file;
+use crate::store::{new_file, stays_beneath};
 use crate::ui::count;
 
 /// Options of `factory init`.
@@ -134,7 +135,10 @@ impl Init<'_> {
     fn check_place(&self, layout: &ConfigLayout) -> Result<()> {
         let source = self.config_dir.join(source_json::FILE_NAME);
         if let Some(name) = &self.args.name {
-            let is_name = path::inside(name).as_ref() == Ok(name) && !name.contains('/') && !name.starts_with('.');
+            let is_name = path::inside(name).as_ref() == Ok(name)
+                && !name.contains('/')
+                && !name.starts_with('.')
+                && name != FOLDER_NAME;
             if !is_name {
                 return Err(Error::usage(
                     format!("`--name` is `{}`, which cannot be the name of a workspace", name.escape_debug()),
@@ -152,7 +156,8 @@ impl Init<'_> {
                 Some(name) => Error::config(
                     Place::file(&source),
                     format!("would not be used any more if there were a workspace `{name}` beside it"),
-                    "move it and the files of its workspace to a folder of their own first",
+                    "move it and the files of its workspace to a folder of their own first; a `repo` that is a relative path \
+                     then starts one folder deeper",
                 ),
             });
         }
@@ -168,7 +173,9 @@ impl Init<'_> {
             })?),
             None => None,
         };
-        Ok(name.map_or_else(|| self.config_dir.clone(), |name| self.config_dir.join(name)))
+        let folder = name.map_or_else(|| self.config_dir.clone(), |name| self.config_dir.join(name));
+        stays_beneath(&self.config_dir, &folder)?;
+        Ok(folder)
     }
 
     fn answers(&self) -> Result<Answers> {

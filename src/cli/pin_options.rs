@@ -15,7 +15,7 @@ use crate::config::{Config, Mode, WorkspaceConfig, text};
 use crate::error::{Error, Place, Result};
 use crate::lock::Lock;
 use crate::resolve::{Repinned, configured_pins};
-use crate::store::atomic_edit;
+use crate::store::{atomic_edit, stays_beneath};
 
 /// One pin at a time. Nothing else that is locked moves.
 #[derive(Clone, Debug, Default, Args)]
@@ -82,6 +82,9 @@ impl PinOptions {
                     edits.variable(&mut config.workspaces[at], file, (name, value))?;
                 }
             }
+        }
+        for file in edits.0.keys() {
+            stays_beneath(&config.dir, file)?;
         }
         Ok(edits)
     }

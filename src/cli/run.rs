@@ -5,13 +5,14 @@ use clap::Args;
 use super::build_options::BuildFlags;
 use super::build_step::Replay;
 use super::failures::{both, broken, failures};
+use super::github_output::StepOutputs;
 use super::resolve_step::{self, PinRequest, ResolveFlags};
 use super::session::Session;
 use super::source_options::SourceArgs;
 use super::{dry_run, lock_file, misspelt, publish};
 use crate::build;
-use crate::error::Result;
-use crate::lock::Lock;
+use crate::error::{Error, Result};
+use crate::lock::{Lock, Workspace};
 use crate::resolve::{Repinned, UpdateMode};
 
 /// Options of `factory run`.
@@ -72,7 +73,11 @@ pub(super) async fn run(session: &Session<'_>, args: &RunArgs) -> Result<()> {
     } else {
         lock_file = lock_file::written(session, &lock_file, output_dir)?;
         request.lock_file = &lock_file;
-        let resolved = request.run(session).await?;
+        let resolved = request.run(session).await.inspect_err(|error| {
+            if !matches!(error, Error::Interrupted) {
+                StepOutputs::unresolved(&config, names).write(session);
+            }
+        })?;
         if !(resolved.lock.workspace.is_empty() && resolved.lock.unresolved.is_empty()) {
             resolve_step::write(session, &lock_file, &resolved, &args.resolve)?;
             session.ui.note(format!("{} written", lock_file.display()));
@@ -82,6 +87,17 @@ pub(super) async fn run(session: &Session<'_>, args: &RunArgs) -> Result<()> {
     build::check_plugins(&lock, names, &args.build.plugins)?;
     failed.extend(broken(&mut config, names));
     let (config, unresolved) = (&config, &failed[..]);
+    // Of what could not be resolved the lock may have an earlier commit, which nobody asked for.
+    let is_resolved = |locked: &&Workspace| {
+        args.resolve.keep_going || !locked.problem.is_empty() || !failed.iter().any(|(name, _)| *name == locked.name)
+    };
+    let wanted = lock.workspace.iter().filter(|locked| names.is_empty() || names.contains(&locked.name));
+    let resolved: Vec<String> = wanted.filter(is_resolved).map(|locked| locked.name.clone()).collect();
+    if resolved.is_empty() && !failed.is_empty() {
+        StepOutputs::of(config, &lock, &[], &[], unresolved).write(session);
+        return failures(session, failed, 0);
+    }
+    let names = &resolved[..];
     let replay = Replay { config, lock, lock_file: &lock_file, names, unresolved, sources, flags: &args.build };
     let built = replay.run(session).await;
     let others = usize::from(built.is_err());

@@ -22,6 +22,9 @@ pub use edit::NewSource;
 /// The name of the file.
 pub const FILE_NAME: &str = "source.json";
 
+/// The fields that are read.
+pub(super) const FIELDS: [&str; 5] = ["repo", "repo-ref", "workspace-path", "repo-flat", "repo-backstage-version"];
+
 const HINT: &str = r#"write `{ "repo": "https://…", "repo-ref": "main", "workspace-path": "workspaces/…" }`"#;
 
 /// A repository as it was written: an HTTPS or SSH URL, `file://`, or a path.

@@ -155,7 +155,7 @@ fn without_a_source_the_error_says_what_there_is_to_do() {
     ");
     insta::assert_snapshot!(dir.refused(&ConfigOptions { config_dir: dir.path().join("nowhere"), ..dir.options() }), @"
     [dir]/nowhere: the configuration directory does not exist
-    hint: name it with `--config-dir`, or mount it at `/config`
+    hint: write one with `factory init`, name it with `--config-dir`, or mount it at `/config`
     ");
     dir.write("source.json", r#"{"repo":"https://example.com/x"}"#);
     insta::assert_snapshot!(dir.refused(&dir.options()), @r#"

@@ -10,6 +10,7 @@ use super::source_json::{self, Repo, SourceJson};
 use super::warning::Warning;
 use super::{inputs, path};
 use crate::error::Place;
+use crate::error::nearest::misspelt;
 use crate::lock::Input;
 use crate::{Error, Result};
 
@@ -260,7 +261,11 @@ impl FoundWorkspace {
 fn unknown_fields(file: &Path, json: &SourceJson) -> Vec<Warning> {
     json.unknown
         .iter()
-        .map(|name| Warning::new(Place::file(file), format!("the field `{name}` is not known")))
+        .map(|name| {
+            let meant = misspelt(name, source_json::FIELDS.into_iter());
+            let meant = meant.map(|known| format!("; did you mean `{known}`?")).unwrap_or_default();
+            Warning::new(Place::file(file), format!("the field `{}` is not known{meant}", name.escape_debug()))
+        })
         .collect()
 }
 

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 use std::fs::{self, Metadata};
 use std::io::Read as _;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::time::SystemTime;
@@ -164,7 +164,13 @@ pub(super) fn sum(path: &Path, meta: &Metadata, buffer: &mut [u8]) -> Result<Str
         let target = fs::read_link(path).map_err(Error::io("read", path))?;
         return Ok(format!("l{}", hex::encode(Sha256::digest(target.as_os_str().as_encoded_bytes()))));
     }
-    let mut file = fs::File::open(path).map_err(Error::io("read", path))?;
+    // A pipe in its place would never end.
+    let flags = nix::fcntl::OFlag::O_NONBLOCK.bits();
+    let opened = fs::OpenOptions::new().read(true).custom_flags(flags).open(path);
+    let mut file = opened.map_err(Error::io("read", path))?;
+    if !file.metadata().map_err(Error::io("read", path))?.is_file() {
+        return Ok("neither a file nor a link".to_owned());
+    }
     let mut hasher = Sha256::new();
     loop {
         match file.read(buffer) {

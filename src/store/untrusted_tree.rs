@@ -99,6 +99,13 @@ impl UntrustedTree {
         stat.is_ok_and(|stat| Mode::from_bits_truncate(stat.st_mode).contains(Mode::S_IXUSR))
     }
 
+    /// What a link says; none if there is no link.
+    pub fn target(&self, path: &Path) -> Option<std::ffi::OsString> {
+        let (parent, name) = (path.parent()?, path.file_name()?);
+        let folder = open_beneath(self.root.as_fd(), parent, FOLDER).ok()?;
+        nix::fcntl::readlinkat(&folder, name).ok()
+    }
+
     /// The bytes of a regular file of up to `limit` bytes, which no link leads to.
     pub fn read(&self, path: &Path, limit: u64) -> Result<Vec<u8>> {
         let file = self.open_file(path)?;

@@ -49,7 +49,7 @@ hint: write a source.json, give `--source-repo`, or put the code in `--repo-path
     test.run(&["resolve"]).fails(
         2,
         "error: config: the configuration directory does not exist\n\n\
-         hint: name it with `--config-dir`, or mount it at `/config`",
+         hint: write one with `factory init`, name it with `--config-dir`, or mount it at `/config`",
     );
 }
 

@@ -107,9 +107,17 @@ fn nothing_is_overwritten() {
     test.run(&["init", "repo", "--name", "todo"]).fails(
         2,
         "error: config/source.json: would not be used any more if there were a workspace `todo` beside it\n\n\
-         hint: move it and the files of its workspace to a folder of their own first",
+         hint: move it and the files of its workspace to a folder of their own first; a `repo` that is a relative \
+         path then starts one folder deeper",
     );
     fs::remove_file(test.path("config/source.json")).unwrap();
+    test.run(&["init", "repo", "--name", "factory.lock.d"]).exits(2);
+    fs::create_dir(test.path("elsewhere")).unwrap();
+    std::os::unix::fs::symlink("../elsewhere", test.path("config/todo")).unwrap();
+    let said = test.run(&["init", "repo", "--name", "todo"]).exits(1).stderr;
+    assert!(said.contains("\nerror: `config/todo` is a symbolic link that leads out of `config`\n"), "{said}");
+    assert_eq!(names(&test.path("elsewhere")), [""; 0]);
+    fs::remove_file(test.path("config/todo")).unwrap();
     test.config("plugins-list.yaml", "mine");
     let failed = test.run(&["init", "repo", "--plugins"]).exits(2).stderr;
     assert!(failed.ends_with(&(message("plugins-list.yaml") + "\n")), "{failed}");

@@ -163,7 +163,17 @@ fn what_is_installed_is_installed_once_until_it_depends_on_something_else() {
         assert_eq!(installs(&test, &REBUILD), is_installed, "{path}");
     };
     moved("w/plugins/one/src.txt", "2\n", false);
-    moved("elsewhere/text.txt", "1\n", false);
+    // What is there can be seen without being opened.
+    moved("elsewhere/text.txt", "1\n", true);
+    moved("elsewhere/text.txt", "2\n", false);
+    moved("w/docs/other.txt", "1\n", true);
+    std::os::unix::fs::symlink("text.txt", repo.dir.join("elsewhere/link")).unwrap();
+    moved("elsewhere/text.txt", "3\n", true);
+    fs::remove_file(repo.dir.join("elsewhere/link")).unwrap();
+    std::os::unix::fs::symlink("other", repo.dir.join("elsewhere/link")).unwrap();
+    moved("elsewhere/text.txt", "4\n", true);
+    fs::set_permissions(repo.dir.join("elsewhere/text.txt"), fs::Permissions::from_mode(0o755)).unwrap();
+    moved("w/plugins/one/src.txt", "4\n", true);
     moved("w/yarn.lock", &lockfile("\n\"left@npm:1\":\n  version: 1.0.0\n  resolution: \"left@npm:1.0.0\"\n"), true);
     moved("w/.yarnrc.yml", "nodeLinker: node-modules\n", true);
     moved(".yarn/plugins/x.cjs", "1\n", true);
@@ -198,7 +208,7 @@ fn a_damaged_layer_is_installed_again() {
     test.run(&RESOLVE).success();
     test.run(&BUILD).success();
     let before = layers(&test);
-    let damages: [Damage; 3] = [
+    let damages: [Damage; 4] = [
         ("was changed", |file| {
             let time = fs::metadata(file).unwrap().modified().unwrap();
             fs::write(file, "truncatf\n").unwrap();
@@ -206,6 +216,10 @@ fn a_damaged_layer_is_installed_again() {
         }),
         ("was changed", |file| fs::set_permissions(file, fs::Permissions::from_mode(0o755)).unwrap()),
         ("is missing", |file| fs::remove_file(file).unwrap()),
+        ("was changed", |file| {
+            fs::remove_file(file).unwrap();
+            nix::unistd::mkfifo(file, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        }),
     ];
     for (what, damage) in damages {
         let file = before.keys().find(|path| path.ends_with("node_modules/truncate/lib/x.js")).unwrap();

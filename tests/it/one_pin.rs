@@ -230,3 +230,14 @@ fn status_check_tells_stale_from_not_built() {
     fs::remove_file(test.path("config/b/source.json")).unwrap();
     test.run(&["status", "--check"]).exits(2);
 }
+
+#[harness::test]
+fn a_file_that_is_a_link_out_of_the_configuration_is_not_written_to() {
+    let (test, _) = locked("1.9.1");
+    fs::rename(test.path("config/.env"), test.path("env")).unwrap();
+    std::os::unix::fs::symlink("../env", test.path("config/.env")).unwrap();
+    let before = (text(&test), test.read("env"));
+    let said = test.run(&["resolve", "--node", "22.20.0"]).exits(1).stderr;
+    assert!(said.contains("error: `config/.env` is a symbolic link that leads out of `config`\n"), "{said}");
+    assert_eq!((text(&test), test.read("env")), before);
+}

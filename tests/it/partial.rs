@@ -270,3 +270,43 @@ fn a_plugin_that_is_not_in_the_lock_is_refused() {
     test.run(&[&BUILD[..], &["--frozen", "-p", "plugins/a"]].concat()).success();
     test.run(&["verify", "-p", "plugins/b"]).exits(3);
 }
+
+#[harness::test]
+fn a_run_does_not_build_an_earlier_commit_of_what_cannot_be_resolved() {
+    let test = two();
+    test.run(&["run", "--host-lockfile", "config/host.lock", "--output-dir", "out"]).success();
+    let lock = test.read("config/factory.lock");
+    fs::remove_dir_all(test.path("out")).unwrap();
+    test.config("one/source.json", r#"{"repo": "../../repo", "repo-ref": "main", "workspace-path": "missing"}"#);
+    let outputs = test.path("outputs");
+    let file = [("GITHUB_OUTPUT", outputs.to_str().unwrap())];
+    let run = ["run", "--host-lockfile", "config/host.lock", "--output-dir", "out"];
+    let said = test.run_with(&run, &file);
+    assert_ne!(said.code, 0);
+    assert_eq!(listed(&test), [B], "{}", said.stderr);
+    assert_eq!(test.read("config/factory.lock"), lock);
+    assert!(test.read("outputs").starts_with("FAILED_EXPORTS<<EOF\none\nEOF\n"), "{}", test.read("outputs"));
+    // Nothing else is asked for.
+    fs::remove_file(&outputs).unwrap();
+    test.run_with(&[&run[..], &["one"]].concat(), &file);
+    assert!(test.read("outputs").starts_with("FAILED_EXPORTS<<EOF\none\nEOF\n"), "{}", test.read("outputs"));
+    assert_eq!(listed(&test), [B]);
+}
+
+#[harness::test]
+fn a_lock_for_a_file_of_a_host_asks_for_it_again() {
+    let test = two();
+    fs::rename(test.path("config/host.lock"), test.path("host.lock")).unwrap();
+    let lock = test.read("config/factory.lock");
+    test.config("three/source.json", test.read("config/one/source.json"));
+    for keep in [&["resolve", "--keep"][..], &["resolve"]] {
+        test.run(keep).fails(
+            2,
+            "error: the lock is for the host lockfile `host.lock`, which is not given\n\nhint: give it with \
+             `--host-lockfile` (`FACTORY_HOST_LOCKFILE`), or a release with `--rhdh-version`\n",
+        );
+        assert_eq!(test.read("config/factory.lock"), lock);
+    }
+    test.run(&["resolve", "--keep", "--host-lockfile", "host.lock"]).success();
+    assert!(test.read("config/factory.lock").contains("name = \"three\"\n"));
+}

@@ -22,7 +22,7 @@ use crate::yarn::graph::{DependencyGraph, Manifests};
 use crate::yarn::lockfile::YarnLock;
 
 /// How layers are made; raised when another way would make another tree.
-const RECIPE: u32 = 1;
+const RECIPE: u32 = 2;
 /// Settings of yarn and npm in every folder from the repository's root to the workspace.
 const SETTINGS: [&str; 4] = [".yarnrc.yml", ".yarnrc", ".npmrc", ".yarn"];
 /// Scripts of a package of the workspace that `yarn install` runs: they may read anything.
@@ -68,6 +68,8 @@ pub(super) fn of(build: &WorkspaceBuild<'_>, workdir: &Workdir, source: &Untrust
     for (path, digest) in digests {
         let _ = writeln!(text, "{digest} {path}");
     }
+    // What is opened is found out. What is looked at without that, or looked for, is not.
+    inputs.list(Path::new(""), &mut text)?;
     Ok(Sha256::of(text).hex()[..32].to_owned())
 }
 
@@ -108,6 +110,29 @@ impl InstallInputs<'_> {
         let in_root = in_root.filter(|(name, kind)| *kind != LeftKind::Folder && !is_text(name));
         paths.extend(in_root.map(|(name, _)| at(self.root, &name)));
         Ok(paths)
+    }
+
+    /// Lists what there is of the source: names, whether files are executable, and what links say.
+    fn list(&self, folder: &Path, text: &mut String) -> Result<()> {
+        for (name, kind) in self.source.entries(folder)? {
+            let path = folder.join(&name);
+            match kind {
+                LeftKind::File => {
+                    let mode = if self.source.is_executable(&path) { 'x' } else { '-' };
+                    let _ = writeln!(text, "{mode} {}", path.display());
+                }
+                LeftKind::Link => {
+                    let target = self.source.target(&path).unwrap_or_default();
+                    let _ = writeln!(text, "l {} {}", path.display(), target.display());
+                }
+                LeftKind::Folder => {
+                    let _ = writeln!(text, "d {}", path.display());
+                    self.list(&path, text)?;
+                }
+                LeftKind::Special => {}
+            }
+        }
+        Ok(())
     }
 
     /// Adds the digest of a file, or those of all files in a folder; what yarn keeps, and what is not there, has none.
