@@ -72,10 +72,14 @@ pub fn read(text: &str, here: &Path) -> Result<Release> {
             let path = revision.path(here, path)?;
             at_revision(text, revision, &path)
         }
-        _ => Err(Error::usage(
-            format!("`{}` not found", text.escape_debug()),
-            "pass a lock, a configuration folder, `REV:path`, or `-` for stdin",
-        )),
+        _ => {
+            let what = format!("`{}` not found", text.escape_debug());
+            let hint = match Revision::open(here, text) {
+                Ok(_) => format!("it is a commit: give the lock in it as `{}:factory.lock`", text.escape_debug()),
+                Err(_) => "pass a lock, a configuration folder, `REV:path`, or `-` for stdin".to_owned(),
+            };
+            Err(Error::usage(what, hint))
+        }
     }
 }
 

@@ -54,10 +54,11 @@ impl Revision {
             .and_then(|object| object.peel_to_tree().ok())
             .map(|tree| tree.id)
             .ok_or_else(|| {
-                Error::usage(
-                    format!("`{}` is not a commit in this repository", rev.escape_debug()),
-                    format!("fetch it; for a branch of a remote, use `origin/{}`", rev.escape_debug()),
-                )
+                let hint = match rev {
+                    "HEAD" => "nothing is committed yet: commit the lock".to_owned(),
+                    _ => format!("fetch it; for a branch of a remote, use `origin/{}`", rev.escape_debug()),
+                };
+                Error::usage(format!("`{}` is not a commit in this repository", rev.escape_debug()), hint)
             })?;
         Ok(Self { repo, tree, name: rev.to_owned() })
     }

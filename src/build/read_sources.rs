@@ -191,7 +191,11 @@ impl PluginTarget<'_> {
                 return Ok(None);
             }
             if !self.shared.options.verify_mode {
-                self.shared.ui.note(format!("{}: its export also reads {}", self.label(), some_names(found.iter())));
+                self.shared.ui.note(format!(
+                    "{}: its export also reads {}, which is an input of it from now on",
+                    self.label(),
+                    some_names(found.iter())
+                ));
             }
             let reads: BTreeSet<String> = self.plugin.reads.iter().cloned().chain(found).collect();
             self.with_reads(laid, &dependencies, reads.into_iter().collect()).map(Some)

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::Sha256;
 use super::arguments::Argument;
-use super::model::{Input, Lock, Rhdh, Tools, Workspace};
+use super::model::{Input, Lock, Tools, Workspace};
 
 /// What the configuration asks for, in the lock's own terms.
 #[derive(Clone, Debug, Default)]
@@ -117,9 +117,7 @@ impl fmt::Display for StaleReason {
             Self::NewFile { file, .. } => write!(f, "{file} is new since `factory resolve`"),
             Self::Gone { file, .. } => write!(f, "{file} was removed since `factory resolve`"),
             Self::NewPlugin { plugin, .. } => write!(f, "plugins-list.yaml lists `{plugin}` since `factory resolve`"),
-            Self::PluginGone { plugin, .. } => {
-                write!(f, "plugins-list.yaml no longer lists `{plugin}`")
-            }
+            Self::PluginGone { plugin, .. } => write!(f, "plugins-list.yaml no longer lists `{plugin}`"),
             Self::Arguments { plugin, .. } => {
                 write!(f, "plugins-list.yaml gives `{plugin}` other arguments since `factory resolve`")
             }
@@ -180,7 +178,7 @@ fn compare(lock: &Lock, locked: &Workspace, wanted: &RequestedWorkspace, out: &m
     }
     if let Some(wanted) = &wanted.rhdh {
         let rhdh = lock.rhdh.as_ref();
-        let asked = rhdh.and_then(Rhdh::asked_version).unwrap_or_default();
+        let asked = rhdh.map(|host| host.asked_version().unwrap_or(&host.requested)).unwrap_or_default();
         if locked.is_computed() && asked != wanted {
             field("RHDH_VERSION", asked, wanted);
         } else if let Some(host) = rhdh_cli.host.filter(|_| !rhdh_cli.is_for(wanted, rhdh)) {
@@ -228,7 +226,7 @@ mod tests {
     use crate::error::Error;
     use crate::lock::UnresolvedWorkspace;
     use crate::lock::text::tests::sample;
-    use crate::lock::{ArgsFrom, ArgsOrigin, Sha256};
+    use crate::lock::{ArgsFrom, ArgsOrigin, Rhdh, Sha256};
 
     /// What was asked for when the lock was made.
     fn requested(lock: &Lock) -> Requested {
@@ -342,16 +340,16 @@ mod tests {
             lock.tools.rhdh_cli.host = host.map(|host| host.parse().unwrap());
             // Nothing is computed.
             lock.workspace.remove(1);
-            lock.workspace[0]
-                .plugin
-                .iter_mut()
-                .for_each(|plugin| plugin.args_from = ArgsOrigin::All(ArgsFrom::PluginsList));
+            for plugin in &mut lock.workspace[0].plugin {
+                plugin.args_from = ArgsOrigin::All(ArgsFrom::PluginsList);
+            }
             let mut wanted = requested(&lock);
             (wanted.workspaces[0].rhdh, wanted.workspaces[0].cli) = (Some(rhdh.to_owned()), None);
             reasons(&lock, &wanted, true).iter().map(ToString::to_string).collect::<Vec<_>>()
         };
-        for fresh in ["1.10", "1.10.4"] {
-            assert_eq!(after(Some("1.10"), fresh), [""; 0]);
+        // Locks that do not say it stay as fresh as they were.
+        for (host, fresh) in [(Some("1.10"), "1.10"), (Some("1.10"), "1.10.4"), (None, "1.9")] {
+            assert_eq!(after(host, fresh), [""; 0]);
         }
         assert_eq!(
             after(Some("1.10"), "1.9"),
@@ -361,8 +359,16 @@ mod tests {
             after(Some("1.10"), "main"),
             ["workspace `todo`: RHDH_VERSION is now `main`, the lock was made for `1.10`"]
         );
-        // Locks that do not say it stay as fresh as they were.
-        assert_eq!(after(None, "1.9"), [""; 0]);
+    }
+
+    #[test]
+    fn a_host_that_was_a_file_is_named() {
+        let mut lock = sample();
+        lock.rhdh = Some(Rhdh { requested: "a".into(), commit: None, version: None, lockfile: Sha256::of("") });
+        let mut wanted = requested(&lock);
+        wanted.workspaces[0].rhdh = Some("1.9".to_owned());
+        let text = reasons(&lock, &wanted, true)[0].to_string();
+        assert_eq!(text, "workspace `todo`: RHDH_VERSION is now `1.9`, the lock was made for `a`");
     }
 
     #[test]

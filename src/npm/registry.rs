@@ -35,6 +35,9 @@ pub use upstreams::RegistryAddresses;
 /// What is asked for: where the registry has it, what installing takes.
 const ABBREVIATED: &str = "application/vnd.npm.install-v1+json; q=1.0, application/json; q=0.8, */*";
 
+/// The origins that have answered in this run, whoever asked: one that then swallows a connection is busy, not wrong.
+static ANSWERED: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+
 /// The registries npm is configured to use: one, and others for scopes.
 #[derive(Clone)]
 pub struct NpmRegistry {
@@ -45,8 +48,6 @@ pub struct NpmRegistry {
     client: reqwest::Client,
     /// Why one cannot be reached, once a request has given up: all later ones of the run fail at once. By its origin.
     unreachable: Arc<Mutex<BTreeMap<String, String>>>,
-    /// The origins that have answered: one that then swallows a connection is busy, not wrong.
-    answered: Arc<Mutex<BTreeSet<String>>>,
     pub(super) limits: NpmLimits,
     pub(super) documents: Arc<DocumentTurns>,
     interrupt: Interrupt,
@@ -115,7 +116,6 @@ impl NpmRegistry {
             settings,
             client,
             unreachable: Arc::default(),
-            answered: Arc::default(),
             limits: NpmLimits::default(),
             documents: Arc::default(),
             interrupt: interrupt.clone(),
@@ -286,12 +286,12 @@ impl NpmRegistry {
         let within = self.limits.answer_within;
         let answered = tokio::time::timeout(within, with_login(request, login.as_ref()).send()).await;
         let response = answered.map_err(|_| no_answer(what, within))?.map_err(|e| {
-            let has_answered = self.answered.lock().unwrap_or_else(PoisonError::into_inner).contains(&origin);
+            let has_answered = ANSWERED.lock().unwrap_or_else(PoisonError::into_inner).contains(&origin);
             let failure = torn(what, &e, has_answered);
             let no_connection = (is_registry && e.is_connect()).then(|| (origin.clone(), cause_of(&e)));
             RequestFailure { no_connection, ..failure }
         })?;
-        self.answered.lock().unwrap_or_else(PoisonError::into_inner).insert(origin);
+        ANSWERED.lock().unwrap_or_else(PoisonError::into_inner).insert(origin);
         let status = response.status();
         tracing::debug!("asked the npm registry for {what}: {status}");
         if status.is_success() {
@@ -348,7 +348,6 @@ mod tests {
     use std::net::{SocketAddr, TcpListener, TcpStream};
     use std::time::Duration;
 
-    /// The registry at that address, which has `patience` to let a connection stand.
     fn registry_at(address: SocketAddr, patience: Duration) -> NpmRegistry {
         let variables = [("npm_config_registry".to_owned(), format!("http://{address}/"))].into();
         let surroundings = NpmSurroundings { variables, folder: "/".into(), config_dir: None };
@@ -372,6 +371,7 @@ mod tests {
         let address = listener.local_addr().unwrap();
         let _waiting: Vec<_> = std::iter::from_fn(|| TcpStream::connect_timeout(&address, PATIENCE).ok()).collect();
         let url = Url::parse(&format!("http://{address}/b")).unwrap();
+        let registry = registry_at(address, PATIENCE);
         let failure = registry.get(url, "b", "it", ABBREVIATED).await.err().unwrap();
         assert!(failure.again);
         assert_eq!(

@@ -144,7 +144,14 @@ fn of_file(file: &Path, version: Option<&str>) -> Result<RhdhHost> {
     })?;
     let name = file.file_name().map_or_else(|| "host".into(), |name| name.to_string_lossy().into_owned());
     let label = version.map_or_else(|| format!("the host lockfile {name}"), label);
-    let lock = HostLock::parse(&bytes, file, &label)?;
+    let lock = HostLock::parse(&bytes, file, &label).map_err(|error| match error {
+        Error::Config { place, what, .. } => Error::config(
+            place,
+            format!("is no yarn.lock: {what}"),
+            "name the yarn.lock of RHDH's repository with `--host-lockfile`",
+        ),
+        other => other,
+    })?;
     let pin = Rhdh { requested: name, commit: None, version: version.map(str::to_owned), lockfile: Sha256::of(&bytes) };
     Ok(RhdhHost { pin, lock, node: None })
 }

@@ -175,6 +175,7 @@ fn manual_pages_are_printed_and_written() {
     let test = Test::new();
     let page = test.run(&["man", "build"]).success().stdout;
     assert!(page.contains(".TH factory-build 1") && page.contains("\\-\\-frozen"), "{page}");
+    assert!(page.contains("\n.SH EXAMPLES\n"), "{page}");
     test.run(&["man", "--output-dir", test.path("man").to_str().unwrap()]).success();
     let names = harness::program::names(&test.path("man"));
     assert!(names.contains(&"factory.1".to_owned()) && names.contains(&"factory-diff.1".to_owned()), "{names:?}");

@@ -307,6 +307,10 @@ fn a_lock_for_a_file_of_a_host_asks_for_it_again() {
         );
         assert_eq!(test.read("config/factory.lock"), lock);
     }
+    test.write("other.lock", "{ }\n");
+    let said = test.run(&["resolve", "--keep", "--host-lockfile", "other.lock"]).exits(2).stderr;
+    assert!(said.contains("other.lock:1:1: is no yarn.lock: "), "{said}");
+    assert!(said.contains("hint: name the yarn.lock of RHDH's repository with `--host-lockfile`"), "{said}");
     test.run(&["resolve", "--keep", "--host-lockfile", "host.lock"]).success();
     assert!(test.read("config/factory.lock").contains("name = \"three\"\n"));
 }

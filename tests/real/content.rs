@@ -134,7 +134,10 @@ fn what_an_export_reads_of_a_sibling_is_found_and_followed() {
     repository.commit("reader");
     let (first, said) = built(&test);
     assert!(
-        said.contains("\na plugins/a-backend: its export also reads `shared`, `workspaces/a/plugins/other`\n"),
+        said.contains(
+            "\na plugins/a-backend: its export also reads `shared`, `workspaces/a/plugins/other`, \
+                       which is an input of it from now on\n"
+        ),
         "{said}"
     );
     let lock = test.read("config/factory.lock");
