@@ -5,13 +5,13 @@
 //! ```text
 //! sealed_files   what lies beside the lock is what the lock names, before anything runs
 //! finished       what is sealed and still in the cache is not built again
-//! prepare        source (checkout) -> patches and overlays -> cli_flags -> layers (held_layer), or install (packages, native_log), in a workdir
-//! plugin         export (export_args, closure_drift; read_sources by opened_files, dependencies, installed) -> select (npm_masked) -> checks -> artefact (file_list, build_info)
-//!                -> verdict against the seal
+//! prepare        source (checkout) -> patches and overlays -> cli_flags -> layers (held_layer), or install (packages,
+//!                native_log), in a workdir
+//! plugin         export (export_args, closure_drift; read_sources by opened_files, dependencies, installed) -> select
+//!                (npm_masked) -> checks -> artefact (file_list, build_info) -> verdict against the seal
 //! new_seals      what was built for the first time, into the lock and beside it; verdict compares later builds with it
 //! results        report (build-report.json), plugins_yaml (dynamic-plugins.yaml); earlier is what they keep of other builds
 //! room           what a workspace takes, and full disks
-//! small_file     text that is read by several of them
 //! ```
 
 pub mod artefact;
@@ -61,7 +61,8 @@ pub use cli_flags::AskedClis;
 pub use context::{BuildOptions, Shared};
 pub use workspace::BuiltWorkspace;
 
-/// Builds the workspaces named (all when none is) with the plugins that are chosen, several at once. A failing one does not stop the others; Ctrl-C does.
+/// Builds the workspaces named (all when none is) with the plugins that are chosen, several at once. A failing one does
+/// not stop the others; Ctrl-C does.
 pub async fn build(shared: Arc<Shared>, names: &[String]) -> Result<Vec<BuiltWorkspace>> {
     let mut chosen = choose(&shared.lock, names)?;
     chosen.retain(|workspace| workspace.plugin.iter().any(|plugin| shared.options.chooses(plugin)));

@@ -3,8 +3,8 @@
 //! [`Config::read`] is the entry. In the order of the data: [`options`] and [`env`](mod@env) (checked against
 //! [`variables`]) say where to look; [`workspaces`] finds the workspaces of a configuration directory and puts
 //! together, for each, [`source_json`] (where its code comes from), [`plugins_list`] (what is built of it) and
-//! [`inputs`] (the files that change it). [`layout`] says which of the two
-//! a directory is. [`versions_json`] is what RHDH's export repository pins for a release,
+//! [`inputs`] (the files that change it). [`layout`] says
+//! whether a directory is for one workspace or for several. [`versions_json`] is what RHDH's export repository pins for a release,
 //! [`tag_prefix`] the rule for its image tags. All files are read through [`text`], all paths through
 //! [`path`](mod@path); what is suspicious and no error is a [`warning`].
 

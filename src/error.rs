@@ -195,6 +195,7 @@ pub enum Error {
     Interrupted,
 }
 
+/// Whether a disk is full, or a quota used up.
 fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }

@@ -38,7 +38,7 @@ pub use args_origin::{ArgsFrom, ArgsOrigin};
 pub use arguments::Argument;
 pub use cli_behaviour::CliBehaviour;
 pub use digest::{Integrity, Sha256};
-pub use grammar::{at, is_commit, is_package_name, is_relative};
+pub use grammar::{at, is_commit, is_package_name, is_relative, lies_in};
 pub use model::{
     Effective, Input, Lock, Node, Plugin, Rhdh, RhdhCli, Sealed, SealedPackages, Source, Stamp, Tool, Tools, Workspace,
     Yarn, YarnFrom,

@@ -12,6 +12,9 @@ pub fn cores(most: usize) -> usize {
     thread::available_parallelism().map_or(1, usize::from).min(most)
 }
 
+/// More threads than this only wait for the disk.
+pub const DISK_THREADS: usize = 4;
+
 /// How many threads share the work, and what interrupts them.
 #[derive(Clone, Copy, Debug)]
 pub struct Workers<'a> {
@@ -23,6 +26,11 @@ impl<'a> Workers<'a> {
     /// At most `threads` at once, and never more than there are items. Once `interrupt` is set, no item is started.
     pub fn new(threads: usize, interrupt: &'a AtomicBool) -> Self {
         Self { threads, interrupt }
+    }
+
+    /// For work that reads and writes files.
+    pub fn of_disk(interrupt: &'a AtomicBool) -> Self {
+        Self::new(cores(DISK_THREADS), interrupt)
     }
 
     /// The results of all items. After the first error no further item is started; the error returned is the one a

@@ -10,7 +10,8 @@
 //!    [`yarn_hash`]) and the arguments of its plugins ([`compute_args`]: [`build_args`]), and what of it each
 //!    plugin is built from ([`plugin_sources`]).
 //! 5. `tool_pins` pins node, npm and rhdh-cli; `previous` keeps what the lock there was knows and still holds.
-//! 6. [`survey`] looks at a repository of which nothing is configured yet; [`newest`] says what there is by now of what a lock has.
+//! 6. [`survey`] looks at a repository of which nothing is configured yet; [`newest`] says what there is by now of what a
+//!    lock has.
 
 pub mod configured_pins;
 pub mod run_request;

@@ -5,7 +5,7 @@
 //!   CACHEDIR.TAG            backup programs leave the folder alone
 //!   git/<name>-<hash>/      one bare repository per repository URL
 //!   tools/ npm/ yarn/ builds/   entries: each appears whole or not at all
-//!   layers/                 entries: installed trees, of which builds see copies that are made when they write
+//!   layers/                 entries: installed trees, shown to builds below what these write
 //!   files/                  the files of layers by content, each linked to by all that have it
 //!   work/                   the folders of the last builds
 //!   trash/                  what is being removed
@@ -84,7 +84,8 @@ pub enum CacheKind {
 }
 
 impl CacheKind {
-    /// All kinds, in the order `factory cache size` prints them. Layers come before their files, which count where they are met first.
+    /// All kinds, in the order `factory cache size` prints them. Layers come before their files, which count where they
+    /// are met first.
     pub const ALL: [Self; 9] = [
         Self::Git,
         Self::Tools,

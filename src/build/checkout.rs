@@ -10,14 +10,12 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
-use crate::parallel::{Workers, cores};
+use crate::parallel::{DISK_THREADS, Workers, cores};
 use crate::store::git::{EntryKind, Tree, TreeNode, WritableTree};
 use crate::store::remove_tree;
 use crate::ui::some_names;
 use crate::{Error, Result};
 
-/// More threads than this only wait for the disk.
-const MOST_THREADS: usize = 4;
 /// A Git LFS pointer is smaller than this.
 const LARGEST_POINTER: usize = 1024;
 const POINTER: &[u8] = b"version https://git-lfs.github.com/spec/v1\n";
@@ -96,7 +94,7 @@ fn write_files(
     let files: Vec<&TreeNode> =
         nodes.iter().filter(|node| matches!(node.kind, EntryKind::File | EntryKind::Executable)).collect();
     let objects = tree.objects();
-    let workers = Workers::new(cores(MOST_THREADS).min(files.len() / 64 + 1), interrupt);
+    let workers = Workers::new(cores(DISK_THREADS).min(files.len() / 64 + 1), interrupt);
     let written = workers.try_map_with(
         files,
         || objects.reader(),

@@ -109,6 +109,8 @@ pub struct Shared {
     pub registries: RegistryAddresses,
     pub ui: Arc<Ui>,
     pub interrupt: Interrupt,
+    /// Whether installed packages can be kept, once that was tried.
+    pub layers: std::sync::OnceLock<std::result::Result<(), String>>,
     /// What the CLIs said of their flags.
     pub clis: AskedClis,
     /// Bounds the steps that run at once.

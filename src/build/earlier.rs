@@ -1,5 +1,5 @@
-//! What earlier builds left in the output directory of workspaces and plugins that this one did not build: it stays in the report and
-//! in `dynamic-plugins.yaml` as long as its files are there and are what the lock has sealed.
+//! What earlier builds left in the output directory of workspaces and plugins that this one did not build: it stays in
+//! the report and in `dynamic-plugins.yaml` as long as its files are there and are what the lock has sealed.
 
 use std::collections::BTreeMap;
 use std::path::Path;

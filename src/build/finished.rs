@@ -174,6 +174,7 @@ mod tests {
             registries: crate::npm::registry::RegistryAddresses::default(),
             ui: Arc::new(Ui::silent()),
             interrupt,
+            layers: std::sync::OnceLock::new(),
             clis: crate::build::AskedClis::default(),
             slots: tokio::sync::Semaphore::new(1),
         }

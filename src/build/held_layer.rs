@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::overlay::source_parts::lies_in;
+use crate::lock::lies_in;
 use crate::sandbox::held_overlay::HeldOverlay;
 use crate::sandbox::root::Root;
 use crate::store::CacheEntry;

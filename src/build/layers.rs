@@ -15,6 +15,7 @@ mod scan;
 mod snapshot;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Instant;
 
 use super::context::WorkspaceBuild;
@@ -33,6 +34,11 @@ use crate::store::{CacheEntry, CheckedEntry, NewLayer, Reading, UntrustedTree};
 use record::{LayerRecord, TREE, digest_at};
 use scan::Unkept;
 use snapshot::{Added, Snapshot, lies_in_any};
+
+/// A path of a source, `.` for the source itself, as it is opened.
+fn place(path: &str) -> &Path {
+    Path::new(if path == "." { "" } else { path })
+}
 
 /// The packages of a workspace, installed.
 pub(super) struct Installed {
@@ -61,13 +67,7 @@ impl WorkspaceBuild<'_> {
         log: &Log,
         exports: bool,
     ) -> Result<Installed> {
-        let probed = tokio::task::block_in_place(|| {
-            HeldOverlay::probe(self.shared.options.isolation, &workdir.folders.work.join("probe"))
-        });
-        if let Err(why) = &probed {
-            tracing::debug!("{}: installed packages are not kept: {why}", self.workspace.name);
-        }
-        if !exports || probed.is_err() {
+        if !exports || !self.has_layers(workdir) {
             return self.install_apart(workdir, wanted, log, exports).await;
         }
         let tree = source::checked_out(self.workspace, &workdir.folders.source)?;
@@ -81,6 +81,16 @@ impl WorkspaceBuild<'_> {
             return Ok(installed);
         }
         self.install_and_keep(workdir, wanted, log, new).await
+    }
+
+    /// Whether this machine allows layers, which is tried once for all workspaces.
+    fn has_layers(&self, workdir: &Workdir) -> bool {
+        let probe = || HeldOverlay::probe(self.shared.options.isolation, &workdir.folders.work.join("probe"));
+        let probed = self.shared.layers.get_or_init(|| tokio::task::block_in_place(probe));
+        if let Err(why) = probed {
+            tracing::debug!("{}: installed packages are not kept: {why}", self.workspace.name);
+        }
+        probed.is_ok()
     }
 
     /// The installation as it is where no layer can be had.

@@ -134,6 +134,7 @@ impl Replay<'_> {
             registries,
             ui: session.ui.clone(),
             interrupt: session.interrupt.clone(),
+            layers: std::sync::OnceLock::new(),
             clis: build::AskedClis::default(),
             slots: tokio::sync::Semaphore::new(jobs),
         }))

@@ -8,7 +8,7 @@ use super::paths;
 use super::session::Session;
 use super::source_options::{GivenRepo, SourceArgs, seen_from};
 use crate::config::source_json::{self, NewSource};
-use crate::config::{ConfigLayout, Repo, path, plugins_list};
+use crate::config::{ConfigLayout, Repo, path, plugins_list, workspaces};
 use crate::error::{Error, Place, Result};
 use crate::lock::arguments::Argument;
 use crate::lock::companions::FOLDER_NAME;
@@ -168,9 +168,12 @@ impl Init<'_> {
     fn folder(&self, layout: &ConfigLayout, answers: &Answers) -> Result<PathBuf> {
         let name = match &self.args.name {
             Some(name) => Some(name.clone()),
-            None if layout.is_several() => Some(own_name(answers).ok_or_else(|| {
-                Error::usage("the workspace has no name that could be that of a folder", "give one with `--name`")
-            })?),
+            None if layout.is_several() => {
+                let own = workspaces::own_name(&answers.workspace, || answers.repo.name());
+                Some(own.filter(|name| !name.starts_with('.')).ok_or_else(|| {
+                    Error::usage("the workspace has no name that could be that of a folder", "give one with `--name`")
+                })?)
+            }
             None => None,
         };
         let folder = name.map_or_else(|| self.config_dir.clone(), |name| self.config_dir.join(name));
@@ -199,16 +202,10 @@ impl Init<'_> {
             None if asks => self.ask("branch, tag or commit [the default branch]")?.unwrap_or_default(),
             given => given.unwrap_or_default(),
         };
-        source_json::check_ref(&reference)
-            .map_err(|what| Error::usage(format!("`--ref` {what}"), "give a branch, a tag or a commit"))?;
+        source_json::check_ref_option("--ref", &reference)?;
         let survey = self.survey(&repo, &reference)?;
         let workspace = match given(&self.args.workspace_path) {
-            Some(given) => path::inside(&given).map_err(|what| {
-                Error::usage(
-                    format!("`--workspace-path` {what}"),
-                    "give the workspace's path from the repository's root",
-                )
-            })?,
+            Some(given) => workspaces::workspace_path_option(&given)?,
             None => self.choose_workspace(&survey)?,
         };
         // By its name: another default branch is not what was looked at.
@@ -253,15 +250,6 @@ impl Init<'_> {
         self.session.interrupt.check()?;
         Ok(answer)
     }
-}
-
-/// The last segment of the workspace's path, or of the repository.
-fn own_name(answers: &Answers) -> Option<String> {
-    let name = match answers.workspace.rsplit('/').next() {
-        Some(last) if last != "." => Some(last.to_owned()),
-        _ => answers.repo.name(),
-    };
-    name.filter(|name| path::inside(name).as_ref() == Ok(name) && !name.starts_with('.'))
 }
 
 fn exists(file: &Path) -> Error {

@@ -68,8 +68,7 @@ impl PinOptions {
                     format!("for instance: `factory resolve {first} --ref {reference}`"),
                 ));
             }
-            source_json::check_ref(reference)
-                .map_err(|what| Error::usage(format!("`--ref` {what}"), "give a branch, a tag or a commit"))?;
+            source_json::check_ref_option("--ref", reference)?;
             for workspace in config.workspaces.iter_mut().filter(|workspace| is_named(&workspace.name)) {
                 edits.reference(workspace, reference)?;
             }

@@ -171,8 +171,8 @@ struct RegistryOption<'a> {
 impl<'a> RegistryOption<'a> {
     fn parse(text: &'a str) -> Result<Self> {
         let start = text.find("://").map_or(0, |scheme| scheme + 3);
-        let (_, rest) = text.split_at(start);
-        let namespace = rest.split_once('/').map(|(_, namespace)| namespace.trim_matches('/')).unwrap_or_default();
+        let (host, namespace) = text[start..].split_once('/').unwrap_or_default();
+        let namespace = namespace.trim_matches('/');
         if namespace.is_empty() {
             // A login in it is shown to nobody.
             let shown = if text.contains('@') { "…" } else { text };
@@ -181,7 +181,7 @@ impl<'a> RegistryOption<'a> {
                 "give both, such as `--registry quay.io/my-organisation`",
             ));
         }
-        Ok(Self { host: &text[..text.len() - rest.len() + rest.find('/').unwrap_or(rest.len())], namespace })
+        Ok(Self { host: &text[..start + host.len()], namespace })
     }
 
     /// Puts it in place of what the variables say. Their user and password are for their own host.

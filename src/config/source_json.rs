@@ -150,6 +150,11 @@ pub fn check_ref(text: &str) -> Result<(), &'static str> {
     Ok(())
 }
 
+/// The same of the value of an option.
+pub fn check_ref_option(option: &str, text: &str) -> Result<()> {
+    check_ref(text).map_err(|what| Error::usage(format!("`{option}` {what}"), "give a branch, a tag or a commit"))
+}
+
 impl<'de> Deserialize<'de> for SourceJson {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_map(Fields)

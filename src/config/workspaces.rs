@@ -154,26 +154,37 @@ pub(super) fn single(
     overlays: bool,
 ) -> Result<WorkspaceConfig> {
     let source = single_source(options, &mut warnings, overlays)?;
-    let name = match source.workspace_path.rsplit('/').next() {
-        Some(last) if last != "." => Some(last.to_owned()),
-        _ => match (&source.repo, &source.local) {
-            (Some(repo), _) => repo.name(),
-            (None, Some(tree)) => folder_name(tree),
-            (None, None) => None,
-        },
+    let of_repository = || match (&source.repo, &source.local) {
+        (Some(repo), _) => repo.name(),
+        (None, Some(tree)) => folder_name(tree),
+        (None, None) => None,
     };
-    // A name becomes a folder's: of a repository like `https://host/a\b` it cannot.
-    let name = name.filter(|name| path::inside(name).as_ref() == Ok(name)).unwrap_or_else(|| "workspace".to_owned());
+    let name = own_name(&source.workspace_path, of_repository).unwrap_or_else(|| "workspace".to_owned());
     FoundWorkspace { name, dir: ".".to_owned(), source, env, warnings }.read(options)
+}
+
+/// The last segment of a workspace's path, else the name of what it is the root of; none where that cannot be a folder's,
+/// as of a repository like `https://host/a\b`.
+pub fn own_name(workspace_path: &str, of_repository: impl FnOnce() -> Option<String>) -> Option<String> {
+    let name = match workspace_path.rsplit('/').next() {
+        Some(last) if last != "." => Some(last.to_owned()),
+        _ => of_repository(),
+    };
+    name.filter(|name| path::inside(name).as_ref() == Ok(name))
+}
+
+/// The value of `--workspace-path`, in its normal form.
+pub fn workspace_path_option(text: &str) -> Result<String> {
+    path::inside(text).map_err(|what| {
+        Error::usage(format!("`--workspace-path` {what}"), "give the workspace's path from the repository's root")
+    })
 }
 
 /// Where the code of the one workspace comes from: `--source-repo`, else `source.json`, else the local code.
 fn single_source(options: &ConfigOptions, warnings: &mut Vec<Warning>, overlays: bool) -> Result<SourceConfig> {
     let file = options.config_dir.join(source_json::FILE_NAME);
     let wanted = options.workspace_path.as_deref().filter(|path| !path.is_empty());
-    let wanted = wanted.map(path::inside).transpose().map_err(|what| {
-        Error::usage(format!("`--workspace-path` {what}"), "give the workspace's path from the repository's root")
-    })?;
+    let wanted = wanted.map(workspace_path_option).transpose()?;
     let local = || options.repo_path.clone().filter(|path| has_entries(path));
 
     if let Some(repo) = options.source_repo.clone().filter(|_| !options.use_local) {
@@ -182,8 +193,7 @@ fn single_source(options: &ConfigOptions, warnings: &mut Vec<Warning>, overlays:
             warnings.push(Warning::new(Place::file(&file), "is ignored, because `--source-repo` is given"));
         }
         let requested = options.source_ref.clone().unwrap_or_default();
-        source_json::check_ref(&requested)
-            .map_err(|what| Error::usage(format!("`--source-ref` {what}"), "give a branch, a tag or a commit"))?;
+        source_json::check_ref_option("--source-ref", &requested)?;
         let workspace_path = wanted.ok_or_else(|| {
             Error::usage(
                 "`--source-repo` needs `--workspace-path`",

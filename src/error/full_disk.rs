@@ -1,9 +1,8 @@
 //! Full disks: which folder is full, and which option moves that one.
 
-use std::io::ErrorKind;
 use std::path::Path;
 
-use super::Error;
+use super::{Error, is_full};
 
 /// How programs say that a disk is full or a quota used up: libuv's and npm's codes, libc's words.
 const SAID: [&str; 4] = ["ENOSPC", "EDQUOT", "No space left on device", "Disk quota exceeded"];
@@ -37,10 +36,7 @@ impl<'a> MovableFolder<'a> {
             Error::Build { tail, .. } => {
                 self.option == "--cache-dir" && tail.iter().any(|line| SAID.iter().any(|said| line.contains(said)))
             }
-            Error::Io { source, path, .. } => {
-                matches!(source.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
-                    && path.starts_with(self.path)
-            }
+            Error::Io { source, path, .. } => is_full(source) && path.starts_with(self.path),
             _ => false,
         }
     }
@@ -96,7 +92,7 @@ mod tests {
             assert_eq!((cache.is_full(&child(line)), outputs.is_full(&child(line))), (true, false), "{line}");
         }
         assert!(!cache.is_full(&child("npm error code EACCES")));
-        let full = |path: &str| Error::io("write", path)(ErrorKind::StorageFull.into());
+        let full = |path: &str| Error::io("write", path)(std::io::ErrorKind::StorageFull.into());
         assert!(cache.is_full(&full("/c/work")) && !outputs.is_full(&full("/c/work")));
         assert!(outputs.is_full(&full("/o/a.tgz")) && !cache.is_full(&full("/elsewhere")));
         let hinted = outputs.hinted(full("/o/a.tgz"), "; more");

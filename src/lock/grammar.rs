@@ -14,6 +14,11 @@ pub fn at(folder: &str, path: &str) -> String {
     }
 }
 
+/// True where `path` is `folder` or lies below it; all lies in `.`.
+pub fn lies_in(path: &str, folder: &str) -> bool {
+    folder == "." || path.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
 /// True for one plain segment of a path.
 pub(super) fn is_segment(name: &str) -> bool {
     !name.is_empty() && name != "." && name != ".." && !name.contains('/') && !name.chars().any(char::is_control)

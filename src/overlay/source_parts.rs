@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
 use crate::error::{Error, Result};
-use crate::lock::{PartContent, SourcePart, at, is_relative};
+use crate::lock::{PartContent, SourcePart, at, is_relative, lies_in};
 use crate::store::git::Tree;
 use crate::store::{LeftKind, UntrustedTree};
 use crate::yarn::graph::reach::Reach;
@@ -122,9 +122,4 @@ fn normal(path: &str) -> Option<String> {
         }
     }
     Some(if segments.is_empty() { ".".to_owned() } else { segments.join("/") }).filter(|path| is_relative(path))
-}
-
-/// True where `path` is `folder` or lies below it; all lies in `.`.
-pub fn lies_in(path: &str, folder: &str) -> bool {
-    folder == "." || path.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use semver::Version;
 
 use super::facts::HostFacts;
-use super::refs::Refs;
+use super::refs::{Refs, bare_name};
 use super::rhdh::{self, HostRequest};
 use crate::error::Result;
 use crate::lock::{ReleaseLine, Rhdh};
@@ -48,8 +48,7 @@ pub fn of_commit(refs: &Refs, requested: &str, commit: &str) -> Result<Option<Ne
 }
 
 fn short(name: &str) -> String {
-    let bare = ["refs/heads/", "refs/tags/"].into_iter().find_map(|kind| name.strip_prefix(kind));
-    bare.unwrap_or(name).to_owned()
+    bare_name(name).unwrap_or(name).to_owned()
 }
 
 fn tags(refs: &Refs) -> impl Iterator<Item = (&str, &str)> {

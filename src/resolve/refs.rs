@@ -180,6 +180,11 @@ impl RequestedRef {
     }
 }
 
+/// The name of a branch or a tag without what git puts before it; none for another ref.
+pub fn bare_name(name: &str) -> Option<&str> {
+    ["refs/heads/", "refs/tags/"].into_iter().find_map(|kind| name.strip_prefix(kind))
+}
+
 impl Refs {
     /// The default branch's full name (none when `HEAD` is detached) and commit; `None` for an empty repository.
     pub fn head(&self) -> Option<(Option<&str>, &str)> {

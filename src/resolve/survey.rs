@@ -36,11 +36,7 @@ impl Survey {
         let found = refs::resolve(store, url, requested, network, interrupt)?;
         let tree = store.repository(url, interrupt)?.fetch(&found.commit, network, interrupt)?;
         let workspaces = workspaces(&tree)?;
-        let bare = |name: &String| {
-            let bare = ["refs/heads/", "refs/tags/"].into_iter().find_map(|kind| name.strip_prefix(kind));
-            bare.map(str::to_owned)
-        };
-        let name = found.name.as_ref().and_then(bare);
+        let name = found.name.as_deref().and_then(refs::bare_name).map(str::to_owned);
         Ok(Self { commit: found.commit, name, files: Files::Commit(Box::new(tree)), workspaces })
     }
 

@@ -15,14 +15,12 @@ use std::time::SystemTime;
 
 use sha2::{Digest as _, Sha256};
 
-use crate::parallel::{Workers, cores};
+use crate::parallel::Workers;
 use crate::store::stat_cache::{self, Reading, Stat, StatCache};
 use crate::{Error, Result};
 
 /// The list, in the entry's folder.
 pub const LIST: &str = ".factory-files";
-/// More threads than this only wait for the disk.
-const MOST_THREADS: usize = 4;
 
 /// The sums of files that were hashed while they were written, by path in the entry: they are not read again.
 #[derive(Debug, Default)]
@@ -127,7 +125,7 @@ fn files(
     walk(folder, "", &mut paths)?;
     paths.sort_unstable();
     let buffer = || vec![0; 64 * 1024];
-    Workers::new(cores(MOST_THREADS), interrupt).try_map_with(paths, buffer, |buffer, path| {
+    Workers::of_disk(interrupt).try_map_with(paths, buffer, |buffer, path| {
         let place = folder.join(&path);
         // FileCheck at before it is read: what is written to it meanwhile gives it another ctime.
         let meta = place.symlink_metadata().map_err(Error::io("read", &place))?;

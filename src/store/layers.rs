@@ -81,7 +81,8 @@ impl NewLayer {
         self.scratch.path()
     }
 
-    /// Lists the files, shares those that other layers have, and keeps the layer as `<key>-<variant>`, or under a name that begins so.
+    /// Lists the files, shares those that other layers have, and keeps the layer as `<key>-<variant>`, or under a name
+    /// that begins so.
     ///
     /// It is not flushed to the disk: the record of what was seen is left out, so that the next process reads every file,
     /// and finds what a loss of power took.

@@ -101,6 +101,10 @@ impl Store {
         Ok(pruned)
     }
 
+    fn is_layer(&self, path: &Path) -> bool {
+        path.starts_with(self.kind_dir(CacheKind::Layers))
+    }
+
     /// Removes what was not used for the longest time until the cache has at most `most` bytes, or all that is left is in
     /// use.
     pub fn prune_to(&self, most: u64) -> Result<Pruned> {
@@ -140,7 +144,7 @@ impl Store {
             }
             if pruned.entries > before {
                 // Files that layers share are counted with one of them.
-                let is_layer = path.starts_with(self.kind_dir(CacheKind::Layers));
+                let is_layer = self.is_layer(&path);
                 pruned.bytes += if is_layer { self.prune_shared_files() } else { 0 };
                 total = if is_layer { self.size()?.iter().map(|size| size.bytes).sum() } else { total - bytes };
             }
@@ -175,8 +179,7 @@ impl Store {
         // It may have been used between the check and the lock.
         if is_old(path, what) {
             // What layers share becomes free with the last of them.
-            let is_layer = path.starts_with(self.kind_dir(CacheKind::Layers));
-            pruned.bytes += if is_layer { unshared(path) } else { usage(path, seen) };
+            pruned.bytes += if self.is_layer(path) { unshared(path) } else { usage(path, seen) };
             let trash = self.scratch()?;
             fs::rename(path, trash.path().join("x")).map_err(Error::io("remove", path))?;
             pruned.entries += 1;

@@ -13,11 +13,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::checksums::{self, ListedFile};
 use super::{CacheKind, Store};
-use crate::parallel::{Workers, cores};
+use crate::parallel::Workers;
 use crate::{Error, Result};
-
-/// More threads than this only wait for the disk.
-const MOST_THREADS: usize = 4;
 
 impl Store {
     /// Makes the files of `folder`, as they are listed, those of other layers where their content is. Within the folder no
@@ -32,7 +29,7 @@ impl Store {
         });
         let listed: Vec<(&ListedFile, &str, usize)> = listed.collect();
         let (scratch, serial) = (self.scratch()?, AtomicUsize::new(0));
-        let workers = Workers::new(cores(MOST_THREADS), interrupt);
+        let workers = Workers::of_disk(interrupt);
         let buffer = || vec![0; 64 * 1024];
         workers
             .try_map_with(listed, buffer, |buffer, (file, sum, number)| {

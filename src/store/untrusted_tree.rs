@@ -84,8 +84,11 @@ impl UntrustedTree {
         Ok(Self { root, path: self.path.join(path), of: self.of.clone() })
     }
 
-    /// What lies at a path.
+    /// What lies at a path; the empty one is this folder.
     pub fn kind(&self, path: &Path) -> Option<LeftKind> {
+        if path.as_os_str().is_empty() {
+            return Some(LeftKind::Folder);
+        }
         let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return None };
         let folder = open_beneath(self.root.as_fd(), parent, FOLDER).ok()?;
         kind_at(folder.as_fd(), name)

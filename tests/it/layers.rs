@@ -7,11 +7,10 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use harness::npm_registry::{OPTIONS, Registry, StubCli};
 use harness::program::{Outcome, Test, names};
 use harness::repository::Repository;
 
-const CLI: StubCli<'static> = StubCli { versions: &["1.9.1"], tags: &[], options: &OPTIONS };
+use crate::reads::configure;
 
 const RESOLVE: [&str; 3] = ["resolve", "--host-lockfile", "config/host.lock"];
 const BUILD: [&str; 3] = ["build", "--output-dir", "out"];
@@ -83,10 +82,7 @@ fn setup(installed: &str, exported: &str) -> (Test, Repository) {
     }
     repo.write("w/plugins/one/exported.sh", exported);
     repo.commit("first");
-    test.config("source.json", r#"{"repo": "../repo", "repo-ref": "main", "workspace-path": "w"}"#)
-        .config("plugins-list.yaml", "plugins/one:\n")
-        .config("host.lock", "__metadata:\n  version: 8\n");
-    test.env("NPM_CONFIG_REGISTRY", Registry::of_scripts(&CLI).url).env("NODE_VERSION", "22");
+    configure(&mut test);
     (test, repo)
 }
 

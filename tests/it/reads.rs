@@ -54,6 +54,14 @@ fn lockfile(hoisted: &str, below: &str) -> String {
     .concat()
 }
 
+/// Configures the plugin `plugins/one` of the workspace `w` of the repository `repo`, built with scripts as tools.
+pub fn configure(test: &mut Test) {
+    test.config("source.json", r#"{"repo": "../repo", "repo-ref": "main", "workspace-path": "w"}"#)
+        .config("plugins-list.yaml", "plugins/one:\n")
+        .config("host.lock", "__metadata:\n  version: 8\n");
+    test.env("NPM_CONFIG_REGISTRY", Registry::of_scripts(&CLI).url).env("NODE_VERSION", "22");
+}
+
 /// The workspace `w` of a repository, where the export of `plugins/one` ends with a script.
 fn setup(exported: &str) -> (Test, Repository) {
     let mut test = Test::with_path();
@@ -74,10 +82,7 @@ fn setup(exported: &str) -> (Test, Repository) {
         .write("shared/text.txt", "1\n")
         .write("shared/node_modules/committed/index.js", "1\n");
     repo.commit("first");
-    test.config("source.json", r#"{"repo": "../repo", "repo-ref": "main", "workspace-path": "w"}"#)
-        .config("plugins-list.yaml", "plugins/one:\n")
-        .config("host.lock", "__metadata:\n  version: 8\n");
-    test.env("NPM_CONFIG_REGISTRY", Registry::of_scripts(&CLI).url).env("NODE_VERSION", "22");
+    configure(&mut test);
     (test, repo)
 }
 

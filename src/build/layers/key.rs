@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
+use super::place;
 use crate::build::context::WorkspaceBuild;
 use crate::build::packages::is_berry;
 use crate::build::source::{self, LARGEST_LOCKFILE};
@@ -22,7 +23,7 @@ use crate::yarn::graph::{DependencyGraph, Manifests};
 use crate::yarn::lockfile::YarnLock;
 
 /// How layers are made; raised when another way would make another tree.
-const RECIPE: u32 = 2;
+const RECIPE: u32 = 3;
 /// Settings of yarn and npm in every folder from the repository's root to the workspace.
 const SETTINGS: [&str; 4] = [".yarnrc.yml", ".yarnrc", ".npmrc", ".yarn"];
 /// Scripts of a package of the workspace that `yarn install` runs: they may read anything.
@@ -103,8 +104,7 @@ impl InstallInputs<'_> {
         for folder in std::iter::successors(Some(self.root), |folder| parent(folder)) {
             paths.extend(SETTINGS.iter().map(|name| at(folder, name)));
         }
-        let here = if self.root == "." { Path::new("") } else { Path::new(self.root) };
-        let in_root = self.source.entries(here)?.into_iter();
+        let in_root = self.source.entries(place(self.root))?.into_iter();
         // Of yarn's plugins some read files there.
         let is_text = |name: &str| Path::new(name).extension().is_some_and(|it| it.eq_ignore_ascii_case("md"));
         let in_root = in_root.filter(|(name, kind)| *kind != LeftKind::Folder && !is_text(name));
@@ -136,14 +136,11 @@ impl InstallInputs<'_> {
     }
 
     /// Adds the digest of a file, or those of all files in a folder; what yarn keeps, and what is not there, has none.
-    fn add(&self, path: &str, digests: &mut BTreeMap<String, String>) -> Result<()> {
-        let place = if path == "." { Path::new("") } else { Path::new(path) };
-        let kind = if path == "." { Some(LeftKind::Folder) } else { self.source.kind(place) };
-        match kind {
+    fn add(&self, path: &str, digests: &mut BTreeMap<String, Sha256>) -> Result<()> {
+        let place = place(path);
+        match self.source.kind(place) {
             Some(LeftKind::File) => {
-                let digest = Sha256::of(self.source.read(place, LARGEST)?);
-                let mode = if self.source.is_executable(place) { 'x' } else { '-' };
-                digests.insert(path.to_owned(), format!("{mode}{digest}"));
+                digests.insert(path.to_owned(), Sha256::of(self.source.read(place, LARGEST)?));
             }
             Some(LeftKind::Folder) => {
                 let is_of_yarn = path == ".yarn" || path.ends_with("/.yarn");
@@ -156,7 +153,7 @@ impl InstallInputs<'_> {
             // A link may lead to a file of the source.
             Some(LeftKind::Link) => {
                 let led_to = self.source.find_linked(place, LARGEST_MANIFEST).ok().flatten();
-                digests.insert(path.to_owned(), format!("l{}", Sha256::of(led_to.unwrap_or_default())));
+                digests.insert(path.to_owned(), Sha256::of(led_to.unwrap_or_default()));
             }
             Some(LeftKind::Special) | None => {}
         }

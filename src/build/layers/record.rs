@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::place;
 use crate::build::packages::unpinned::Unpinned;
 use crate::build::report::InstallScripts;
 use crate::error::{Error, Result};
@@ -120,9 +121,8 @@ impl LayerRecord {
 
 /// A digest of a file's content, of the names in a folder or of what a link leads to.
 pub(super) fn digest_at(source: &UntrustedTree, path: &str) -> String {
-    let at = if path == "." { Path::new("") } else { Path::new(path) };
-    let kind = if path == "." { Some(LeftKind::Folder) } else { source.kind(at) };
-    let digest = match kind {
+    let at = place(path);
+    let digest = match source.kind(at) {
         Some(LeftKind::File) => source.read(at, LARGEST).map(|bytes| format!("file {}", Sha256::of(bytes))).ok(),
         Some(LeftKind::Folder) => {
             source.entries(at).ok().map(|entries| digest_of_names(entries.iter().map(|(it, _)| &**it)))

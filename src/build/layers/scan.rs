@@ -11,10 +11,8 @@ use rustix::io::Errno;
 
 use super::record::TREE;
 use crate::error::{Error, Result};
-use crate::parallel::{Workers, cores};
+use crate::parallel::Workers;
 
-/// More threads than this only wait for the disk.
-const MOST_THREADS: usize = 4;
 /// More than any installation has.
 const MOST_PATHS: usize = 3_000_000;
 /// Extended attributes that overlayfs takes for its own, as root and in a user namespace.
@@ -102,7 +100,7 @@ fn look_at(source: &Path, folder: &str, interrupt: &AtomicBool) -> Result<Vec<Pa
         }
     }
     let own = (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw());
-    let workers = Workers::new(cores(MOST_THREADS), interrupt);
+    let workers = Workers::of_disk(interrupt);
     let seen = workers.try_map(paths, |path| {
         let place = source.join(&path);
         let meta = place.symlink_metadata().map_err(Error::io("read", &place))?;

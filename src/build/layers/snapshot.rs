@@ -9,13 +9,10 @@ use std::sync::atomic::AtomicBool;
 use super::record::{FILES, LaidContent, LaidPath, digest_of_names};
 use super::scan::Unkept;
 use crate::error::{Error, Result};
-use crate::lock::Sha256;
-use crate::overlay::source_parts::lies_in;
-use crate::parallel::{Workers, cores};
+use crate::lock::{Sha256, lies_in};
+use crate::parallel::Workers;
 use crate::store::open_unlinked;
 
-/// More threads than this only wait for the disk.
-const MOST_THREADS: usize = 4;
 /// More than this, beside packages, is not copied.
 const MOST_LAID: usize = 2_000;
 const MOST_BYTES: u64 = 64 << 20;
@@ -87,7 +84,7 @@ impl Snapshot {
                 found.push((path, meta));
             }
         }
-        let workers = Workers::new(cores(MOST_THREADS), interrupt);
+        let workers = Workers::of_disk(interrupt);
         let read =
             |(path, meta): (String, Metadata)| Before::of(&source.join(&path), &meta).map(|before| (path, before));
         Ok(Self(workers.try_map(found, read)?.into_iter().collect()))

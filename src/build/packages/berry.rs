@@ -10,13 +10,10 @@ use sha2::{Digest as _, Sha512};
 use super::unpinned::Unpinned;
 use super::{CACHE, CopiedIn, LARGEST, PackageCache};
 use crate::error::{Error, Result};
-use crate::parallel::{Workers, cores};
+use crate::parallel::Workers;
 use crate::store::LeftKind;
 use crate::yarn::lockfile::{YarnEntry, YarnLock};
 use crate::yarn::platform::Platform;
-
-/// More threads than this only wait for the disk.
-const MOST_THREADS: usize = 4;
 
 /// A package that a Berry lockfile names and that yarn keeps as a zip.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -164,7 +161,7 @@ impl PackageCache<'_> {
     }
 
     fn workers(&self) -> Workers<'_> {
-        Workers::new(cores(MOST_THREADS), self.interrupt)
+        Workers::of_disk(self.interrupt)
     }
 }
 

@@ -1,8 +1,6 @@
 //! The repositories of the configuration: whether they answer, and have the refs and the paths that are asked for.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 use super::Check;
 use super::reach::PATIENCE;
@@ -10,9 +8,13 @@ use crate::cli::session::Session;
 use crate::cli::source_options::SourceArgs;
 use crate::config::{Config, WorkspaceConfig};
 use crate::error::{Error, Result};
+use crate::parallel::Workers;
 use crate::resolve::refs::list_refs;
 use crate::store::Store;
 use crate::store::git::{Network, RefScope, SourceUrl};
+
+/// Repositories asked at once.
+const AT_ONCE: usize = 8;
 
 /// A repository, with the workspaces that are built from it.
 type AskedRepository<'a> = (String, SourceUrl, Vec<&'a WorkspaceConfig>);
@@ -36,21 +38,9 @@ pub(super) fn checks(session: &Session<'_>, config: &Config, source: &SourceArgs
     }
     let asked: Vec<_> = asked.into_values().collect();
     let network = Network { attempts: 1, timeout: PATIENCE, ..source.network(&session.ui) };
-    let (found, next) = (Mutex::new(BTreeMap::new()), AtomicUsize::new(0));
-    tokio::task::block_in_place(|| {
-        std::thread::scope(|scope| {
-            for _ in 0..asked.len().min(8) {
-                scope.spawn(|| {
-                    while let Some(one) = asked.get(next.fetch_add(1, Ordering::Relaxed)) {
-                        let said =
-                            repository(session, &store, one, &network).unwrap_or_else(|e| vec![Check::of_error(&e)]);
-                        found.lock().unwrap_or_else(PoisonError::into_inner).insert(one.0.clone(), said);
-                    }
-                });
-            }
-        });
-    });
-    checks.extend(found.into_inner().unwrap_or_else(PoisonError::into_inner).into_values().flatten());
+    let workers = Workers::new(AT_ONCE, session.interrupt.flag());
+    let found = tokio::task::block_in_place(|| workers.map(&asked, |one| repository(session, &store, one, &network)));
+    checks.extend(found.into_iter().flat_map(|said| said.unwrap_or_else(|e| vec![Check::of_error(&e)])));
     checks
 }
 

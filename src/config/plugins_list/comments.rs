@@ -1,6 +1,7 @@
 //! Plugins that a list leaves out on purpose: comments name them, as the lists of RHDH's export repository do.
 
 use crate::config::path;
+use crate::lock::lies_in;
 
 /// The comment that leaves out all plugins below a folder.
 const IGNORE: &str = "ignore:";
@@ -20,10 +21,6 @@ fn named(comment: &str) -> Option<String> {
     let word = comment.split([' ', '\t']).next()?;
     let word = word.split_once(':').map_or(word, |(path, _)| path).trim_matches(['"', '\'']);
     path::inside(word).ok()
-}
-
-fn lies_in(plugin: &str, folder: &str) -> bool {
-    folder == "." || plugin.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 #[cfg(test)]
