@@ -55,11 +55,14 @@ mod summary;
 mod verify;
 mod version;
 
+use std::time::Duration;
+
 use clap::parser::ValueSource;
 use clap::{ArgAction, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::error::full_disk::MovableFolder;
 use crate::error::{Error, Result, exit_code};
+use crate::tls;
 use crate::ui::{ColourChoice, LogLevel, Ui};
 
 pub use build::BuildArgs;
@@ -188,6 +191,17 @@ pub struct GlobalArgs {
         help_heading = "Global options"
     )]
     pub color: ColourChoice,
+    /// Longest time until a server is connected to; one that swallows connections is given up then
+    #[arg(
+        long,
+        global = true,
+        env = "FACTORY_CONNECT_TIMEOUT",
+        value_name = "SECONDS",
+        default_value = "5",
+        value_parser = clap::value_parser!(u16).range(1..=600),
+        help_heading = "Global options"
+    )]
+    pub connect_timeout: u16,
     /// Print the file and line of factory's source with each message
     #[arg(long, global = true, env = "FACTORY_VERBOSE", help_heading = "Global options")]
     pub verbose: bool,
@@ -252,6 +266,7 @@ pub fn main() -> u8 {
         Err(e) => e.exit(),
     };
     cli.global.color.apply();
+    tls::set_connect_timeout(Duration::from_secs(cli.global.connect_timeout.into()));
     let ui = Ui::new(cli.global.level()).verbose(cli.global.verbose).without_progress(cli.global.no_progress);
     if !is_restarted && let Err(error) = restart::with_env_file(&cli.global, args.get(1..).unwrap_or_default()) {
         ui.error(&error);

@@ -2,7 +2,7 @@
 //! how long a server may take until it is connected to.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -20,9 +20,22 @@ use crate::user_file;
 /// A certificate that was read.
 pub type Certificate = CertificateDer<'static>;
 
-/// The longest time until a connection stands. What swallows packets is a wrong address or a firewall: it is not tried
-/// again.
+/// The longest that one attempt to connect to an npm registry takes, and the default of `--connect-timeout`. What
+/// swallows packets is a wrong address or a firewall.
 pub const CONNECT_WITHIN: Duration = Duration::from_secs(5);
+
+/// What the user gave instead.
+static CONNECT_TIMEOUT: OnceLock<Duration> = OnceLock::new();
+
+/// Lets all of this run wait so long until a server is connected to. The first call counts.
+pub fn set_connect_timeout(timeout: Duration) {
+    let _ = CONNECT_TIMEOUT.set(timeout);
+}
+
+/// The longest time until a connection stands.
+pub fn connect_timeout() -> Duration {
+    CONNECT_TIMEOUT.get().copied().unwrap_or(CONNECT_WITHIN)
+}
 
 /// The certificates of `SSL_CERT_FILE`, none where it is not set.
 pub fn named_by_user() -> Result<Vec<Certificate>> {

@@ -17,7 +17,7 @@ pub(super) fn new(settings: &NpmSettings) -> Result<reqwest::Client> {
     };
     let mut builder = reqwest::Client::builder()
         .user_agent(concat!("factory/", env!("CARGO_PKG_VERSION")))
-        .connect_timeout(tls::CONNECT_WITHIN)
+        .connect_timeout(tls::connect_timeout().min(tls::CONNECT_WITHIN))
         .read_timeout(Duration::from_secs(60));
     builder = if settings.checks_certificates() {
         let trusting = tls::trusting(authorities(settings)?).map_err(|e| broken(e.to_string()))?;

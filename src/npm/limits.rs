@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::answer::{AnswerLimits, Pace};
+use crate::tls;
 
 /// The most bytes of a document about a package. npm's own has 3 MiB, with 500 versions.
 const DOCUMENT: u64 = 64 << 20;
@@ -32,6 +33,8 @@ pub struct NpmLimits {
     pub manifest: AnswerLimits,
     /// Of a tarball.
     pub tarball: AnswerLimits,
+    /// How long a registry that swallows connections is tried.
+    pub connect_within: Duration,
     /// How long the beginning of an answer is waited for.
     pub answer_within: Duration,
     /// How long npm is waited for, when it is asked which registry is its default.
@@ -45,6 +48,7 @@ impl Default for NpmLimits {
             document: limits(DOCUMENT, DOCUMENT_WITHIN),
             manifest: limits(MANIFEST, DOCUMENT_WITHIN),
             tarball: limits(TARBALL, TARBALL_WITHIN),
+            connect_within: tls::connect_timeout(),
             answer_within: ANSWER_WITHIN,
             npm_within: NPM_WITHIN,
         }

@@ -13,8 +13,6 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use backon::Retryable as _;
-use reqwest::RequestBuilder;
-use reqwest::header::AUTHORIZATION;
 use sha2::Digest as _;
 use url::Url;
 
@@ -22,14 +20,14 @@ use super::documents::{DocumentTurns, NpmDocument};
 use super::http_client;
 use super::limits::NpmLimits;
 use super::packument::Packument;
-use super::registry_login::RegistryLogin;
+use super::registry_login::{RegistryLogin, with_login};
 use super::settings::{NpmSettings, NpmSurroundings};
 use crate::answer::{AnswerLimits, BoundedAnswer};
 use crate::error::{Error, Result};
 use crate::interrupt::Interrupt;
 use crate::lock::Integrity;
 use ask_npm::ask_npm;
-use failure::{RequestFailure, backoff, cannot_be_reached, cause_of, no_answer, torn};
+use failure::{RequestFailure, backoff, cannot_be_reached, cause_of, connected, no_answer, torn};
 pub use upstreams::RegistryAddresses;
 
 /// What is asked for: where the registry has it, what installing takes.
@@ -282,9 +280,12 @@ impl NpmRegistry {
             return Err(RequestFailure::last(cannot_be_reached(what, &cause)));
         }
         let login = self.login(&url, registry);
-        let request = self.client.get(url).header("accept", accept);
+        let attempt = || {
+            let request = self.client.get(url.clone()).header("accept", accept);
+            with_login(request, login.as_ref()).send()
+        };
         let within = self.limits.answer_within;
-        let answered = tokio::time::timeout(within, with_login(request, login.as_ref()).send()).await;
+        let answered = tokio::time::timeout(within, connected(self.limits.connect_within, attempt)).await;
         let response = answered.map_err(|_| no_answer(what, within))?.map_err(|e| {
             let has_answered = ANSWERED.lock().unwrap_or_else(PoisonError::into_inner).contains(&origin);
             let failure = torn(what, &e, has_answered);
@@ -329,14 +330,6 @@ impl NpmRegistry {
             .url
             .join(&name.replace('/', "%2f"))
             .map_err(|e| Error::usage(format!("bad package name `{name}`: {e}"), ""))
-    }
-}
-
-/// The request with a login, where there is one.
-fn with_login(request: RequestBuilder, login: Option<&RegistryLogin>) -> RequestBuilder {
-    match login {
-        Some(login) => request.header(AUTHORIZATION, login.header()),
-        None => request,
     }
 }
 

@@ -6,7 +6,8 @@ use base64::Engine as _;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use percent_encoding::percent_decode_str;
-use reqwest::header::HeaderValue;
+use reqwest::RequestBuilder;
+use reqwest::header::{AUTHORIZATION, HeaderValue};
 use url::Url;
 
 /// Reads what Node.js reads: padding or none.
@@ -71,6 +72,14 @@ impl RegistryLogin {
     /// The header's value.
     pub fn header(&self) -> HeaderValue {
         self.0.clone()
+    }
+}
+
+/// The request with a login, where there is one.
+pub(super) fn with_login(request: RequestBuilder, login: Option<&RegistryLogin>) -> RequestBuilder {
+    match login {
+        Some(login) => request.header(AUTHORIZATION, login.header()),
+        None => request,
     }
 }
 

@@ -64,9 +64,16 @@ pub fn factory(test: &Test, args: &[&str]) -> Outcome {
 pub fn factory_with(test: &Test, args: &[&str], variables: &[(&str, &str)]) -> Outcome {
     let mut command = Command::new(harness::program());
     command.current_dir(test.path("")).stdin(Stdio::null());
+    unset_factory(&mut command);
+    command.env("FACTORY_CACHE_DIR", cache()).envs(variables.iter().copied());
+    test.outcome(command.args(args).output().unwrap())
+}
+
+/// Takes the caller's `FACTORY_…` variables from a command. It waits longer for connections: with so many builds at
+/// once a proxy lets some wait.
+pub fn unset_factory(command: &mut Command) {
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("FACTORY_")) {
         command.env_remove(name);
     }
-    command.env("FACTORY_CACHE_DIR", cache()).envs(variables.iter().copied());
-    test.outcome(command.args(args).output().unwrap())
+    command.env("FACTORY_CONNECT_TIMEOUT", "120");
 }

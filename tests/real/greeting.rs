@@ -77,9 +77,7 @@ impl Greeting {
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(harness::program());
         command.args(args).arg("--config-dir").arg(self.config()).arg("--cache-dir").arg(&self.cache);
-        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("FACTORY_")) {
-            command.env_remove(name);
-        }
+        cache::unset_factory(&mut command);
         // A password in the environment: build scripts must not see it.
         command.current_dir(&self.folder).env("REGISTRY_PASSWORD", "s3cret-of-the-test").stdin(Stdio::null());
         command

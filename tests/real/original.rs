@@ -18,10 +18,11 @@ fn factory(test: &Test, args: &[&str], variables: &[(&str, &str)]) -> Outcome {
     command.current_dir(test.path("")).stdin(std::process::Stdio::null());
     for (name, _) in std::env::vars_os() {
         let name = name.to_string_lossy().into_owned();
-        if ["FACTORY_", "REGISTRY_", "RHDH_"].iter().any(|prefix| name.starts_with(prefix)) {
+        if ["REGISTRY_", "RHDH_"].iter().any(|prefix| name.starts_with(prefix)) {
             command.env_remove(name);
         }
     }
+    crate::cache::unset_factory(&mut command);
     command.env("FACTORY_CACHE_DIR", crate::cache::cache());
     test.outcome(command.args(args).envs(variables.iter().copied()).output().unwrap())
 }

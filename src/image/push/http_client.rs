@@ -21,8 +21,10 @@ pub(super) fn http(registry: &OciRegistry) -> Result<reqwest::Client> {
         )
     };
     let of_reqwest = |error: reqwest::Error| broken(PushError::from(error).what);
-    let mut builder =
-        reqwest::Client::builder().user_agent(USER_AGENT).connect_timeout(tls::CONNECT_WITHIN).redirect(Policy::none());
+    let mut builder = reqwest::Client::builder()
+        .user_agent(USER_AGENT)
+        .connect_timeout(tls::connect_timeout())
+        .redirect(Policy::none());
     let certificates = certificates(registry)?;
     builder = if registry.insecure() {
         builder.tls_danger_accept_invalid_certs(true)

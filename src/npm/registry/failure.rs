@@ -1,6 +1,6 @@
 //! Requests that failed: why, and whether another attempt may help.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use backon::ExponentialBuilder;
 use url::Url;
@@ -58,6 +58,21 @@ fn is_silence(e: &reqwest::Error) -> bool {
     e.is_connect() && e.is_timeout()
 }
 
+/// What `attempt` comes to. An address that swallows its connections is tried again until `within` has passed since the
+/// first attempt.
+pub(super) async fn connected<T, F>(within: Duration, mut attempt: impl FnMut() -> F) -> Result<T, reqwest::Error>
+where
+    F: Future<Output = Result<T, reqwest::Error>>,
+{
+    let start = Instant::now();
+    loop {
+        match attempt().await {
+            Err(e) if is_silence(&e) && start.elapsed() < within => {}
+            end => return end,
+        }
+    }
+}
+
 /// An error of the connection. An address that swallows packets and has never answered is wrong or behind a firewall:
 /// another attempt would take as long.
 pub(super) fn torn(what: &str, e: &reqwest::Error, has_answered: bool) -> RequestFailure {
@@ -96,6 +111,21 @@ pub(super) fn backoff() -> ExponentialBuilder {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_registry_that_swallows_connections_is_tried_as_long_as_it_may_take() {
+        let attempts = async |within| {
+            let mut count = 0;
+            let end = connected(within, || {
+                count += 1;
+                let answers = count == 3;
+                async move { if answers { Ok(()) } else { Err(crate::tls::unanswered().await.unwrap()) } }
+            });
+            (end.await.is_ok(), count)
+        };
+        assert_eq!(attempts(Duration::from_secs(3600)).await, (true, 3));
+        assert_eq!(attempts(Duration::ZERO).await, (false, 1));
+    }
 
     #[tokio::test]
     async fn an_address_that_does_not_answer_is_asked_again_only_where_it_has_answered() {

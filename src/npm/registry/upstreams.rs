@@ -8,11 +8,11 @@ use percent_encoding::percent_decode_str;
 use url::Url;
 
 use super::failure::refused_answer;
-use super::{Address, NpmRegistry, cause_of, with_login};
+use super::{Address, NpmRegistry, cause_of, connected};
 use crate::answer::{AnswerFailure, BoundedAnswer, duration};
 use crate::error::{Error, Result};
 use crate::npm::http_client::authorities_of_node;
-use crate::npm::registry_login::RegistryLogin;
+use crate::npm::registry_login::{RegistryLogin, with_login};
 
 /// The addresses of registries without slashes at their ends, as yarn wants them, and without logins: build scripts see
 /// them.
@@ -143,10 +143,13 @@ impl NpmRegistry {
         is_head: bool,
     ) -> Result<reqwest::Response, String> {
         let login = self.login(&url, registry);
-        let request = if is_head { self.client.head(url) } else { self.client.get(url) };
-        let request = request.header("accept", if accept.is_empty() { "*/*" } else { accept });
+        let attempt = || {
+            let request = if is_head { self.client.head(url.clone()) } else { self.client.get(url.clone()) };
+            let request = request.header("accept", if accept.is_empty() { "*/*" } else { accept });
+            with_login(request, login.as_ref()).send()
+        };
         let within = self.limits.answer_within;
-        let answered = tokio::time::timeout(within, with_login(request, login.as_ref()).send()).await;
+        let answered = tokio::time::timeout(within, connected(self.limits.connect_within, attempt)).await;
         answered.map_err(|_| format!("no answer within {}", duration(within)))?.map_err(|e| cause_of(&e))
     }
 }

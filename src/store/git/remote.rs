@@ -221,7 +221,7 @@ fn connect<'a, 'repo>(
         }
         if let Some(trust) = trust {
             let configure = move |client: reqwest::blocking::ClientBuilder| {
-                Ok(client.tls_backend_preconfigured(trust.clone()).connect_timeout(tls::CONNECT_WITHIN))
+                Ok(client.tls_backend_preconfigured(trust.clone()).connect_timeout(tls::connect_timeout()))
             };
             let client = http::reqwest::Options { configure_client: Some(Box::new(configure)), ..Default::default() };
             http.backend = Some(Arc::new(Mutex::new(client)));
