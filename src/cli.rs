@@ -7,7 +7,7 @@
 //! at_revision                 `REV:path` for what is read of a configuration and its lock
 //! session, paths              one run: messages, cache, Ctrl-C; where files are
 //! source_options, repo_path   what is built, and from which sources
-//! lock_file                   the lock: read, check, write
+//! lock_file, last_failure     the lock: read, check, write; and why there is none
 //! resolve_step                the resolve of `resolve` and `run`
 //! pin_options                 one pin at a time, and what that writes in the configuration
 //! build_options, build_step   the options of a build, and the build of `build`, `fetch`, `run` and `verify`
@@ -33,6 +33,7 @@ mod fetch;
 mod github_output;
 pub mod help;
 mod init;
+mod last_failure;
 mod lock;
 mod lock_file;
 mod man;

@@ -9,6 +9,7 @@
 //!   files/                  the files of layers by content, each linked to by all that have it
 //!   work/                   the folders of the last builds
 //!   trash/                  what is being removed
+//!   unlocked/               why there is no lock: one file per lock that `factory resolve` could not write
 //!   locks/                  one file per lock between processes
 //!   tmp/                    work in progress, on the same file system, removed when its process has ended
 //! ```
@@ -136,7 +137,7 @@ impl Store {
         let dir = dir.into();
         let dir = std::path::absolute(&dir).map_err(Error::io("find", &dir))?;
         let fresh = !dir.exists();
-        for folder in ["locks", "tmp"].into_iter().chain(CacheKind::ALL.map(CacheKind::as_str)) {
+        for folder in ["locks", "tmp", "unlocked"].into_iter().chain(CacheKind::ALL.map(CacheKind::as_str)) {
             let folder = dir.join(folder);
             fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder).map_err(Error::io("create", &folder))?;
         }
@@ -187,6 +188,11 @@ impl Store {
             }
         };
         Scratch::new(session)
+    }
+
+    /// The folder of what could not be locked.
+    pub fn unlocked_dir(&self) -> PathBuf {
+        self.dir.join("unlocked")
     }
 
     fn tmp(&self) -> PathBuf {

@@ -3,9 +3,9 @@
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use super::paths;
 use super::session::Session;
 use super::source_options::SourceArgs;
+use super::{last_failure, paths};
 use crate::config::Config;
 use crate::error::{Error, Place, Result};
 use crate::lock::Lock;
@@ -134,8 +134,10 @@ pub fn read_fresh(
 ) -> Result<(Lock, Config)> {
     let config = source.config(session, names)?;
     config.check_names(names)?;
-    let lock =
-        read(lock_file)?.ok_or_else(|| missing(lock_file, "run `factory resolve` first, or `factory run` for both"))?;
+    let Some(lock) = read(lock_file)? else {
+        last_failure::repeat(session, lock_file, &config, names);
+        return Err(missing(lock_file, "run `factory resolve` first, or `factory run` for both"));
+    };
     let reasons = stale_reasons(&config, &lock, names);
     if !reasons.is_empty() {
         return Err(Error::Stale {

@@ -7,7 +7,7 @@ use clap::Args;
 use super::failures::{both, failures, of_workspace};
 use super::session::Session;
 use super::source_options::SourceArgs;
-use super::{lock_file, paths};
+use super::{last_failure, lock_file, paths};
 use crate::config::Config;
 use crate::error::{Error, Result, exit_code};
 use crate::image::limits::{PlannedImage, check_distinct};
@@ -116,7 +116,18 @@ impl PinRequest<'_> {
             network: self.source.network(&session.ui),
             keep_going: self.flags.keep_going,
         };
-        match resolve::resolve(&provider, &registry, &request).await {
+        let resolved = resolve::resolve(&provider, &registry, &request).await;
+        let nothing = match &resolved {
+            Ok(resolved) if resolved.lock.workspace.is_empty() && resolved.lock.unresolved.is_empty() => {
+                Some(&resolved.failed)
+            }
+            Err(unresolvable) => Some(&unresolvable.failed),
+            Ok(_) => None,
+        };
+        if let Some(failed) = nothing.filter(|failed| self.old.is_none() && !failed.is_empty()) {
+            last_failure::keep(&store, self.lock_file, config, failed);
+        }
+        match resolved {
             Ok(mut resolved) => {
                 resolved.failed = named(config, resolved.failed);
                 warn_of_same_images(session, &resolved.lock);
@@ -178,7 +189,9 @@ pub fn write(session: &Session<'_>, lock_file: &Path, resolved: &Resolved, flags
             write_list(session, path, bytes)?;
         }
     }
-    lock_file::write(lock_file, &resolved.lock)
+    lock_file::write(lock_file, &resolved.lock)?;
+    last_failure::forget(&session.store()?, lock_file);
+    Ok(())
 }
 
 fn write_list(session: &Session<'_>, path: &Path, bytes: &[u8]) -> Result<()> {

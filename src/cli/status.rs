@@ -7,7 +7,7 @@ use clap::Args;
 use super::failures::failures;
 use super::session::Session;
 use super::source_options::SourceArgs;
-use super::{lock_file, paths};
+use super::{last_failure, lock_file, paths};
 use crate::audit::status::{self, BuiltState, Status, WorkspaceStatus};
 use crate::build::report::{self, Report};
 use crate::error::{Error, Place, Result, exit_code};
@@ -33,9 +33,12 @@ pub struct StatusArgs {
 
 pub(super) fn run(session: &Session<'_>, args: &StatusArgs) -> Result<()> {
     let lock_file = lock_file::place(session, args.output_dir.as_deref());
-    let mut lock = lock_file::read(&lock_file)?.ok_or_else(|| {
-        lock_file::missing(&lock_file, "run `factory resolve` to pin what the configuration asks for")
-    })?;
+    let Some(mut lock) = lock_file::read(&lock_file)? else {
+        if let Ok(config) = args.source.config(session, &[]) {
+            last_failure::repeat(session, &lock_file, &config, &[]);
+        }
+        return Err(lock_file::missing(&lock_file, "run `factory resolve` to pin what the configuration asks for"));
+    };
     let (mut notes, mut unread) = (Vec::new(), None);
     // A lock alone, in a release's archive say, still has a status.
     let reasons = match args.source.config(session, &[]) {

@@ -138,6 +138,7 @@ fn why_a_patch_fails_is_said_by_resolve() {
             assert_eq!(setup.run(&["resolve"]).status.code(), Some(1));
             assert!(!setup.config().join("factory.lock").exists());
         }
+        let unlocked: Vec<String> = ["build", "fetch", "status"].map(|command| said(&setup.run(&[command]))).into();
         let output = setup.run(&["resolve", "--keep-going"]);
         assert_eq!(output.status.code(), Some(1), "{}", said(&output));
         assert!(setup.lock().contains("[[unresolved]]\nname = \"alpha\"\n"), "{}", setup.lock());
@@ -145,7 +146,16 @@ fn why_a_patch_fails_is_said_by_resolve() {
         let said = said(&output);
         let line = said.lines().find_map(|line| line.strip_prefix(start)).unwrap_or_else(|| panic!("{said}"));
         let hint = said.lines().find_map(|line| line.strip_prefix("hint: ")).unwrap();
-        // A build says it again.
+        // A build says it again, also where there is no lock.
+        let why = format!(
+            "error: alpha: not resolved: `patches/1.patch` does not apply to workspace `alpha`: {line}\n\n\
+             hint: {hint}; then run `factory resolve alpha`\n\
+             error: {}: there is no lock\n\nhint: run ",
+            setup.config().join("factory.lock").display()
+        );
+        for said in &unlocked {
+            assert!(said.starts_with(&why), "{said}");
+        }
         for command in ["build", "fetch", "verify", "status"] {
             let again = setup.run(&[command]);
             assert_eq!(again.status.code(), Some(1));
