@@ -114,13 +114,17 @@ fn what_is_public_is_documented() {
     none(&undocumented.collect::<Vec<_>>());
 }
 
-/// The attribute of libtest means nothing to the runner of these two binaries, and a third binary would have another.
+/// The attribute of libtest means nothing to the runner of these binaries, and another binary would have another.
 #[harness::test]
 fn every_test_is_registered() {
     let tests = harness::project().join("tests");
     let names = harness::program::names(&tests);
-    assert_eq!(names, ["data", "harness", "it", "real"], "a new file of tests belongs into one of the two binaries");
-    for file in ["it", "real"].into_iter().flat_map(|folder| source::rust_files(&tests.join(folder))) {
+    assert_eq!(
+        names,
+        ["data", "faults", "harness", "it", "real"],
+        "a new file of tests belongs into one of the binaries"
+    );
+    for file in ["faults", "it", "real"].into_iter().flat_map(|folder| source::rust_files(&tests.join(folder))) {
         let text = fs::read_to_string(&file).unwrap();
         assert!(!text.lines().any(|line| line.trim() == "#[test]"), "{}: write #[harness::test]", file.display());
     }

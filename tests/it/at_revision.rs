@@ -6,7 +6,7 @@ use std::fs;
 use harness::program::{Test, names};
 use harness::repository::Repository;
 
-use crate::left_behind::workspace;
+use harness::workspace::scripted as workspace;
 
 /// A repository with a source and a configuration, which is at `v1` what was built first. Its work tree is another release
 /// by now.

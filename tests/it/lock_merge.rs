@@ -9,7 +9,7 @@ use factory::lock::Lock;
 use harness::program::{Outcome, Test};
 use harness::repository::{Repository, git};
 
-use crate::left_behind::workspace;
+use harness::workspace::scripted as workspace;
 
 /// Two workspaces of one repository, resolved, built and committed with their lock.
 struct Branches {

@@ -23,18 +23,13 @@ mod editors;
 mod effective;
 mod env_file;
 mod errors;
-mod flipped;
 mod forwarder;
-mod full_disk;
-mod git_local;
 mod git_program;
 mod git_remote;
 mod host;
 mod hostile;
 mod init;
 mod interrupted;
-mod layers;
-mod left_behind;
 mod local_first;
 mod lock_merge;
 mod named_files;
@@ -47,19 +42,16 @@ mod own_args;
 mod partial;
 mod proxy_login;
 mod read_only;
-mod reads;
 mod resolve;
 mod rhdh_cli;
 mod sbom;
 mod schema;
-mod soak;
 mod status;
 mod terminal;
 mod tls;
 mod truth;
 mod unlisted;
 mod unused_files;
-mod user_files;
 
 fn main() -> ExitCode {
     if let Ok(url) = std::env::var("CHILD_URL") {

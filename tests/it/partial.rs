@@ -8,7 +8,7 @@ use harness::oci_registry::FakeRegistry;
 use harness::program::{Outcome, Test, names};
 use serde_json::Value;
 
-use crate::left_behind::workspace;
+use harness::workspace::scripted as workspace;
 
 const BUILD: [&str; 3] = ["build", "--output-dir", "out"];
 const HEAD: &str = "# Written by `factory build`. Paste the entries into RHDH's dynamic plugins configuration.\n";

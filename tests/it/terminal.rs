@@ -5,7 +5,7 @@ use std::process::Command;
 use factory::cli::help::examples;
 use harness::program::Test;
 
-use crate::left_behind::workspace;
+use harness::workspace::scripted as workspace;
 
 const RESOLVE: [&str; 3] = ["resolve", "--host-lockfile", "config/host.lock"];
 

@@ -258,7 +258,7 @@ fn a_flipped_bit_is_named_and_never_built_from() {
     let node = cache::node(&own.lock().tools.node.version);
     cache::link_to(&own.cache, &node);
 
-    // What no build is needed for is in `tests/it/flipped.rs`; here are real tools and packages.
+    // What no build is needed for is in `tests/faults/flipped.rs`; here are real tools and packages.
     let tools = own.cache.join("tools");
     let node = tools.join(node).join("bin/node");
     let package = find(&own.cache.join("yarn"), "/express-npm-*.zip");

@@ -1,5 +1,8 @@
-//! A yarn workspace with one backend plugin and no dependencies: real yarn and rhdh-cli build it in seconds.
+//! Yarn workspaces: one with a backend plugin and no dependencies, which real yarn and rhdh-cli build in seconds, and one
+//! that is built by scripts.
 
+use crate::npm_registry::{OPTIONS, Registry, StubCli};
+use crate::program::Test;
 use crate::repository::Repository;
 
 /// A `tsc.cjs` that does nothing.
@@ -68,4 +71,38 @@ __metadata:
   linkType: soft
 "#
     )
+}
+
+/// The rhdh-cli of scripts.
+const SCRIPT: StubCli<'static> = StubCli { versions: &["1.9.1"], tags: &[], options: &OPTIONS };
+
+/// The script of a backend that leaves a lockfile.
+pub const CLOSURE: &str = "rm -rf dist-dynamic/yarn.lock\nprintf '__metadata:\\n  version: 8\\n  cacheKey: 10c0\\n' \
+                       > dist-dynamic/yarn.lock\n";
+
+/// A workspace `repo` of these plugins, with what the script of each does after its export, and that of the install.
+pub fn scripted(plugins: &[(String, &str, String)], installed: &str) -> Test {
+    let mut test = Test::with_path();
+    let repo = Repository::init(&test.path("repo"));
+    repo.write("package.json", r#"{"name":"root","packageManager":"yarn@4.9.2","workspaces":["plugins/*"]}"#)
+        .write(".yarnrc.yml", "nodeLinker: node-modules\n")
+        .write("installed.sh", installed);
+    let (mut lock, mut list) = (String::from("__metadata:\n  version: 8\n  cacheKey: 10c0\n"), String::new());
+    for (name, role, script) in plugins {
+        let folder = format!("plugins/{name}");
+        let manifest = format!(r#"{{"name":"@x/{name}","version":"1.0.0","backstage":{{"role":"{role}"}}}}"#);
+        repo.write(&format!("{folder}/package.json"), manifest).write(&format!("{folder}/exported.sh"), script);
+        lock.push_str(&format!(
+            "\n\"@x/{name}@workspace:{folder}\":\n  version: 0.0.0-use.local\n  \
+             resolution: \"@x/{name}@workspace:{folder}\"\n  languageName: unknown\n  linkType: soft\n"
+        ));
+        list.push_str(&format!("{folder}:\n"));
+    }
+    repo.write("yarn.lock", lock);
+    repo.commit("first");
+    test.config("source.json", r#"{"repo": "../repo", "repo-ref": "main", "workspace-path": "."}"#)
+        .config("plugins-list.yaml", list)
+        .config("host.lock", "__metadata:\n  version: 8\n");
+    test.env("NPM_CONFIG_REGISTRY", Registry::of_scripts(&SCRIPT).url).env("NODE_VERSION", "22");
+    test
 }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use harness::oci_registry::FakeRegistry;
 use harness::program::Test;
 
-use crate::left_behind::{CLOSURE, workspace};
+use harness::workspace::{CLOSURE, scripted as workspace};
 
 const RESOLVE: [&str; 3] = ["resolve", "--host-lockfile", "config/host.lock"];
 const BUILD: [&str; 4] = ["build", "--rebuild", "--output-dir", "out"];

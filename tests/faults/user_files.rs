@@ -9,7 +9,7 @@ use std::path::Path;
 use harness::npm_registry::Registry;
 use harness::program::Test;
 
-use crate::left_behind::{CLOSURE, workspace};
+use harness::workspace::{CLOSURE, scripted as workspace};
 
 const RESOLVE: [&str; 3] = ["resolve", "--host-lockfile", "config/host.lock"];
 const BUILD: [&str; 4] = ["build", "--rebuild", "--output-dir", "out"];

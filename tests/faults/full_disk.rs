@@ -5,7 +5,7 @@ use std::process::Command;
 
 use harness::program::{Outcome, Test};
 
-use crate::left_behind::workspace;
+use harness::workspace::scripted as workspace;
 
 /// Runs a script of the shell, in which `$FACTORY` is the program.
 fn run(test: &Test, script: &str) -> Outcome {

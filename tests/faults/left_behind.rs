@@ -4,11 +4,9 @@
 use std::fs;
 use std::process::Command;
 
-use harness::npm_registry::{OPTIONS, Registry, StubCli};
 use harness::program::{Outcome, Test};
 use harness::repository::Repository;
-
-const CLI: StubCli<'static> = StubCli { versions: &["1.9.1"], tags: &[], options: &OPTIONS };
+use harness::workspace::{CLOSURE, scripted as workspace};
 
 const RESOLVE: [&str; 3] = ["resolve", "--host-lockfile", "config/host.lock"];
 const BUILD: [&str; 4] = ["build", "--rebuild", "--output-dir", "out"];
@@ -16,33 +14,6 @@ const BUILD: [&str; 4] = ["build", "--rebuild", "--output-dir", "out"];
 const SECRET: &str = "planted: secret\n";
 
 const READS: &str = "factory reads only regular files that a build left";
-
-/// A workspace `repo` of these plugins, with what the script of each does after its export, and that of the install.
-pub fn workspace(plugins: &[(String, &str, String)], installed: &str) -> Test {
-    let mut test = Test::with_path();
-    let repo = Repository::init(&test.path("repo"));
-    repo.write("package.json", r#"{"name":"root","packageManager":"yarn@4.9.2","workspaces":["plugins/*"]}"#)
-        .write(".yarnrc.yml", "nodeLinker: node-modules\n")
-        .write("installed.sh", installed);
-    let (mut lock, mut list) = (String::from("__metadata:\n  version: 8\n  cacheKey: 10c0\n"), String::new());
-    for (name, role, script) in plugins {
-        let folder = format!("plugins/{name}");
-        let manifest = format!(r#"{{"name":"@x/{name}","version":"1.0.0","backstage":{{"role":"{role}"}}}}"#);
-        repo.write(&format!("{folder}/package.json"), manifest).write(&format!("{folder}/exported.sh"), script);
-        lock.push_str(&format!(
-            "\n\"@x/{name}@workspace:{folder}\":\n  version: 0.0.0-use.local\n  \
-             resolution: \"@x/{name}@workspace:{folder}\"\n  languageName: unknown\n  linkType: soft\n"
-        ));
-        list.push_str(&format!("{folder}:\n"));
-    }
-    repo.write("yarn.lock", lock);
-    repo.commit("first");
-    test.config("source.json", r#"{"repo": "../repo", "repo-ref": "main", "workspace-path": "."}"#)
-        .config("plugins-list.yaml", list)
-        .config("host.lock", "__metadata:\n  version: 8\n");
-    test.env("NPM_CONFIG_REGISTRY", Registry::of_scripts(&CLI).url).env("NODE_VERSION", "22");
-    test
-}
 
 /// Each plant, as the script that puts it at `$at`.
 fn plants(host: &str) -> [(&'static str, String); 6] {
@@ -161,10 +132,6 @@ fn no_plant_is_read_by_an_ordinary_user() {
     builds_nothing_of_it(&[], &[], false);
     builds_nothing_of_it(&["--isolation", "off"], &["manifest-out", "config-out", "closure-fifo", "parent"], false);
 }
-
-/// The script of a backend that leaves a lockfile.
-pub const CLOSURE: &str = "rm -rf dist-dynamic/yarn.lock\nprintf '__metadata:\\n  version: 8\\n  cacheKey: 10c0\\n' \
-                       > dist-dynamic/yarn.lock\n";
 
 #[harness::test]
 fn a_sealed_closure_is_written_over_a_plant_and_never_through_it() {

@@ -1,0 +1,28 @@
+//! What kills, full disks, wrong bits and scripts do to a build: minutes, but no network and no Node.js.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::too_many_lines,
+    clippy::format_push_string,
+    clippy::print_stderr,
+    reason = "tests"
+)]
+
+use std::process::ExitCode;
+
+mod flipped;
+mod full_disk;
+mod git_local;
+mod layers;
+mod left_behind;
+mod reads;
+mod soak;
+mod user_files;
+
+fn main() -> ExitCode {
+    harness::run(harness::Built {
+        program: env!("CARGO_BIN_EXE_factory"),
+        tmp: env!("CARGO_TARGET_TMPDIR"),
+        waiting: 6,
+    })
+}
