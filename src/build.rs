@@ -11,6 +11,7 @@
 //!                (npm_masked) -> checks -> artefact (file_list, build_info) -> verdict against the seal
 //! new_seals      what was built for the first time, into the lock and beside it; verdict compares later builds with it
 //! results        report (build-report.json), plugins_yaml (dynamic-plugins.yaml); earlier is what they keep of other builds
+//! shard          what one machine of several built; join makes of all shards what one machine would have left
 //! room           what a workspace takes, and full disks
 //! ```
 
@@ -30,6 +31,7 @@ mod finished;
 mod held_layer;
 mod install;
 mod installed;
+pub mod join;
 mod layers;
 mod native_log;
 pub mod new_seals;
@@ -45,6 +47,7 @@ pub mod results;
 pub mod room;
 pub mod sealed_files;
 mod select;
+pub mod shard;
 mod source;
 pub mod verdict;
 mod workdir;

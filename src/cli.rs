@@ -33,6 +33,7 @@ mod fetch;
 mod github_output;
 pub mod help;
 mod init;
+mod join;
 mod last_failure;
 mod lock;
 mod lock_file;
@@ -72,6 +73,7 @@ pub use diff::DiffArgs;
 pub use doctor::{Check, CheckStatus, DoctorArgs, DoctorReport};
 pub use fetch::FetchArgs;
 pub use init::InitArgs;
+pub use join::JoinArgs;
 pub use lock::LockArgs;
 pub use outdated::OutdatedArgs;
 pub use resolve::ResolveArgs;
@@ -111,6 +113,8 @@ enum Command {
     Resolve(ResolveArgs),
     /// Build the plugins, archives and images that factory.lock pins
     Build(BuildArgs),
+    /// Make one release of what several machines built with `factory build --shard`
+    Join(JoinArgs),
     /// Download everything that `factory build --offline` needs
     Fetch(FetchArgs),
     /// Rebuild from scratch and compare with what the lock has sealed
@@ -330,6 +334,7 @@ fn dispatch(matches: &clap::ArgMatches, mut cli: Cli, ui: Ui) -> Result<(), Repo
                 Command::Init(args) => init::run(session, args),
                 Command::Resolve(args) => resolve::run(session, args).await,
                 Command::Build(args) => build::run(session, args).await,
+                Command::Join(args) => join::run(session, args),
                 Command::Fetch(args) => fetch::run(session, args).await,
                 Command::Verify(args) => verify::run(session, args).await,
                 Command::Run(args) => run::run(session, args).await,

@@ -22,7 +22,7 @@ pub mod tarball;
 
 mod external_program;
 
-pub use layout::Layout;
+pub use layout::{AdoptedImage, Layout};
 pub use limits::{LargeFile, PlannedImage};
 pub use manifest::{Facts, Image};
 pub use name::{ImageName, ImageNames, ImagePath, Tag};

@@ -10,6 +10,7 @@
 //! identity      the digest of a release's pins
 //! input_digest  the digest of what one plugin is built from, by a recipe
 //! merge         the locks of two branches -> one; conflict is what git's markers say where they differ
+//! shards        its workspaces in parts, for several machines
 //! stale         why a lock no longer says what the configuration says
 //! ```
 
@@ -29,6 +30,7 @@ pub mod problem;
 pub mod recipe;
 pub mod release_line;
 pub mod role;
+pub mod shards;
 pub mod sources;
 pub mod stale;
 pub mod text;
@@ -46,4 +48,5 @@ pub use model::{
 pub use problem::{PluginProblem, UnresolvedWorkspace};
 pub use release_line::ReleaseLine;
 pub use role::Role;
+pub use shards::Shard;
 pub use sources::{PartContent, SourcePart, installed_at, installed_name};

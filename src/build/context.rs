@@ -89,13 +89,18 @@ impl BuildOptions {
 
     /// Where the outputs of a workspace go: the output directory, or its sub-folder when there are several workspaces.
     pub fn output_folder(&self, workspace: &Workspace) -> PathBuf {
-        if workspace.dir == "." { self.output_dir.clone() } else { self.output_dir.join(&workspace.name) }
+        output_folder(&self.output_dir, workspace)
     }
 
     /// `path` from the output directory, with `/`.
     pub(super) fn relative(&self, path: &Path) -> String {
         path.strip_prefix(&self.output_dir).unwrap_or(path).to_string_lossy().into_owned()
     }
+}
+
+/// Where the outputs of a workspace are in an output directory.
+pub(super) fn output_folder(output_dir: &Path, workspace: &Workspace) -> PathBuf {
+    if workspace.dir == "." { output_dir.to_path_buf() } else { output_dir.join(&workspace.name) }
 }
 
 /// What all workspaces of a build share.

@@ -1,13 +1,17 @@
 //! What a build found out goes into the lock and beside it, so that `verdict` can compare later builds with it.
 
+use std::path::Path;
+
+use super::artefact::Artefact;
 use super::context::Shared;
 use super::packages::unpinned::Unpinned;
 use super::read_sources::ReadSources;
 use super::workspace::BuiltWorkspace;
 use crate::error::Result;
 use crate::lock::companions::CompanionPath;
-use crate::lock::{Lock, SealedPackages, Sha256};
+use crate::lock::{Lock, Sealed, SealedPackages, Sha256, Stamp, Workspace};
 use crate::store::file_beneath;
+use crate::ui::count;
 
 /// A lock with the seals of a build, and how many of them are new.
 pub struct SealedLock {
@@ -19,44 +23,118 @@ pub struct SealedLock {
     pub packages: usize,
 }
 
-/// Seals what is not sealed yet. The companions are written, since a lock must never name what is not there; the lock
-/// is for the caller to write.
-pub fn seal(shared: &Shared, built: &[BuiltWorkspace]) -> Result<SealedLock> {
-    let mut sealed = SealedLock { lock: shared.lock.clone(), plugins: 0, packages: 0 };
-    let lock_dir = &shared.options.lock_dir;
-    for workspace in &mut sealed.lock.workspace {
-        let Some(built) = built.iter().find(|built| built.name == workspace.name) else { continue };
-        // A local tree is no pin.
-        if workspace.source.local || !shared.options.makes_sealed_images() {
-            continue;
+/// What a build found out of a plugin.
+pub(super) struct FoundSeal<'a> {
+    pub(super) sealed: &'a Sealed,
+    pub(super) stamp: Option<&'a Stamp>,
+    pub(super) read: Option<&'a ReadSources>,
+    pub(super) companions: FoundCompanions<'a>,
+}
+
+/// What lies beside the lock of a plugin that is sealed.
+pub(super) struct FoundCompanions<'a> {
+    /// The `yarn.lock` of a backend's private dependencies.
+    pub(super) closure: Option<&'a str>,
+    /// The list of the files of its package.
+    pub(super) files: &'a str,
+}
+
+impl FoundCompanions<'_> {
+    /// Writes them beside the lock in `lock_dir`.
+    pub(super) fn write(&self, lock_dir: &Path, workspace: &str, plugin: &str) -> Result<()> {
+        if let Some(closure) = self.closure {
+            let path = CompanionPath::closure(workspace, plugin).below(lock_dir);
+            file_beneath(lock_dir, &path, closure.as_bytes())?;
         }
-        for (place, plugin) in workspace.plugin.iter_mut().enumerate() {
-            let Some(Ok(artefact)) = built.plugins.get(&place) else { continue };
-            if plugin.sealed.is_some() {
-                continue;
-            }
-            if let Some(closure) = &artefact.record.closure {
-                let path = CompanionPath::closure(&workspace.name, &plugin.path).below(lock_dir);
-                file_beneath(lock_dir, &path, closure.as_bytes())?;
-            }
-            let files = CompanionPath::files(&workspace.name, &plugin.path).below(lock_dir);
-            file_beneath(lock_dir, &files, artefact.files.to_text().as_bytes())?;
-            plugin.sealed = Some(artefact.sealed.clone());
-            plugin.stamp.clone_from(&artefact.stamp);
-            if let Some(ReadSources { reads, sources }) = &artefact.read {
-                plugin.reads.clone_from(reads);
-                plugin.sources.clone_from(sources);
-            }
-            sealed.plugins += 1;
+        let files = CompanionPath::files(workspace, plugin).below(lock_dir);
+        file_beneath(lock_dir, &files, self.files.as_bytes())
+    }
+}
+
+impl SealedLock {
+    /// A lock with the seals it has.
+    pub(super) fn of(lock: Lock) -> Self {
+        Self { lock, plugins: 0, packages: 0 }
+    }
+
+    /// Seals a plugin that is not sealed yet. The companions are written, since a lock must never name what is not there.
+    pub(super) fn seal_plugin(
+        &mut self,
+        lock_dir: &Path,
+        (workspace, place): (usize, usize),
+        found: &FoundSeal<'_>,
+    ) -> Result<()> {
+        let Workspace { name, plugin, .. } = &mut self.lock.workspace[workspace];
+        let plugin = &mut plugin[place];
+        if plugin.sealed.is_some() {
+            return Ok(());
         }
+        found.companions.write(lock_dir, name, &plugin.path)?;
+        plugin.sealed = Some(found.sealed.clone());
+        plugin.stamp = found.stamp.cloned();
+        if let Some(ReadSources { reads, sources }) = found.read {
+            plugin.reads.clone_from(reads);
+            plugin.sources.clone_from(sources);
+        }
+        self.plugins += 1;
+        Ok(())
+    }
+
+    /// Seals the packages without a checksum that a workspace used, if one of its plugins is sealed.
+    pub(super) fn seal_packages(&mut self, lock_dir: &Path, workspace: usize, used: Unpinned) -> Result<()> {
+        let workspace = &mut self.lock.workspace[workspace];
         let mut packages = Unpinned::sealed(lock_dir, workspace)?;
-        if workspace.plugin.iter().any(|plugin| plugin.sealed.is_some()) && packages.merge(built.unpinned.clone()) {
+        if workspace.plugin.iter().any(|plugin| plugin.sealed.is_some()) && packages.merge(used) {
             let text = packages.to_text();
             let path = CompanionPath::packages(&workspace.name).below(lock_dir);
             file_beneath(lock_dir, &path, text.as_bytes())?;
             workspace.sealed = Some(SealedPackages { packages: Sha256::of(&text) });
-            sealed.packages += 1;
+            self.packages += 1;
         }
+        Ok(())
+    }
+
+    /// What is new, in words; none when nothing is.
+    pub fn news(&self) -> Option<String> {
+        let plugins = (self.plugins > 0).then(|| format!("{} sealed", count(self.plugins, "plugin")));
+        let packages =
+            (self.packages > 0).then(|| format!("packages of this platform in {}", count(self.packages, "workspace")));
+        let news: Vec<String> = plugins.into_iter().chain(packages).collect();
+        (!news.is_empty()).then(|| news.join(", "))
+    }
+}
+
+/// Whether what is built of this workspace is sealed: a local tree is no pin, and seals are about factory's own images.
+pub(super) fn is_sealed_here(shared: &Shared, workspace: &Workspace) -> bool {
+    !workspace.source.local && shared.options.makes_sealed_images()
+}
+
+impl Artefact {
+    /// What is found out of it, for the lock; `files` is the text of its list of files.
+    pub(super) fn found<'a>(&'a self, files: &'a str) -> FoundSeal<'a> {
+        FoundSeal {
+            sealed: &self.sealed,
+            stamp: self.stamp.as_ref(),
+            read: self.read.as_ref(),
+            companions: FoundCompanions { closure: self.record.closure.as_deref(), files },
+        }
+    }
+}
+
+/// Seals what is not sealed yet. The companions are written; the lock is for the caller to write.
+pub fn seal(shared: &Shared, built: &[BuiltWorkspace]) -> Result<SealedLock> {
+    let mut sealed = SealedLock::of(shared.lock.clone());
+    let lock_dir = &shared.options.lock_dir;
+    for (index, workspace) in shared.lock.workspace.iter().enumerate() {
+        let Some(built) = built.iter().find(|built| built.name == workspace.name) else { continue };
+        if !is_sealed_here(shared, workspace) {
+            continue;
+        }
+        for (place, plugin) in &built.plugins {
+            let Ok(artefact) = plugin else { continue };
+            sealed.seal_plugin(lock_dir, (index, *place), &artefact.found(&artefact.files.to_text()))?;
+        }
+        sealed.seal_packages(lock_dir, index, built.unpinned.clone())?;
     }
     Ok(sealed)
 }

@@ -2,16 +2,18 @@
 //! `dynamic-plugins.yaml`. What earlier builds left of other workspaces stays in both.
 
 use std::collections::BTreeMap;
+use std::path::Path;
+
+use yaml_serde::Value;
 
 use super::artefact::Artefact;
 use super::context::Shared;
 use super::earlier::Earlier;
 use super::plugins_yaml::{self, DynamicPlugin};
-use super::report::{self, PluginReport, Report, WorkspaceReport};
+use super::report::{self, Output, PluginReport, Report, WorkspaceReport};
 use super::workspace::BuiltWorkspace;
 use crate::error::Result;
 use crate::lock::{Lock, Workspace};
-use crate::sandbox::root::Isolation;
 use crate::store::{discard_unfinished, file_beneath};
 
 /// Writes both. `lock` is sealed.
@@ -32,7 +34,8 @@ pub fn write(shared: &Shared, lock: &Lock, built: &[BuiltWorkspace]) -> Result<(
         let made: BTreeMap<usize, &Artefact> = built.into_iter().flat_map(BuiltWorkspace::made).collect();
         for (place, plugin) in locked.plugin.iter().enumerate() {
             if let Some(artefact) = made.get(&place) {
-                entries.push(entry(shared, artefact));
+                let with_path = shared.options.paths_in_references;
+                entries.push(entry(&artefact.output, with_path, artefact.config.clone()));
             } else if let Some(kept) = kept.as_ref().and_then(|kept| kept.output_of(&plugin.path)) {
                 entries.extend(earlier.entry(kept));
             }
@@ -47,23 +50,31 @@ pub fn write(shared: &Shared, lock: &Lock, built: &[BuiltWorkspace]) -> Result<(
         version: report::VERSION,
         factory: env!("CARGO_PKG_VERSION").into(),
         lock: lock.identity(),
-        isolation: match shared.options.isolation {
-            Isolation::Namespaces => "namespaces",
-            Isolation::UserNamespaces => "user-namespaces",
-            Isolation::None => "none",
-        }
-        .into(),
+        isolation: shared.options.isolation.as_str().into(),
         workspaces,
-        warnings: shared.ui.warnings(),
+        warnings: warnings(shared.ui.warnings()),
     };
+    lay_down(output_dir, &report, &entries)
+}
+
+/// The warnings of a run, in an order that does not depend on which thread was first.
+pub(super) fn warnings(mut all: Vec<String>) -> Vec<String> {
+    all.sort();
+    all.dedup();
+    all
+}
+
+/// Writes a report, and the list of these entries.
+pub(super) fn lay_down(output_dir: &Path, report: &Report, entries: &[DynamicPlugin]) -> Result<()> {
     file_beneath(output_dir, &output_dir.join(report::FILE_NAME), report.to_json().as_bytes())?;
-    let failed: Vec<String> = built.iter().flat_map(failed_plugins).collect();
+    let built = || report.workspaces.iter().filter(|workspace| !workspace.earlier);
+    let failed: Vec<String> = built().flat_map(failed_plugins).collect();
     if entries.is_empty() && !failed.is_empty() {
         // What an earlier build left there is of more use than an empty list.
         return Ok(());
     }
-    let unpushed: Vec<String> = built.iter().flat_map(unpushed_plugins).collect();
-    let text = plugins_yaml::render(&entries, &failed, &unpushed);
+    let unpushed: Vec<String> = built().flat_map(unpushed_plugins).collect();
+    let text = plugins_yaml::render(entries, &failed, &unpushed);
     file_beneath(output_dir, &output_dir.join(plugins_yaml::FILE_NAME), text.as_bytes())
 }
 
@@ -74,36 +85,33 @@ fn with_earlier(mut report: WorkspaceReport, kept: WorkspaceReport, locked: &Wor
     report
 }
 
-fn entry(shared: &Shared, artefact: &Artefact) -> DynamicPlugin {
+/// The entry of a plugin. `with_path` names its folder behind an image.
+pub(super) fn entry(output: &Output, with_path: bool, config: Option<Value>) -> DynamicPlugin {
     DynamicPlugin {
-        package: match &artefact.output.pushed {
-            Some(pinned) => {
-                let path = shared.options.paths_in_references.then_some(artefact.output.image_path.as_str());
-                plugins_yaml::image_package(pinned, path)
-            }
-            None => format!("./{}", artefact.output.tgz),
+        package: match &output.pushed {
+            Some(pinned) => plugins_yaml::image_package(pinned, with_path.then_some(output.image_path.as_str())),
+            None => format!("./{}", output.tgz),
         },
-        integrity: artefact.output.pushed.is_none().then_some(artefact.output.integrity),
-        plugin_config: artefact.config.clone(),
+        integrity: output.pushed.is_none().then_some(output.integrity),
+        plugin_config: config,
     }
 }
 
 /// The plugins of a workspace that could not be built: all of them when it failed as a whole.
-fn failed_plugins(workspace: &BuiltWorkspace) -> Vec<String> {
+fn failed_plugins(workspace: &WorkspaceReport) -> Vec<String> {
     if workspace.error.is_some() {
         return vec![format!("all of workspace `{}`", workspace.name)];
     }
-    named(workspace, |place| {
-        workspace.plugins.get(&place).is_some_and(Result::is_err) && !workspace.unpushed.contains_key(&place)
-    })
+    named(workspace, |plugin| plugin.error.is_some() && plugin.output.is_none())
 }
 
 /// The plugins of a workspace that were built, and whose images are in no registry.
-fn unpushed_plugins(workspace: &BuiltWorkspace) -> Vec<String> {
-    named(workspace, |place| workspace.unpushed.get(&place).is_some_and(|made| made.output.pushed.is_none()))
+fn unpushed_plugins(workspace: &WorkspaceReport) -> Vec<String> {
+    let is_pushed = |output: &Output| output.pushed.is_some();
+    named(workspace, |plugin| plugin.error.is_some() && plugin.output.as_ref().is_some_and(|made| !is_pushed(made)))
 }
 
-fn named(workspace: &BuiltWorkspace, is_meant: impl Fn(usize) -> bool) -> Vec<String> {
-    let plugins = workspace.plugins.keys().zip(&workspace.report.plugins).filter(|(place, _)| is_meant(**place));
-    plugins.map(|(_, plugin)| format!("`{}` of workspace `{}`", plugin.path, workspace.name)).collect()
+fn named(workspace: &WorkspaceReport, is_meant: impl Fn(&PluginReport) -> bool) -> Vec<String> {
+    let plugins = workspace.plugins.iter().filter(|plugin| !plugin.earlier && is_meant(plugin));
+    plugins.map(|plugin| format!("`{}` of workspace `{}`", plugin.path, workspace.name)).collect()
 }

@@ -87,6 +87,7 @@ fn reads_alone(command: Option<&Command>, (rev, path): &(String, String)) -> Res
             | Command::Sbom(_)
             | Command::Diff(_),
         ) => return Ok(true),
+        Some(Command::Join(_)) => ("join", "check the commit out, or name a folder"),
         Some(Command::Resolve(_)) => ("resolve", "check the commit out, or name a folder"),
         Some(Command::Run(_)) | None => ("run", "build a release again with `factory build --frozen`"),
         Some(Command::Outdated(_)) => ("outdated", "check the commit out, or name a folder"),

@@ -1,5 +1,8 @@
 //! `factory build`
 
+use std::collections::BTreeMap;
+use std::path::Path;
+
 use clap::Args;
 
 use super::build_options::BuildFlags;
@@ -9,7 +12,9 @@ use super::lock_file;
 use super::session::Session;
 use super::source_options::SourceArgs;
 use crate::build;
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::lock::{Shard, shards};
+use crate::ui::count;
 
 /// Options of `factory build`.
 #[derive(Clone, Debug, Args)]
@@ -17,6 +22,10 @@ pub struct BuildArgs {
     /// Only these workspaces
     #[arg(value_name = "WORKSPACE")]
     pub workspaces: Vec<String>,
+    /// Build one part of several for `factory join`: the workspaces that are named, else the n-th part of the lock. The
+    /// lock is left as it is
+    #[arg(long, value_name = "N/COUNT", conflicts_with_all = ["plugins", "fetch_only"])]
+    pub shard: Option<Shard>,
     #[command(flatten)]
     pub(super) source: SourceArgs,
     #[command(flatten)]
@@ -25,9 +34,12 @@ pub struct BuildArgs {
 
 pub(super) async fn run(session: &Session<'_>, args: &BuildArgs) -> Result<()> {
     args.flags.publish.check()?;
-    let names = &args.workspaces;
     let output_dir = args.flags.output_dir.as_deref();
     let mut lock_file = lock_file::place(session, output_dir);
+    let names = &match args.shard {
+        Some(shard) if args.workspaces.is_empty() => names_of(shard, &lock_file)?,
+        _ => args.workspaces.clone(),
+    };
     let (lock, mut config) = lock_file::read_fresh(session, &lock_file, &args.source, names)?;
     let sources = args.flags.sources(session, &config, names, &args.source)?;
     if args.flags.will_seal(&lock, names) {
@@ -37,8 +49,23 @@ pub(super) async fn run(session: &Session<'_>, args: &BuildArgs) -> Result<()> {
     let mut failed = lock.problems_of(names, &args.flags.plugins);
     failed.extend(broken(&mut config, names));
     let (config, unresolved, flags) = (&config, &failed[..], &args.flags);
-    let replay = Replay { config, lock, lock_file: &lock_file, names, unresolved, sources, flags };
+    let replay = Replay { config, lock, lock_file: &lock_file, names, unresolved, sources, shard: args.shard, flags };
     let others = replay.workspaces()?;
     let built = replay.run(session).await;
     both(session, failures(session, failed, others), built)
+}
+
+/// The workspaces of a shard, by the lock alone: all machines find the same.
+fn names_of(shard: Shard, lock_file: &Path) -> Result<Vec<String>> {
+    // That there is none is said where the lock is read with its configuration.
+    let Some(lock) = lock_file::read(lock_file)? else { return Ok(Vec::new()) };
+    let mut parts = shards::balanced(&lock, &BTreeMap::new(), shard.count);
+    let names = parts.swap_remove(shard.number - 1);
+    if names.is_empty() {
+        return Err(Error::usage(
+            format!("shard {shard} has no workspace: the lock has {}", count(lock.workspace.len(), "workspace")),
+            "build fewer shards, `factory plan --shards` says how many",
+        ));
+    }
+    Ok(names)
 }

@@ -11,13 +11,12 @@ use super::repo_path::Sources;
 use super::session::{self, Session};
 use super::summary::{self, BuildOutcome};
 use super::{lock_file, paths};
-use crate::build::{self, BuildOptions, BuiltWorkspace, Shared, new_seals, results, room};
+use crate::build::{self, BuildOptions, BuiltWorkspace, Shared, new_seals, results, room, shard};
 use crate::config::Config;
-use crate::error::{Error, Result};
-use crate::lock::Lock;
+use crate::error::{Error, Result, exit_code};
+use crate::lock::{Lock, Shard};
 use crate::npm::registry::NpmRegistry;
 use crate::store::Store;
-use crate::ui::count;
 
 /// What is built, and how.
 pub struct Replay<'a> {
@@ -32,6 +31,8 @@ pub struct Replay<'a> {
     pub unresolved: &'a [(String, Error)],
     /// Where the sources come from.
     pub sources: Sources,
+    /// Which part of several this is, if it is one: the lock is not written then.
+    pub shard: Option<Shard>,
     /// How it is built.
     pub flags: &'a BuildFlags,
 }
@@ -51,7 +52,7 @@ impl Replay<'_> {
             return Ok(());
         }
         let (config, flags, names, lock_file) = (self.config, self.flags, self.names, self.lock_file);
-        let unresolved = self.unresolved;
+        let (unresolved, part) = (self.unresolved, self.shard);
         let store = session.store()?;
         let output_dir = if flags.fetch_only {
             store.dir().join("logs/fetch")
@@ -65,7 +66,9 @@ impl Replay<'_> {
             return summary::fetched(&session.ui, &built);
         }
         // Sealed before it is pushed: what is attached to the images describes what is sealed.
-        let sealed = if flags.frozen { Ok(shared.lock.clone()) } else { seal(&shared, &built, lock_file) };
+        let write = part.is_none();
+        let sealed =
+            if flags.frozen { Ok(shared.lock.clone()) } else { seal(session, &shared, &built, (lock_file, write)) };
         let lock = sealed.as_ref().unwrap_or(&shared.lock);
         let pushed = match publication.as_ref().filter(|_| sealed.is_ok()) {
             Some(publication) => publication.push(session, lock, &shared.options.lock_dir, &mut built).await?,
@@ -76,9 +79,12 @@ impl Replay<'_> {
         StepOutputs::of(config, lock, &built, &pushed, unresolved).write(session);
         // What was built is said whatever cannot be written.
         let output_dir = &shared.options.output_dir;
-        let outcome = BuildOutcome { built: &built, unresolved, output_dir, has_report: written.is_ok() };
-        let said = outcome.say(&session.ui);
-        let unwritten = [sealed.map(drop), written, listed].into_iter().filter_map(Result::err);
+        let reports = built.iter().map(|built| &built.report).collect();
+        let (has_report, code) = (written.is_ok(), summary::code(&built));
+        let said = BuildOutcome { reports, unresolved, output_dir, has_report, code }.say(&session.ui);
+        let exit_code = said.as_ref().map_or_else(Error::exit_code, |()| exit_code::OK);
+        let recorded = part.map_or(Ok(()), |part| shard::write(&shared, part, &built, exit_code));
+        let unwritten = [sealed.map(drop), written, listed, recorded].into_iter().filter_map(Result::err);
         let mut errors: Vec<Error> = unwritten.chain(said.err()).collect();
         let last = errors.pop();
         for error in &errors {
@@ -141,20 +147,20 @@ impl Replay<'_> {
     }
 }
 
-/// Seals what is not sealed yet, and returns the lock as it is then.
-fn seal(shared: &Shared, built: &[BuiltWorkspace], lock_file: &Path) -> Result<Lock> {
+/// Seals what is not sealed yet, and returns the lock as it is then. It is written if that is asked for.
+fn seal(
+    session: &Session<'_>,
+    shared: &Shared,
+    built: &[BuiltWorkspace],
+    (lock_file, write): (&Path, bool),
+) -> Result<Lock> {
     // All plugins are sealed then, and what this platform adds is not worth a copy elsewhere.
     if paths::is_read_only(&paths::folder_of(lock_file)) {
         return Ok(shared.lock.clone());
     }
     let sealed = new_seals::seal(shared, built)?;
-    if sealed.plugins > 0 || sealed.packages > 0 {
-        lock_file::write(lock_file, &sealed.lock)?;
-        let plugins = (sealed.plugins > 0).then(|| format!("{} sealed", count(sealed.plugins, "plugin")));
-        let packages = (sealed.packages > 0)
-            .then(|| format!("packages of this platform in {}", count(sealed.packages, "workspace")));
-        let what = plugins.into_iter().chain(packages).collect::<Vec<_>>().join(", ");
-        shared.ui.note(format!("{}: {what}", lock_file.display()));
+    if write {
+        lock_file::write_sealed(session, lock_file, &sealed)?;
     }
     Ok(sealed.lock)
 }

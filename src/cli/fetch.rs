@@ -32,7 +32,7 @@ pub(super) async fn run(session: &Session<'_>, args: &FetchArgs) -> Result<()> {
     let mut failed = lock.problems(names);
     failed.extend(broken(&mut config, names));
     let (config, unresolved) = (&config, &failed[..]);
-    let replay = Replay { config, lock, lock_file: &lock_file, names, unresolved, sources, flags: &flags };
+    let replay = Replay { config, lock, lock_file: &lock_file, names, unresolved, sources, shard: None, flags: &flags };
     let others = replay.workspaces()?;
     let fetched = replay.run(session).await;
     failures(session, failed, others).and(fetched)

@@ -44,9 +44,11 @@ const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
             ("factory build todo --output-dir out", "build one workspace"),
             ("factory build todo --plugin plugins/todo-backend", "build one plugin"),
             ("factory build --push-images --attach cyclonedx,provenance", "build, push and document images"),
+            ("factory build --shard 1/3", "build one part of three, for `factory join`"),
             ("factory build --frozen --config-dir v1:config", "build a release again, as commit `v1` has it"),
         ],
     ),
+    ("join", &[("factory join shard1 shard2 --output-dir outputs", "make one release of what two machines built")]),
     ("fetch", &[("factory fetch && factory build --offline", "build without a network")]),
     (
         "verify",

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::session::Session;
 use super::source_options::SourceArgs;
 use super::{last_failure, paths};
+use crate::build::new_seals::SealedLock;
 use crate::config::Config;
 use crate::error::{Error, Place, Result};
 use crate::lock::Lock;
@@ -160,6 +161,14 @@ pub fn stale_reasons(config: &Config, lock: &Lock, names: &[String]) -> Vec<Stal
     let mut requested = configured_pins::of(config);
     requested.workspaces.retain(|workspace| names.is_empty() || names.contains(&workspace.name));
     stale::reasons(lock, &requested, all)
+}
+
+/// Writes a lock with its new seals, if there are any, and says so.
+pub fn write_sealed(session: &Session<'_>, lock_file: &Path, sealed: &SealedLock) -> Result<()> {
+    let Some(news) = sealed.news() else { return Ok(()) };
+    write(lock_file, &sealed.lock)?;
+    session.ui.note(format!("{}: {news}", lock_file.display()));
+    Ok(())
 }
 
 /// Writes a lock, when its text changes. One that could not be read again is not written.

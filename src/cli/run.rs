@@ -86,7 +86,7 @@ pub(super) async fn run(session: &Session<'_>, args: &RunArgs) -> Result<()> {
     };
     build::check_plugins(&lock, names, &args.build.plugins)?;
     failed.extend(broken(&mut config, names));
-    let (config, unresolved) = (&config, &failed[..]);
+    let (config, unresolved, shard, flags) = (&config, &failed[..], None, &args.build);
     // Of what could not be resolved the lock may have an earlier commit, which nobody asked for.
     let is_resolved = |locked: &&Workspace| {
         args.resolve.keep_going || !locked.problem.is_empty() || !failed.iter().any(|(name, _)| *name == locked.name)
@@ -98,7 +98,7 @@ pub(super) async fn run(session: &Session<'_>, args: &RunArgs) -> Result<()> {
         return failures(session, failed, 0);
     }
     let names = &resolved[..];
-    let replay = Replay { config, lock, lock_file: &lock_file, names, unresolved, sources, flags: &args.build };
+    let replay = Replay { config, lock, lock_file: &lock_file, names, unresolved, sources, shard, flags };
     let built = replay.run(session).await;
     let others = usize::from(built.is_err());
     both(session, failures(session, failed, others), built)

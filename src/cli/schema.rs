@@ -19,6 +19,9 @@ pub enum Described {
     /// build-report.json
     #[value(name = "build-report.json")]
     BuildReport,
+    /// shard-<n>.json, which `factory build --shard` writes
+    #[value(name = "shard")]
+    Shard,
     /// What `factory diff --format json` prints
     #[value(name = "diff")]
     Diff,
@@ -43,6 +46,7 @@ impl Described {
             Self::PluginsList => include_str!("../../schema/plugins-list.schema.json"),
             Self::Lock => include_str!("../../schema/factory.lock.schema.json"),
             Self::BuildReport => include_str!("../../schema/build-report.schema.json"),
+            Self::Shard => include_str!("../../schema/factory.shard.schema.json"),
             Self::Status => include_str!("../../schema/factory.status.schema.json"),
             Self::Verify => include_str!("../../schema/factory.verify.schema.json"),
             Self::Doctor => include_str!("../../schema/factory.doctor.schema.json"),

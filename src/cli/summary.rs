@@ -25,7 +25,7 @@ pub fn fetched(ui: &Ui, built: &[BuiltWorkspace]) -> Result<()> {
 /// The end of a build.
 pub struct BuildOutcome<'a> {
     /// What was built.
-    pub built: &'a [BuiltWorkspace],
+    pub reports: Vec<&'a WorkspaceReport>,
     /// The workspaces and plugins that could not be built since they were not resolved: they stand in the summary, and
     /// their errors are reported apart.
     pub unresolved: &'a [(String, Error)],
@@ -33,27 +33,30 @@ pub struct BuildOutcome<'a> {
     pub output_dir: &'a Path,
     /// Whether the report of this build is there.
     pub has_report: bool,
+    /// The code that all failures share, else that of a failure.
+    pub code: u8,
 }
 
 impl BuildOutcome<'_> {
     /// Prints it; an error names the workspaces and plugins that failed.
     pub fn say(&self, ui: &Ui) -> Result<()> {
-        let Self { built, unresolved, output_dir, .. } = self;
+        let Self { reports, unresolved, output_dir, .. } = self;
         let unresolved: Vec<_> = unresolved.iter().map(|(name, error)| (name.as_str(), error.to_string())).collect();
-        if built.len() > 1 || unresolved.iter().any(|(name, _)| built.iter().all(|built| built.name != *name)) {
-            ui.note(text(built.iter().map(|workspace| &workspace.report), &unresolved, output_dir));
+        if reports.len() > 1 || unresolved.iter().any(|(name, _)| reports.iter().all(|built| built.name != *name)) {
+            ui.note(text(reports.iter().copied(), &unresolved, output_dir));
         }
-        let good = built.iter().flat_map(BuiltWorkspace::made).count();
-        if built.iter().all(|workspace| workspace.errors().next().is_none()) {
-            let kept =
-                built.iter().flat_map(|workspace| &workspace.report.plugins).filter(|plugin| plugin.kept).count();
+        let plugins = || reports.iter().flat_map(|workspace| &workspace.plugins);
+        let good = plugins().filter(|plugin| plugin.output.is_some()).count();
+        let is_good = plugins().all(|plugin| plugin.error.is_none());
+        if is_good && reports.iter().all(|workspace| workspace.error.is_none()) {
+            let kept = plugins().filter(|plugin| plugin.kept).count();
             let kept = if kept == 0 { String::new() } else { format!(", {kept} of them from the cache") };
             ui.note(format!("{} built into {}{kept}", count(good, "plugin"), output_dir.display()));
             return Ok(());
         }
         let mut what = built_plugins(good);
-        let unbuilt: Vec<String> = built.iter().filter_map(|workspace| parts(workspace, false)).collect();
-        let unpushed: Vec<String> = built.iter().filter_map(|workspace| parts(workspace, true)).collect();
+        let unbuilt: Vec<String> = reports.iter().filter_map(|workspace| parts(workspace, false)).collect();
+        let unpushed: Vec<String> = reports.iter().filter_map(|workspace| parts(workspace, true)).collect();
         for (how, names) in [("failed", unbuilt), ("not published", unpushed)] {
             if !names.is_empty() {
                 let _ = write!(what, ", {how}: {}", names.join(", "));
@@ -62,7 +65,7 @@ impl BuildOutcome<'_> {
         if self.has_report {
             let _ = write!(what, "; see {}", output_dir.join(report::FILE_NAME).display());
         }
-        Err(Error::Failed { what, code: code(built) })
+        Err(Error::Failed { what, code: self.code })
     }
 }
 
@@ -73,17 +76,18 @@ fn built_plugins(good: usize) -> String {
 
 /// The name of a workspace in which something could not be built, or was built and not published, with these plugins when
 /// there are others.
-fn parts(workspace: &BuiltWorkspace, published: bool) -> Option<String> {
-    if workspace.error.is_some() {
-        return (!published).then(|| format!("`{}`", workspace.name));
+fn parts(report: &WorkspaceReport, published: bool) -> Option<String> {
+    if report.error.is_some() {
+        return (!published).then(|| format!("`{}`", report.name));
     }
-    let plugins = workspace.report.plugins.iter().filter(|plugin| plugin.error.is_some());
+    let plugins = report.plugins.iter().filter(|plugin| plugin.error.is_some());
     let paths: Vec<_> =
         plugins.filter(|plugin| plugin.output.is_some() == published).map(|plugin| plugin.path.as_str()).collect();
-    (!paths.is_empty()).then(|| format!("`{}` ({})", workspace.name, paths.join(", ")))
+    (!paths.is_empty()).then(|| format!("`{}` ({})", report.name, paths.join(", ")))
 }
 
-fn code(built: &[BuiltWorkspace]) -> u8 {
+/// The code that all failures of a build share, else that of a failure.
+pub fn code(built: &[BuiltWorkspace]) -> u8 {
     code_of(built.iter().flat_map(BuiltWorkspace::errors))
 }
 

@@ -97,8 +97,16 @@ pub(super) async fn run(session: &Session<'_>, args: &VerifyArgs) -> Result<()> 
     let flags = args.compared.of(BuildFlags { plugins: args.plugins.clone(), ..args.steps.build_flags() });
     let output_dir = around.path().join("outputs");
     let sources = Sources::without_copy(&config, &args.source, &session.ui);
-    let replay =
-        Replay { config: &config, lock, lock_file: &lock_file, names, unresolved: &[], sources, flags: &flags };
+    let replay = Replay {
+        config: &config,
+        lock,
+        lock_file: &lock_file,
+        names,
+        unresolved: &[],
+        sources,
+        shard: None,
+        flags: &flags,
+    };
     let shared = replay.share(session, store, &output_dir, true).await?;
     let built = build::build(shared.clone(), names).await?;
     let verdicts = compare(&shared, names, &built)?;

@@ -1,5 +1,7 @@
 //! An OCI image layout: a folder of blobs and an index, which skopeo, umoci and podman read.
 
+mod adopt;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{self, Write as _};
@@ -8,6 +10,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
 use sha2::Digest as _;
+
+pub use adopt::AdoptedImage;
 
 use super::manifest::{Image, MANIFEST_TYPE};
 use super::pack::read_some;
@@ -19,6 +23,9 @@ use crate::{Error, Result};
 const INDEX_TYPE: &str = "application/vnd.oci.image.index.v1+json";
 const LAYOUT_FILE: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;
 const REF_NAME: &str = "org.opencontainers.image.ref.name";
+
+/// The images of a layout, by their names.
+type Index = BTreeMap<String, IndexEntry>;
 
 /// Serialises access to an index within this process; between processes a lock on the folder does.
 static TURN: Mutex<()> = Mutex::new(());
@@ -53,18 +60,19 @@ impl Layout {
     /// digest checked; existing blobs are kept, and those that no image names any more are removed.
     pub fn add(&self, image: &Image) -> Result<()> {
         let _turn = self.turn()?;
-        let mut index = self.read_index()?;
+        let index = self.read_index()?;
         self.put_layer(image)?;
         self.put(image.config_digest, &image.config)?;
         self.put(image.digest, &image.manifest)?;
-        let descriptor = IndexEntry {
-            media_type: MANIFEST_TYPE.to_owned(),
-            digest: image.digest,
-            size: image.manifest.len() as u64,
-            annotations: BTreeMap::from([(REF_NAME.to_owned(), image.reference())]),
-        };
-        let before = index.insert(image.reference(), descriptor);
-        if before.as_ref().is_some_and(|before| before.digest == image.digest) {
+        self.name(index, image.reference(), image.digest, image.manifest.len() as u64)
+    }
+
+    /// Names a manifest of this many bytes in the index, whose blobs are there.
+    fn name(&self, mut index: Index, reference: String, digest: Sha256, size: u64) -> Result<()> {
+        let annotations = BTreeMap::from([(REF_NAME.to_owned(), reference.clone())]);
+        let before =
+            index.insert(reference, IndexEntry { media_type: MANIFEST_TYPE.to_owned(), digest, size, annotations });
+        if before.as_ref().is_some_and(|before| before.digest == digest) {
             return Ok(());
         }
         self.write_index(&index)?;
@@ -102,7 +110,7 @@ impl Layout {
     }
 
     /// Removes the blobs that no image names.
-    fn sweep(&self, index: &BTreeMap<String, IndexEntry>) -> Result<()> {
+    fn sweep(&self, index: &Index) -> Result<()> {
         let mut named = BTreeSet::new();
         for image in index.values() {
             let file = self.blob(image.digest);
@@ -129,11 +137,17 @@ impl Layout {
             return Ok(());
         }
         let mut from = File::open(&image.layer_file).map_err(Error::io("read", &image.layer_file))?;
+        self.copy_layer(&mut from, &image.layer_file, image.layer)
+    }
+
+    /// Copies a layer from a file, which is held to the digest; `path` is its path, for messages.
+    fn copy_layer(&self, from: &mut File, path: &Path, digest: Sha256) -> Result<()> {
+        let blob = self.blob(digest);
         let mut copy = AtomicFile::new(&blob)?;
         let mut hasher = sha2::Sha256::new();
         let mut buffer = vec![0; 256 * 1024];
         loop {
-            let got = read_some(&mut from, &mut buffer).map_err(Error::io("read", &image.layer_file))?;
+            let got = read_some(from, &mut buffer).map_err(Error::io("read", path))?;
             if got == 0 {
                 break;
             }
@@ -141,10 +155,10 @@ impl Layout {
             copy.write_all(&buffer[..got]).map_err(Error::io("write", &blob))?;
         }
         let found = Sha256::from_bytes(hasher.finalize().into());
-        if found != image.layer {
+        if found != digest {
             return Err(Error::Integrity {
-                what: format!("layer `{}`", image.layer_file.display()),
-                expected: image.layer.to_string(),
+                what: format!("layer `{}`", path.display()),
+                expected: digest.to_string(),
                 found: found.to_string(),
                 hint: "something changed the file after it was packed: build the plugin again".to_owned(),
             });
@@ -156,11 +170,11 @@ impl Layout {
         self.folder.join("index.json")
     }
 
-    fn read_index(&self) -> Result<BTreeMap<String, IndexEntry>> {
+    fn read_index(&self) -> Result<Index> {
         let file = self.index_file();
         let bytes = match user_file::read(&file, user_file::DOCUMENT) {
             Ok(bytes) => bytes,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(BTreeMap::new()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Index::new()),
             Err(error) => return Err(Error::io("read", &file)(error)),
         };
         let foreign = |what: String| {
@@ -177,7 +191,7 @@ impl Layout {
         named.collect()
     }
 
-    fn write_index(&self, images: &BTreeMap<String, IndexEntry>) -> Result<()> {
+    fn write_index(&self, images: &Index) -> Result<()> {
         let index = LayoutIndex {
             schema_version: 2,
             media_type: INDEX_TYPE.to_owned(),

@@ -25,6 +25,17 @@ pub enum Isolation {
     None,
 }
 
+impl Isolation {
+    /// What a report calls it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Namespaces => "namespaces",
+            Self::UserNamespaces => "user-namespaces",
+            Self::None => "none",
+        }
+    }
+}
+
 /// Whether to isolate, from `--isolation`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum IsolationChoice {

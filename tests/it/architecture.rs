@@ -41,9 +41,9 @@ const FORBIDDEN: [(&str, &str); 2] = [("resolve", "build"), ("build", "config")]
 const NETWORK: [&str; 6] = ["reqwest", "tokio", "rustls", "gix", "futures_util", "backon"];
 
 /// The commands, `completions` apart, which is a function of `cli.rs`.
-const COMMANDS: [&str; 13] = [
-    "build", "cache", "diff", "doctor", "fetch", "init", "lock", "outdated", "resolve", "run", "sbom", "status",
-    "verify",
+const COMMANDS: [&str; 14] = [
+    "build", "cache", "diff", "doctor", "fetch", "init", "join", "lock", "outdated", "resolve", "run", "sbom",
+    "status", "verify",
 ];
 
 const MOST_LINES: usize = 400;

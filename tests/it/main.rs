@@ -46,6 +46,7 @@ mod resolve;
 mod rhdh_cli;
 mod sbom;
 mod schema;
+mod shards;
 mod status;
 mod terminal;
 mod tls;

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use factory::audit::outdated::Outdated;
 use factory::audit::status::Status;
 use factory::build::report::Report;
+use factory::build::shard::ShardRecord;
 use factory::cli::{DoctorReport, VerifyReport};
 use factory::lock::Lock;
 use schemars::JsonSchema;
@@ -57,6 +58,7 @@ fn example() -> (PathBuf, String) {
 fn schemas_are_those_of_the_types() {
     is_current("schema/factory.lock.schema.json", &generated::<Lock>("factory.lock"));
     is_current("schema/build-report.schema.json", &generated::<Report>("build-report.json"));
+    is_current("schema/factory.shard.schema.json", &generated::<ShardRecord>("shard"));
     is_current("schema/factory.doctor.schema.json", &generated::<DoctorReport>("doctor"));
     is_current("schema/factory.status.schema.json", &generated::<Status>("status"));
     is_current("schema/factory.verify.schema.json", &generated::<VerifyReport>("verify"));

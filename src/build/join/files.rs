@@ -1,0 +1,139 @@
+//! The files of a shard → the output directory, each held to the digest that the shard, or the lock, has of it.
+
+use std::fs::File;
+use std::io::{Read as _, Write as _};
+use std::path::{Path, PathBuf};
+
+use sha2::Digest as _;
+
+use super::super::artefact::LAYOUT;
+use super::super::context::output_folder;
+use super::super::report::Output;
+use super::super::shard;
+use super::parts::Part;
+use super::{damaged, label};
+use crate::error::{Error, Result};
+use crate::image::{AdoptedImage, ImageName, Layout};
+use crate::lock::companions::CompanionPath;
+use crate::lock::{Integrity, Plugin, Sha256, Workspace, at, is_relative};
+use crate::store::{AtomicFile, file_beneath, open_unlinked, room_beneath};
+use crate::user_file;
+
+/// The largest archive or layer that is copied, in bytes.
+const LARGEST: u64 = 8 << 30;
+/// The largest log: a build keeps the beginning and the end of a longer one.
+const LARGEST_LOG: u64 = 65 << 20;
+/// The configuration of a plugin.
+const CONFIG: &str = "app-config.dynamic.yaml";
+
+/// Whether outputs are called what a build of the plugin calls them; an error is what is wrong.
+pub(super) fn check_names(workspace: &Workspace, plugin: &Plugin, output: &Output) -> Result<(), String> {
+    let wrong = |what: &str| format!("`{}` has {what}", plugin.path);
+    let (folder, file) = output.tgz.rsplit_once('/').unwrap_or(("", &output.tgz));
+    let is_archive = file.strip_suffix(".tgz").is_some_and(|stem| !stem.is_empty());
+    let own = if workspace.dir == "." { "" } else { workspace.name.as_str() };
+    if !is_relative(&output.tgz) || folder != own || !is_archive || file.chars().any(char::is_control) {
+        return Err(wrong(&format!("an archive `{}`, which is not a name of one", output.tgz.escape_debug())));
+    }
+    let name = ImageName::of_package(&plugin.name).map_err(|error| error.to_string())?;
+    let is_named = output.image.split_once(':').is_some_and(|(found, tag)| {
+        let plain = |text: &str| text.replace(['-', '.', '_'], "");
+        plain(found) == plain(name.as_str()) && !tag.is_empty() && !tag.contains(['/', ':', '@'])
+    });
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._~-".contains(&byte);
+    let is_path = !output.image_path.starts_with('.') && output.image_path.bytes().all(is_plain);
+    if is_named && is_path { Ok(()) } else { Err(wrong("an image with another name than the plugin")) }
+}
+
+/// A file beside the shard's lock, which has this digest.
+pub(super) fn companion(part: &Part<'_>, path: &CompanionPath, digest: Sha256) -> Result<String> {
+    let below = path.below(Path::new(&shard::folder_name(part.from.record.shard)));
+    let bytes = part.from.tree.read(&below, user_file::DOCUMENT)?;
+    let text = String::from_utf8(bytes).ok().filter(|text| Sha256::of(text) == digest);
+    let what = || damaged(&below.display().to_string(), "is not the file that its shard names");
+    text.ok_or_else(what).map_err(|error| error.in_workspace(&part.locked.name))
+}
+
+/// The outputs of a workspace.
+pub(super) struct PartFiles<'a> {
+    pub(super) part: &'a Part<'a>,
+    pub(super) output_dir: &'a Path,
+}
+
+impl PartFiles<'_> {
+    /// Lays down what was made of a plugin: its archive and what lies beside it, and its image.
+    pub(super) fn lay_down(&self, plugin: &Plugin, output: &Output) -> Result<()> {
+        self.archive(output)?;
+        let target = |extension: &str| self.output_dir.join(format!("{}.{extension}", output.tgz));
+        file_beneath(self.output_dir, &target("integrity"), format!("{}\n", output.integrity).as_bytes())?;
+        let config = at(&plugin.path, CONFIG);
+        if let Some(input) = self.part.locked.input.iter().find(|input| input.path == config) {
+            let from = PathBuf::from(format!("{}.{CONFIG}", output.tgz));
+            let bytes = self.part.from.tree.read(&from, user_file::SETTINGS)?;
+            if Sha256::of(&bytes) != input.sha256 {
+                return Err(damaged(&from.display().to_string(), "is not the file that the lock names"));
+            }
+            file_beneath(self.output_dir, &target(CONFIG), &bytes)?;
+        }
+        let layout = output_folder(self.output_dir, self.part.locked).join(LAYOUT);
+        room_beneath(self.output_dir, &layout.join("blobs/sha256/x"))?;
+        let image = AdoptedImage {
+            reference: &output.image,
+            manifest: output.digest,
+            layer: output.layer_blob,
+            most: LARGEST,
+            of: &label(self.part.locked),
+        };
+        let from = output_folder(Path::new(""), self.part.locked).join(LAYOUT);
+        Layout::open(&layout)?.adopt(&self.part.from.tree, &from, &image)
+    }
+
+    fn archive(&self, output: &Output) -> Result<()> {
+        let target = self.output_dir.join(&output.tgz);
+        let is_there = |mut file: File| Integrity::of_reader(&mut file).is_ok_and(|found| found == output.integrity);
+        if open_unlinked(&target).is_ok_and(is_there) {
+            return Ok(());
+        }
+        let from = self.part.from.tree.open_file(Path::new(&output.tgz))?;
+        let io = || Error::io("read", &target);
+        let other = || damaged(&output.tgz, "is not the archive that its shard names");
+        let len = from.metadata().map_err(io())?.len();
+        if len != output.tgz_bytes || len > LARGEST {
+            return Err(other());
+        }
+        room_beneath(self.output_dir, &target)?;
+        let mut copy = AtomicFile::new(&target)?;
+        let (mut from, mut hasher, mut buffer) = (from.take(len), sha2::Sha512::new(), vec![0; 256 * 1024]);
+        loop {
+            let got = from.read(&mut buffer).map_err(io())?;
+            if got == 0 {
+                break;
+            }
+            hasher.update(&buffer[..got]);
+            copy.write_all(&buffer[..got]).map_err(Error::io("write", &target))?;
+        }
+        if Integrity::from_bytes(hasher.finalize().into()) != output.integrity {
+            return Err(other());
+        }
+        copy.commit()
+    }
+
+    /// Copies the logs that the report names, where they are.
+    pub(super) fn copy_logs(&self) -> Result<()> {
+        let folder = output_folder(Path::new(""), self.part.locked).join("logs");
+        let report = &self.part.built.report;
+        let named = report.log.iter().chain(report.plugins.iter().filter_map(|plugin| plugin.log.as_ref()));
+        for log in named {
+            let path = Path::new(log);
+            if !is_relative(log) || path.parent() != Some(&folder) {
+                return Err(damaged(&self.part.from.shown, &format!("names the log `{}`", log.escape_debug())));
+            }
+            match self.part.from.tree.read(path, LARGEST_LOG) {
+                Ok(bytes) => file_beneath(self.output_dir, &self.output_dir.join(path), &bytes)?,
+                Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,47 @@
+//! `factory join`
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::failures::{both, failures};
+use super::lock_file;
+use super::paths;
+use super::session::Session;
+use super::summary::BuildOutcome;
+use crate::build::join::{self, GivenShard};
+use crate::error::{Error, Result};
+
+/// Options of `factory join`.
+#[derive(Clone, Debug, Args)]
+pub struct JoinArgs {
+    /// Output directories of `factory build --shard`, or the `shard-<n>.json` in them: all shards of one build [default: the
+    /// output directory]
+    #[arg(value_name = "SHARD")]
+    pub shards: Vec<PathBuf>,
+    /// Output directory [default: /outputs where it exists, else ./outputs]
+    #[arg(long, env = "FACTORY_OUTPUT_DIR", value_name = "DIR")]
+    pub output_dir: Option<PathBuf>,
+}
+
+pub(super) fn run(session: &Session<'_>, args: &JoinArgs) -> Result<()> {
+    let given = args.output_dir.as_deref();
+    let lock_file = lock_file::place(session, given);
+    let lock = lock_file::read(&lock_file)?
+        .ok_or_else(|| lock_file::missing(&lock_file, "join with the lock that the shards were built from"))?;
+    let output_dir = paths::writable_output_dir(given)?;
+    let own = [output_dir.clone()];
+    let shards = GivenShard::read_all(if args.shards.is_empty() { &own } else { &args.shards })?;
+    let written = lock_file::written(session, &lock_file, given)?;
+    std::fs::create_dir_all(&output_dir).map_err(Error::io("create", &output_dir))?;
+    let output_dir = output_dir.canonicalize().map_err(Error::io("open", &output_dir))?;
+    let joined = join::join(&lock, &paths::folder_of(&written), &output_dir, &shards)?;
+    let sealed = lock_file::write_sealed(session, &written, &joined.sealed);
+    let unresolved = lock.problems(&[]);
+    let reports = joined.report.workspaces.iter().collect();
+    let (output_dir, code) = (&output_dir, joined.exit_code);
+    let outcome = BuildOutcome { reports, unresolved: &unresolved, output_dir, has_report: true, code };
+    let said = outcome.say(&session.ui);
+    let others = joined.report.workspaces.len();
+    both(session, failures(session, unresolved, others), sealed.and(said))
+}

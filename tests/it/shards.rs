@@ -1,0 +1,350 @@
+//! What several machines build in shards, and `factory join` makes one release of.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+
+use harness::program::{Outcome, Test};
+use harness::repository::git;
+use harness::workspace::scripted as workspace;
+use serde_json::Value;
+
+use crate::schema::fits;
+
+const NAMES: [&str; 3] = ["one", "three", "two"];
+
+/// Three workspaces, resolved: one frontend, one backend, and one frontend with a configuration.
+fn three() -> Test {
+    let roles = [("a", "frontend-plugin"), ("b", "backend-plugin"), ("c", "frontend-plugin")];
+    let closure = "printf '__metadata:\\n  version: 8\\n  cacheKey: 10c0\\n' > dist-dynamic/yarn.lock\n";
+    let script = |role: &str| if role == "backend-plugin" { closure.to_owned() } else { String::new() };
+    let plugins = roles.map(|(name, role)| (name.to_owned(), role, script(role)));
+    let test = workspace(&plugins, "");
+    for file in ["source.json", "plugins-list.yaml"] {
+        fs::remove_file(test.path(&format!("config/{file}"))).unwrap();
+    }
+    for (name, plugin) in NAMES.into_iter().zip(["a", "b", "c"]) {
+        let source = r#"{"repo": "../../repo", "repo-ref": "main", "workspace-path": "."}"#;
+        test.config(&format!("{name}/source.json"), source)
+            .config(&format!("{name}/plugins-list.yaml"), format!("plugins/{plugin}:\n"));
+    }
+    test.config("two/plugins/c/app-config.dynamic.yaml", "of: two\non: 'on'\n1: {b: ~, a: [1.50, x]}\n");
+    test.run(&["resolve", "--host-lockfile", "config/host.lock"]).success();
+    test
+}
+
+/// Every file below a folder with its bytes.
+fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    let (mut found, mut folders) = (BTreeMap::new(), vec![folder.to_path_buf()]);
+    while let Some(at) = folders.pop() {
+        for entry in fs::read_dir(at).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                let name = path.strip_prefix(folder).unwrap().display().to_string();
+                found.insert(name, fs::read(&path).unwrap());
+            }
+        }
+    }
+    found
+}
+
+/// A report without what clocks measured.
+fn without_seconds(report: &[u8]) -> String {
+    let mut report: Value = serde_json::from_slice(report).unwrap();
+    for workspace in report["workspaces"].as_array_mut().unwrap() {
+        for plugin in workspace["plugins"].as_array_mut().unwrap() {
+            plugin["seconds"] = Value::Null;
+        }
+        workspace["seconds"] = Value::Null;
+    }
+    serde_json::to_string_pretty(&report).unwrap()
+}
+
+/// The files of an output directory that are to be equal: the report without its seconds, and no log, which has times too.
+fn outputs(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut files = files(folder);
+    files.retain(|name, _| !name.contains("logs/"));
+    if let Some(report) = files.get_mut("build-report.json") {
+        *report = without_seconds(report).into_bytes();
+    }
+    files
+}
+
+/// Builds shards of so many, each with a cache of its own, into `shard<n>`.
+fn build_shards(test: &Test, count: usize) -> Vec<Outcome> {
+    let one = |number: usize| {
+        let (shard, out) = (format!("{number}/{count}"), format!("shard{number}"));
+        let cache = test.path(&format!("cache{number}")).display().to_string();
+        test.run(&["build", "--shard", &shard, "--output-dir", &out, "--cache-dir", &cache])
+    };
+    (1..=count).map(one).collect()
+}
+
+fn join(test: &Test, shards: &[&str]) -> Outcome {
+    test.run(&[&["join", "--output-dir", "joined"][..], shards].concat())
+}
+
+/// The lock and what lies beside it.
+fn locks(test: &Test) -> BTreeMap<String, Vec<u8>> {
+    let mut files = files(&test.path("config"));
+    files.retain(|name, _| name.starts_with("factory.lock"));
+    files
+}
+
+#[harness::test]
+fn shards_of_two_machines_join_to_what_one_machine_makes() {
+    let test = three();
+    let unsealed = locks(&test);
+    let one = test.run(&["build", "--output-dir", "out"]).success();
+    let sealed = locks(&test);
+    assert!(sealed.keys().any(|name| name.ends_with("/yarn.lock")), "{:?}", sealed.keys());
+    let forget = || {
+        fs::remove_dir_all(test.path("config/factory.lock.d")).unwrap();
+        for (name, bytes) in &unsealed {
+            test.config(name, bytes);
+        }
+    };
+    forget();
+    for said in build_shards(&test, 2) {
+        said.success();
+    }
+    assert_eq!(locks(&test)["factory.lock"], unsealed["factory.lock"], "the lock is left as it is");
+    for number in [1, 2] {
+        let record = test.read(&format!("shard{number}/shard-{number}.json"));
+        fits("schema/factory.shard.schema.json", &serde_json::from_str(&record).unwrap());
+    }
+    forget();
+    let joined = join(&test, &["shard1", "shard2"]).success();
+    assert_eq!(locks(&test), sealed);
+    assert_eq!(outputs(&test.path("joined")), outputs(&test.path("out")));
+    assert!(test.path("joined/three/logs/workspace.log").is_file());
+    let summary = |said: &Outcome, folder: &str| {
+        let from = said.stderr.find("3 workspaces: ").unwrap_or_else(|| panic!("{}", said.stderr));
+        said.stderr[from..].replace(folder, "OUT")
+    };
+    assert_eq!(summary(&joined, "[DIR]/joined"), summary(&one, "[DIR]/out"));
+    assert!(joined.stderr.contains("config/factory.lock: 3 plugins sealed\n"), "{}", joined.stderr);
+
+    // Again, into the folder of a shard, with files in another order: nothing changes.
+    join(&test, &["shard2/shard-2.json", "shard1/shard-1.json"]).success();
+    assert_eq!(outputs(&test.path("joined")), outputs(&test.path("out")));
+    test.run(&["join", "shard1", "shard2", "--output-dir", "shard1"]).success();
+    let of_shard = outputs(&test.path("shard1"));
+    assert!(outputs(&test.path("out")).iter().all(|(name, bytes)| of_shard[name] == *bytes));
+    assert_eq!(locks(&test), sealed);
+    // What is joined is what a later build expects, and leaves.
+    test.run(&["build", "--frozen", "--output-dir", "joined"]).success();
+}
+
+#[harness::test]
+fn a_user_without_rights_builds_the_same_shard() {
+    harness::needs_root();
+    let test = three();
+    test.run(&["build", "--output-dir", "out"]).success();
+    let sealed = locks(&test);
+    fs::create_dir(test.path("nobody")).unwrap();
+    let build = ["build", "--shard", "2/2", "--output-dir", "nobody/out", "--cache-dir", "nobody/cache"];
+    test.run(&["build", "--shard", "1/2", "--output-dir", "shard1", "--cache-dir", "cache1", "--rebuild"]).success();
+    test.run_as_nobody(&build).success();
+    join(&test, &["shard1", "nobody/out"]).success();
+    assert_eq!(locks(&test), sealed);
+    let (joined, one) = (files(&test.path("joined")), files(&test.path("out")));
+    assert_eq!(joined["dynamic-plugins.yaml"], one["dynamic-plugins.yaml"]);
+    let images = |files: &BTreeMap<String, Vec<u8>>| -> Vec<(String, Vec<u8>)> {
+        files.clone().into_iter().filter(|(name, _)| name.contains("/oci/") || name.contains(".tgz")).collect()
+    };
+    assert_eq!(images(&joined), images(&one));
+}
+
+#[harness::test]
+fn names_make_a_shard_and_too_many_shards_are_refused() {
+    let test = three();
+    test.run(&["build", "--shard", "4/4", "--output-dir", "out"]).fails(
+        2,
+        "error: shard 4/4 has no workspace: the lock has 3 workspaces\n\nhint: build fewer shards, `factory plan --shards` \
+         says how many\n",
+    );
+    let said = test.run(&["build", "--shard", "0/3"]).exits(2).stderr;
+    assert!(said.contains("write a shard and their number, such as `1/3`, at most 256"), "{said}");
+    test.run(&["build", "--shard", "1/2", "-p", "plugins/a"]).exits(2);
+    test.run(&["build", "--shard", "1/2", "two", "one", "--output-dir", "shard1"]).success();
+    test.run(&["build", "--shard", "2/2", "three", "--output-dir", "shard2"]).success();
+    join(&test, &["shard1", "shard2"]).success();
+    assert_eq!(test.read("joined/dynamic-plugins.yaml").matches("- package: ").count(), 3);
+}
+
+#[harness::test]
+fn what_failed_in_a_shard_failed_in_the_release() {
+    let test = three();
+    let unsealed = test.read("config/factory.lock");
+    fs::write(test.path("repo/plugins/b/exported.sh"), "exit 3\n").unwrap();
+    assert!(
+        git(&test.path("repo")).args(["commit", "--quiet", "--all", "--message", "broken"]).status().unwrap().success()
+    );
+    test.run(&["resolve", "--host-lockfile", "config/host.lock"]).success();
+    assert_ne!(test.read("config/factory.lock"), unsealed);
+    let before = locks(&test);
+    let one = test.run(&["build", "--output-dir", "out"]).exits(1);
+    let sealed = locks(&test);
+    for (name, bytes) in &before {
+        test.config(name, bytes);
+    }
+    let codes: Vec<i32> = build_shards(&test, 3).into_iter().map(|said| said.code).collect();
+    assert_eq!(codes.iter().sum::<i32>(), 1, "{codes:?}");
+    let joined = join(&test, &["shard1", "shard2", "shard3"]).exits(1);
+    assert_eq!(locks(&test)["factory.lock"], sealed["factory.lock"]);
+    assert_eq!(test.read("joined/dynamic-plugins.yaml"), test.read("out/dynamic-plugins.yaml"));
+    let last = |said: &Outcome| said.stderr.lines().last().unwrap().replace("/joined/", "/out/");
+    assert_eq!(last(&joined), last(&one));
+}
+
+fn replace(test: &Test, name: &str, from: &str, to: &str) {
+    let was = test.read(name);
+    assert!(was.contains(from), "{name}: {was}");
+    test.write(name, was.replacen(from, to, 1));
+}
+
+fn archive(test: &Test) -> PathBuf {
+    let tgz = fs::read_dir(test.path("shard1/three")).unwrap().map(|entry| entry.unwrap().path());
+    tgz.into_iter().find(|path| path.extension().is_some_and(|end| end == "tgz")).unwrap()
+}
+
+#[harness::test]
+fn shards_that_do_not_belong_together_are_refused() {
+    let test = three();
+    for said in build_shards(&test, 3) {
+        said.success();
+    }
+    join(&test, &["shard1", "shard3"]).fails(
+        2,
+        "error: shard `2/3` missing: 2 of 3 given\n\nhint: build it with `factory build --shard`, and name all shards\n",
+    );
+    join(&test, &["shard1", "shard2", "shard3", "shard1/shard-1.json"]).fails(
+        2,
+        "error: shard 1/3 is given twice: `shard1/shard-1.json` and `shard1/shard-1.json`\n\nhint: name each shard once\n",
+    );
+    join(&test, &["config"]).fails(
+        2,
+        "error: there is no `shard-<n>.json` in `config`\n\nhint: name the output directories of `factory build --shard`, or \
+         the `shard-<n>.json` in them\n",
+    );
+    test.run(&["build", "--shard", "1/2", "--output-dir", "half"]).success();
+    join(&test, &["shard1", "half"]).fails(
+        2,
+        "error: `half/shard-1.json` is shard 1/2, and `shard1/shard-1.json` is shard 1/3\n\nhint: join the shards of one \
+         build\n",
+    );
+    // A workspace in two shards, and one in none.
+    test.run(&["build", "--shard", "2/2", "one", "--output-dir", "other"]).success();
+    let said = join(&test, &["half", "other"]);
+    assert!([1, 2].contains(&said.code), "{}", said.stderr);
+    assert!(
+        said.stderr.contains("is in none of the 2 shards") || said.stderr.contains("is also in `half/shard-1.json`"),
+        "{}",
+        said.stderr
+    );
+    // Another lock.
+    test.config("two/plugins/c/app-config.dynamic.yaml", "of: other\n");
+    test.run(&["resolve", "--host-lockfile", "config/host.lock"]).success();
+    let said = join(&test, &["shard1", "shard2", "shard3"]).exits(2).stderr;
+    assert!(said.starts_with("error: `shard1/shard-1.json` is of another lock: its pins are sha256:"), "{said}");
+    assert!(!test.path("joined/dynamic-plugins.yaml").exists());
+}
+
+/// How a shard is harmed, the exit code, and what is said.
+type Harm = (&'static str, fn(&Test), i32, &'static str);
+
+#[harness::test]
+fn what_a_shard_lies_about_is_refused() {
+    const FILE: &str = "shard1/shard-1.json";
+    let table: [Harm; 9] = [
+        (
+            "an archive with other bytes",
+            |test| fs::write(archive(test), "x").unwrap(),
+            1,
+            "is not the archive that its shard names",
+        ),
+        (
+            "an archive that is a link",
+            |test| {
+                let path = archive(test);
+                fs::rename(&path, test.path("moved")).unwrap();
+                symlink(test.path("moved"), path).unwrap();
+            },
+            1,
+            "is a symbolic link; factory reads only regular files",
+        ),
+        (
+            "an archive elsewhere",
+            |test| replace(test, FILE, "\"tgz\": \"three/", "\"tgz\": \"../three/"),
+            1,
+            "which is not a name of one",
+        ),
+        (
+            "a seal of other bytes",
+            |test| replace(test, FILE, "\"inputs\": \"sha256:", "\"inputs\": \"sha256:0000"),
+            2,
+            "shard1/shard-1.json:",
+        ),
+        (
+            "a layer that is cut",
+            |test| {
+                let blobs = test.path("shard1/three/oci/blobs/sha256");
+                let largest = fs::read_dir(&blobs).unwrap().map(|blob| blob.unwrap().path());
+                for blob in largest {
+                    let bytes = fs::read(&blob).unwrap();
+                    fs::write(&blob, &bytes[..bytes.len() / 2]).unwrap();
+                }
+            },
+            1,
+            "is not the one that its shard names",
+        ),
+        (
+            "another list of files",
+            |test| fs::write(test.path("shard1/shard-1/factory.lock.d/three/plugins/b/files"), "x").unwrap(),
+            1,
+            "is not the file that its shard names",
+        ),
+        (
+            "an unknown format",
+            |test| replace(test, FILE, "\"version\": 1", "\"version\": 2"),
+            2,
+            "its format 2 is not one that this factory reads",
+        ),
+        (
+            "another factory",
+            |test| replace(test, FILE, "\"factory\": \"", "\"factory\": \"9"),
+            2,
+            "`shard1/shard-1.json` was built by factory 9",
+        ),
+        (
+            "a file without an end",
+            |test| {
+                let file = fs::File::create(test.path(FILE)).unwrap();
+                file.set_len(1 << 40).unwrap();
+            },
+            1,
+            "is larger than 67108864 bytes",
+        ),
+    ];
+    let test = three();
+    for said in build_shards(&test, 2) {
+        said.success();
+    }
+    let (shard, lock) = (files(&test.path("shard1")), test.read("config/factory.lock"));
+    for (what, harm, code, said) in table {
+        fs::remove_dir_all(test.path("shard1")).unwrap();
+        for (name, bytes) in &shard {
+            test.write(&format!("shard1/{name}"), bytes);
+        }
+        harm(&test);
+        let outcome = join(&test, &["shard1", "shard2"]);
+        assert_eq!(outcome.code, code, "{what}: {}", outcome.stderr);
+        assert!(outcome.stderr.contains(said), "{what}: {}", outcome.stderr);
+        assert_eq!(test.read("config/factory.lock"), lock, "{what}: the lock is not written");
+        assert!(!test.path("joined/build-report.json").exists(), "{what}");
+    }
+}
