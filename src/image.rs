@@ -28,4 +28,7 @@ pub use manifest::{Facts, Image};
 pub use name::{ImageName, ImageNames, ImagePath, Tag};
 pub use pack::{Compression, Packed, Packing, pack};
 pub use package_files::{Content, PackageFile, PackageFiles};
-pub use push::{Attached, Attachment, Login, OciRegistry, PushOptions, Pushed, Pusher, Retries};
+pub use push::{
+    Attached, Attachment, BlobRef, Login, OciRegistry, OciRepository, PushOptions, Pushed, Pusher, RepositoryAccess,
+    RepositoryBlob, RepositoryFailure, Retries,
+};

@@ -5,8 +5,8 @@
 //! proxies, and `session` is a repository of the registry with both: it goes where `location` says that answers lead.
 //! `transfer` moves the blobs, each by `upload`, and the manifest; `external` leaves that to skopeo or buildah. `referrer`
 //! makes documents about an image into manifests and `attach` pushes them. `tagged` compares what a tag names, `response` reads
-//! what was answered, `error` says which failures are worth another attempt, [`pushed`] what is reported. `fuzzing` gives
-//! fuzz targets what reads files and answers.
+//! what was answered, `error` says which failures are worth another attempt, [`pushed`] what is reported. [`repository`]
+//! is for artefacts that are no images. `fuzzing` gives fuzz targets what reads files and answers.
 
 mod attach;
 mod auth_file;
@@ -23,6 +23,7 @@ pub mod options;
 pub mod pushed;
 mod referrer;
 pub mod registry;
+pub mod repository;
 mod response;
 pub mod secret;
 mod session;
@@ -40,6 +41,7 @@ pub use options::{PushOptions, Pusher, Retries};
 pub use pushed::{Attached, Pushed, image_refs};
 pub use referrer::Attachment;
 pub use registry::{Login, OciRegistry};
+pub use repository::{BlobRef, OciRepository, RepositoryAccess, RepositoryBlob, RepositoryFailure};
 pub use secret::Secret;
 use session::RegistrySession;
 

@@ -10,6 +10,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use backon::{ExponentialBuilder, Retryable as _};
+use futures_util::future::{BoxFuture, FutureExt as _};
 use reqwest::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, RANGE};
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
 use tracing::{debug, warn};
@@ -44,14 +45,16 @@ const MOST_REDIRECTS: usize = 10;
 const ATTEMPTS_TO_REACH: usize = 2;
 
 /// A repository of a registry, and a token for it.
-pub(super) struct RegistrySession<'a> {
-    registry: &'a OciRegistry,
+pub(super) struct RegistrySession {
+    registry: OciRegistry,
     repository: String,
     /// The API's address, `https://host/`.
     base: Url,
     http: Client,
     credential: Credential,
-    retries: &'a Retries,
+    retries: Retries,
+    /// What a token is asked for.
+    pub(super) actions: &'static str,
     granted: tokio::sync::Mutex<Option<Grant>>,
     /// The address is right: something has answered there.
     has_answered: AtomicBool,
@@ -65,20 +68,21 @@ struct Grant {
     until: Option<Instant>,
 }
 
-impl<'a> RegistrySession<'a> {
+impl RegistrySession {
     /// Finds the login and how to reach the registry; no token is requested yet.
-    pub(super) async fn open(registry: &'a OciRegistry, name: &ImageName, retries: &'a Retries) -> Result<Self> {
+    pub(super) async fn open(registry: &OciRegistry, name: &ImageName, retries: &Retries) -> Result<Self> {
         let repository = registry.repository(name);
         let credential = auth_file::find(registry, &repository).await?;
         let redaction = credential.kind.redaction();
         let http = http_client::http(registry)?;
         let mut session = Self {
-            registry,
+            registry: registry.clone(),
             repository,
             base: base(registry, "https")?,
             http,
             credential,
-            retries,
+            retries: retries.clone(),
+            actions: "pull,push",
             granted: tokio::sync::Mutex::new(None),
             has_answered: AtomicBool::new(false),
             redaction: Mutex::new(redaction),
@@ -96,7 +100,7 @@ impl<'a> RegistrySession<'a> {
         let upload = begun.map_err(|error| self.error("cannot push to", &self.address(), &error))?;
         if self.is_own(&upload) {
             // Registries remove unfinished uploads by themselves, later.
-            let _ = self.follow(&Method::DELETE, upload, async |request| self.ask(request).await).await;
+            let _ = self.follow(&Method::DELETE, upload, |request| self.ask(request).boxed()).await;
         }
         Ok(())
     }
@@ -104,7 +108,7 @@ impl<'a> RegistrySession<'a> {
     /// Starts an upload; the address for its bytes.
     pub(super) async fn begin_upload(&self) -> Result<Url, PushError> {
         // Some registries want the length even of nothing.
-        let begin = async |request: RequestBuilder| self.ask(request.header(CONTENT_LENGTH, 0)).await;
+        let begin = |request: RequestBuilder| self.ask(request.header(CONTENT_LENGTH, 0)).boxed();
         let response = self.follow(&Method::POST, self.url("blobs/uploads/")?, begin).await?;
         if response.status().is_success() {
             location::of_upload(&response)
@@ -116,10 +120,10 @@ impl<'a> RegistrySession<'a> {
     /// Whether the registry has a blob.
     pub(super) async fn has_blob(&self, digest: Sha256) -> Result<bool, PushError> {
         let url = self.url(&format!("blobs/{digest}"))?;
-        let mut response = self.follow(&Method::HEAD, url.clone(), async |request| self.ask(request).await).await?;
+        let mut response = self.follow(&Method::HEAD, url.clone(), |request| self.ask(request).boxed()).await?;
         if matches!(response.status().as_u16(), 400 | 403 | 405 | 501) {
             // Presigned addresses of a storage are good for GET alone, and some registries refuse HEAD.
-            let first_byte = async |request: RequestBuilder| self.ask(request.header(RANGE, "bytes=0-0")).await;
+            let first_byte = |request: RequestBuilder| self.ask(request.header(RANGE, "bytes=0-0")).boxed();
             response = self.follow(&Method::GET, url, first_byte).await?;
         }
         match response.status() {
@@ -140,7 +144,7 @@ impl<'a> RegistrySession<'a> {
     }
 
     async fn get(&self, path: &str, accept: &str) -> Result<Vec<u8>, PushError> {
-        let get = async |request: RequestBuilder| self.ask(request.header(ACCEPT, accept)).await;
+        let get = |request: RequestBuilder| self.ask(request.header(ACCEPT, accept)).boxed();
         let response = self.follow(&Method::GET, self.url(path)?, get).await?;
         if response.status() != StatusCode::OK {
             return Err(refused(response, self.retries.pace).await);
@@ -161,9 +165,8 @@ impl<'a> RegistrySession<'a> {
         media_type: &str,
         bytes: &[u8],
     ) -> Result<bool, PushError> {
-        let put = async |request: RequestBuilder| {
-            self.ask(request.header(CONTENT_TYPE, media_type).body(bytes.to_vec())).await
-        };
+        let put =
+            |request: RequestBuilder| self.ask(request.header(CONTENT_TYPE, media_type).body(bytes.to_vec())).boxed();
         let response = self.follow(&Method::PUT, self.url(&format!("manifests/{reference}"))?, put).await?;
         if !response.status().is_success() {
             return Err(refused(response, self.retries.pace).await);
@@ -172,11 +175,11 @@ impl<'a> RegistrySession<'a> {
     }
 
     /// Sends a request to `first`, and again to where the answers lead. `send` adds to a request what it needs each time.
-    pub(super) async fn follow(
+    pub(super) async fn follow<'s>(
         &self,
         method: &Method,
         first: Url,
-        send: impl AsyncFn(RequestBuilder) -> Result<Response, PushError>,
+        send: impl Fn(RequestBuilder) -> BoxFuture<'s, Result<Response, PushError>> + Send + Sync,
     ) -> Result<Response, PushError> {
         let mut granted = self.granted().await?;
         let mut url = first;
@@ -266,21 +269,21 @@ impl<'a> RegistrySession<'a> {
 
     /// How long is waited, and how often.
     pub(super) fn retries(&self) -> &Retries {
-        self.retries
+        &self.retries
     }
 
     /// `<host>/<namespace>/<name>`.
-    fn address(&self) -> String {
+    pub(super) fn address(&self) -> String {
         format!("{}/{}", self.registry.host(), self.repository)
     }
 
-    fn url(&self, path: &str) -> Result<Url, PushError> {
+    pub(super) fn url(&self, path: &str) -> Result<Url, PushError> {
         let url = self.base.join(&format!("v2/{}/{path}", self.repository));
         url.map_err(|error| PushError::permanent(format!("`{path}` makes no URL: {error}")))
     }
 
     /// True for addresses that may have the login.
-    fn is_own(&self, url: &Url) -> bool {
+    pub(super) fn is_own(&self, url: &Url) -> bool {
         url.origin() == self.base.origin()
     }
 
@@ -335,7 +338,7 @@ impl<'a> RegistrySession<'a> {
 
     /// A token, and how long it is good for.
     async fn token(&self, server: &TokenServer) -> Result<(Authorization, Option<Duration>), PushError> {
-        let scope = format!("repository:{}:pull,push", self.repository);
+        let scope = format!("repository:{}:{}", self.repository, self.actions);
         let request = server.request(&self.http, self.base.as_str(), &scope, &self.credential.kind)?;
         let response = self.ask(request).await?;
         if !response.status().is_success() {

@@ -41,7 +41,7 @@ pub(super) async fn push(registry: &OciRegistry, image: &Image, options: &PushOp
 
 /// An image on its way to a registry.
 pub(super) struct Push<'a> {
-    pub(super) session: RegistrySession<'a>,
+    pub(super) session: RegistrySession,
     pub(super) image: &'a Image,
     pub(super) options: &'a PushOptions,
     reference: String,

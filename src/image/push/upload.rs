@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures_util::TryStreamExt as _;
+use futures_util::future::FutureExt as _;
 use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use reqwest::{Body, Method, RequestBuilder, Response};
 use tokio::io::AsyncRead;
@@ -32,20 +33,16 @@ pub(super) enum BlobSource<'a> {
 
 /// Uploads a blob as one request. Where that is redirected, the blob is sent again from its beginning. Any 2xx says that
 /// it is stored; whether it is there is asked later.
-pub(super) async fn upload(
-    session: &RegistrySession<'_>,
-    digest: Sha256,
-    blob: &BlobSource<'_>,
-) -> Result<(), PushError> {
+pub(super) async fn upload(session: &RegistrySession, digest: Sha256, blob: &BlobSource<'_>) -> Result<(), PushError> {
     let mut url = session.begin_upload().await?;
     url.query_pairs_mut().append_pair("digest", &digest.to_string());
-    let put = async |request: RequestBuilder| send(session, request, blob).await;
+    let put = |request: RequestBuilder| send(session, request, blob).boxed();
     let response = session.follow(&Method::PUT, url, put).await?;
     if response.status().is_success() { Ok(()) } else { Err(refused(response, session.retries().pace).await) }
 }
 
 async fn send(
-    session: &RegistrySession<'_>,
+    session: &RegistrySession,
     request: RequestBuilder,
     blob: &BlobSource<'_>,
 ) -> Result<Response, PushError> {

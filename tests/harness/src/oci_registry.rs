@@ -145,6 +145,11 @@ impl FakeRegistry {
         self.on(kind, times, Reaction::Say(Response::status(status)))
     }
 
+    /// From now on nothing meets anything.
+    pub fn forget(&self) {
+        self.shared.rules.lock().unwrap().clear();
+    }
+
     /// What it was asked, in order.
     pub fn requests(&self) -> Vec<Request> {
         self.shared.requests.lock().unwrap().clone()
@@ -199,6 +204,7 @@ pub fn kind(request: &Request) -> String {
         "/v2/" => "v2",
         "/token" => "token",
         _ if path.starts_with("/storage/") => "storage",
+        _ if path.ends_with("/tags/list") => "tags",
         _ if path.contains("/manifests/") => "manifest",
         _ if path.contains("/referrers/") => "referrers",
         _ if path.contains("/blobs/uploads/") && method != "PUT" => "upload",
@@ -276,7 +282,7 @@ impl Shared {
             "HEAD storage" => Response::status(403),
             "GET storage" => found(contents.blobs.get(&last), "application/octet-stream"),
             "PUT manifest" => self.put_manifest(request, &mut contents, &last),
-            "GET manifest" => {
+            "HEAD manifest" | "GET manifest" => {
                 if self.is_late(&mut contents, &last) {
                     return error(404, "MANIFEST_UNKNOWN", "manifest unknown");
                 }
@@ -284,6 +290,15 @@ impl Shared {
                     Some((kind, bytes)) => found(Some(bytes), kind),
                     None => error(404, "MANIFEST_UNKNOWN", "manifest unknown"),
                 }
+            }
+            "GET tags" => {
+                let tags: Vec<_> = contents.manifests.keys().filter(|name| !name.starts_with("sha256:")).collect();
+                Response::status(200).body(serde_json::json!({"name": "x", "tags": tags}).to_string())
+            }
+            "DELETE manifest" => {
+                let digest = |bytes: &[u8]| Sha256::of(bytes).to_string();
+                contents.manifests.retain(|_, (_, bytes)| digest(bytes) != last);
+                Response::status(202)
             }
             "GET referrers" if self.habits.has_referrers => referrers(&contents, &last),
             _ => Response::status(404),
