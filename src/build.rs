@@ -5,6 +5,7 @@
 //! ```text
 //! sealed_files   what lies beside the lock is what the lock names, before anything runs
 //! finished       what is sealed and still in the cache is not built again
+//! cache_repo     nor what another machine has built: a registry's repository gives and takes finished builds
 //! prepare        source (checkout) -> patches and overlays -> cli_flags -> layers (held_layer), or install (packages,
 //!                native_log), in a workdir
 //! plugin         export (export_args, closure_drift; read_sources by opened_files, dependencies, installed) -> select
@@ -17,6 +18,7 @@
 
 pub mod artefact;
 mod build_info;
+pub mod cache_repo;
 pub mod checkout;
 pub mod checks;
 mod cli_flags;

@@ -11,7 +11,8 @@
 //! resolve_step                the resolve of `resolve` and `run`
 //! pin_options                 one pin at a time, and what that writes in the configuration
 //! build_options, build_step   the options of a build, and the build of `build`, `fetch`, `run` and `verify`
-//! publish, attach             pushing images, and documents about them
+//! publish, attach             pushing images, and documents about them; registry_option is where to
+//! cache_repo                  the repository that shares finished builds
 //! summary, github_output      the end of a build, for people and for a workflow
 //! complete, man, schema       what is about the command line and the files themselves
 //! help                        the two lengths of help
@@ -24,6 +25,7 @@ mod build;
 mod build_options;
 mod build_step;
 mod cache;
+mod cache_repo;
 mod complete;
 mod diff;
 mod doctor;
@@ -43,6 +45,7 @@ mod outdated;
 mod paths;
 mod pin_options;
 mod publish;
+mod registry_option;
 mod repo_path;
 mod resolve;
 mod resolve_step;
@@ -339,7 +342,7 @@ fn dispatch(matches: &clap::ArgMatches, mut cli: Cli, ui: Ui) -> Result<(), Repo
                 Command::Verify(args) => verify::run(session, args).await,
                 Command::Run(args) => run::run(session, args).await,
                 Command::Doctor(args) => doctor::run(session, args).await,
-                Command::Cache(args) => cache::run(session, args),
+                Command::Cache(args) => cache::run(session, args).await,
                 Command::Completions { shell } => complete::script(*shell),
                 Command::Man { command, output_dir } => man::run(command.as_deref(), output_dir.as_deref()),
                 Command::Schema { of } => schema::run(*of),

@@ -91,7 +91,18 @@ struct OutputPaths {
 }
 
 impl OutputPaths {
+    /// Says where the tag is not the version.
     fn new(target: PluginTarget<'_>, name: &str, version: &str) -> Result<Self> {
+        let PluginTarget { shared, workspace, plugin } = target;
+        let paths = Self::unsaid(target, name, version)?;
+        let prefix = shared.options.tag_prefixes.get(&workspace.name).map_or("", String::as_str);
+        if let Some(change) = paths.tag.change(prefix, &plugin.version) {
+            shared.ui.warn(format!("{}: {change}", target.label()));
+        }
+        Ok(paths)
+    }
+
+    fn unsaid(target: PluginTarget<'_>, name: &str, version: &str) -> Result<Self> {
         let PluginTarget { shared, workspace, plugin } = target;
         let options = &shared.options;
         let file_name = format!("{}-{version}.tgz", name.trim_start_matches('@').replace('/', "-"));
@@ -99,16 +110,12 @@ impl OutputPaths {
             return Err(Error::usage(format!("plugin `{}` has the version `{version}`", plugin.name), ""));
         }
         let prefix = options.tag_prefixes.get(&workspace.name).map_or("", String::as_str);
-        let tag = Tag::of_version(prefix, &plugin.version)?;
-        if let Some(change) = tag.change(prefix, &plugin.version) {
-            shared.ui.warn(format!("{}: {change}", target.label()));
-        }
         Ok(Self {
             folder: options.output_folder(workspace),
             file_name,
             image_path: ImagePath::of_package(name)?,
             name: ImageName::of_package(&plugin.name)?,
-            tag,
+            tag: Tag::of_version(prefix, &plugin.version)?,
         })
     }
 
@@ -167,9 +174,26 @@ impl<'a> PluginTarget<'a> {
 }
 
 impl PackageRecord {
-    fn closure_digest(&self) -> Option<Sha256> {
+    pub(super) fn closure_digest(&self) -> Option<Sha256> {
         self.closure.as_ref().map(Sha256::of)
     }
+
+    fn is_sealed(&self, sealed: &Sealed, image: &Image) -> bool {
+        self.packed.tgz == sealed.tgz
+            && image.digest == sealed.image
+            && image.diff_id == sealed.layer
+            && self.closure_digest() == sealed.closure
+    }
+}
+
+/// Whether what is sealed of a plugin is what is made of this package.
+pub(super) fn is_of_seal(target: PluginTarget<'_>, record: &PackageRecord) -> Result<bool> {
+    let Some(sealed) = &target.plugin.sealed else { return Ok(false) };
+    let paths = OutputPaths::unsaid(target, &record.name, &record.version)?;
+    let inputs = target.inputs(sealed.closure);
+    let stamp = target.stamp(record.packed.diff_id, inputs);
+    let image = paths.image(record, PathBuf::new(), &target.facts(stamp.as_ref(), inputs))?;
+    Ok(record.is_sealed(sealed, &image))
 }
 
 /// Packs an exported plugin, and writes everything that is made of it. `source` is the checkout.
@@ -229,11 +253,7 @@ pub(super) fn reuse(
     let inputs = target.inputs(sealed.closure);
     let stamp = target.stamp(record.packed.diff_id, inputs);
     let image = paths.image(record, layer.to_path_buf(), &target.facts(stamp.as_ref(), inputs))?;
-    let is_sealed = record.packed.tgz == sealed.tgz
-        && image.digest == sealed.image
-        && image.diff_id == sealed.layer
-        && record.closure_digest() == sealed.closure;
-    if !is_sealed {
+    if !record.is_sealed(sealed, &image) {
         return Ok(None);
     }
     let warnings = match checks::of_archive(target, archive) {

@@ -9,8 +9,7 @@ use crate::image::PackageFiles;
 /// `timestamp` (milliseconds) and others where code says `process.env.BUILD_INFO`.
 pub(super) fn find(entries: &PackageFiles) -> Result<Option<String>> {
     for entry in entries.entries() {
-        let is_script = Path::new(&entry.path).extension().is_some_and(|e| e == "js");
-        if !is_script || entry.path.starts_with("node_modules/") {
+        if !is_bundle(&entry.path) {
             continue;
         }
         if entries.read(&entry.path)?.is_some_and(|bytes| has_build_info(&bytes)) {
@@ -20,7 +19,12 @@ pub(super) fn find(entries: &PackageFiles) -> Result<Option<String>> {
     Ok(None)
 }
 
-fn has_build_info(script: &[u8]) -> bool {
+/// Whether a file of a package may carry it.
+pub(super) fn is_bundle(path: &str) -> bool {
+    !path.starts_with("node_modules/") && Path::new(path).extension().is_some_and(|e| e == "js")
+}
+
+pub(super) fn has_build_info(script: &[u8]) -> bool {
     let find =
         |from: usize, what: &[u8]| script[from..].windows(what.len()).position(|w| w == what).map(|at| at + from);
     let Some(start) = find(0, b"cliVersion") else { return false };

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 
+use super::cache_repo::repo::CacheRepo;
 use super::checks::GlibcVersion;
 use super::cli_flags::AskedClis;
 use super::packages::PackageCache;
@@ -116,6 +117,8 @@ pub struct Shared {
     pub interrupt: Interrupt,
     /// Whether installed packages can be kept, once that was tried.
     pub layers: std::sync::OnceLock<std::result::Result<(), String>>,
+    /// Where finished builds are shared with other machines, if they are.
+    pub cache_repo: Option<Arc<CacheRepo>>,
     /// What the CLIs said of their flags.
     pub clis: AskedClis,
     /// Bounds the steps that run at once.

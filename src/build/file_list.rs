@@ -63,24 +63,38 @@ pub struct Difference {
     pub count: usize,
 }
 
+/// The files of a package that have been read so far, in their order.
+#[derive(Default)]
+pub(super) struct HashedFiles(BTreeMap<String, sha2::Sha256>);
+
+impl HashedFiles {
+    pub(super) fn add(&mut self, path: &str, executable: bool, bytes: &[u8]) {
+        let group = group(path);
+        let hasher = self.0.entry(group.to_owned()).or_default();
+        if group.len() != path.len() {
+            hasher.update(path.as_bytes());
+            hasher.update([0]);
+        }
+        hasher.update([u8::from(executable)]);
+        hasher.update((bytes.len() as u64).to_le_bytes());
+        hasher.update(bytes);
+    }
+
+    pub(super) fn list(self) -> FileList {
+        let short = |hasher: sha2::Sha256| hex::encode(hasher.finalize())[..DIGITS].to_owned();
+        FileList(self.0.into_iter().map(|(path, hasher)| (path, short(hasher))).collect())
+    }
+}
+
 impl FileList {
     /// The list of a package's entries.
     pub fn of(entries: &PackageFiles) -> Result<Self> {
-        let mut hashers: BTreeMap<String, sha2::Sha256> = BTreeMap::new();
+        let mut hashed = HashedFiles::default();
         for entry in entries.entries() {
-            let group = group(&entry.path);
-            let hasher = hashers.entry(group.to_owned()).or_default();
-            if group.len() != entry.path.len() {
-                hasher.update(entry.path.as_bytes());
-                hasher.update([0]);
-            }
-            hasher.update([u8::from(entry.executable)]);
             let bytes = entries.read(&entry.path)?.unwrap_or_default();
-            hasher.update((bytes.len() as u64).to_le_bytes());
-            hasher.update(&bytes);
+            hashed.add(&entry.path, entry.executable, &bytes);
         }
-        let short = |hasher: sha2::Sha256| hex::encode(hasher.finalize())[..DIGITS].to_owned();
-        Ok(Self(hashers.into_iter().map(|(path, hasher)| (path, short(hasher))).collect()))
+        Ok(hashed.list())
     }
 
     /// One `<hex> <path>` a line, sorted by path.

@@ -1,7 +1,7 @@
 //! Finished builds: a plugin that the lock has sealed, and whose bytes the cache still has, is not built again.
 //!
 //! They are stored by the digest of their inputs. Nothing is trusted: what is taken out must be what was put in, and what
-//! is sealed.
+//! is sealed. What is not there may be in a cache repository, which `cache_repo` lays down here.
 
 use std::fs;
 use std::path::Path;
@@ -11,34 +11,41 @@ use super::context::{PluginTarget, Shared};
 use super::verdict;
 use crate::error::{Error, Result};
 use crate::lock::Workspace;
-use crate::store::{CacheKind, CheckedEntry, Reading};
+use crate::store::{CacheEntry, CacheKind, CheckedEntry, Reading};
 
 /// The `.tgz` in the entry's folder.
-const ARCHIVE: &str = "package.tgz";
+pub(super) const ARCHIVE: &str = "package.tgz";
 /// The compressed layer.
-const LAYER: &str = "layer";
+pub(super) const LAYER: &str = "layer";
 /// [`PackageRecord`] as JSON.
 const RECORD: &str = "made.json";
 
 /// Whether builds of this workspace are of the kind that a seal is about: our own images of pinned sources.
-fn is_sealable(shared: &Shared, workspace: &Workspace) -> bool {
+pub(super) fn is_sealable(shared: &Shared, workspace: &Workspace) -> bool {
     let options = &shared.options;
     !workspace.source.local && !options.verify_mode && options.makes_sealed_images()
+}
+
+/// Whether finished builds of this workspace are taken in place of new ones.
+pub(super) fn are_wanted(shared: &Shared, workspace: &Workspace) -> bool {
+    let options = &shared.options;
+    // A copy of the patched source is asked for: it has to be made.
+    options.reuse_cache && options.source_copy.is_none() && is_sealable(shared, workspace)
 }
 
 /// The plugins of a workspace that need not be built, in the order of the lock; their files are written to the output.
 /// The inner error is that of a plugin whose package did not pass the checks: built again, it would be the same.
 pub(super) fn all(shared: &Shared, workspace: &Workspace) -> Result<Vec<Option<Result<Artefact>>>> {
-    let options = &shared.options;
-    // A copy of the patched source is asked for: it has to be made.
-    let wanted = options.reuse_cache && options.source_copy.is_none() && is_sealable(shared, workspace);
+    let wanted = are_wanted(shared, workspace);
     let one = |plugin| {
-        if wanted && options.chooses(plugin) { find(PluginTarget { shared, workspace, plugin }) } else { Ok(None) }
+        let target = PluginTarget { shared, workspace, plugin };
+        if wanted && shared.options.chooses(plugin) { find(target, true) } else { Ok(None) }
     };
     workspace.plugin.iter().map(one).collect()
 }
 
-fn find(target: PluginTarget<'_>) -> Result<Option<Result<Artefact>>> {
+/// The finished build of a sealed plugin. `has_list` is false where its files are not listed beside the lock yet.
+pub(super) fn find(target: PluginTarget<'_>, has_list: bool) -> Result<Option<Result<Artefact>>> {
     let PluginTarget { shared, workspace, plugin } = target;
     let Some(sealed) = &plugin.sealed else { return Ok(None) };
     let flag = shared.interrupt.flag();
@@ -60,8 +67,8 @@ fn find(target: PluginTarget<'_>) -> Result<Option<Result<Artefact>>> {
     };
     match &found {
         // The list of its files, too, must be that of what was built.
-        Some(Ok(artefact)) => verdict::check_sealed(&shared.options, workspace, plugin, artefact)?,
-        Some(Err(_)) => {}
+        Some(Ok(artefact)) if has_list => verdict::check_sealed(&shared.options, workspace, plugin, artefact)?,
+        Some(_) => {}
         None => {
             let what = format!(
                 "the cache has another build of `{}` than the one sealed in the lock: it is built again",
@@ -74,36 +81,43 @@ fn find(target: PluginTarget<'_>) -> Result<Option<Result<Artefact>>> {
 }
 
 /// Stores what was built. A cache that cannot be written to is only a warning: the plugin is built again next time.
+pub(super) fn keep(target: PluginTarget<'_>, artefact: &Artefact) -> Option<CacheEntry> {
+    let PluginTarget { shared, workspace, plugin } = target;
+    if !is_sealable(shared, workspace) {
+        return None;
+    }
+    let key = target.inputs(artefact.sealed.closure).hex();
+    let archive = shared.options.output_dir.join(&artefact.output.tgz);
+    match store(shared, &key, &artefact.record, [&archive, &artefact.image.layer_file]) {
+        Ok(entry) => Some(entry),
+        Err(Error::Interrupted) => None,
+        Err(error) => {
+            shared.ui.warn(format!("`{}` cannot be stored in the cache: {error}", plugin.path));
+            None
+        }
+    }
+}
+
+/// Stores a finished build: a copy of its archive and layer, in that order.
 ///
 /// # Panics
 /// Never: what was made has a JSON form.
-pub(super) fn keep(target: PluginTarget<'_>, artefact: &Artefact) {
-    let PluginTarget { shared, workspace, plugin } = target;
-    if !is_sealable(shared, workspace) {
-        return;
-    }
-    let key = target.inputs(artefact.sealed.closure).hex();
-    let text = serde_json::to_vec(&artefact.record).expect("what was made is plain data");
+pub(super) fn store(shared: &Shared, key: &str, record: &PackageRecord, files: [&Path; 2]) -> Result<CacheEntry> {
+    let text = serde_json::to_vec(record).expect("what was made is plain data");
     let flag = shared.interrupt.flag();
     let copy = |from: &Path, to: &Path| fs::copy(from, to).map(drop).map_err(Error::io("write", to));
-    let fill = || {
-        // What is there was built from the same; it is replaced only by what matches the seal.
-        let other = shared.store.find_entry(CacheKind::Builds, &key, flag)?;
-        if other.is_some_and(|entry| !fs::read(entry.path().join(RECORD)).is_ok_and(|known| known == text)) {
-            shared.store.remove_entry(CacheKind::Builds, &key, flag)?;
-        }
-        shared.store.entry(CacheKind::Builds, &key, flag, |folder| {
-            copy(&shared.options.output_dir.join(&artefact.output.tgz), &folder.join(ARCHIVE))?;
-            copy(&artefact.image.layer_file, &folder.join(LAYER))?;
-            let facts = folder.join(RECORD);
-            fs::write(&facts, &text).map_err(Error::io("write", &facts))
-        })
-    };
-    if let Err(error) = fill()
-        && !matches!(error, Error::Interrupted)
-    {
-        shared.ui.warn(format!("`{}` cannot be stored in the cache: {error}", plugin.path));
+    // What is there was built from the same; it is replaced only by what matches the seal.
+    let other = shared.store.find_entry(CacheKind::Builds, key, flag)?;
+    if other.is_some_and(|entry| !fs::read(entry.path().join(RECORD)).is_ok_and(|known| known == text)) {
+        shared.store.remove_entry(CacheKind::Builds, key, flag)?;
     }
+    shared.store.entry(CacheKind::Builds, key, flag, |folder| {
+        for (from, name) in files.into_iter().zip([ARCHIVE, LAYER]) {
+            copy(from, &folder.join(name))?;
+        }
+        let facts = folder.join(RECORD);
+        fs::write(&facts, &text).map_err(Error::io("write", &facts))
+    })
 }
 
 #[cfg(test)]
@@ -175,6 +189,7 @@ mod tests {
             ui: Arc::new(Ui::silent()),
             interrupt,
             layers: std::sync::OnceLock::new(),
+            cache_repo: None,
             clis: crate::build::AskedClis::default(),
             slots: tokio::sync::Semaphore::new(1),
         }
@@ -251,7 +266,7 @@ mod tests {
         let first = shared(dir.path(), lock(), "first");
         assert!(taken(&first).is_none());
         let made = built(&first, "closure");
-        keep(target(&first), &made);
+        drop(keep(target(&first), &made));
         assert!(taken(&first).is_none(), "it is not sealed");
         keep_list(&first, &made);
 
@@ -299,7 +314,7 @@ mod tests {
         let first = shared(dir.path(), lock(), "first");
         let made = built(&first, "closure");
         keep_list(&first, &made);
-        let keep_it = || keep(target(&first), &made);
+        let keep_it = || drop(keep(target(&first), &made));
         let kept =
             || fs::read_dir(first.store.kind_dir(CacheKind::Builds)).unwrap().map(|it| it.unwrap().path()).next();
         let mut sealed = lock();
@@ -333,7 +348,7 @@ mod tests {
         assert!(taken(&shared(dir.path(), sealed, "right")).is_some());
         let mut another = built(&first, "closure");
         another.record.timed = Some("x".into());
-        keep(target(&first), &another);
+        drop(keep(target(&first), &another));
         assert_eq!(fs::read(entry.join(RECORD)).unwrap(), serde_json::to_vec(&another.record).unwrap());
     }
 
@@ -344,7 +359,7 @@ mod tests {
         let library = needs_glibc("GLIBC_2.34");
         let files: [(&str, &[u8]); 2] = [("dist/index.cjs.js", b"require('nowhere/x')"), ("dist/x.node", &library)];
         let made = built_of(&first, "closure", &files);
-        keep(target(&first), &made);
+        drop(keep(target(&first), &made));
         keep_list(&first, &made);
         let mut sealed = lock();
         sealed.workspace[0].plugin[PLUGIN].sealed = Some(made.sealed.clone());

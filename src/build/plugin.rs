@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 use std::time::Instant;
 
 use super::artefact::{self, Artefact};
+use super::cache_repo::NewBuild;
 use super::context::{PluginTarget, Timings, WorkspaceBuild};
 use super::export::{Export, Exported};
 use super::export_args::ExportArgs;
@@ -67,9 +68,20 @@ impl<'a> PluginBuild<'a> {
         let artefact = Artefact { read, warnings, ..self.pack(target, &exported, &entries)? };
         if !is_verified {
             verdict::check_sealed(&self.build.shared.options, self.target.workspace, self.target.plugin, &artefact)?;
-            tokio::task::block_in_place(|| finished::keep(target, &artefact));
+            tokio::task::block_in_place(|| self.keep(target, &artefact))?;
         }
         Ok(artefact)
+    }
+
+    /// Stores it in the cache, and in the cache repository where there is one.
+    fn keep(&self, built: PluginTarget<'_>, artefact: &Artefact) -> Result<()> {
+        let entry = finished::keep(built, artefact);
+        if let Some(repo) = &self.build.shared.cache_repo {
+            let mut packages = self.prepared.used.clone();
+            packages.merge(self.build.closure_packages(artefact, &self.prepared.workdir.folders.yarn)?);
+            repo.store(NewBuild { locked: self.target, built, artefact, packages }, entry);
+        }
+        Ok(())
     }
 
     /// Exports the plugin for the dependencies alone that its closure names: they are in the cache then.

@@ -40,12 +40,16 @@ const LARGEST_CONFIG: u64 = 1 << 20;
 pub fn own_config(tree: &UntrustedTree, folder: &Path) -> Result<Option<Value>> {
     for name in CONFIG_FILES {
         let bytes = tree.find_linked(&folder.join(name), LARGEST_CONFIG)?;
-        let value = bytes.and_then(|bytes| yaml_serde::from_slice(&bytes).ok());
-        if let Some(map) = value.filter(Value::is_mapping) {
+        if let Some(map) = bytes.and_then(|bytes| config_map(&bytes)) {
             return Ok(Some(map));
         }
     }
     Ok(None)
+}
+
+/// A configuration, if it is a map.
+pub(super) fn config_map(bytes: &[u8]) -> Option<Value> {
+    yaml_serde::from_slice(bytes).ok().filter(Value::is_mapping)
 }
 
 const HEAD: &str = "\

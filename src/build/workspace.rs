@@ -12,7 +12,7 @@ use super::packages::unpinned::Unpinned;
 use super::plugin::PluginBuild;
 use super::prepare::Prepared;
 use super::report::{InstallScripts, Output, PluginReport, WorkspaceReport};
-use super::{finished, sealed_files, source};
+use super::{cache_repo, finished, sealed_files, source};
 use crate::error::{Error, Result};
 use crate::lock::{Plugin, Workspace};
 use crate::store::{discard_unfinished, stays_beneath};
@@ -101,13 +101,18 @@ struct BuiltPlugin {
 
 impl WorkspaceBuild<'_> {
     async fn run(&self, progress: &mut Progress) -> Result<()> {
-        let finished = tokio::task::block_in_place(|| {
+        let mut finished = tokio::task::block_in_place(|| {
             self.check_outputs()?;
             sealed_files::check(&self.shared.options, self.workspace)?;
             source::check_sources(self.shared, self.workspace)?;
             source::warn_of_uncommitted(self.shared, self.workspace);
             finished::all(self.shared, self.workspace)
         })?;
+        let missing: Vec<usize> = (0..finished.len()).filter(|place| finished[*place].is_none()).collect();
+        for (place, found) in cache_repo::find_all(self.shared, self.workspace, &missing).await? {
+            finished[place] = Some(found.made);
+            progress.unpinned.merge(found.packages);
+        }
         let fetch_only = self.shared.options.fetch_only;
         let is_done = |(plugin, kept): (&Plugin, &Option<_>)| kept.is_some() || !self.shared.options.chooses(plugin);
         if !fetch_only && self.workspace.plugin.iter().zip(&finished).all(is_done) {
@@ -129,7 +134,7 @@ impl WorkspaceBuild<'_> {
             let plugins = self.plugins(&prepared, finished).await;
             let _ = join_all(measured).await;
             self.used_packages(&prepared, &plugins).map(|used| {
-                progress.unpinned = used;
+                progress.unpinned.merge(used);
                 progress.plugins = plugins;
             })
         };
@@ -219,18 +224,21 @@ impl WorkspaceBuild<'_> {
 
     /// The packages without a checksum that the workspace and the closures of its plugins use.
     fn used_packages(&self, prepared: &Prepared, plugins: &[BuiltPlugin]) -> Result<Unpinned> {
-        let packages = self.packages(&prepared.workdir.folders.yarn)?;
         let mut used = prepared.used.clone();
         for artefact in plugins.iter().filter_map(|plugin| plugin.result.as_ref().ok()) {
             // What was taken from the cache was sealed with its packages.
-            let closure = artefact.record.closure.as_deref().filter(|_| !artefact.reused);
-            if let Some(closure) = closure {
-                let path = Path::new(&artefact.output.tgz);
-                let listed = LockfilePackages::of(self.workspace, closure.as_bytes(), path)?;
-                used.merge(listed.unpinned(&packages)?);
+            if !artefact.reused {
+                used.merge(self.closure_packages(artefact, &prepared.workdir.folders.yarn)?);
             }
         }
         Ok(used)
+    }
+
+    /// Those that the closure of a plugin uses. `yarn` is the cache of its installation.
+    pub(super) fn closure_packages(&self, artefact: &Artefact, yarn: &Path) -> Result<Unpinned> {
+        let Some(closure) = &artefact.record.closure else { return Ok(Unpinned::default()) };
+        let path = Path::new(&artefact.output.tgz);
+        LockfilePackages::of(self.workspace, closure.as_bytes(), path)?.unpinned(&self.packages(yarn)?)
     }
 
     fn say(&self, error: &Error) {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::cache_repo::CacheRepoArgs;
 use super::paths;
 use super::publish::PublishArgs;
 use super::repo_path::{RepoPath, Sources};
@@ -64,6 +65,8 @@ pub struct BuildFlags {
     pub clean: bool,
     #[command(flatten)]
     pub(super) publish: PublishArgs,
+    #[command(flatten)]
+    pub(super) cache_repo: CacheRepoArgs,
 }
 
 impl BuildFlags {
@@ -146,6 +149,7 @@ impl StepFlags {
             rebuild: true,
             clean: false,
             publish: PublishArgs::unpublished(),
+            cache_repo: CacheRepoArgs::none(),
             tag_prefix: TagPrefix::Auto,
         }
     }

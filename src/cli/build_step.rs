@@ -62,6 +62,9 @@ impl Replay<'_> {
         let shared = self.share(session, store, &output_dir, false).await?;
         let publication = publish::prepare(session, config, &shared, names, &flags.publish).await?;
         let mut built = build::build(shared.clone(), names).await?;
+        if let Some(repo) = &shared.cache_repo {
+            repo.finish(&shared).await?;
+        }
         if flags.fetch_only {
             return summary::fetched(&session.ui, &built);
         }
@@ -106,6 +109,7 @@ impl Replay<'_> {
         let registry = NpmRegistry::of_machine(&paths::config_dir(session.global), &session.interrupt);
         let registries = registry.as_ref().map(NpmRegistry::addresses).unwrap_or_default();
         let registry = if flags.offline { None } else { Some(registry?) };
+        let cache_repo = if flags.offline || verify_mode { None } else { flags.cache_repo.open(session)? };
         std::fs::create_dir_all(output_dir).map_err(Error::io("create", output_dir))?;
         let output_dir = output_dir.canonicalize().map_err(Error::io("open", output_dir))?;
         let jobs = flags.jobs.map_or_else(session::jobs, usize::from);
@@ -141,6 +145,7 @@ impl Replay<'_> {
             ui: session.ui.clone(),
             interrupt: session.interrupt.clone(),
             layers: std::sync::OnceLock::new(),
+            cache_repo,
             clis: build::AskedClis::default(),
             slots: tokio::sync::Semaphore::new(jobs),
         }))

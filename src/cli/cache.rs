@@ -1,14 +1,18 @@
-//! `factory cache size|prune`
+//! `factory cache size|prune|keygen`
 
 use std::fmt::Write as _;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
+use super::cache_repo;
 use super::session::Session;
+use crate::build::cache_repo::{keys, tagged};
 use crate::error::{Error, Result};
+use crate::image::RepositoryAccess;
 use crate::store::{PruneScope, Pruned};
-use crate::ui::{self, count};
+use crate::ui::{self, count, megabytes};
 
 /// Options of `factory cache`.
 #[derive(Clone, Debug, Args)]
@@ -20,7 +24,11 @@ pub struct CacheArgs {
 #[derive(Clone, Debug, Subcommand)]
 enum CacheCommand {
     /// Print the size of the cache by kind of entry
-    Size,
+    Size {
+        /// Of this cache repository instead: the number of its finished builds, and their size
+        #[arg(long, value_name = "REPOSITORY")]
+        cache_repo: Option<String>,
+    },
     /// Remove entries that no running factory uses; all of them can be downloaded or built again
     Prune {
         /// Keep entries used within this many days
@@ -29,40 +37,94 @@ enum CacheCommand {
         /// Remove what was not used for the longest time until the cache has at most this size, such as `20GB`
         #[arg(long, value_name = "SIZE", value_parser = size)]
         max_size: Option<u64>,
+        /// Remove finished builds of this cache repository instead; they count from the day they were stored
+        #[arg(long, value_name = "REPOSITORY")]
+        cache_repo: Option<String>,
+    },
+    /// Write a pair of ed25519 keys: builds in a cache repository are signed with it
+    Keygen {
+        /// File of the private key; the public key gets the same name and `.pub`
+        #[arg(value_name = "FILE", default_value = "factory-cache.key")]
+        file: PathBuf,
     },
 }
 
-pub(super) fn run(session: &Session<'_>, args: &CacheArgs) -> Result<()> {
-    let store = session.store()?;
-    match args.command {
-        CacheCommand::Size => {
-            let mut text = String::new();
-            let (mut entries, mut bytes) = (0, 0);
-            for size in store.size()? {
-                let _ = writeln!(text, "{:<7} {:>5} {:>10}", size.kind.as_str(), size.entries, megabytes(size.bytes));
-                entries += size.entries;
-                bytes += size.bytes;
-            }
-            let _ = writeln!(text, "{:<7} {entries:>5} {:>10}  {}", "total", megabytes(bytes), store.dir().display());
+pub(super) async fn run(session: &Session<'_>, args: &CacheArgs) -> Result<()> {
+    match &args.command {
+        CacheCommand::Size { cache_repo: Some(repository) } => {
+            let repository = cache_repo::open(session, repository, RepositoryAccess::Read)?;
+            let entries = unless(session, tagged::list(&repository)).await?;
+            let bytes = entries.iter().map(|entry| entry.bytes).sum();
+            let text =
+                format!("{:<7} {:>5} {:>10}  {}\n", "builds", entries.len(), megabytes(bytes), repository.address());
             ui::text(&text).map_err(Error::io("write", "stdout"))
         }
-        CacheCommand::Prune { older_than, max_size } => {
-            let age = older_than.map(|days| PruneScope::OlderThan(Duration::from_secs(u64::from(days) * 86_400)));
-            let mut pruned = match (age, max_size) {
-                (None, Some(_)) => Pruned::default(),
-                (age, _) => store.prune(age.unwrap_or(PruneScope::All))?,
+        CacheCommand::Prune { older_than, max_size, cache_repo: Some(repository) } => {
+            let repository = cache_repo::open(session, repository, RepositoryAccess::Delete)?;
+            let prune = async {
+                let entries = tagged::to_remove(tagged::list(&repository).await?, older_than.map(days), *max_size);
+                let bytes = entries.iter().map(|entry| entry.bytes).sum();
+                Ok((tagged::remove(&repository, &entries).await?, bytes))
             };
-            if let Some(most) = max_size {
-                let more = store.prune_to(most)?;
-                pruned.entries += more.entries;
-                pruned.bytes += more.bytes;
-                pruned.busy = pruned.busy.max(more.busy);
-            }
-            let busy = if pruned.busy == 0 { String::new() } else { format!(", {} in use kept", pruned.busy) };
-            session.ui.note(format!("removed {}, {}{busy}", count(pruned.entries, "entry"), megabytes(pruned.bytes)));
+            let (removed, bytes) = unless(session, prune).await?;
+            session.ui.note(format!("removed {}, {}", count(removed, "entry"), megabytes(bytes)));
             Ok(())
         }
+        CacheCommand::Keygen { file } => {
+            let mut public = file.clone().into_os_string();
+            public.push(".pub");
+            let public = PathBuf::from(public);
+            keys::generate(file, &public)?;
+            let (private, public) = (file.display(), public.display());
+            session.ui.note(format!("{private} written: keep it secret, and give it to those who store builds"));
+            session.ui.note(format!("{public} written: give it to those who take builds (`--cache-trust`)"));
+            Ok(())
+        }
+        CacheCommand::Size { cache_repo: None } => size_here(session),
+        CacheCommand::Prune { older_than, max_size, .. } => prune_here(session, *older_than, *max_size),
     }
+}
+
+async fn unless<T>(session: &Session<'_>, work: impl Future<Output = Result<T>>) -> Result<T> {
+    tokio::select! {
+        done = work => done,
+        () = session.interrupt.wait() => Err(Error::Interrupted),
+    }
+}
+
+fn days(days: u32) -> Duration {
+    Duration::from_secs(u64::from(days) * 86_400)
+}
+
+fn size_here(session: &Session<'_>) -> Result<()> {
+    let store = session.store()?;
+    let mut text = String::new();
+    let (mut entries, mut bytes) = (0, 0);
+    for size in store.size()? {
+        let _ = writeln!(text, "{:<7} {:>5} {:>10}", size.kind.as_str(), size.entries, megabytes(size.bytes));
+        entries += size.entries;
+        bytes += size.bytes;
+    }
+    let _ = writeln!(text, "{:<7} {entries:>5} {:>10}  {}", "total", megabytes(bytes), store.dir().display());
+    ui::text(&text).map_err(Error::io("write", "stdout"))
+}
+
+fn prune_here(session: &Session<'_>, older_than: Option<u32>, max_size: Option<u64>) -> Result<()> {
+    let store = session.store()?;
+    let age = older_than.map(days).map(PruneScope::OlderThan);
+    let mut pruned = match (age, max_size) {
+        (None, Some(_)) => Pruned::default(),
+        (age, _) => store.prune(age.unwrap_or(PruneScope::All))?,
+    };
+    if let Some(most) = max_size {
+        let more = store.prune_to(most)?;
+        pruned.entries += more.entries;
+        pruned.bytes += more.bytes;
+        pruned.busy = pruned.busy.max(more.busy);
+    }
+    let busy = if pruned.busy == 0 { String::new() } else { format!(", {} in use kept", pruned.busy) };
+    session.ui.note(format!("removed {}, {}{busy}", count(pruned.entries, "entry"), megabytes(pruned.bytes)));
+    Ok(())
 }
 
 /// Reads `500MB`, `20 GB`, `1TiB`.
@@ -81,10 +143,4 @@ fn size(text: &str) -> Result<u64, String> {
         _ => return Err("write a number and its unit: `500MB`, `20GB`, `1TB`, or `20GiB`".to_owned()),
     };
     number.parse::<u64>().ok().and_then(|number| number.checked_mul(factor)).ok_or_else(|| "is too large".to_owned())
-}
-
-/// `1234.5 MB`
-fn megabytes(bytes: u64) -> String {
-    let tenths = bytes / 100_000;
-    format!("{}.{} MB", tenths / 10, tenths % 10)
 }

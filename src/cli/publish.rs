@@ -7,6 +7,7 @@ use clap::{ArgAction, Args, ValueEnum};
 
 use super::attach::{self, AttachArgs, Attaching};
 use super::failures::of_workspace;
+use super::registry_option::RegistryOption;
 use super::session::Session;
 use crate::audit::sbom::provenance;
 use crate::build::{BuiltWorkspace, Shared, choose};
@@ -159,43 +160,6 @@ impl PublishArgs {
             PusherChoice::Buildah => Pusher::Buildah,
         };
         PushOptions { overwrite: self.overwrite_tags, pusher, ..PushOptions::default() }
-    }
-}
-
-/// The value of `--registry`.
-struct RegistryOption<'a> {
-    host: &'a str,
-    namespace: &'a str,
-}
-
-impl<'a> RegistryOption<'a> {
-    fn parse(text: &'a str) -> Result<Self> {
-        let start = text.find("://").map_or(0, |scheme| scheme + 3);
-        let (host, namespace) = text[start..].split_once('/').unwrap_or_default();
-        let namespace = namespace.trim_matches('/');
-        if namespace.is_empty() {
-            // A login in it is shown to nobody.
-            let shown = if text.contains('@') { "…" } else { text };
-            return Err(Error::usage(
-                format!("`--registry` is `{}`, which has no namespace", shown.escape_debug()),
-                "give both, such as `--registry quay.io/my-organisation`",
-            ));
-        }
-        Ok(Self { host: &text[..start + host.len()], namespace })
-    }
-
-    /// Puts it in place of what the variables say. Their user and password are for their own host.
-    fn replace(&self, variables: &mut BTreeMap<String, String>) {
-        let host =
-            |url: &str| url.split("://").last().unwrap_or_default().split('/').next().unwrap_or_default().to_owned();
-        let is_other = |url: &String| !url.is_empty() && host(url.trim_matches(['"', '\''])) != host(self.host);
-        if variables.get("REGISTRY_URL").is_some_and(is_other) {
-            for name in ["REGISTRY_USERNAME", "REGISTRY_PASSWORD"] {
-                variables.remove(name);
-            }
-        }
-        variables.insert("REGISTRY_URL".to_owned(), self.host.to_owned());
-        variables.insert("REGISTRY_NAMESPACE".to_owned(), self.namespace.to_owned());
     }
 }
 

@@ -1,4 +1,4 @@
-//! What kills, full disks, wrong bits and scripts do to a build: minutes, but no network and no Node.js.
+//! What kills, full disks, wrong bits, scripts and lying repositories do to a build: minutes, but no network and no Node.js.
 
 #![allow(
     clippy::unwrap_used,
@@ -10,6 +10,7 @@
 
 use std::process::ExitCode;
 
+mod cache_repo;
 mod flipped;
 mod full_disk;
 mod git_local;

@@ -1,0 +1,114 @@
+//! The entries of a repository as they lie there: how large they are, and which are old enough to go.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use futures_util::stream;
+use time::OffsetDateTime;
+
+use super::entry::{EntryManifest, is_entry};
+use crate::error::{Error, Result};
+use crate::image::{OciRepository, RepositoryFailure};
+use crate::lock::Sha256;
+
+/// Manifests that are asked for at once.
+const AT_ONCE: usize = 8;
+
+/// An entry that is stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredEntry {
+    /// Its manifest.
+    pub manifest: Sha256,
+    /// Bytes of its blobs, which other entries may share.
+    pub bytes: u64,
+    /// When it was stored; none where it does not say so.
+    pub created: Option<OffsetDateTime>,
+}
+
+/// All entries of a repository, oldest first. Tags of others are passed over.
+pub async fn list(repository: &OciRepository) -> Result<Vec<StoredEntry>> {
+    let unread = |failure: RepositoryFailure| {
+        let hint = "check the address, the network and the login: `REGISTRY_USERNAME` and `REGISTRY_PASSWORD`, or \
+                    `REGISTRY_AUTH_FILE`";
+        Error::network(format!("the cache repository `{}` cannot be read: {failure}", repository.address()), hint)
+    };
+    let tags = repository.tags().await.map_err(unread)?;
+    let manifests = tags.iter().filter(|tag| is_entry(tag)).map(|tag| repository.manifest(tag));
+    let mut manifests = stream::iter(manifests).buffer_unordered(AT_ONCE);
+    let mut entries = BTreeMap::new();
+    while let Some(manifest) = manifests.next().await {
+        // Removed since.
+        let Some(bytes) = manifest.map_err(unread)? else { continue };
+        let (digest, known) = (Sha256::of(&bytes), serde_json::from_slice::<EntryManifest>(&bytes).ok());
+        let (bytes, created) = known.map_or((0, None), |known| (known.size(), known.created()));
+        entries.insert(digest, StoredEntry { manifest: digest, bytes, created });
+    }
+    let mut entries: Vec<_> = entries.into_values().collect();
+    entries.sort_by_key(|entry| (entry.created, entry.manifest));
+    Ok(entries)
+}
+
+/// Those of `entries` that are older than `age`, and the oldest until the rest has at most `most` bytes; all without
+/// either.
+pub fn to_remove(entries: Vec<StoredEntry>, age: Option<Duration>, most: Option<u64>) -> Vec<StoredEntry> {
+    let now = OffsetDateTime::now_utc();
+    let mut left: u64 = entries.iter().fold(0, |sum, entry| sum.saturating_add(entry.bytes));
+    let is_old = |entry: &StoredEntry| age.is_some_and(|age| entry.created.is_none_or(|created| now - created > age));
+    let is_removed = |entry: &StoredEntry| {
+        let removed = (age.is_none() && most.is_none()) || is_old(entry) || most.is_some_and(|most| left > most);
+        if removed {
+            left -= entry.bytes;
+        }
+        removed
+    };
+    entries.into_iter().filter(is_removed).collect()
+}
+
+/// Removes entries; how many, with an error if the registry does not let it.
+pub async fn remove(repository: &OciRepository, entries: &[StoredEntry]) -> Result<usize> {
+    for entry in entries {
+        repository.delete(entry.manifest).await.map_err(|failure| {
+            let hint = match failure.status {
+                Some(400 | 405 | 501) => {
+                    "the registry removes nothing on request: have it do so (docker-registry: \
+                     `REGISTRY_STORAGE_DELETE_ENABLED=true`), or let its own rules of retention remove what is old"
+                }
+                Some(401 | 403) => {
+                    "the login may not remove anything there: ask for that permission, or let the \
+                                    registry's own rules of retention remove what is old"
+                }
+                _ => "try again later",
+            };
+            Error::network(format!("entries of `{}` cannot be removed: {failure}", repository.address()), hint)
+        })?;
+    }
+    Ok(entries.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_old_goes_and_then_the_oldest() {
+        let now = OffsetDateTime::now_utc();
+        let entry = |name: &str, days: Option<i64>, bytes| StoredEntry {
+            manifest: Sha256::of(name),
+            bytes,
+            created: days.map(|days| now - time::Duration::days(days)),
+        };
+        let all =
+            || vec![entry("none", None, 1), entry("a", Some(30), 10), entry("b", Some(9), 20), entry("c", Some(1), 40)];
+        let bytes = |age: Option<u64>, most| {
+            let age = age.map(|days| Duration::from_secs(days * 86_400));
+            to_remove(all(), age, most).iter().map(|entry| entry.bytes).collect::<Vec<_>>()
+        };
+        assert_eq!(bytes(None, None), [1, 10, 20, 40]);
+        assert_eq!(bytes(Some(8), None), [1, 10, 20]);
+        assert_eq!(bytes(Some(40), None), [1]);
+        assert_eq!(bytes(None, Some(60)), [1, 10]);
+        assert_eq!(bytes(Some(10), Some(40)), [1, 10, 20]);
+        assert_eq!(bytes(None, Some(100)), [0; 0]);
+    }
+}

@@ -1,0 +1,47 @@
+//! A registry and a namespace, as options name them.
+
+use std::collections::BTreeMap;
+
+use crate::error::{Error, Result};
+
+/// The value of `--registry`, or a part of another option's.
+pub struct RegistryOption<'a> {
+    host: &'a str,
+    namespace: &'a str,
+}
+
+impl<'a> RegistryOption<'a> {
+    /// An error if there is no namespace in it.
+    pub fn parse(text: &'a str) -> Result<Self> {
+        Self::of(text).ok_or_else(|| {
+            // A login in it is shown to nobody.
+            let shown = if text.contains('@') { "…" } else { text };
+            Error::usage(
+                format!("`--registry` is `{}`, which has no namespace", shown.escape_debug()),
+                "give both, such as `--registry quay.io/my-organisation`",
+            )
+        })
+    }
+
+    /// `host/namespace`, with or without a scheme.
+    pub fn of(text: &'a str) -> Option<Self> {
+        let start = text.find("://").map_or(0, |scheme| scheme + 3);
+        let (host, namespace) = text[start..].split_once('/')?;
+        let namespace = namespace.trim_matches('/');
+        (!namespace.is_empty()).then_some(Self { host: &text[..start + host.len()], namespace })
+    }
+
+    /// Puts it in place of what the variables say. Their user and password are for their own host.
+    pub fn replace(&self, variables: &mut BTreeMap<String, String>) {
+        let host =
+            |url: &str| url.split("://").last().unwrap_or_default().split('/').next().unwrap_or_default().to_owned();
+        let is_other = |url: &String| !url.is_empty() && host(url.trim_matches(['"', '\''])) != host(self.host);
+        if variables.get("REGISTRY_URL").is_some_and(is_other) {
+            for name in ["REGISTRY_USERNAME", "REGISTRY_PASSWORD"] {
+                variables.remove(name);
+            }
+        }
+        variables.insert("REGISTRY_URL".to_owned(), self.host.to_owned());
+        variables.insert("REGISTRY_NAMESPACE".to_owned(), self.namespace.to_owned());
+    }
+}
