@@ -242,6 +242,19 @@ pub fn command() -> clap::Command {
     help::arranged(program)
 }
 
+/// What the arguments say. An error ends the program; the usage that it shows has none of what variables set.
+fn matches(args: &[std::ffi::OsString]) -> clap::ArgMatches {
+    let program = || command().color(help::colour(args));
+    program().try_get_matches_from(args).unwrap_or_else(|error| {
+        let unset = |arg: clap::Arg| arg.env(None::<&str>);
+        let unset = program().mut_args(unset).mut_subcommands(move |command| command.mut_args(unset));
+        match unset.try_get_matches_from(args) {
+            Err(same) if error.use_stderr() && same.kind() == error.kind() => same.exit(),
+            _ => error.exit(),
+        }
+    })
+}
+
 /// Runs the command line of this process and returns its exit code.
 pub fn main() -> u8 {
     let mut args: Vec<std::ffi::OsString> = std::env::args_os().collect();
@@ -268,7 +281,7 @@ pub fn main() -> u8 {
     // Secrets of the environment are not shown to other processes of the user.
     let _ = nix::sys::prctl::set_dumpable(false);
     let args = source_options::join_git_program(args);
-    let matches = command().color(help::colour(&args)).get_matches_from(&args);
+    let matches = matches(&args);
     let cli = match Cli::from_arg_matches(&matches) {
         Ok(cli) => cli,
         Err(e) => e.exit(),

@@ -195,7 +195,7 @@ pub fn read_input(config: &Path, input: &Input) -> Result<Vec<u8>> {
     let path = config.join(&input.path);
     let stale = |why: String| Error::Stale {
         reasons: vec![format!("`{}`: {why}", path.display())],
-        hint: "run `factory resolve`".into(),
+        hint: "run `factory resolve --keep`, which moves nothing else".into(),
     };
     let bytes = match user_file::read(&path, u64::MAX) {
         Ok(bytes) => bytes,

@@ -14,73 +14,111 @@ use crate::lock::text::FILE_NAME;
 use crate::parallel;
 use crate::user_file;
 
-/// What OLD or NEW names.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum DiffSideKind {
-    /// A file, or stdin: a lock.
-    Lock,
-    /// A folder with this lock in it.
-    FolderWithLock(String),
-    /// A folder without a lock: a configuration.
-    Configuration,
+/// What OLD or NEW names, found and not read yet.
+pub struct DiffSide {
+    /// As it was given, or the lock in it.
+    name: String,
+    place: SidePlace,
+    /// A folder, and whether a lock is in it; none for a lock.
+    folder: Option<HasLock>,
 }
 
-/// What `text` names; relative paths start at `here`. What cannot be found is a lock, whose reader says so.
-pub fn kind(text: &str, here: &Path) -> Result<DiffSideKind> {
-    let path = here.join(text);
-    if text == "-" || path.is_file() {
-        return Ok(DiffSideKind::Lock);
-    }
-    let of_folder = |has_lock: bool, lock: String| {
-        if has_lock { DiffSideKind::FolderWithLock(lock) } else { DiffSideKind::Configuration }
-    };
-    if path.is_dir() {
-        let lock = format!("{}/{FILE_NAME}", text.trim_end_matches('/'));
-        return Ok(of_folder(path.join(FILE_NAME).is_file(), lock));
-    }
-    let Some((rev, path)) = text.split_once(':').filter(|(rev, _)| !rev.is_empty()) else {
-        return Ok(DiffSideKind::Lock);
-    };
-    let revision = Revision::open(here, rev)?;
-    let path = revision.path(here, path)?;
-    if revision.kind(&path)? != Some(TreePathKind::Folder) {
-        return Ok(DiffSideKind::Lock);
-    }
-    let lock = below(&path, FILE_NAME);
-    Ok(of_folder(revision.kind(&lock)? == Some(TreePathKind::File), format!("{rev}:{lock}")))
+/// Whether a folder has a lock.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct HasLock(bool);
+
+enum SidePlace {
+    Stdin,
+    Path(PathBuf),
+    /// A path in a commit, from the repository's root.
+    Revision(Box<Revision>, String),
+    /// It is none of them; relative paths start here.
+    Nowhere(PathBuf),
 }
 
-/// Reads what `text` names; relative paths start at `here`.
-pub fn read(text: &str, here: &Path) -> Result<Release> {
-    if text == "-" {
-        let mut bytes = Vec::new();
-        let stdin = std::io::stdin().lock();
-        stdin.take(user_file::DOCUMENT + 1).read_to_end(&mut bytes).map_err(Error::io("read", "stdin"))?;
-        if bytes.len() as u64 > user_file::DOCUMENT {
-            let what = format!("stdin has more than {} bytes", user_file::DOCUMENT);
-            return Err(Error::usage(what, "write a factory.lock to it"));
+impl DiffSide {
+    /// What `text` names; relative paths start at `here`. What cannot be found is a lock, whose reader says so.
+    pub fn find(text: &str, here: &Path) -> Result<Self> {
+        let (path, name) = (here.join(text), text.to_owned());
+        if text == "-" {
+            return Ok(Self { name, place: SidePlace::Stdin, folder: None });
         }
-        return of_bytes("stdin", bytes, Path::new("stdin"), Companions::None);
-    }
-    let path = here.join(text);
-    if path.exists() {
-        return at_path(text, &path);
-    }
-    match text.split_once(':') {
-        Some((rev, path)) if !rev.is_empty() => {
-            let revision = Revision::open(here, rev)?;
-            let path = revision.path(here, path)?;
-            at_revision(text, revision, &path)
+        if path.exists() {
+            let folder = path.is_dir().then(|| HasLock(path.join(FILE_NAME).is_file()));
+            return Ok(Self { name, place: SidePlace::Path(path), folder });
         }
-        _ => {
-            let what = format!("`{}` not found", text.escape_debug());
-            let hint = match Revision::open(here, text) {
-                Ok(_) => format!("it is a commit: give the lock in it as `{}:factory.lock`", text.escape_debug()),
-                Err(_) => "pass a lock, a configuration folder, `REV:path`, or `-` for stdin".to_owned(),
-            };
-            Err(Error::usage(what, hint))
+        let Some((rev, path)) = text.split_once(':').filter(|(rev, _)| !rev.is_empty()) else {
+            return Ok(Self { name, place: SidePlace::Nowhere(here.to_path_buf()), folder: None });
+        };
+        let revision = Revision::open(here, rev)?;
+        let path = revision.path(here, path)?;
+        let folder = match revision.kind(&path)? {
+            Some(TreePathKind::Folder) => {
+                Some(HasLock(revision.kind(&below(&path, FILE_NAME))? == Some(TreePathKind::File)))
+            }
+            _ => None,
+        };
+        Ok(Self { name, place: SidePlace::Revision(Box::new(revision), path), folder })
+    }
+
+    /// True for a folder without a lock: a configuration.
+    pub fn is_configuration(&self) -> bool {
+        self.folder == Some(HasLock(false))
+    }
+
+    /// As it was given.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What the lock in it is called, of a folder that has one.
+    pub fn lock_name(&self) -> Option<String> {
+        let is_there = self.folder == Some(HasLock(true));
+        is_there.then(|| match &self.place {
+            SidePlace::Revision(revision, path) => format!("{}:{}", revision.name(), below(path, FILE_NAME)),
+            _ => format!("{}/{FILE_NAME}", self.name.trim_end_matches('/')),
+        })
+    }
+
+    /// The lock in it, where it is a folder that has one.
+    #[must_use]
+    pub fn or_its_lock(mut self) -> Self {
+        let Some(name) = self.lock_name() else { return self };
+        self.place = match self.place {
+            SidePlace::Path(path) => SidePlace::Path(path.join(FILE_NAME)),
+            SidePlace::Revision(revision, path) => SidePlace::Revision(revision, below(&path, FILE_NAME)),
+            other => other,
+        };
+        Self { name, folder: None, ..self }
+    }
+
+    /// Reads it.
+    pub fn read(self) -> Result<Release> {
+        let name = &self.name;
+        match self.place {
+            SidePlace::Stdin => of_stdin(),
+            SidePlace::Path(path) => at_path(name, &path),
+            SidePlace::Revision(revision, path) => at_revision(name, *revision, &path),
+            SidePlace::Nowhere(here) => {
+                let hint = match Revision::open(&here, name) {
+                    Ok(_) => format!("it is a commit: give the lock in it as `{}:factory.lock`", name.escape_debug()),
+                    Err(_) => "pass a lock, a configuration folder, `REV:path`, or `-` for stdin".to_owned(),
+                };
+                Err(Error::usage(format!("`{}` not found", name.escape_debug()), hint))
+            }
         }
     }
+}
+
+fn of_stdin() -> Result<Release> {
+    let mut bytes = Vec::new();
+    let stdin = std::io::stdin().lock();
+    stdin.take(user_file::DOCUMENT + 1).read_to_end(&mut bytes).map_err(Error::io("read", "stdin"))?;
+    if bytes.len() as u64 > user_file::DOCUMENT {
+        let what = format!("stdin has more than {} bytes", user_file::DOCUMENT);
+        return Err(Error::usage(what, "write a factory.lock to it"));
+    }
+    of_bytes("stdin", bytes, Path::new("stdin"), Companions::None)
 }
 
 /// Reads both sides at once: reading is most of the work of a comparison.

@@ -63,6 +63,11 @@ impl Revision {
         Ok(Self { repo, tree, name: rev.to_owned() })
     }
 
+    /// What it was named by.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// A path as git counts it, from the repository's root; `here` is where relative paths start.
     pub fn relative(&self, here: &Path, path: &Path) -> Result<String> {
         let outside = || {
@@ -72,18 +77,19 @@ impl Revision {
             )
         };
         let root = self.repo.workdir().and_then(|dir| dir.canonicalize().ok()).ok_or_else(outside)?;
-        // The file itself need not be there any more: only its folder is looked up.
+        // The file itself need not be there any more, nor its folders: only what is there is looked up.
         let full = here.join(path);
-        let name = full.file_name().ok_or_else(outside)?;
-        let folder = full.parent().unwrap_or(Path::new("/"));
-        let folder = folder.canonicalize().map_err(Error::io("open", folder))?;
-        let below = folder.join(name).strip_prefix(&root).map(Path::to_path_buf).map_err(|_| outside())?;
+        let folder = full.file_name().and(full.parent()).unwrap_or(&full);
+        let there = folder.ancestors().find_map(|there| Some((there, there.canonicalize().ok()?)));
+        let (there, found) = there.ok_or_else(outside)?;
+        let rest = normal(full.strip_prefix(there).unwrap_or(Path::new(""))).ok_or_else(outside)?;
+        let below = found.join(rest).strip_prefix(&root).map(Path::to_path_buf).map_err(|_| outside())?;
         below.to_str().map(str::to_owned).ok_or_else(outside)
     }
 
     /// A path behind `REV:`, from the root: as git has it, it starts there, or with `./` in `here`.
     pub fn path(&self, here: &Path, text: &str) -> Result<String> {
-        if text.starts_with("./") || text.starts_with("../") {
+        if matches!(text, "." | "..") || text.starts_with("./") || text.starts_with("../") {
             return self.relative(here, Path::new(text));
         }
         Ok(text.trim_matches('/').to_owned())

@@ -36,6 +36,8 @@ impl Earlier {
             let locked = lock.workspace.iter().find(|locked| locked.name == report.name)?;
             report.plugins.retain(|plugin| !built(&report.name, &plugin.path) && is_whole(shared, locked, plugin));
             report.earlier = true;
+            // Said of the workspace, it is not said of each plugin again.
+            report.plugins.iter_mut().for_each(|plugin| plugin.earlier = false);
             report.error = None;
             (!report.plugins.is_empty()).then(|| (report.name.clone(), report))
         });

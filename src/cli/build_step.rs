@@ -84,7 +84,9 @@ impl Replay<'_> {
         let output_dir = &shared.options.output_dir;
         let reports = built.iter().map(|built| &built.report).collect();
         let (has_report, code) = (written.is_ok(), summary::code(&built));
-        let said = BuildOutcome { reports, unresolved, output_dir, has_report, code }.say(&session.ui);
+        let compared = shared.options.makes_sealed_images().then_some(&shared.lock);
+        let outcome = BuildOutcome { reports, unresolved, output_dir, has_report, code, sealed: compared };
+        let said = outcome.say(&session.ui);
         let exit_code = said.as_ref().map_or_else(Error::exit_code, |()| exit_code::OK);
         let recorded = part.map_or(Ok(()), |part| shard::write(&shared, part, &built, exit_code));
         let unwritten = [sealed.map(drop), written, listed, recorded].into_iter().filter_map(Result::err);

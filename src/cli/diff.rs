@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 
 use super::lock_file;
 use super::session::Session;
-use crate::audit::diff_side::{self, DiffSideKind};
+use crate::audit::diff_side::{self, DiffSide};
 use crate::audit::{self, Diff, Hosts, Release, human, json};
 use crate::error::{Error, Result, exit_code};
 use crate::lock::{Rhdh, Sha256};
@@ -103,38 +103,33 @@ fn sides(session: &Session<'_>, args: &DiffArgs, here: &Path) -> Result<(Release
         return Err(Error::usage("both sides cannot come from stdin", "name one of them by its path"));
     }
     let lock_file = lock_file::place(session, None);
-    let (old_text, new_text) = named(session, args, here)?;
+    let (old, new) = named(session, args, here)?;
     let laid_out = &session.global.laid_out;
-    let old = || match &old_text {
-        Some(old) => diff_side::read(old, here),
+    let read_old = || match old {
+        Some(old) => old.read(),
         None => diff_side::at_rev("HEAD", &laid_out.in_work_tree(&lock_file), here),
     };
-    let new = || match &new_text {
-        Some(new) => diff_side::read(new, here),
+    let read_new = || match new {
+        Some(new) => new.read(),
         None if lock_file.is_file() => diff_side::at_path(&laid_out.shown(&lock_file), &here.join(&lock_file)),
         None => Err(lock_file::missing(&lock_file, "name OLD and NEW, or the lock with `--lock-file`")),
     };
-    diff_side::both(old, new)
+    diff_side::both(read_old, read_new)
 }
 
 /// OLD and NEW, with the lock in place of a folder that has one: only beside a folder that has none its configuration is
 /// read, and that is said.
-fn named(session: &Session<'_>, args: &DiffArgs, here: &Path) -> Result<(Option<String>, Option<String>)> {
-    let kind = |text: &Option<String>| text.as_deref().map(|text| diff_side::kind(text, here)).transpose();
-    let kinds = [kind(&args.old)?, kind(&args.new)?];
-    let without = [&args.old, &args.new].into_iter().zip(&kinds);
-    let mut without = without.filter(|(_, kind)| **kind == Some(DiffSideKind::Configuration));
-    let other = without.next().and_then(|(text, _)| text.as_deref());
-    let read = |text: &Option<String>, kind: Option<DiffSideKind>| match (kind, other) {
-        (Some(DiffSideKind::FolderWithLock(lock)), None) => Some(lock),
-        (Some(DiffSideKind::FolderWithLock(lock)), Some(other)) => {
-            session.ui.note(format!("{lock} is not compared: `{other}` has no lock, so the configurations are"));
-            text.clone()
-        }
-        _ => text.clone(),
+fn named(session: &Session<'_>, args: &DiffArgs, here: &Path) -> Result<(Option<DiffSide>, Option<DiffSide>)> {
+    let find = |text: &Option<String>| text.as_deref().map(|text| DiffSide::find(text, here)).transpose();
+    let (old, new) = (find(&args.old)?, find(&args.new)?);
+    let without = [&old, &new].into_iter().flatten().find(|side| side.is_configuration());
+    let Some(without) = without.map(|side| side.name().to_owned()) else {
+        return Ok((old.map(DiffSide::or_its_lock), new.map(DiffSide::or_its_lock)));
     };
-    let [old, new] = kinds;
-    Ok((read(&args.old, old), read(&args.new, new)))
+    for lock in [&old, &new].into_iter().flatten().filter_map(DiffSide::lock_name) {
+        session.ui.note(format!("{lock} is not compared: `{without}` has no lock, so the configurations are"));
+    }
+    Ok((old, new))
 }
 
 /// The lockfiles of the two RHDH releases: those that are given, else what `factory resolve` left in the cache.

@@ -164,7 +164,7 @@ fn configuration(session: &Session<'_>, args: &DoctorArgs) -> (Option<Config>, V
         Ok(None) => Check::doubtful(format!("lock: {} does not exist", file.display()), "run `factory resolve`"),
         Ok(Some(lock)) => match lock_file::stale_reasons(&config, &lock, &[]).as_slice() {
             [] => Check::good(format!("lock: {} matches the configuration", file.display())),
-            [first, ..] => Check::doubtful(format!("lock: stale, {first}"), "run `factory resolve`"),
+            reasons @ [first, ..] => Check::doubtful(format!("lock: stale, {first}"), lock_file::renewal(reasons)),
         },
     });
     (Some(config), checks)

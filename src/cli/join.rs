@@ -40,7 +40,7 @@ pub(super) fn run(session: &Session<'_>, args: &JoinArgs) -> Result<()> {
     let unresolved = lock.problems(&[]);
     let reports = joined.report.workspaces.iter().collect();
     let (output_dir, code) = (&output_dir, joined.exit_code);
-    let outcome = BuildOutcome { reports, unresolved: &unresolved, output_dir, has_report: true, code };
+    let outcome = BuildOutcome { reports, unresolved: &unresolved, output_dir, has_report: true, code, sealed: None };
     let said = outcome.say(&session.ui);
     let others = joined.report.workspaces.len();
     both(session, failures(session, unresolved, others), sealed.and(said))

@@ -7,11 +7,11 @@ use clap::{Args, Subcommand};
 use super::lock_file;
 use super::session::Session;
 use crate::error::{Error, Result};
+use crate::lock::Lock;
 use crate::lock::conflict::{Sides, marked};
 use crate::lock::merge::merge;
 use crate::store::atomic_file;
 use crate::ui::some_names;
-use crate::user_file;
 
 /// Options of `factory lock`.
 #[derive(Clone, Debug, Args)]
@@ -42,9 +42,9 @@ struct MergeArgs {
 pub(super) fn run(session: &Session<'_>, args: &LockArgs) -> Result<()> {
     let LockCommand::Merge(args) = &args.command;
     let name = args.name.as_deref().unwrap_or(&args.ours);
-    let read = |path: &Path| lock_file::read(path)?.ok_or_else(|| lock_file::missing(path, "name three locks"));
-    let is_empty = user_file::read(&args.base, user_file::DOCUMENT).map_err(Error::io("read", &args.base))?.is_empty();
-    let base = if is_empty { None } else { Some(read(&args.base)?) };
+    let base = Some(text(&args.base)?).filter(|text| !text.is_empty());
+    let base = base.map(|text| Lock::from_text(&text, &args.base)).transpose()?;
+    let read = |path: &Path| Lock::from_text(&text(path)?, path);
     let merged = merge(base.as_ref(), &read(&args.ours)?, &read(&args.theirs)?);
     if merged.workspaces.is_empty() && merged.tables.is_empty() {
         lock_file::write(&args.ours, &merged.ours)?;
@@ -60,4 +60,13 @@ pub(super) fn run(session: &Session<'_>, args: &LockArgs) -> Result<()> {
         "run `factory resolve --keep`, which resolves what both changed and keeps the rest; then `git add` the lock and \
          factory.lock.d",
     ))
+}
+
+/// The text of one of the three.
+fn text(path: &Path) -> Result<String> {
+    const HINT: &str = "name three locks";
+    if path.is_dir() {
+        return Err(Error::usage(format!("`{}` is a folder", path.display()), HINT));
+    }
+    lock_file::text(path)?.ok_or_else(|| lock_file::missing(path, HINT))
 }

@@ -24,7 +24,7 @@ const LIMIT: u64 = user_file::DOCUMENT;
 
 /// The lock; none when there is no such file.
 pub fn read(path: &Path) -> Result<Option<Lock>> {
-    read_text(path)?.map(|text| Lock::from_text(&text, path)).transpose()
+    text(path)?.map(|text| Lock::from_text(&text, path)).transpose()
 }
 
 /// A lock that a resolve may carry on: of a merge that could not be ended, what is left to resolve.
@@ -39,7 +39,7 @@ pub struct CarriedLock {
 
 /// The lock with what a merge left of it; none when there is no such file.
 pub fn read_unmerged(path: &Path) -> Result<Option<CarriedLock>> {
-    let Some(text) = read_text(path)? else { return Ok(None) };
+    let Some(text) = text(path)? else { return Ok(None) };
     let Some(sides) = conflict::sides(&text) else {
         return Ok(Some(CarriedLock { lock: Lock::from_text(&text, path)?, text, unmerged: vec![] }));
     };
@@ -55,7 +55,7 @@ pub fn read_unmerged(path: &Path) -> Result<Option<CarriedLock>> {
 }
 
 /// The text of a lock; none when there is no such file.
-fn read_text(path: &Path) -> Result<Option<String>> {
+pub fn text(path: &Path) -> Result<Option<String>> {
     let Some(file) = crate::config::text::open(path)? else { return Ok(None) };
     let broken = |what: String| Error::Lock {
         place: Place::file(path),
@@ -143,16 +143,19 @@ pub fn read_fresh(
     if !reasons.is_empty() {
         return Err(Error::Stale {
             reasons: reasons.iter().map(ToString::to_string).collect(),
-            hint: format!("run `factory resolve{}`", only_workspace(&reasons)),
+            hint: renewal(&reasons),
         });
     }
     Ok((lock, config))
 }
 
-/// ` todo` when all reasons are about `todo`.
-fn only_workspace(reasons: &[StaleReason]) -> String {
+/// What renews a stale lock, and moves nothing that is not stale.
+pub fn renewal(reasons: &[StaleReason]) -> String {
     let first = reasons.first().map(StaleReason::workspace).unwrap_or_default();
-    if reasons.iter().all(|reason| reason.workspace() == first) { format!(" {first}") } else { String::new() }
+    // A workspace that the configuration no longer has cannot be named.
+    let is_one = |reason: &StaleReason| reason.workspace() == first && !matches!(reason, StaleReason::Removed { .. });
+    let name = if reasons.iter().all(is_one) { format!(" {first}") } else { String::new() };
+    format!("run `factory resolve --keep{name}`, which moves nothing else")
 }
 
 /// Why the lock is stale; workspaces that cannot be read are reported on their own.

@@ -10,6 +10,7 @@ use super::session::Session;
 use super::source_options::SourceArgs;
 use super::{lock_file, paths};
 use crate::audit::outdated::{Outdated, OutdatedPin, PinnedThing};
+use crate::build;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::lock::{Lock, Workspace};
@@ -42,11 +43,7 @@ pub(super) async fn run(session: &Session<'_>, args: &OutdatedArgs) -> Result<()
     let hint = "run `factory resolve` to pin what the configuration asks for";
     let lock = lock_file::read(&file)?.ok_or_else(|| lock_file::missing(&file, hint))?;
     let names = &args.workspaces;
-    if let Some(unknown) = names.iter().find(|name| !lock.workspace.iter().any(|locked| locked.name == **name)) {
-        let known: Vec<&str> = lock.workspace.iter().map(|locked| locked.name.as_str()).collect();
-        let what = format!("the lock has no workspace `{unknown}`");
-        return Err(Error::usage(what, format!("it has: {}", known.join(", "))));
-    }
+    build::choose(&lock, names)?;
     // A lock alone, in a release's archive say, can be asked about as well.
     let config = args.source.config(session, names).ok();
     let question = Question { session, lock: &lock, names, config: config.as_ref(), source: &args.source };

@@ -75,6 +75,7 @@ impl PinOptions {
         }
         for (name, value) in [("NODE_VERSION", &self.node), ("RHDH_CLI_VERSION", &self.rhdh_cli)] {
             let Some(value) = value else { continue };
+            check_version(if name == "NODE_VERSION" { "--node" } else { "--rhdh-cli" }, value)?;
             for at in 0..config.workspaces.len() {
                 if is_named(&config.workspaces[at].name) {
                     let file = env_file(config, &config.workspaces[at], names, name);
@@ -87,6 +88,15 @@ impl PinOptions {
         }
         Ok(edits)
     }
+}
+
+/// No version, range or dist-tag has a control character.
+fn check_version(option: &str, value: &str) -> Result<()> {
+    if value.chars().any(char::is_control) {
+        let what = format!("`{}` is not a version for `{option}`", value.escape_debug());
+        return Err(Error::usage(what, "give a version, such as `22.20.0`"));
+    }
+    Ok(())
 }
 
 /// The `.env` file that says a variable of a workspace, or that is to say it.

@@ -80,7 +80,7 @@ pub(super) async fn run(session: &Session<'_>, args: &ResolveArgs) -> Result<()>
     let after = resolved.lock.to_text();
     edits.finish(session, &config, &resolved.lock, !args.dry_run && !args.check)?;
     if args.dry_run {
-        print_changes(&lock_file, &before, &after)?;
+        print_changes(session, &lock_file, &before, &after)?;
     } else if args.check {
         let checked = check_unchanged(&lock_file, &before, &after);
         return both(session, failures(session, resolved.failed, workspaces), checked);
@@ -89,10 +89,13 @@ pub(super) async fn run(session: &Session<'_>, args: &ResolveArgs) -> Result<()>
         let plugins = resolved.lock.workspace.iter().map(|workspace| workspace.plugin.len()).sum();
         let done = if before == after { "is unchanged" } else { "written" };
         let what = format!("{}, {}", count(workspaces, "workspace"), count(plugins, "plugin"));
+        // What failed is said first, the end of the run last.
+        let end = failures(session, resolved.failed, workspaces);
         session.ui.note(format!("{} {done}: {what}", lock_file.display()));
         if has_markers {
             session.ui.note("the merge of the lock is done: `git add` it and factory.lock.d");
         }
+        return end;
     }
     failures(session, resolved.failed, workspaces)
 }
@@ -112,7 +115,11 @@ fn carried(session: &Session<'_>, lock_file: &Path, args: &ResolveArgs) -> Resul
     Ok(carried)
 }
 
-fn print_changes(lock_file: &Path, before: &str, after: &str) -> Result<()> {
+fn print_changes(session: &Session<'_>, lock_file: &Path, before: &str, after: &str) -> Result<()> {
+    if before == after {
+        session.ui.note(format!("{} would not change", lock_file.display()));
+        return Ok(());
+    }
     let name = lock_file.display().to_string();
     let diff = similar::TextDiff::from_lines(before, after);
     let text = diff.unified_diff().context_radius(2).header(&name, &name).to_string();

@@ -8,6 +8,7 @@ use super::failures::code_of;
 use crate::build::BuiltWorkspace;
 use crate::build::report::{self, WorkspaceReport};
 use crate::error::{Error, Result};
+use crate::lock::Lock;
 use crate::ui::{Ui, count};
 
 /// Prints the end of `factory fetch`; an error names the workspaces that failed.
@@ -35,6 +36,8 @@ pub struct BuildOutcome<'a> {
     pub has_report: bool,
     /// The code that all failures share, else that of a failure.
     pub code: u8,
+    /// The lock that was built, if its seals are of all that a build makes.
+    pub sealed: Option<&'a Lock>,
 }
 
 impl BuildOutcome<'_> {
@@ -51,7 +54,8 @@ impl BuildOutcome<'_> {
         if is_good && reports.iter().all(|workspace| workspace.error.is_none()) {
             let kept = plugins().filter(|plugin| plugin.kept).count();
             let kept = if kept == 0 { String::new() } else { format!(", {kept} of them from the cache") };
-            ui.note(format!("{} built into {}{kept}", count(good, "plugin"), output_dir.display()));
+            let equal = if good > 0 && self.is_sealed() { ", equal to the seals in the lock" } else { "" };
+            ui.note(format!("{} built into {}{kept}{equal}", count(good, "plugin"), output_dir.display()));
             return Ok(());
         }
         let mut what = built_plugins(good);
@@ -66,6 +70,18 @@ impl BuildOutcome<'_> {
             let _ = write!(what, "; see {}", output_dir.join(report::FILE_NAME).display());
         }
         Err(Error::Failed { what, code: self.code })
+    }
+
+    /// True if all that was made had a seal, which it then was compared with.
+    fn is_sealed(&self) -> bool {
+        let is_sealed = |report: &WorkspaceReport| {
+            let locked = self.sealed?.workspace.iter().find(|locked| locked.name == report.name)?;
+            let sealed = locked.plugin.iter().filter(|plugin| plugin.sealed.is_some());
+            let paths: Vec<&str> = sealed.map(|plugin| plugin.path.as_str()).collect();
+            let mut made = report.plugins.iter().filter(|plugin| plugin.output.is_some());
+            Some(!locked.source.local && made.all(|plugin| paths.contains(&plugin.path.as_str())))
+        };
+        self.reports.iter().all(|report| is_sealed(report) == Some(true))
     }
 }
 

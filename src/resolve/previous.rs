@@ -17,7 +17,7 @@ use crate::tools::provide::Provider;
 pub(super) fn keep_others(lock: &mut Lock, request: &ResolveRequest<'_>) {
     let Some(old) = request.old else { return };
     let known: BTreeSet<&str> = request.config.names().collect();
-    let is_empty = lock.workspace.is_empty() && !request.config.workspaces.is_empty();
+    let is_empty = lock.workspace.is_empty() && !request.chosen().is_empty();
     for workspace in &old.workspace {
         // Where nothing could be resolved, a name may be mistyped, and what is sealed is still wanted.
         let wanted = known.contains(workspace.name.as_str()) || is_empty;

@@ -8,11 +8,9 @@ use crate::error::{Error, Result};
 use crate::lock::at;
 use crate::store::Store;
 use crate::store::git::{EntryKind, Network, SourceUrl, Tree};
+use crate::ui::some_names;
 use crate::yarn::graph::manifests::is_skipped;
 use std::sync::atomic::AtomicBool;
-
-/// The most workspaces that are named in a message.
-const SHOWN: usize = 8;
 
 /// A commit of a repository.
 pub struct Survey {
@@ -54,7 +52,7 @@ impl Survey {
                 "factory builds yarn workspaces whose lockfile is committed",
             )),
             many => Err(Error::usage(
-                format!("the repository has {} workspaces: {}", many.len(), shown(many)),
+                format!("the repository has {} workspaces: {}", many.len(), some_names(many.iter())),
                 "choose one with `--workspace-path`",
             )),
         }
@@ -67,7 +65,7 @@ impl Survey {
             let known = if near.is_empty() { &self.workspaces } else { &near };
             let hint = match &known[..] {
                 [] => "the repository has no folder with both".to_owned(),
-                known => format!("the repository has both in: {}", shown(known)),
+                known => format!("the repository has both in: {}", some_names(known.iter())),
             };
             return Err(Error::usage(
                 format!(
@@ -98,12 +96,6 @@ impl Survey {
     pub fn short(&self) -> &str {
         &self.commit[..self.commit.len().min(12)]
     }
-}
-
-fn shown(workspaces: &[String]) -> String {
-    let names: Vec<_> = workspaces.iter().take(SHOWN).map(|path| format!("`{path}`")).collect();
-    let more = workspaces.len().saturating_sub(SHOWN);
-    names.join(", ") + &if more == 0 { String::new() } else { format!(" and {more} more") }
 }
 
 fn workspaces(tree: &Tree) -> Result<Vec<String>> {

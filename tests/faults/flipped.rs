@@ -331,7 +331,7 @@ fn in_the_lock_and_beside_it() {
         );
         assert_eq!(said("yarn-lock = \"", at), (3, error));
         let error = "error: lockfile is stale for workspace `repo`: plugins/todo-backend/overlay/x.ts changed since \
-                     `factory resolve`\n\nhint: run `factory resolve repo`";
+                     `factory resolve`\n\nhint: run `factory resolve --keep repo`, which moves nothing else";
         assert_eq!(said("sha256 = \"", at), (3, error.to_owned()));
     }
     for at in [0, 39] {
@@ -350,7 +350,7 @@ fn in_the_lock_and_beside_it() {
     let overlay = filled.path("config/plugins/todo-backend/overlay/x.ts");
     flip(&overlay);
     let error = "error: lockfile is stale for workspace `repo`: plugins/todo-backend/overlay/x.ts changed since \
-                 `factory resolve`\n\nhint: run `factory resolve repo`";
+                 `factory resolve`\n\nhint: run `factory resolve --keep repo`, which moves nothing else";
     assert_eq!(filled.problem(&OFFLINE), (3, error.to_owned()));
     flip(&overlay);
     assert_eq!(filled.problem(&OFFLINE), nothing_wrong());

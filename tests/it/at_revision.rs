@@ -50,7 +50,7 @@ fn an_old_release_is_built_again_by_one_command() {
     {
         let _ = fs::remove_dir_all(test.path("out3"));
         let said = test.run(&["build", "--frozen", at, value, "--output-dir", "out3"]).success().stderr;
-        assert!(said.ends_with("1 plugin built into [DIR]/out3\n"), "{said}");
+        assert!(said.ends_with("1 plugin built into [DIR]/out3, equal to the seals in the lock\n"), "{said}");
         assert_eq!(made(&test, "out3"), made(&test, "out"), "{value}");
         assert_ne!(made(&test, "out3")[0], made(&test, "out2")[0]);
     }
@@ -110,4 +110,28 @@ fn what_cannot_be_had_of_a_commit_is_said() {
         .fails(2, &format!("error: there is no file `factory.lock` in `v1`\n\nhint: {hint}"));
     let said = test.run(&["status", "--lock-file", "v9:config/factory.lock"]).exits(2).stderr;
     assert!(said.starts_with("error: `v9` is not a commit in this repository\n"), "{said}");
+}
+
+/// A path behind `REV:` is found from a folder below, and one that is not there or leads out is a fault of the command line.
+#[harness::test]
+fn a_path_that_leads_out_of_the_repository_or_nowhere_is_refused() {
+    let test = released();
+    fs::create_dir_all(test.path("config/below")).unwrap();
+    let diff = |side: &str| {
+        let mut command = test.command(&["diff", "--config-dir", "config", side, "../factory.lock"]);
+        test.outcome(command.current_dir(test.path("config/below")).output().unwrap())
+    };
+    for side in ["v1:..", "v1:../", "v1:../factory.lock", "v1:../gone/../factory.lock", "v1:../../config"] {
+        assert_eq!(diff(side).success().stderr, "", "{side}");
+    }
+    let missing = "paths in a commit start at the repository's root; commit the lock, or pass OLD and NEW";
+    let outside = "use a path in the repository's work tree";
+    for (side, what, hint) in [
+        ("v1:../gone/x", "`v1:../gone/x` not found", missing),
+        ("v1:../../../x", "`../../../x` is outside the repository", outside),
+        ("v1:../../..", "`../../..` is outside the repository", outside),
+        ("v1:../../gone/../../x", "`../../gone/../../x` is outside the repository", outside),
+    ] {
+        diff(side).fails(2, &format!("error: {what}\n\nhint: {hint}\n"));
+    }
 }

@@ -226,7 +226,7 @@ fn a_workspace_that_cannot_be_resolved_does_not_hold_up_the_others() {
     let stale = setup.run(&["build"]);
     assert_eq!(stale.status.code(), Some(3));
     let reason = "error: lockfile is stale for workspace `alpha`: could not be resolved, and was changed since `factory \
-                  resolve`\n\nhint: run `factory resolve alpha`\n";
+                  resolve`\n\nhint: run `factory resolve --keep alpha`, which moves nothing else\n";
     assert_eq!(said(&stale), reason);
     setup.ok(&["resolve", "alpha"]);
     assert!(!setup.lock().contains("[[unresolved]]") && setup.lock().contains("version = \"1.0.1\""));

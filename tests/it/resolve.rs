@@ -209,7 +209,7 @@ fn a_stale_lock_is_not_built_and_each_reason_names_its_file_or_field() {
     assert_eq!(
         said(&output),
         "error: lockfile is stale for workspace `alpha`: patches/1-x.patch changed since `factory resolve`\n\n\
-         hint: run `factory resolve alpha`\n"
+         hint: run `factory resolve --keep alpha`, which moves nothing else\n"
     );
     setup.write("alpha/plugins-list.yaml", "plugins/one: --minify\nplugins/three:\n");
     setup.write(
@@ -227,7 +227,7 @@ fn a_stale_lock_is_not_built_and_each_reason_names_its_file_or_field() {
          workspace `alpha`: plugins-list.yaml lists `plugins/three` since `factory resolve`\n  \
          workspace `alpha`: plugins-list.yaml no longer lists `plugins/two`\n  \
          workspace `beta`: is new since `factory resolve`\n\n\
-         hint: run `factory resolve`\n"
+         hint: run `factory resolve --keep`, which moves nothing else\n"
     );
 }
 

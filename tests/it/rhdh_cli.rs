@@ -192,7 +192,9 @@ fn a_lock_is_fresh_as_long_as_its_host_is_asked_for() {
     let said = test.run_with(&["resolve", "--keep"], &asked).success().stderr;
     assert!(said.contains("resolve 0 workspaces\n"), "{said}");
     assert_eq!(text(&test), first);
-    let error = format!("error: lockfile is stale for workspace `a`: {reason}\n\nhint: run `factory resolve a`\n");
+    let error = format!(
+        "error: lockfile is stale for workspace `a`: {reason}\n\nhint: run `factory resolve --keep a`, which moves nothing else\n"
+    );
     test.run_with(&["build"], &[("RHDH_VERSION", "1.10")]).fails(3, &error);
 
     // The option is asked for in each run.

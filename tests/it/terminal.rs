@@ -85,7 +85,11 @@ fn how_much_is_said() {
     let said = |more: &[&str]| test.run(&[&build[..], more].concat()).success().stderr;
     assert!(said(&[]).contains("· repo ") && said(&[]).contains("✓ repo "));
     let steps = said(&["--no-progress"]);
-    assert!(!steps.contains(['·', '✓']) && steps.ends_with("1 plugin built into [DIR]/out\n"), "{steps}");
+    assert!(
+        !steps.contains(['·', '✓'])
+            && steps.ends_with("1 plugin built into [DIR]/out, equal to the seals in the lock\n"),
+        "{steps}"
+    );
     assert_eq!((said(&["--quiet"]), said(&["-q"])), (String::new(), String::new()));
     // Errors stay, and so does what is asked for.
     test.run(&["build", "-q", "--lock-file", "none"])
@@ -133,4 +137,16 @@ fn the_version_speaks_of_the_lock_as_the_lock_does() {
     let lock = test.read("config/factory.lock");
     assert!(lock.contains(&format!("\nversion = {version}\n")), "{line}");
     assert_eq!(revision, factory::lock::text::REVISION.to_string());
+}
+
+/// What variables set is not part of what is typed.
+#[harness::test]
+fn a_usage_shows_no_option_that_a_variable_sets() {
+    let mut test = Test::new();
+    test.env("FACTORY_OUTPUT_DIR", "out").env("FACTORY_CONFIG_DIR", "config");
+    let said = test.run(&["completions"]).exits(2).stderr;
+    assert!(said.contains("Usage: factory completions <SHELL>\n"), "{said}");
+    let said = test.run(&["lock", "merge", "base"]).exits(2).stderr;
+    assert!(said.contains("Usage: factory lock merge <BASE> <OURS> <THEIRS> [NAME]\n"), "{said}");
+    assert!(test.run(&["build", "--help"]).success().stdout.contains("[env: FACTORY_OUTPUT_DIR]"));
 }
