@@ -10,6 +10,8 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::config::env::EnvOrigin;
+use crate::config::variables::HOST_LOCKFILE;
 use crate::error::Place;
 use crate::lock::Lock;
 use crate::lock::companions::FOLDER_NAME;
@@ -114,7 +116,8 @@ impl Config {
         }
         refuse_single_options(options)?;
         config.warnings.extend(env_warnings);
-        config.warnings.extend(strays(dir, &names)?);
+        let host = config.host_lockfile();
+        config.warnings.extend(strays(dir, &names, host.as_deref())?);
         for name in names {
             match workspaces::of_sub_folder(options, &name, &config.env, overlays) {
                 Ok(workspace) => config.workspaces.push(workspace),
@@ -134,6 +137,13 @@ impl Config {
             ));
         }
         Ok(())
+    }
+
+    /// RHDH's yarn.lock, where the directory's own `.env` names it, by a path from there.
+    pub fn host_lockfile(&self) -> Option<PathBuf> {
+        let Some(EnvOrigin::File(place)) = self.env.origin(HOST_LOCKFILE) else { return None };
+        let folder = place.path.parent().unwrap_or(Path::new(""));
+        self.env.given(HOST_LOCKFILE).map(|file| folder.join(file))
     }
 
     /// Takes the plugins out of a lock's `unlisted` that a list has or leaves out by now: a comment makes no lock stale.
@@ -182,10 +192,13 @@ fn refuse_single_options(options: &ConfigOptions) -> Result<()> {
 }
 
 /// What lies at a multi-workspace root and belongs to no workspace, in one warning.
-fn strays(dir: &Path, names: &[String]) -> Result<Option<Warning>> {
+fn strays(dir: &Path, names: &[String], host: Option<&Path>) -> Result<Option<Warning>> {
     let mut strays = Vec::new();
     for entry in std::fs::read_dir(dir).map_err(Error::io("read", dir))? {
         let entry = entry.map_err(Error::io("read", dir))?;
+        if host.is_some_and(|host| host.starts_with(entry.path())) {
+            continue;
+        }
         let name = entry.file_name().to_string_lossy().escape_debug().to_string();
         if name.starts_with('.') || KNOWN_AT_ROOT.contains(&name.as_str()) || names.contains(&name) {
             continue;

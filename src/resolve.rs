@@ -186,7 +186,8 @@ fn lazy_host<'a>(
 fn of_a_file(host: &Rhdh) -> Error {
     Error::usage(
         format!("the lock is for the host lockfile `{}`, which is not given", host.requested.escape_debug()),
-        "give it with `--host-lockfile` (`FACTORY_HOST_LOCKFILE`), or a release with `--rhdh-version`",
+        "give it with `--host-lockfile`, or a release with `--rhdh-version`; `FACTORY_HOST_LOCKFILE=<path from there>` in \
+         the `.env` file of the configuration directory names it for every run",
     )
 }
 

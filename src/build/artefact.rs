@@ -7,7 +7,7 @@ use yaml_serde::Value;
 
 use super::build_info;
 use super::checks;
-use super::context::PluginTarget;
+use super::context::{BuildOptions, PluginTarget};
 use super::export::Exported;
 use super::file_list::FileList;
 use super::plugins_yaml;
@@ -18,7 +18,7 @@ use crate::error::{Error, Result};
 use crate::image::{self, Facts, Image, ImageName, ImageNames, ImagePath, Layout, PackageFiles, Packed, Packing, Tag};
 use crate::lock::input_digest;
 use crate::lock::recipe::FIRST;
-use crate::lock::{Sealed, Sha256, Stamp};
+use crate::lock::{Plugin, Sealed, Sha256, Stamp, Workspace};
 use crate::overlay;
 use crate::sandbox::root::Isolation;
 use crate::store::{atomic_copy, file_beneath};
@@ -105,7 +105,7 @@ impl OutputPaths {
     fn unsaid(target: PluginTarget<'_>, name: &str, version: &str) -> Result<Self> {
         let PluginTarget { shared, workspace, plugin } = target;
         let options = &shared.options;
-        let file_name = format!("{}-{version}.tgz", name.trim_start_matches('@').replace('/', "-"));
+        let file_name = archive_name(name, version);
         if file_name.contains(['/', '\0']) {
             return Err(Error::usage(format!("plugin `{}` has the version `{version}`", plugin.name), ""));
         }
@@ -135,6 +135,17 @@ impl OutputPaths {
     fn image(&self, record: &PackageRecord, layer_file: PathBuf, facts: &Facts<'_>) -> Result<Image> {
         Image::assemble(self.names(), record.package_json.as_bytes(), &record.packed, layer_file, facts)
     }
+}
+
+/// What the archive of a package is called.
+fn archive_name(package: &str, version: &str) -> String {
+    format!("{}-{version}.tgz", package.trim_start_matches('@').replace('/', "-"))
+}
+
+/// The archive that is made of a plugin, relative to the output directory.
+pub(super) fn archive_of(options: &BuildOptions, workspace: &Workspace, plugin: &Plugin) -> String {
+    let name = archive_name(&format!("{}-dynamic", plugin.name), &plugin.version);
+    options.relative(&options.output_folder(workspace).join(name))
 }
 
 impl<'a> PluginTarget<'a> {

@@ -1,7 +1,7 @@
 //! What earlier builds left in the output directory of workspaces and plugins that this one did not build: it stays in
 //! the report and in `dynamic-plugins.yaml` as long as its files are there and are what the lock has sealed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use yaml_serde::Value;
@@ -18,6 +18,8 @@ use crate::user_file;
 /// The workspaces that an earlier build left, by name.
 pub(super) struct Earlier {
     workspaces: BTreeMap<String, WorkspaceReport>,
+    /// The archives that its report names.
+    archives: BTreeSet<String>,
     /// The entries of `dynamic-plugins.yaml`, by their `package` without a plugin's folder behind it.
     entries: BTreeMap<String, DynamicPlugin>,
 }
@@ -31,6 +33,7 @@ impl Earlier {
         let list = read(plugins_yaml::FILE_NAME).and_then(|bytes| yaml_serde::from_slice::<Value>(&bytes).ok());
         let entries = list.as_ref().and_then(|list| list.get("plugins")?.as_sequence());
         let entries = entries.into_iter().flatten().filter_map(DynamicPlugin::read);
+        let archives = report.iter().flat_map(archives).collect();
         let reports = report.into_iter().flat_map(|report| report.workspaces);
         let workspaces = reports.filter_map(|mut report| {
             let locked = lock.workspace.iter().find(|locked| locked.name == report.name)?;
@@ -43,6 +46,7 @@ impl Earlier {
         });
         Self {
             workspaces: workspaces.collect(),
+            archives,
             entries: entries.map(|entry| (without_folder(&entry.package).to_owned(), entry)).collect(),
         }
     }
@@ -50,6 +54,18 @@ impl Earlier {
     /// What the report says of a workspace.
     pub(super) fn take(&mut self, workspace: &str) -> Option<WorkspaceReport> {
         self.workspaces.remove(workspace)
+    }
+
+    /// The archives that are still there and that this report does not have, sorted.
+    pub(super) fn left_behind(&self, output_dir: &Path, now: &[WorkspaceReport]) -> Vec<String> {
+        let outputs = || now.iter().flat_map(|one| &one.plugins).filter_map(|plugin| plugin.output.as_ref());
+        let is_left = |archive: &String| {
+            // A report is a file like any other: it must not send us to look elsewhere.
+            let is_there =
+                is_relative(archive) && output_dir.join(archive).symlink_metadata().is_ok_and(|found| found.is_file());
+            is_there && outputs().all(|output| output.tgz != *archive)
+        };
+        self.archives.iter().filter(|archive| is_left(archive)).cloned().collect()
     }
 
     /// The entry of a plugin in `dynamic-plugins.yaml`.
@@ -61,6 +77,12 @@ impl Earlier {
         let is_same = entry.integrity.is_none_or(|integrity| integrity == output.integrity);
         is_same.then_some(entry)
     }
+}
+
+/// The archives of a report, those that it says are left behind too.
+fn archives(report: &Report) -> impl Iterator<Item = String> {
+    let outputs = report.workspaces.iter().flat_map(|one| &one.plugins).filter_map(|plugin| plugin.output.as_ref());
+    outputs.map(|output| &output.tgz).chain(&report.left_behind).cloned()
 }
 
 /// An image's reference without the plugin's folder.

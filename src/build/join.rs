@@ -71,6 +71,7 @@ pub fn join(lock: &Lock, lock_dir: &Path, output_dir: &Path, shards: &[GivenShar
         lock: lock.identity(),
         isolation: parts::isolation(shards)?.into(),
         workspaces: parts.iter().map(|part| part.built.report.clone()).collect(),
+        left_behind: vec![],
         warnings: results::warnings(shards.iter().flat_map(|shard| shard.record.warnings.clone()).collect()),
     };
     results::lay_down(output_dir, &report, &entries)?;

@@ -27,6 +27,9 @@ pub struct Report {
     pub isolation: String,
     /// One per workspace, in the order of the lock.
     pub workspaces: Vec<WorkspaceReport>,
+    /// Archives that earlier builds left and no plugin of this report has, relative to the output directory.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_behind: Vec<String>,
     /// Warnings of the run.
     pub warnings: Vec<String>,
 }

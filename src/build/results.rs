@@ -6,7 +6,7 @@ use std::path::Path;
 
 use yaml_serde::Value;
 
-use super::artefact::Artefact;
+use super::artefact::{Artefact, archive_of};
 use super::context::Shared;
 use super::earlier::Earlier;
 use super::plugins_yaml::{self, DynamicPlugin};
@@ -15,6 +15,7 @@ use super::workspace::BuiltWorkspace;
 use crate::error::Result;
 use crate::lock::{Lock, Workspace};
 use crate::store::{discard_unfinished, file_beneath};
+use crate::ui::some_names;
 
 /// Writes both. `lock` is sealed.
 pub fn write(shared: &Shared, lock: &Lock, built: &[BuiltWorkspace]) -> Result<()> {
@@ -46,12 +47,15 @@ pub fn write(shared: &Shared, lock: &Lock, built: &[BuiltWorkspace]) -> Result<(
             (None, kept) => kept,
         });
     }
+    let left_behind = earlier.left_behind(output_dir, &workspaces);
+    say_left_behind(shared, lock, &left_behind);
     let report = Report {
         version: report::VERSION,
         factory: env!("CARGO_PKG_VERSION").into(),
         lock: lock.identity(),
         isolation: shared.options.isolation.as_str().into(),
         workspaces,
+        left_behind,
         warnings: warnings(shared.ui.warnings()),
     };
     lay_down(output_dir, &report, &entries)
@@ -76,6 +80,24 @@ pub(super) fn lay_down(output_dir: &Path, report: &Report, entries: &[DynamicPlu
     let unpushed: Vec<String> = built().flat_map(unpushed_plugins).collect();
     let text = plugins_yaml::render(entries, &failed, &unpushed);
     file_beneath(output_dir, &output_dir.join(plugins_yaml::FILE_NAME), text.as_bytes())
+}
+
+/// Names the archives of what the lock no longer has: they are for a person to remove.
+fn say_left_behind(shared: &Shared, lock: &Lock, left_behind: &[String]) {
+    let options = &shared.options;
+    let plugins =
+        || lock.workspace.iter().flat_map(|workspace| workspace.plugin.iter().map(move |plugin| (workspace, plugin)));
+    let is_locked =
+        |archive: &String| plugins().any(|(workspace, plugin)| archive_of(options, workspace, plugin) == *archive);
+    let old: Vec<&String> = left_behind.iter().filter(|archive| !is_locked(archive)).collect();
+    if !old.is_empty() {
+        shared.ui.note(format!(
+            "{} still has what earlier builds made and the lock no longer has: {}; to be rid of it and of its images, \
+             remove the folder and build again",
+            options.output_dir.display(),
+            some_names(old.iter())
+        ));
+    }
 }
 
 /// The report of a workspace of which only some plugins were built, and the earlier one of others.

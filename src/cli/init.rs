@@ -126,7 +126,7 @@ impl Init<'_> {
         if has_backends {
             ui.note(
                 "\nfor another RHDH than the newest, give `factory resolve` its\nversion with `--rhdh-version`, or its yarn.lock with\n\
-                 `--host-lockfile`",
+                 `--host-lockfile`, for every run with FACTORY_HOST_LOCKFILE in .env",
             );
         }
     }

@@ -161,7 +161,7 @@ pub fn renewal(reasons: &[StaleReason]) -> String {
 /// Why the lock is stale; workspaces that cannot be read are reported on their own.
 pub fn stale_reasons(config: &Config, lock: &Lock, names: &[String]) -> Vec<StaleReason> {
     let all = names.is_empty() && config.broken.is_empty();
-    let mut requested = configured_pins::of(config);
+    let mut requested = configured_pins::of(config, lock);
     requested.workspaces.retain(|workspace| names.is_empty() || names.contains(&workspace.name));
     stale::reasons(lock, &requested, all)
 }

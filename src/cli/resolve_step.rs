@@ -9,6 +9,7 @@ use super::session::Session;
 use super::source_options::SourceArgs;
 use super::{last_failure, lock_file, paths};
 use crate::config::Config;
+use crate::config::variables::HOST_LOCKFILE;
 use crate::error::{Error, Result, exit_code};
 use crate::image::limits::{PlannedImage, check_distinct};
 use crate::lock::Lock;
@@ -27,7 +28,7 @@ pub struct ResolveFlags {
     /// RHDH release the plugins are for: `1.9`, `1.9.8`, a commit [env: `RHDH_VERSION`] [default: the newest release]
     #[arg(long, value_name = "VERSION")]
     pub rhdh_version: Option<String>,
-    /// RHDH's yarn.lock as a file, instead of looking it up
+    /// RHDH's yarn.lock as a file, instead of looking it up; can be in the `.env` of the configuration directory
     #[arg(long, env = "FACTORY_HOST_LOCKFILE", value_name = "FILE")]
     pub host_lockfile: Option<PathBuf>,
     /// Compute the arguments of listed plugins too, and update plugins-list.yaml with them
@@ -74,11 +75,20 @@ impl PinRequest<'_> {
         self.old.is_some_and(|old| self.demands().are_new_to(old, self.names))
     }
 
+    /// The host's lockfile. Another release that is asked for wins over the one that the configuration names.
+    fn host_lockfile(&self) -> Option<PathBuf> {
+        let given = self.flags.host_lockfile.as_deref();
+        if given.is_none() && self.flags.rhdh_version.is_some() {
+            return None;
+        }
+        host_lockfile(given, self.config)
+    }
+
     fn demands(&self) -> Demands {
         let given = |name: &str| self.config.env.given(name).map(str::to_owned);
         Demands {
             host: rhdh::HostRequest {
-                file: self.flags.host_lockfile.clone(),
+                file: self.host_lockfile(),
                 version: self.flags.rhdh_version.clone().or_else(|| given("RHDH_VERSION")),
                 repository: given("RHDH_REPO"),
             },
@@ -152,6 +162,13 @@ impl PinRequest<'_> {
         let before = failures(session, failed, 1);
         both(session, before, Err(tools)).err().unwrap_or(Error::Interrupted)
     }
+}
+
+/// RHDH's yarn.lock: of the option, else of the configuration's `.env` file, else of the environment.
+pub fn host_lockfile(given: Option<&Path>, config: &Config) -> Option<PathBuf> {
+    let of_environment = std::env::var_os(HOST_LOCKFILE);
+    let is_option = given.is_some_and(|given| of_environment.is_none_or(|value| value != given.as_os_str()));
+    config.host_lockfile().filter(|_| !is_option).or_else(|| given.map(Path::to_path_buf))
 }
 
 /// What a build of the whole lock would be refused for.

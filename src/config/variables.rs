@@ -31,6 +31,8 @@ pub enum EnvFileScope {
     RunAndPush,
     /// For the push alone.
     Push,
+    /// In the file of the configuration directory, as an option that is given with every command.
+    Configuration,
     /// For nothing: it is read from the environment alone.
     Nothing,
 }
@@ -95,7 +97,10 @@ pub const WORKSPACE: &[Variable] = &[
     workspace("RHDH_REPO", "", "resolve, diff", "RHDH's repository, or a mirror of it"),
 ];
 
-/// `factory`'s own variables, each of an option. They are read from the process's environment alone.
+/// The variable of `--host-lockfile`.
+pub const HOST_LOCKFILE: &str = "FACTORY_HOST_LOCKFILE";
+
+/// `factory`'s own variables, each of an option. All but one are read from the process's environment alone.
 pub const OPTIONS: &[Variable] = &[
     option("FACTORY_CONFIG_DIR", "", "--config-dir", "configuration directory"),
     option("FACTORY_LOCK_FILE", "", "--lock-file", "the lock"),
@@ -112,7 +117,10 @@ pub const OPTIONS: &[Variable] = &[
     option("FACTORY_REPO_PATH", "", "--repo-path", "where the plugins' source code lies"),
     option("FACTORY_USE_LOCAL", "", "--use-local", "build a copy of the code in `--repo-path`"),
     option("FACTORY_GIT_PROGRAM", "auto", "--git-program", "when repositories are reached with the `git` program"),
-    option("FACTORY_HOST_LOCKFILE", "", "--host-lockfile", "RHDH's yarn.lock as a file"),
+    Variable {
+        env_file: EnvFileScope::Configuration,
+        ..option(HOST_LOCKFILE, "", "--host-lockfile", "RHDH's yarn.lock as a file")
+    },
     option("FACTORY_GENERATE_BUILD_ARGS", "", "--generate-build-args", "compute the listed plugins' arguments"),
     option("FACTORY_NO_WRITE_PLUGINS_LIST", "", "--no-write-plugins-list", "write no plugins-list.yaml"),
     option("FACTORY_KEEP_GOING", "", "--keep-going", "lock the rest of a workspace of which something fails"),
@@ -271,8 +279,8 @@ pub(super) fn wrong_in_env_file(name: &str, is_root: bool) -> Option<String> {
     let elsewhere = "set it in that of the configuration directory";
     match scope(name) {
         Some(EnvFileScope::Workspace | EnvFileScope::Push) => None,
-        Some(EnvFileScope::Run | EnvFileScope::RunAndPush) if is_root => None,
-        Some(EnvFileScope::Run) => {
+        Some(EnvFileScope::Run | EnvFileScope::RunAndPush | EnvFileScope::Configuration) if is_root => None,
+        Some(EnvFileScope::Run | EnvFileScope::Configuration) => {
             Some(format!("`{name}` has no effect in the `.env` file of a workspace: {elsewhere}"))
         }
         Some(EnvFileScope::RunAndPush) => Some(format!(

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
+use super::configured_pins::{folder, is_same_repository};
 use super::host::HostLock;
 use super::refs::{self, Resolution};
 use super::rhdh::LazyHost;
@@ -56,8 +57,7 @@ pub fn read(
 /// The commit of a workspace that asks for the same ref of the same repository as before.
 fn kept_commit(config: &config::WorkspaceConfig, kept: &Lock) -> Option<String> {
     let locked = kept.workspace.iter().find(|locked| locked.name == config.name)?;
-    let repo = config.source.repo.as_ref().map(config::Repo::public)?;
-    let same = locked.source.repo == repo && locked.source.requested == config.source.requested;
+    let same = locked.source.requested == config.source.requested && is_same_repository(config, &locked.source.repo);
     locked.source.commit.clone().filter(|_| same && config.source.local.is_none())
 }
 
@@ -151,7 +151,7 @@ fn url(config: &config::WorkspaceConfig) -> Result<Option<SourceUrl>> {
         return Ok(None);
     }
     let repo = config.source.repo.as_ref().ok_or_else(|| no_source(config))?;
-    SourceUrl::parse(repo.with_credentials(), base(&config.config_dir)).map(Some)
+    SourceUrl::parse(repo.with_credentials(), folder(config)).map(Some)
 }
 
 /// What a local work tree has in the workspace's folder that its commit does not have. Files of the configuration do not
@@ -167,11 +167,6 @@ fn uncommitted(config: &config::WorkspaceConfig, repository: &Repository, commit
         Some(own) => !Path::new(name).starts_with(own) && !own.starts_with(name),
     });
     names
-}
-
-/// A relative path is relative to the folder of source.json.
-fn base(folder: &Path) -> &Path {
-    if folder.as_os_str().is_empty() { Path::new(".") } else { folder }
 }
 
 fn no_source(config: &config::WorkspaceConfig) -> Error {

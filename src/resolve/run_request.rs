@@ -123,7 +123,7 @@ impl<'a> ResolveRequest<'a> {
     fn stale(&self) -> BTreeSet<String> {
         match (self.mode, self.old) {
             (UpdateMode::Missing, Some(old)) => {
-                let reasons = stale::reasons(old, &configured_pins::of(self.config), false);
+                let reasons = stale::reasons(old, &configured_pins::of(self.config, old), false);
                 reasons.iter().map(StaleReason::workspace).map(str::to_owned).collect()
             }
             _ => self.config.names().map(str::to_owned).collect(),

@@ -165,3 +165,56 @@ fn the_node_of_the_locked_host_stays_with_it() {
         assert_eq!(lock(&test), first);
     }
 }
+
+#[harness::test]
+fn a_host_lockfile_that_the_configuration_names_holds_for_every_run() {
+    let test = workspaces(&[("back", "backend-plugin")]);
+    let host = |version: &str| {
+        format!(
+            "__metadata:\n  version: 8\n\n\"react@npm:^18\":\n  version: {version}\n  \
+             resolution: \"react@npm:{version}\"\n"
+        )
+    };
+    let named = |lock: &str| lock.lines().find(|line| line.starts_with("requested = \"")).unwrap().to_owned();
+    test.config("host/yarn.lock", host("18.0.0")).config(".env", "FACTORY_HOST_LOCKFILE=host/yarn.lock\n");
+    let said = test.run(&["resolve"]).success().stderr;
+    assert!(!said.contains("warning"), "{said}");
+    let first = lock(&test);
+    assert_eq!(named(&first), "requested = \"yarn.lock\"");
+    // It is found from the configuration, wherever one stands.
+    let mut command = test.command(&["resolve", "--config-dir", "../config"]);
+    test.outcome(command.current_dir(test.path("repo")).output().unwrap()).success();
+    assert_eq!(lock(&test), first);
+    let said = test.run(&["doctor", "--offline"]).stdout;
+    assert!(said.contains("ok    RHDH host: config/host/yarn.lock is its yarn.lock, with 1 package\n"), "{said}");
+
+    // Another content makes the lock stale.
+    test.config("host/yarn.lock", host("18.1.0"));
+    let said = test.run(&["build"]).exits(3).stderr;
+    let stale = "error: lockfile is stale for workspace `back`: its arguments were not computed against host/yarn.lock\n\n\
+                 hint: run `factory resolve --keep back`, which moves nothing else\n";
+    assert_eq!(said, stale);
+    test.run(&["resolve", "--keep", "back"]).success();
+    assert!(test.run(&["status"]).success().stdout.contains("not stale"));
+
+    // Over the environment, and below the command line.
+    test.write("other.lock", host("17.0.0"));
+    let said = test.run_with(&["resolve"], &[("FACTORY_HOST_LOCKFILE", "other.lock")]).success().stderr;
+    let warning = "warning: config/.env:1: `FACTORY_HOST_LOCKFILE` is `host/yarn.lock` here and `other.lock` in the \
+                   environment; the one of this line is used\n";
+    assert!(said.contains(warning), "{said}");
+    assert_eq!(named(&lock(&test)), "requested = \"yarn.lock\"");
+    test.run(&["resolve", "--host-lockfile", "other.lock"]).success();
+    assert_eq!(named(&lock(&test)), "requested = \"other.lock\"");
+    test.run(&["resolve", "--rhdh-version", "1.10"]).success();
+    assert_eq!(named(&lock(&test)), "requested = \"1.10\"");
+
+    test.config("back/.env", "FACTORY_HOST_LOCKFILE=../host/yarn.lock\n");
+    let said = test.run(&["status"]).success().stderr;
+    let what = "`FACTORY_HOST_LOCKFILE` has no effect in the `.env` file of a workspace: set it in that of the \
+                configuration directory";
+    assert!(said.contains(what), "{said}");
+    test.config(".env", "FACTORY_HOST_LOCKFILE=gone.lock\n");
+    let said = test.run(&["resolve"]).exits(2).stderr;
+    assert!(said.contains("error: config/gone.lock: the host lockfile cannot be read: No such file"), "{said}");
+}

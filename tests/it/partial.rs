@@ -6,6 +6,7 @@ use std::process::Command;
 
 use harness::oci_registry::FakeRegistry;
 use harness::program::{Outcome, Test, names};
+use harness::repository::Repository;
 use serde_json::Value;
 
 use harness::workspace::scripted as workspace;
@@ -267,6 +268,51 @@ fn a_plugin_of_an_earlier_workspace_is_not_earlier_by_itself() {
     assert_eq!(reported_plugins(&test), [("plugins/a".to_owned(), false), ("plugins/b".to_owned(), false)]);
 }
 
+/// What is left of plugins and versions that the lock no longer has is named until somebody removes it.
+#[harness::test]
+fn what_earlier_builds_left_is_named_and_stays() {
+    let test = one();
+    test.run(&BUILD).success();
+    test.write("out/mine-1.0.0.tgz", "x");
+    let (a, b) = ("x-a-dynamic-1.0.0.tgz", "x-b-dynamic-1.0.0.tgz");
+    let old = |names: &str| {
+        format!(
+            "[DIR]/out still has what earlier builds made and the lock no longer has: {names}; to be rid of it and of its \
+             images, remove the folder and build again\n"
+        )
+    };
+    let build = || test.run(&BUILD).success().stderr;
+    let left = || report(&test)["left-behind"].clone();
+    let names_none = |said: &str| !said.contains("still has");
+    assert!(names_none(&build()));
+    // A damaged file of what is locked is no old one.
+    test.write(&format!("out/{b}"), "x");
+    assert!(names_none(&test.run(&[&BUILD[..], &["-p", "plugins/a"]].concat()).success().stderr));
+    assert!(names_none(&build()));
+
+    test.config("plugins-list.yaml", "plugins/a:\n");
+    test.run(&["resolve", "--keep"]).success();
+    for _ in 0..2 {
+        let said = build();
+        assert!(said.contains(&old(&format!("`{b}`"))), "{said}");
+        assert!(said.lines().last().unwrap().starts_with("1 plugin built into "), "{said}");
+        assert_eq!(left(), serde_json::json!([b]));
+    }
+    let manifest = test.read("repo/plugins/a/package.json").replace("1.0.0", "1.1.0");
+    let repo = Repository { dir: test.path("repo") };
+    repo.write("plugins/a/package.json", manifest).commit("1.1.0");
+    test.run(&["resolve", "--host-lockfile", "config/host.lock"]).success();
+    let said = build();
+    assert!(said.contains(&old(&format!("`{a}`, `{b}`"))), "{said}");
+    crate::schema::fits("schema/build-report.schema.json", &report(&test));
+
+    // As it says.
+    assert!(test.path(&format!("out/{b}")).exists());
+    fs::remove_dir_all(test.path("out")).unwrap();
+    assert!(names_none(&build()));
+    assert_eq!(left(), Value::Null);
+}
+
 #[harness::test]
 fn a_plugin_that_is_not_in_the_lock_is_refused() {
     let test = one();
@@ -316,7 +362,8 @@ fn a_lock_for_a_file_of_a_host_asks_for_it_again() {
         test.run(keep).fails(
             2,
             "error: the lock is for the host lockfile `host.lock`, which is not given\n\nhint: give it with \
-             `--host-lockfile` (`FACTORY_HOST_LOCKFILE`), or a release with `--rhdh-version`\n",
+             `--host-lockfile`, or a release with `--rhdh-version`; `FACTORY_HOST_LOCKFILE=<path from there>` in the \
+             `.env` file of the configuration directory names it for every run\n",
         );
         assert_eq!(test.read("config/factory.lock"), lock);
     }

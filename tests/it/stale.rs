@@ -6,7 +6,7 @@ use std::fs;
 use harness::program::Test;
 use harness::repository::Repository;
 
-use crate::left_behind::workspace;
+use harness::workspace::scripted as workspace;
 
 const RESOLVE: [&str; 3] = ["resolve", "--host-lockfile", "config/host.lock"];
 
@@ -93,4 +93,39 @@ fn what_became_of_the_lock_is_said_after_what_failed() {
     let unchanged = at("config/factory.lock is unchanged: 1 workspace, 1 plugin\n");
     let end = at("error: 1 workspace failed: `repo`\n");
     assert!(failed < unchanged && unchanged < end, "{said}");
+}
+
+/// However it is written, it is the repository that is locked, and the commit stays.
+#[harness::test]
+fn a_repository_that_is_written_otherwise_is_the_same() {
+    let (test, first) = moved();
+    let source = |repo: &str| {
+        let json = serde_json::json!({ "repo": repo, "repo-ref": "main", "workspace-path": "." });
+        test.config("source.json", json.to_string());
+    };
+    fs::create_dir(test.path("link")).unwrap();
+    std::os::unix::fs::symlink("../repo", test.path("link/repo")).unwrap();
+    let absolute = test.path("repo");
+    for repo in ["./../repo", "../repo/", "../config/../repo", "../link/repo", absolute.to_str().unwrap()] {
+        source(repo);
+        let status = test.run(&["status"]).success().stdout;
+        assert!(status.contains("not stale"), "{repo}: {status}");
+        test.run(&["resolve", "--keep"]).success();
+        assert!(test.read("config/factory.lock").contains(&format!("commit = \"{first}\"")), "{repo}");
+        // Nor where the workspace is resolved for something else.
+        test.config(".env", format!("NODE_VERSION={}\n", if repo.contains('.') { "20" } else { "22" }));
+        test.run(&["resolve", "--keep"]).success();
+        assert!(test.read("config/factory.lock").contains(&format!("commit = \"{first}\"")), "{repo}");
+    }
+    // One that is not here has its path alone.
+    fs::rename(test.path("repo"), test.path("elsewhere")).unwrap();
+    source("../config/.././repo");
+    assert!(test.run(&["status"]).success().stdout.contains("not stale"));
+    source("../other/repo");
+    let stale = test.run(&["status", "--check"]).exits(3);
+    assert!(
+        stale.stdout.contains("its repository is now `../other/repo`, the lock was made for `"),
+        "{}",
+        stale.stdout
+    );
 }

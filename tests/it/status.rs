@@ -109,6 +109,7 @@ impl Fixture {
             factory: "0.1.0".into(),
             lock: self.lock.identity(),
             isolation: "none".into(),
+            left_behind: vec![],
             workspaces: vec![WorkspaceReport {
                 name: "todo".into(),
                 earlier: false,

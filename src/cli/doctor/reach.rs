@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::{Check, DoctorArgs};
 use crate::cli::paths;
+use crate::cli::resolve_step::host_lockfile;
 use crate::cli::session::Session;
 use crate::config::{Config, Env};
 use crate::error::Error;
@@ -44,7 +45,9 @@ pub(super) async fn npm(session: &Session<'_>) -> Check {
 pub(super) fn host(session: &Session<'_>, env: &Env, config: Option<&Config>, args: &DoctorArgs) -> Check {
     let given = |name: &str| env.given(name).map(str::to_owned);
     let (version, repository) = (given("RHDH_VERSION"), given("RHDH_REPO"));
-    let asked = HostRequest { file: args.host_lockfile.clone(), version, repository };
+    let given = args.host_lockfile.as_deref();
+    let file = config.map_or_else(|| given.map(Path::to_path_buf), |config| host_lockfile(given, config));
+    let asked = HostRequest { file, version, repository };
     if let Some(file) = &asked.file {
         let read = user_file::read(file, user_file::DOCUMENT).map_err(Error::io("read", file));
         return match read.and_then(|bytes| HostLock::parse(&bytes, file, "the host lockfile")) {
