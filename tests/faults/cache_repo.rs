@@ -2,11 +2,18 @@
 //! repository says, nothing else than what is sealed or signed comes out.
 
 use std::fs;
+use std::io::{BufReader, Write as _};
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Barrier};
+use std::time::Duration;
 
+use factory::build::cache_repo::keys::TrustedKeys;
+use factory::build::cache_repo::{CacheRepo, CacheRepoMode, CacheRepoSettings};
+use factory::image::{ImageName, OciRegistry};
 use factory::lock::Sha256;
-use harness::docker_registry::{PASSWORD, USER};
-use harness::http::Response;
+use harness::docker_registry::{PASSWORD, USER, block_on};
+use harness::http::{self, Response};
 use harness::oci_registry::{FakeRegistry, Habits, Login, Reaction};
 use harness::program::{Outcome, Test, names};
 use harness::workspace::scripted as workspace;
@@ -461,4 +468,40 @@ fn a_key_or_an_address_that_is_wrong_is_said_before_anything_is_built() {
         "error: `own` is there already\n\nhint: keys are not replaced: name another file, or remove that one\n"
     );
     assert_eq!(shared.registry.requests().len(), 0);
+}
+
+/// A registry in which nothing is, which answers when so many have asked as are let to ask at once.
+fn answering_together(at_once: usize) -> (String, Arc<AtomicUsize>) {
+    let (asked, together) = (Arc::new(AtomicUsize::new(0)), Arc::new(Barrier::new(at_once)));
+    let count = Arc::clone(&asked);
+    let address = http::listen(move |stream| {
+        let mut reader = BufReader::new(stream);
+        let Some(request) = http::Request::read(&mut reader) else { return };
+        let is_there = request.target == "/v2/";
+        if !is_there {
+            count.fetch_add(1, Ordering::SeqCst);
+            together.wait();
+        }
+        let _ = reader.get_mut().write_all(&Response::status(if is_there { 200 } else { 404 }).bytes(&request.method));
+    });
+    (address, asked)
+}
+
+#[harness::test]
+fn many_plugins_are_asked_for_once_each_and_sixteen_at_once() {
+    let (address, asked) = answering_together(16);
+    let variables = [("REGISTRY_URL", address.as_str()), ("REGISTRY_NAMESPACE", "team"), ("REGISTRY_INSECURE", "true")];
+    let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+    let settings = CacheRepoSettings {
+        registry: OciRegistry::from_variables(&variables).unwrap(),
+        name: ImageName::of_package("cache").unwrap(),
+        mode: CacheRepoMode::Read,
+        trusted: TrustedKeys::default(),
+        patience: Duration::from_secs(60),
+    };
+    let repo = CacheRepo::new(settings, None);
+    let wanted: Vec<Sha256> = (0..656).map(|number| Sha256::of(number.to_string())).collect();
+    let ui = factory::ui::Ui::silent();
+    let found = block_on(repo.having(&ui, &wanted));
+    assert_eq!((found.len(), asked.load(Ordering::SeqCst), ui.warnings()), (0, wanted.len(), vec![]));
 }

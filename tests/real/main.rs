@@ -10,6 +10,7 @@
 
 mod attach;
 mod cache;
+mod cache_repo;
 mod checks;
 mod content;
 mod effective;

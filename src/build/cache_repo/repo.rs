@@ -14,7 +14,7 @@ use crate::image::{ImageName, OciRegistry, OciRepository, RepositoryAccess, Repo
 use crate::ui::Ui;
 
 /// Entries that are looked for at once.
-const LOOKUPS: usize = 16;
+pub(super) const LOOKUPS: usize = 16;
 /// Entries that are fetched, or stored, at once.
 const TRANSFERS: usize = 4;
 /// How much longer than an answer the transfer of an entry may take.

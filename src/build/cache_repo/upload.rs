@@ -91,13 +91,7 @@ impl CacheRepo {
         if statement.archive.size.max(statement.layer.size) > MAX_ARCHIVE {
             return Ok(false);
         }
-        let mut missing = Vec::new();
-        for tag in tags {
-            if self.has_refused(tag) || !self.repository.has(tag).await? {
-                missing.push(tag);
-            }
-        }
-        if missing.is_empty() {
+        if self.missing(tags).await?.is_empty() {
             return Ok(false);
         }
         let bytes = statement.to_bytes();
@@ -116,10 +110,23 @@ impl CacheRepo {
         ] {
             self.repository.put_blob(blob, bytes).await?;
         }
-        for tag in missing {
+        // Another machine may have been quicker.
+        let missing = self.missing(tags).await?;
+        for tag in &missing {
             self.repository.put_manifest(tag, &manifest).await?;
         }
-        Ok(true)
+        Ok(!missing.is_empty())
+    }
+
+    /// Of these tags those that are not there, or were refused.
+    async fn missing<'t>(&self, tags: &'t [String]) -> std::result::Result<Vec<&'t String>, RepositoryFailure> {
+        let mut missing = Vec::new();
+        for tag in tags {
+            if self.has_refused(tag) || !self.repository.has(tag).await? {
+                missing.push(tag);
+            }
+        }
+        Ok(missing)
     }
 
     /// Waits for the uploads, as long as it is worth it; what fails is a warning.
