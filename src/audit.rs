@@ -6,7 +6,7 @@
 //! moved ([`version_step`]), in private dependencies ([`closure`]) and in the host ([`host`]), with [`link`]s.
 //! [`phrase`] puts a change into words; [`human`], [`markdown`], [`html`] and [`json`] render the list.
 //!
-//! [`status`] says what is pinned, stale and built, [`outdated`] what there is by now; [`sbom`] says what is in a release.
+//! [`git_index`] has the sides of a lock that a merge left unmerged. [`status`] says what is pinned, stale and built, [`outdated`] what there is by now; [`sbom`] says what is in a release.
 
 pub mod change;
 pub mod closure;
@@ -16,6 +16,7 @@ pub mod configurations;
 pub mod diff;
 pub mod diff_side;
 mod display;
+pub mod git_index;
 pub mod git_revision;
 pub mod host;
 pub mod html;

@@ -34,19 +34,13 @@ pub enum TreePathKind {
 
 impl Revision {
     /// Finds the repository that `start` lies in, and the commit that `rev` names there.
-    ///
-    /// None of the user's git configuration is read.
     pub fn open(start: &Path, rev: &str) -> Result<Self> {
-        let options = || gix::open::Options::isolated();
-        let mapping = gix::sec::trust::Mapping { full: options(), reduced: options() };
-        let upwards = gix::discover::upwards::Options::default();
-        let repo = gix::ThreadSafeRepository::discover_opts(start, upwards, mapping).map_err(|_| {
+        let repo = discover(start).ok_or_else(|| {
             Error::usage(
                 format!("`{}` is not in a git repository, so `{rev}` cannot be resolved", start.display()),
                 "pass the path of a lock, or run in a clone",
             )
         })?;
-        let repo = repo.to_thread_local();
         let tree = repo
             .rev_parse_single(rev)
             .ok()
@@ -215,6 +209,14 @@ impl Revision {
     fn damaged(&self, error: &dyn std::fmt::Display) -> Error {
         Error::usage(format!("cannot read `{}`: {error}", self.name), "check the repository with `git fsck`")
     }
+}
+
+/// The repository that a folder lies in. None of the user's git configuration is read.
+pub(super) fn discover(start: &Path) -> Option<gix::Repository> {
+    let options = || gix::open::Options::isolated();
+    let mapping = gix::sec::trust::Mapping { full: options(), reduced: options() };
+    let upwards = gix::discover::upwards::Options::default();
+    gix::ThreadSafeRepository::discover_opts(start, upwards, mapping).ok().map(|repo| repo.to_thread_local())
 }
 
 /// A path of git's from a folder of git's.

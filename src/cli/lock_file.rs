@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::session::Session;
 use super::source_options::SourceArgs;
 use super::{last_failure, paths};
+use crate::audit::git_index::{UnmergedFile, unmerged};
 use crate::build::new_seals::SealedLock;
 use crate::config::Config;
 use crate::error::{Error, Place, Result};
@@ -31,18 +32,18 @@ pub fn read(path: &Path) -> Result<Option<Lock>> {
 pub struct CarriedLock {
     /// The lock, of a merge with ours where both sides changed something.
     pub lock: Lock,
-    /// Its text.
+    /// The text of the file.
     pub text: String,
+    /// Whether it is of a merge that is not ended.
+    pub merges: bool,
     /// The workspaces that both sides of the merge changed.
     pub unmerged: Vec<String>,
 }
 
-/// The lock with what a merge left of it; none when there is no such file.
+/// The lock with what a merge left of it; none when there is no such file. The sides are those of git's index, where it
+/// has them, else those between conflict markers.
 pub fn read_unmerged(path: &Path) -> Result<Option<CarriedLock>> {
     let Some(text) = text(path)? else { return Ok(None) };
-    let Some(sides) = conflict::sides(&text) else {
-        return Ok(Some(CarriedLock { lock: Lock::from_text(&text, path)?, text, unmerged: vec![] }));
-    };
     let side = |name: &str, text: &str| {
         Lock::from_text(text, path).map_err(|error| Error::Lock {
             place: Place::file(path),
@@ -50,8 +51,35 @@ pub fn read_unmerged(path: &Path) -> Result<Option<CarriedLock>> {
             hint: "take one side with `git checkout --ours` or `--theirs`, and run `factory resolve --keep`".into(),
         })
     };
-    let merged = merge(None, &side("our", &sides.ours)?, &side("their", &sides.theirs)?);
-    Ok(Some(CarriedLock { lock: merged.ours, text, unmerged: merged.workspaces }))
+    let merged = if let Some(UnmergedFile { base, ours, theirs }) = unmerged_in_git(path, &text) {
+        let base = base.map(|base| side("the first", &base)).transpose()?;
+        merge(base.as_ref(), &side("our", &ours)?, &side("their", &theirs)?)
+    } else if let Some(sides) = conflict::sides(&text) {
+        merge(None, &side("our", &sides.ours)?, &side("their", &sides.theirs)?)
+    } else {
+        let lock = Lock::from_text(&text, path)?;
+        return Ok(Some(CarriedLock { lock, text, merges: false, unmerged: vec![] }));
+    };
+    Ok(Some(CarriedLock { lock: merged.ours, text, merges: true, unmerged: merged.workspaces }))
+}
+
+/// The sides of a lock that git's index has unmerged, as long as nobody ended the merge in the file: it has markers, or is
+/// ours alone, as git leaves it where it could not start the merge driver.
+fn unmerged_in_git(path: &Path, text: &str) -> Option<UnmergedFile> {
+    let has_markers = conflict::first_line(text).is_some();
+    unmerged(path, LIMIT).filter(|sides| has_markers || sides.ours == *text)
+}
+
+/// Says that a lock is ours alone in a merge that is not ended. One with markers is an error of its reader.
+fn warn_of_merge(session: &Session<'_>, path: &Path) {
+    let Ok(Some(text)) = text(path) else { return };
+    if conflict::first_line(&text).is_none() && unmerged_in_git(path, &text).is_some() {
+        session.ui.warn(format!(
+            "{} is unmerged in git, and has nothing of the branch that is merged: run `factory resolve --keep`, which merges \
+             it, or `git add` it if it is as it should be",
+            path.display()
+        ));
+    }
 }
 
 /// The text of a lock; none when there is no such file.
@@ -70,8 +98,15 @@ pub fn text(path: &Path) -> Result<Option<String>> {
     String::from_utf8(bytes).map(Some).map_err(|_| broken("is not UTF-8".into()))
 }
 
-/// Where the lock that a command reads is. That it is not beside a configuration that can only be read is said.
+/// Where the lock that a command reads is. That it is not merged is said.
 pub fn place(session: &Session<'_>, output: Option<&Path>) -> PathBuf {
+    let file = find(session, output);
+    warn_of_merge(session, &file);
+    file
+}
+
+/// The same of a command that may merge it. That it is not beside a configuration that can only be read is said.
+pub fn find(session: &Session<'_>, output: Option<&Path>) -> PathBuf {
     let file = paths::lock_file(session.global, output);
     let config_dir = paths::config_dir(session.global);
     let beside = config_dir.join(FILE_NAME);

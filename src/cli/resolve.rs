@@ -11,7 +11,6 @@ use super::resolve_step::{self, PinRequest, ResolveFlags};
 use super::session::Session;
 use super::source_options::SourceArgs;
 use crate::error::{Error, Place, Result};
-use crate::lock::conflict;
 use crate::resolve::UpdateMode;
 use crate::ui::{self, count, some_names};
 
@@ -43,7 +42,8 @@ pub(super) async fn run(session: &Session<'_>, args: &ResolveArgs) -> Result<()>
     let mut config = args.source.config(session, names)?;
     config.check_names(names)?;
     let edits = args.pins.apply(&mut config, names)?;
-    let mut lock_file = lock_file::place(session, None);
+    let place = if args.keep { lock_file::find } else { lock_file::place };
+    let mut lock_file = place(session, None);
     let carried = carried(session, &lock_file, args)?;
     let (old, unmerged) = carried.as_ref().map_or((None, &[][..]), |it| (Some(&it.lock), &it.unmerged[..]));
     let repinned = args.pins.repinned();
@@ -68,13 +68,13 @@ pub(super) async fn run(session: &Session<'_>, args: &ResolveArgs) -> Result<()>
     if workspaces == 0 && resolved.lock.unresolved.is_empty() && !resolved.failed.is_empty() {
         return failures(session, resolved.failed, 0);
     }
-    let has_markers = carried.as_ref().is_some_and(|carried| conflict::first_line(&carried.text).is_some());
-    if has_markers && resolved.failed.iter().any(|(name, _)| unmerged.contains(name)) {
-        // Neither side is lost: the markers stay.
+    let is_merge = carried.as_ref().is_some_and(|carried| carried.merges);
+    if is_merge && resolved.failed.iter().any(|(name, _)| unmerged.contains(name)) {
+        // Neither side is lost: the file stays.
         return failures(session, resolved.failed, workspaces);
     }
     let before = match carried {
-        Some(carried) if has_markers => carried.text,
+        Some(carried) if is_merge => carried.text,
         carried => carried.map(|carried| carried.lock.to_text()).unwrap_or_default(),
     };
     let after = resolved.lock.to_text();
@@ -92,7 +92,7 @@ pub(super) async fn run(session: &Session<'_>, args: &ResolveArgs) -> Result<()>
         // What failed is said first, the end of the run last.
         let end = failures(session, resolved.failed, workspaces);
         session.ui.note(format!("{} {done}: {what}", lock_file.display()));
-        if has_markers {
+        if is_merge {
             session.ui.note("the merge of the lock is done: `git add` it and factory.lock.d");
         }
         return end;
@@ -100,17 +100,19 @@ pub(super) async fn run(session: &Session<'_>, args: &ResolveArgs) -> Result<()>
     failures(session, resolved.failed, workspaces)
 }
 
-/// The lock so far. With `--keep`, one with conflict markers is carried on: both sides changed what is resolved anew.
+/// The lock so far. With `--keep`, one that a merge left unmerged is carried on: both sides changed what is resolved anew.
 fn carried(session: &Session<'_>, lock_file: &Path, args: &ResolveArgs) -> Result<Option<CarriedLock>> {
     if !args.keep {
         let read = lock_file::read(lock_file)?;
-        return Ok(read.map(|lock| CarriedLock { lock, text: String::new(), unmerged: vec![] }));
+        return Ok(read.map(|lock| CarriedLock { lock, text: String::new(), merges: false, unmerged: vec![] }));
     }
     let carried = lock_file::read_unmerged(lock_file)?;
-    let unmerged = carried.as_ref().map(|carried| &carried.unmerged).filter(|unmerged| !unmerged.is_empty());
-    if let Some(unmerged) = unmerged {
-        let names = some_names(unmerged.iter());
-        session.ui.note(format!("{}: both sides of the merge changed {names}: resolved anew", lock_file.display()));
+    if let Some(carried) = carried.as_ref().filter(|carried| carried.merges) {
+        let how = match &carried.unmerged[..] {
+            [] => "merged by workspace and plugin".to_owned(),
+            both => format!("both sides of the merge changed {}: resolved anew", some_names(both.iter())),
+        };
+        session.ui.note(format!("{}: {how}", lock_file.display()));
     }
     Ok(carried)
 }

@@ -75,8 +75,16 @@ impl Branches {
     }
 
     fn merge(&self, branch: &str) -> Outcome {
+        self.merge_with(branch, &format!("{}:/usr/bin:/bin", self.test.path("bin").display()))
+    }
+
+    /// The same where git does not find the driver.
+    fn merge_without_driver(&self, branch: &str) -> Outcome {
+        self.merge_with(branch, "/usr/bin:/bin")
+    }
+
+    fn merge_with(&self, branch: &str, path: &str) -> Outcome {
         let mut command = git(&self.config.dir);
-        let path = format!("{}:/usr/bin:/bin", self.test.path("bin").display());
         command.args(["merge", "--no-edit", branch]).env("PATH", path);
         self.test.outcome(command.output().unwrap())
     }
@@ -155,7 +163,8 @@ fn what_git_alone_could_not_merge_is_ended_by_a_resolve_too() {
     branches.test.run(&["resolve", "--keep"]).success();
     assert_eq!(branches.commits()[0], newest);
 
-    // What is no conflict of two locks is not guessed at.
+    // What is no conflict of two locks is not guessed at, where git does not know the sides.
+    branches.config.git(&["add", "."]);
     let torn = branches.text().replace("name = \"one\"", "<<<<<<< a\nname = \n=======\nname = \"one\"\n>>>>>>> b");
     branches.test.write("config/factory.lock", torn);
     let said = branches.test.run(&["resolve", "--keep"]).exits(3).stderr;
@@ -165,6 +174,77 @@ fn what_git_alone_could_not_merge_is_ended_by_a_resolve_too() {
     let unmatched = branches.text().replace("=======\n", "");
     branches.test.write("config/factory.lock", unmatched);
     assert!(branches.test.run(&["resolve", "--keep"]).exits(3).stderr.contains("has the conflict markers of a merge"));
+}
+
+const UNMERGED: &str = "warning: config/factory.lock is unmerged in git, and has nothing of the branch that is merged: run \
+                        `factory resolve --keep`, which merges it, or `git add` it if it is as it should be\n";
+
+/// Git keeps ours in the work tree, without a marker.
+#[harness::test]
+fn a_merge_whose_driver_did_not_start_is_ended_by_a_resolve_from_the_sides_in_git() {
+    let branches = Branches::new(true);
+    let one = branches.branch("one", "main", "a", "one");
+    let two = branches.branch("two", "main", "b", "two");
+    let ours = branches.text();
+    branches.merge_without_driver("one").exits(1);
+    assert_eq!(branches.text(), ours);
+
+    let test = &branches.test;
+    for command in [&["status"][..], &["sbom"], &["diff"], &["build", "--frozen", "two"]] {
+        let said = test.run(command).stderr;
+        assert!(said.contains(UNMERGED), "{command:?}: {said}");
+    }
+    // It needs no network, and takes from each side what that one moved.
+    let said = test.run_with(&["resolve", "--keep"], &[("NPM_CONFIG_REGISTRY", "http://127.0.0.1:9/")]).success();
+    let end = "config/factory.lock written: 2 workspaces, 2 plugins\n\
+               the merge of the lock is done: `git add` it and factory.lock.d\n";
+    let merged = "config/factory.lock: merged by workspace and plugin\n";
+    assert!(said.stderr.contains(merged) && said.stderr.ends_with(end), "{said:?}");
+    assert!(!said.stderr.contains(UNMERGED), "{said:?}");
+    assert_eq!(branches.commits(), [one, two]);
+    // As it was ended, though git does not know it yet.
+    let said = test.run(&["build", "--frozen"]).success().stderr;
+    assert!(!said.contains("unmerged") && said.ends_with(", equal to the seals in the lock\n"), "{said}");
+    branches.config.commit("merged");
+    assert_eq!(branches.config.git(&["status", "--porcelain"]), "");
+}
+
+#[harness::test]
+fn what_both_sides_in_git_changed_is_resolved_anew() {
+    let branches = Branches::new(true);
+    branches.branch("left", "main", "a", "one");
+    branches.branch("right", "main", "a", "one");
+    let two = branches.branch("right", "right", "b", "two");
+    branches.merge_without_driver("left").exits(1);
+    branches.source.write("plugins/a/exported.sh", "# newest\n");
+    let newest = branches.source.commit("newest");
+    // Neither side is lost where that fails.
+    let ours = branches.text();
+    fs::rename(&branches.source.dir, branches.test.path("gone")).unwrap();
+    branches.test.run(&["resolve", "--keep"]).exits(2);
+    assert_eq!(branches.text(), ours);
+    fs::rename(branches.test.path("gone"), &branches.source.dir).unwrap();
+
+    let said = branches.test.run(&["resolve", "--keep"]).success().stderr;
+    assert!(said.contains("config/factory.lock: both sides of the merge changed `one`: resolved anew\n"), "{said}");
+    assert_eq!(branches.commits(), [newest, two]);
+    // One that is merged, or in no repository, is as any other.
+    branches.config.git(&["add", "."]);
+    assert_eq!(branches.test.run(&["status"]).success().stderr, "");
+}
+
+/// Between markers there is no base: git's index has it.
+#[harness::test]
+fn markers_of_git_are_merged_with_what_both_sides_began_with() {
+    let branches = Branches::new(false);
+    branches.branch("left", "main", "a", "one");
+    branches.branch("right", "main", "a", "one");
+    let two = branches.branch("right", "right", "b", "two");
+    branches.merge("left").exits(1);
+    assert!(branches.text().contains("\n<<<<<<< HEAD\n"), "{}", branches.text());
+    let said = branches.test.run(&["resolve", "--keep"]).success().stderr;
+    assert!(said.contains("both sides of the merge changed `one`: resolved anew\n"), "{said}");
+    assert_eq!(branches.commits()[1], two);
 }
 
 #[harness::test]
