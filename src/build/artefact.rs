@@ -189,11 +189,17 @@ impl PackageRecord {
         self.closure.as_ref().map(Sha256::of)
     }
 
+    pub(super) fn config_digest(&self) -> Option<Sha256> {
+        self.config.as_ref().map(Sha256::of)
+    }
+
     fn is_sealed(&self, sealed: &Sealed, image: &Image) -> bool {
         self.packed.tgz == sealed.tgz
             && image.digest == sealed.image
             && image.diff_id == sealed.layer
             && self.closure_digest() == sealed.closure
+            // Seals of earlier versions do not say it.
+            && (sealed.config.is_none() || self.config_digest() == sealed.config)
     }
 }
 
@@ -308,7 +314,14 @@ fn finish(target: PluginTarget<'_>, paths: &OutputPaths, record: PackageRecord, 
             pushed: None,
             attached: Vec::new(),
         },
-        sealed: Sealed { closure, tgz: packed.tgz, image: image.digest, layer: image.diff_id, root: None },
+        sealed: Sealed {
+            closure,
+            tgz: packed.tgz,
+            image: image.digest,
+            layer: image.diff_id,
+            config: record.config_digest(),
+            root: None,
+        },
         stamp: None,
         image,
         config: plugin_config(target, paths, &record)?,

@@ -381,6 +381,9 @@ pub struct Sealed {
     pub image: Sha256,
     /// The image's uncompressed layer (`diff_id`).
     pub layer: Sha256,
+    /// The plugin's own configuration for RHDH, as YAML, if it has one: it is no part of the other two.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config: Option<Sha256>,
     /// The folder the sources lay in, when it was not the usual one: the output depends on it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub root: Option<String>,

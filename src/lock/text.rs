@@ -75,7 +75,10 @@ impl Lock {
 /// The revision that a block needs.
 fn revision(workspace: &Workspace) -> u32 {
     let is_of_each = |plugin: &Plugin| matches!(plugin.args_from, ArgsOrigin::Each(_));
-    let own = if !workspace.unlisted.is_empty() {
+    let has_config = |plugin: &Plugin| plugin.sealed.as_ref().is_some_and(|sealed| sealed.config.is_some());
+    let own = if workspace.plugin.iter().any(has_config) {
+        9
+    } else if !workspace.unlisted.is_empty() {
         7
     } else if workspace.plugin.iter().any(is_of_each) {
         6
@@ -229,6 +232,7 @@ pub(super) mod tests {
             tgz: Integrity::of("tgz"),
             image: Sha256::of("image"),
             layer: Sha256::of("layer"),
+            config: None,
             root: None,
         });
         Lock {
@@ -310,8 +314,8 @@ pub(super) mod tests {
             "factory.lock:2:11: lock format 9 is newer than the format 1 that factory 0.1.0 reads"
         );
         assert_eq!(
-            error_for("revision = 0", "revision = 9"),
-            "factory.lock:3:12: revision 9 of lock format 1 is newer than the revision 8 that factory 0.1.0 reads"
+            error_for("revision = 0", "revision = 10"),
+            "factory.lock:3:12: revision 10 of lock format 1 is newer than the revision 9 that factory 0.1.0 reads"
         );
         assert_eq!(
             error_for("path = \"patches/1.patch\"", "path = \"../../etc/passwd\""),

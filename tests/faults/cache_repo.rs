@@ -216,7 +216,7 @@ fn hostile_archive() -> Vec<u8> {
 /// A name, what is done to the entry under a tag, and what is said of it.
 type Lie = (&'static str, fn(&Shared, &str), &'static str);
 
-const LIES: [Lie; 10] = [
+const LIES: [Lie; 11] = [
     ("other bytes", |it, tag| it.replace(tag, "archive", |bytes| vec![0; bytes.len()]), "and called it sha256:"),
     ("truncated", |it, tag| it.replace(tag, "layer", |bytes| bytes[1..].to_vec()), "the registry sent "),
     (
@@ -269,19 +269,28 @@ const LIES: [Lie; 10] = [
     (
         "another configuration",
         |it, tag| it.forge(tag, |_, facts| facts["record"]["config"] = "evil: true".into()),
-        "its configuration for RHDH is not proven",
+        "its configuration for RHDH is not what the lock has sealed",
     ),
     (
         "no manifest",
         |it, tag| it.registry.contents().manifests.get_mut(tag).unwrap().1 = b"{".to_vec(),
         "its manifest cannot be read",
     ),
+    (
+        "no configuration",
+        |it, tag| it.forge(tag, |_, facts| facts["record"]["config"] = Value::Null),
+        "it is not what the lock has sealed",
+    ),
 ];
 
 #[harness::test]
 fn a_repository_that_lies_is_refused_where_the_lock_is_sealed() {
     let names: Vec<String> = (0..LIES.len()).map(|number| format!("p{number}")).chain(["honest".to_owned()]).collect();
-    let plugins: Vec<_> = names.iter().map(|name| (name.as_str(), "frontend-plugin", "")).collect();
+    let plugin = |name: &'_ str| match name {
+        "p10" | "honest" => "printf 'own: config\n' > app-config.yaml\n",
+        _ => "",
+    };
+    let plugins: Vec<_> = names.iter().map(|name| (name.as_str(), "frontend-plugin", plugin(name))).collect();
     let shared = Shared::of(&plugins, FakeRegistry::start()).stored();
     let first = files(&shared.test.path("first"));
     let tags: Vec<String> = names.iter().map(|name| shared.tag("inputs-", name)).collect();
@@ -303,7 +312,8 @@ fn a_repository_that_lies_is_refused_where_the_lock_is_sealed() {
     assert!(!shared.test.path("planted").exists());
     // Who stores puts the right ones in their place: those that a registry, which checks digests, can have.
     shared.again(&["--cache-mode", "read-write"]).success();
-    let outcome = shared.elsewhere(&["-p", "plugins/p3", "-p", "plugins/p6", "-p", "plugins/p9"]).success();
+    let outcome =
+        shared.elsewhere(&["-p", "plugins/p3", "-p", "plugins/p6", "-p", "plugins/p9", "-p", "plugins/p10"]).success();
     assert!(said(&outcome, &shared).is_empty(), "{}", outcome.stderr);
 }
 

@@ -125,6 +125,7 @@ impl Filled {
             tgz: Integrity::of("tgz"),
             image: Sha256::of("image"),
             layer: Sha256::of("layer"),
+            config: None,
             root: None,
         });
         self.test.config(CLOSURE, NO_DEPENDENCIES).config("factory.lock", lock.to_text());
@@ -433,7 +434,8 @@ fn made(dir: &Path) -> Artefact {
         pushed: None,
         attached: Vec::new(),
     };
-    let sealed = Sealed { closure: None, tgz: packed.tgz, image: image.digest, layer: image.diff_id, root: None };
+    let sealed =
+        Sealed { closure: None, tgz: packed.tgz, image: image.digest, layer: image.diff_id, config: None, root: None };
     let files = FileList::of(&PackageFiles::new(Vec::new()).unwrap()).unwrap();
     let record = PackageRecord {
         name: "todo-backend-dynamic".into(),

@@ -261,7 +261,8 @@ impl EntryFound {
 
     /// Stores what was fetched, after a look at all of it.
     fn store(&self, target: PluginTarget<'_>, archive: &Path, layer: &Path) -> std::result::Result<CacheEntry, Unused> {
-        let record = proven::record(&self.facts.record, archive, self.is_signed).map_err(Unused::Refused)?;
+        let record = proven::record(&self.facts.record, archive, self.plugin.sealed.as_ref(), self.is_signed);
+        let record = record.map_err(Unused::Refused)?;
         self.check(target, &record)?;
         finished::store(target.shared, &self.statement.inputs.hex(), &record, [archive, layer]).map_err(Unused::Local)
     }

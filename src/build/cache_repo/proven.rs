@@ -12,13 +12,18 @@ use crate::build::build_info;
 use crate::build::file_list::HashedFiles;
 use crate::build::plugins_yaml::{CONFIG_FILES, config_map};
 use crate::image::limits::{LARGE_FILE, LargeFile, MAX_FILE};
-use crate::lock::Integrity;
+use crate::lock::{Integrity, Sealed};
 
 /// The record of an archive that is the one of `said`, with all that the archive says itself; or why it is not.
 ///
-/// The plugin's own configuration, which is no part of a package, is what the archive has of it, unless the record is
-/// trusted.
-pub(super) fn record(said: &PackageRecord, archive: &Path, is_trusted: bool) -> Result<PackageRecord, String> {
+/// The plugin's own configuration is no part of a package: it is what is sealed of it, or what the archive has, unless the
+/// record is trusted.
+pub(super) fn record(
+    said: &PackageRecord,
+    archive: &Path,
+    sealed: Option<&Sealed>,
+    is_trusted: bool,
+) -> Result<PackageRecord, String> {
     let unreadable = |error: std::io::Error| format!("its archive cannot be read: {error}");
     let mut file = File::open(archive).map_err(unreadable)?;
     if Integrity::of_reader(&mut file).map_err(unreadable)? != said.packed.tgz {
@@ -30,10 +35,13 @@ pub(super) fn record(said: &PackageRecord, archive: &Path, is_trusted: bool) -> 
     let manifest: Map<String, Value> =
         serde_json::from_slice(&package_json).map_err(|error| format!("its `package.json` cannot be read: {error}"))?;
     let text = |key: &str| manifest.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
-    let config = found.configs.iter().find_map(|bytes| config_map(bytes.as_deref()?));
-    let config = config.and_then(|value| yaml_serde::to_string(&value).ok());
-    if !is_trusted && config != said.config {
-        return Err("its configuration for RHDH is not proven by its archive, and no trusted key has signed it".into());
+    let has = || found.configs.iter().find_map(|bytes| config_map(bytes.as_deref()?));
+    let has = || has().and_then(|value| yaml_serde::to_string(&value).ok());
+    let is_sealed = said.config_digest() == sealed.and_then(|sealed| sealed.config);
+    if !is_trusted && !is_sealed && said.config != has() {
+        return Err(
+            "its configuration for RHDH is not what the lock has sealed, and no trusted key has signed it".into()
+        );
     }
     let mut packed = said.packed.clone();
     packed.tgz_len = std::fs::metadata(archive).map_err(unreadable)?.len();

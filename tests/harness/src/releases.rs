@@ -103,6 +103,7 @@ pub fn sealed(text: &str, closure: Option<&str>) -> Sealed {
         tgz: Integrity::of(format!("tgz {text}")),
         image: Sha256::of(format!("image {text}")),
         layer: Sha256::of(format!("layer {text}")),
+        config: None,
         root: None,
     }
 }
