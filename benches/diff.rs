@@ -1,10 +1,11 @@
-//! `factory diff` on two locks with 650 workspaces: as large as RHDH's export repository ten times over.
+//! `factory diff` and `factory plan` on two locks with 650 workspaces: as large as RHDH's export repository ten times over.
 
 use std::fmt::Write as _;
 use std::hint::black_box;
 use std::path::Path;
 
 use factory::audit::companions::Companions;
+use factory::audit::plan::{self, PlanBasis};
 use factory::audit::{Release, compare, diff_side, html, human, json, markdown};
 use factory::lock::Lock;
 
@@ -64,6 +65,20 @@ fn texts_to_human(bencher: divan::Bencher<'_, '_>) {
         let (old, new) = read.expect("both are locks");
         let diff = compare(&old, &new, None).expect("both are locks");
         human::render(&diff, human::HumanOptions::default())
+    });
+}
+
+/// The same of a plan of the new one since the old one, with all plugins sealed and none in the cache.
+#[divan::bench]
+fn texts_to_plan(bencher: divan::Bencher<'_, '_>) {
+    let (old, new) = (text(false), text(true));
+    bencher.bench_local(|| {
+        let read = |text: &str| Lock::from_text(black_box(text), Path::new("factory.lock")).expect("it is a lock");
+        let (old, new) = (read(&old), read(&new));
+        let basis = PlanBasis { since: Some(("old", &old)), cached: &|_| None, report: None };
+        let mut plan = plan::of(&new, &basis);
+        plan.divide(&new, 256);
+        (plan.to_text("factory.lock"), plan.to_json(), plan.to_github().expect("its names are words"))
     });
 }
 

@@ -6,7 +6,8 @@
 //! moved ([`version_step`]), in private dependencies ([`closure`]) and in the host ([`host`]), with [`link`]s.
 //! [`phrase`] puts a change into words; [`human`], [`markdown`], [`html`] and [`json`] render the list.
 //!
-//! [`git_index`] has the sides of a lock that a merge left unmerged. [`status`] says what is pinned, stale and built, [`outdated`] what there is by now; [`sbom`] says what is in a release.
+//! [`git_index`] has the sides of a lock that a merge left unmerged. [`status`] says what is pinned, stale and built,
+//! [`outdated`] what there is by now, [`plan`] what is to build; [`sbom`] says what is in a release.
 
 pub mod change;
 pub mod closure;
@@ -28,6 +29,7 @@ pub mod outdated;
 pub mod pairing;
 mod percent_encoding;
 pub mod phrase;
+pub mod plan;
 pub mod release;
 pub mod sbom;
 pub mod status;

@@ -44,6 +44,7 @@ mod misspelt;
 mod outdated;
 mod paths;
 mod pin_options;
+mod plan;
 mod publish;
 mod registry_option;
 mod repo_path;
@@ -79,6 +80,7 @@ pub use init::InitArgs;
 pub use join::JoinArgs;
 pub use lock::LockArgs;
 pub use outdated::OutdatedArgs;
+pub use plan::PlanArgs;
 pub use resolve::ResolveArgs;
 pub use run::RunArgs;
 pub use sbom::SbomArgs;
@@ -114,6 +116,8 @@ enum Command {
     Init(InitArgs),
     /// Pin what the configuration asks for (commits, tools, build arguments) in factory.lock
     Resolve(ResolveArgs),
+    /// Show what has to be built and why, and divide it among machines
+    Plan(PlanArgs),
     /// Build the plugins, archives and images that factory.lock pins
     Build(BuildArgs),
     /// Make one release of what several machines built with `factory build --shard`
@@ -128,7 +132,7 @@ enum Command {
     Doctor(DoctorArgs),
     /// Show the size of the cache, or remove unused entries
     Cache(CacheArgs),
-    /// Print the script with which a shell completes commands, options and the names of workspaces
+    /// Print the script with which a shell completes commands, options and workspaces
     Completions {
         /// Name of the shell
         shell: clap_complete::Shell,
@@ -349,6 +353,7 @@ fn dispatch(matches: &clap::ArgMatches, mut cli: Cli, ui: Ui) -> Result<(), Repo
             session::enter(&cli.global, &ui, async |session| match &command {
                 Command::Init(args) => init::run(session, args),
                 Command::Resolve(args) => resolve::run(session, args).await,
+                Command::Plan(args) => plan::run(session, args).await,
                 Command::Build(args) => build::run(session, args).await,
                 Command::Join(args) => join::run(session, args),
                 Command::Fetch(args) => fetch::run(session, args).await,

@@ -85,7 +85,8 @@ fn reads_alone(command: Option<&Command>, (rev, path): &(String, String)) -> Res
             | Command::Verify(_)
             | Command::Status(_)
             | Command::Sbom(_)
-            | Command::Diff(_),
+            | Command::Diff(_)
+            | Command::Plan(_),
         ) => return Ok(true),
         Some(Command::Join(_)) => ("join", "check the commit out, or name a folder"),
         Some(Command::Resolve(_)) => ("resolve", "check the commit out, or name a folder"),

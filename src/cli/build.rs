@@ -1,7 +1,7 @@
 //! `factory build`
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
@@ -11,10 +11,12 @@ use super::failures::{both, broken, failures};
 use super::lock_file;
 use super::session::Session;
 use super::source_options::SourceArgs;
+use crate::audit::plan::{Plan, PlannedShard};
 use crate::build;
-use crate::error::{Error, Result};
+use crate::error::{Error, Place, Result};
 use crate::lock::{Shard, shards};
 use crate::ui::count;
+use crate::user_file;
 
 /// Options of `factory build`.
 #[derive(Clone, Debug, Args)]
@@ -26,6 +28,9 @@ pub struct BuildArgs {
     /// lock is left as it is
     #[arg(long, value_name = "N/COUNT", conflicts_with_all = ["plugins", "fetch_only"])]
     pub shard: Option<Shard>,
+    /// Take the workspaces of the shard from this plan, which `factory plan --format json --shards 8` printed
+    #[arg(long, value_name = "FILE", requires = "shard", conflicts_with = "workspaces")]
+    pub plan: Option<PathBuf>,
     #[command(flatten)]
     pub(super) source: SourceArgs,
     #[command(flatten)]
@@ -37,7 +42,10 @@ pub(super) async fn run(session: &Session<'_>, args: &BuildArgs) -> Result<()> {
     let output_dir = args.flags.output_dir.as_deref();
     let mut lock_file = lock_file::place(session, output_dir);
     let names = &match args.shard {
-        Some(shard) if args.workspaces.is_empty() => names_of(shard, &lock_file)?,
+        Some(shard) if args.workspaces.is_empty() => match &args.plan {
+            Some(plan) => planned(shard, plan, &lock_file)?,
+            None => names_of(shard, &lock_file)?,
+        },
         _ => args.workspaces.clone(),
     };
     let (lock, mut config) = lock_file::read_fresh(session, &lock_file, &args.source, names)?;
@@ -64,8 +72,30 @@ fn names_of(shard: Shard, lock_file: &Path) -> Result<Vec<String>> {
     if names.is_empty() {
         return Err(Error::usage(
             format!("shard {shard} has no workspace: the lock has {}", count(lock.workspace.len(), "workspace")),
-            "build fewer shards, `factory plan --shards` says how many",
+            "build fewer shards",
         ));
     }
     Ok(names)
+}
+
+/// The workspaces of a shard as a plan has them, which must be of this lock.
+fn planned(shard: Shard, file: &Path, lock_file: &Path) -> Result<Vec<String>> {
+    let bytes = user_file::read(file, user_file::DOCUMENT).map_err(Error::io("read", file))?;
+    let plan: Plan = serde_json::from_slice(&bytes).map_err(|error| {
+        let place = Place::at(file, error.line(), error.column());
+        Error::config(place, error.to_string(), "make the plan again, with `factory plan --format json --shards 8`")
+    })?;
+    let identity = lock_file::read(lock_file)?.map(|lock| lock.identity());
+    if identity.is_some_and(|identity| identity != plan.lock) {
+        return Err(Error::usage(
+            format!("`{}` is the plan of another lock: its pins are {}", file.display(), plan.lock),
+            "make the plan again, from the lock that is built",
+        ));
+    }
+    let is_it = |one: &&PlannedShard| one.shard == shard.to_string();
+    let names = plan.shards.iter().find(is_it).map(|one| one.workspaces.clone()).filter(|names| !names.is_empty());
+    names.ok_or_else(|| {
+        let what = format!("`{}` has no shard {shard}: it has {}", file.display(), count(plan.shards.len(), "shard"));
+        Error::usage(what, "give one of its shards with `--shard`")
+    })
 }

@@ -38,6 +38,14 @@ const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
         ],
     ),
     (
+        "plan",
+        &[
+            ("factory plan", "what has to be built, and why"),
+            ("factory plan --since v1:config/factory.lock", "what has to be built since a release"),
+            ("factory plan --format github --shards 8", "a matrix of eight jobs for a workflow"),
+        ],
+    ),
+    (
         "build",
         &[
             ("factory build", "build what is locked"),

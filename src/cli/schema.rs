@@ -22,6 +22,9 @@ pub enum Described {
     /// shard-<n>.json, which `factory build --shard` writes
     #[value(name = "shard")]
     Shard,
+    /// What `factory plan --format json` prints
+    #[value(name = "plan")]
+    Plan,
     /// What `factory diff --format json` prints
     #[value(name = "diff")]
     Diff,
@@ -47,6 +50,7 @@ impl Described {
             Self::Lock => include_str!("../../schema/factory.lock.schema.json"),
             Self::BuildReport => include_str!("../../schema/build-report.schema.json"),
             Self::Shard => include_str!("../../schema/factory.shard.schema.json"),
+            Self::Plan => include_str!("../../schema/factory.plan.schema.json"),
             Self::Status => include_str!("../../schema/factory.status.schema.json"),
             Self::Verify => include_str!("../../schema/factory.verify.schema.json"),
             Self::Doctor => include_str!("../../schema/factory.doctor.schema.json"),

@@ -41,8 +41,8 @@ const FORBIDDEN: [(&str, &str); 2] = [("resolve", "build"), ("build", "config")]
 const NETWORK: [&str; 6] = ["reqwest", "tokio", "rustls", "gix", "futures_util", "backon"];
 
 /// The commands, `completions` apart, which is a function of `cli.rs`.
-const COMMANDS: [&str; 14] = [
-    "build", "cache", "diff", "doctor", "fetch", "init", "join", "lock", "outdated", "resolve", "run", "sbom",
+const COMMANDS: [&str; 15] = [
+    "build", "cache", "diff", "doctor", "fetch", "init", "join", "lock", "outdated", "plan", "resolve", "run", "sbom",
     "status", "verify",
 ];
 

@@ -40,6 +40,7 @@ mod one_pin;
 mod original;
 mod own_args;
 mod partial;
+mod plan;
 mod proxy_login;
 mod read_only;
 mod resolve;

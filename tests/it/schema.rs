@@ -6,6 +6,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use factory::audit::outdated::Outdated;
+use factory::audit::plan::Plan;
 use factory::audit::status::Status;
 use factory::build::report::Report;
 use factory::build::shard::ShardRecord;
@@ -59,6 +60,7 @@ fn schemas_are_those_of_the_types() {
     is_current("schema/factory.lock.schema.json", &generated::<Lock>("factory.lock"));
     is_current("schema/build-report.schema.json", &generated::<Report>("build-report.json"));
     is_current("schema/factory.shard.schema.json", &generated::<ShardRecord>("shard"));
+    is_current("schema/factory.plan.schema.json", &generated::<Plan>("plan"));
     is_current("schema/factory.doctor.schema.json", &generated::<DoctorReport>("doctor"));
     is_current("schema/factory.status.schema.json", &generated::<Status>("status"));
     is_current("schema/factory.verify.schema.json", &generated::<VerifyReport>("verify"));
