@@ -62,9 +62,6 @@ impl Replay<'_> {
         let shared = self.share(session, store, &output_dir, false).await?;
         let publication = publish::prepare(session, config, &shared, names, &flags.publish).await?;
         let mut built = build::build(shared.clone(), names).await?;
-        if let Some(repo) = &shared.cache_repo {
-            repo.finish(&shared).await?;
-        }
         if flags.fetch_only {
             return summary::fetched(&session.ui, &built);
         }
@@ -89,8 +86,13 @@ impl Replay<'_> {
         let said = outcome.say(&session.ui);
         let exit_code = said.as_ref().map_or_else(Error::exit_code, |()| exit_code::OK);
         let recorded = part.map_or(Ok(()), |part| shard::write(&shared, part, &built, exit_code));
+        // Whoever does not wait for it has everything else.
+        let stored = match &shared.cache_repo {
+            Some(repo) => repo.finish(&shared).await,
+            None => Ok(()),
+        };
         let unwritten = [sealed.map(drop), written, listed, recorded].into_iter().filter_map(Result::err);
-        let mut errors: Vec<Error> = unwritten.chain(said.err()).collect();
+        let mut errors: Vec<Error> = unwritten.chain(said.err()).chain(stored.err()).collect();
         let last = errors.pop();
         for error in &errors {
             session.ui.error(error);

@@ -33,7 +33,7 @@ const SIGNED: &[u8] = b"factory build statement v1\n";
 /// The most bytes of a statement.
 pub const MAX_STATEMENT: u64 = 64 << 10;
 /// The most bytes of the facts.
-pub const MAX_FACTS: u64 = 32 << 20;
+pub const MAX_FACTS: u64 = 8 << 20;
 /// The most bytes of an archive or a layer.
 pub const MAX_ARCHIVE: u64 = 2 << 30;
 

@@ -3,7 +3,7 @@
 use std::fs;
 use std::sync::{Arc, PoisonError};
 
-use super::entry::{BuildFacts, BuildStatement, MAX_ARCHIVE, sealed_tag, unsealed_inputs, unsealed_tag};
+use super::entry::{BuildFacts, BuildStatement, MAX_ARCHIVE, MAX_FACTS, sealed_tag, unsealed_inputs, unsealed_tag};
 use super::repo::{CacheRepo, TRANSFER, Uploaded};
 use crate::answer::duration;
 use crate::build::artefact::Artefact;
@@ -88,7 +88,8 @@ impl CacheRepo {
 
     async fn send(&self, upload: &Upload) -> Uploaded {
         let Upload { entry, statement, facts, tags } = upload;
-        if statement.archive.size.max(statement.layer.size) > MAX_ARCHIVE {
+        // Nobody would take it.
+        if statement.archive.size.max(statement.layer.size) > MAX_ARCHIVE || statement.facts.size > MAX_FACTS {
             return Ok(false);
         }
         if self.missing(tags).await?.is_empty() {
