@@ -2,8 +2,9 @@
 //! repository says, nothing else than what is sealed or signed comes out.
 
 use std::fs;
-use std::io::{BufReader, Write as _};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
+use std::process::Stdio;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier};
 use std::time::Duration;
@@ -478,6 +479,24 @@ fn a_key_or_an_address_that_is_wrong_is_said_before_anything_is_built() {
         "error: `own` is there already\n\nhint: keys are not replaced: name another file, or remove that one\n"
     );
     assert_eq!(shared.registry.requests().len(), 0);
+}
+
+#[harness::test]
+fn whoever_does_not_wait_for_what_is_stored_has_everything_else() {
+    let shared = Shared::new();
+    shared.registry.on("POST upload", 99, Reaction::Hang);
+    let mut command = shared.test.command(&[&BUILD[..], &["--cache-mode", "write"]].concat());
+    let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+    assert!(lines.any(|line| line.starts_with("· cache store builds in ")));
+    let pid = nix::unistd::Pid::from_raw(child.id().try_into().unwrap());
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert_eq!(shared.test.read("config/factory.lock").matches("[workspace.plugin.sealed]").count(), 2);
+    for name in ["build-report.json", "dynamic-plugins.yaml"] {
+        assert!(shared.test.path("out").join(name).is_file(), "{name}");
+    }
+    assert!(shared.tags("").is_empty());
 }
 
 /// A registry in which nothing is, which answers when so many have asked as are let to ask at once.
