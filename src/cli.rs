@@ -36,6 +36,7 @@ mod github_output;
 pub mod help;
 mod init;
 mod join;
+mod label_option;
 mod last_failure;
 mod lock;
 mod lock_file;

@@ -3,13 +3,14 @@
 //! In the order of the data: [`package_files`] holds the files that go in ([`mf_types`] rewrites the one that has a time,
 //! [`limits`] refuses what no RHDH installs), [`mod@pack`] writes both archives in one pass ([`tarball`] makes their tar
 //! headers), [`name`] makes the names of folders, images and tags, [`manifest`] the JSON, and [`layout`] writes images to
-//! disk. [`push`] sends them to a registry. [`buildah`] builds the same image with buildah; `external_program` runs it, and
+//! disk. [`push`] sends them to a registry, with the labels of `labelled`. [`buildah`] builds the same image with buildah; `external_program` runs it, and
 //! skopeo.
 //!
 //! All that comes before the push is a pure function of its arguments and of the files it is given: same input, same
 //! bytes.
 
 pub mod buildah;
+mod labelled;
 pub mod layout;
 pub mod limits;
 pub mod manifest;
@@ -22,6 +23,7 @@ pub mod tarball;
 
 mod external_program;
 
+pub use labelled::ImageLabels;
 pub use layout::{AdoptedImage, Layout};
 pub use limits::{LargeFile, PlannedImage};
 pub use manifest::{Facts, Image};

@@ -7,6 +7,7 @@ use clap::{ArgAction, Args, ValueEnum};
 
 use super::attach::{self, AttachArgs, Attaching};
 use super::failures::of_workspace;
+use super::label_option::LabelArgs;
 use super::registry_option::RegistryOption;
 use super::session::Session;
 use crate::audit::sbom::provenance;
@@ -15,7 +16,7 @@ use crate::config::{Config, WorkspaceConfig};
 use crate::error::{Error, Result};
 use crate::image::limits::{PlannedImage, check_distinct};
 use crate::image::push::{OciRegistry, PushOptions, Pushed, Pusher, image_refs};
-use crate::image::{Compression, Image, ImageName};
+use crate::image::{Compression, Image, ImageLabels, ImageName};
 use crate::lock::Lock;
 use crate::store::atomic_file;
 use crate::ui::count;
@@ -55,6 +56,8 @@ pub struct PublishArgs {
     /// Oldest RHDH that reads `dynamic-plugins.yaml`; only 1.8 needs the plugin's directory behind each image
     #[arg(long, env = "FACTORY_INSTALLER", value_enum, default_value = "1.9", value_name = "RHDH")]
     pub installer: Installer,
+    #[command(flatten)]
+    pub(super) label: LabelArgs,
     #[command(flatten)]
     pub(super) attach: AttachArgs,
 }
@@ -112,6 +115,7 @@ impl PublishArgs {
             compression: CompressionChoice::Gzip,
             image_refs: None,
             installer: Installer::V1_9,
+            label: LabelArgs::default(),
             attach: AttachArgs::none(),
         }
     }
@@ -121,6 +125,7 @@ impl PublishArgs {
         if let Some(text) = &self.registry {
             RegistryOption::parse(text)?;
         }
+        self.label.check(self.push_images)?;
         if self.attach.attach.is_empty() {
             return Ok(());
         }
@@ -168,6 +173,7 @@ pub struct Publication {
     registries: BTreeMap<String, OciRegistry>,
     options: PushOptions,
     refs: Option<PathBuf>,
+    labels: ImageLabels,
     attach: AttachArgs,
 }
 
@@ -219,7 +225,8 @@ pub async fn prepare(
         }
         step.done("");
     }
-    Ok(Some(Publication { registries, options, refs: args.image_refs.clone(), attach: args.attach.clone() }))
+    let (refs, labels, attach) = (args.image_refs.clone(), args.label.labels()?, args.attach.clone());
+    Ok(Some(Publication { registries, options, refs, labels, attach }))
 }
 
 /// The images of each workspace that is named (all when none is).
@@ -262,6 +269,8 @@ impl Publication {
             if images.is_empty() {
                 continue;
             }
+            let labelled = images.iter().map(|image| image.with_labels(&self.labels));
+            let images: Vec<Image> = labelled.collect::<Result<_>>()?;
             let step = session
                 .ui
                 .step(&workspace.name, format!("push {} to {}", count(images.len(), "image"), registry.host()));

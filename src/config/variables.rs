@@ -150,6 +150,7 @@ pub const OPTIONS: &[Variable] = &[
     option("FACTORY_COMPRESSION", "gzip", "--compression", "compression of the images' layers"),
     option("FACTORY_INSTALLER", "1.9", "--installer", "oldest RHDH that reads dynamic-plugins.yaml"),
     option("FACTORY_IMAGE_REFS", "", "--image-refs", "file for the digest references of pushed images"),
+    option("FACTORY_LABEL", "", "--label", "labels of pushed images, one `KEY=VALUE` per line"),
     option("FACTORY_ATTACH", "", "--attach", "documents to attach to pushed images"),
     option("FACTORY_BUILDER_ID", "urn:factory:local", "--builder-id", "who builds, as a URI"),
     option("FACTORY_VERIFY_REPORT", "", "--report", "file for the verdicts of `factory verify`"),

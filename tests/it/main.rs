@@ -30,6 +30,7 @@ mod host;
 mod hostile;
 mod init;
 mod interrupted;
+mod labels;
 mod local_first;
 mod lock_merge;
 mod named_files;

@@ -15,7 +15,7 @@ const BUILD: [&str; 3] = ["build", "--output-dir", "out"];
 const HEAD: &str = "# Written by `factory build`. Paste the entries into RHDH's dynamic plugins configuration.\n";
 
 /// Two workspaces with a plugin each, resolved.
-fn two() -> Test {
+pub fn two() -> Test {
     let plugins = ["a", "b"].map(|name| (name.to_owned(), "frontend-plugin", String::new()));
     let test = workspace(&plugins, "");
     for file in ["source.json", "plugins-list.yaml"] {
@@ -31,7 +31,7 @@ fn two() -> Test {
     test
 }
 
-fn report(test: &Test) -> Value {
+pub fn report(test: &Test) -> Value {
     serde_json::from_str(&test.read("out/build-report.json")).unwrap()
 }
 
@@ -43,7 +43,7 @@ fn reported(test: &Test) -> Vec<(String, bool)> {
 }
 
 /// The packages in `dynamic-plugins.yaml`.
-fn listed(test: &Test) -> Vec<String> {
+pub fn listed(test: &Test) -> Vec<String> {
     let said = test.read("out/dynamic-plugins.yaml");
     said.lines().filter_map(|line| line.strip_prefix("- package: ")).map(str::to_owned).collect()
 }
@@ -128,7 +128,7 @@ fn a_report_of_the_first_format_is_read() {
     assert!(lock.contains(&format!("layer = {}\n", output["layer"])), "{output}");
 }
 
-fn push(test: &Test, registry: &FakeRegistry, more: &[&str]) -> Outcome {
+pub fn push(test: &Test, registry: &FakeRegistry, more: &[&str]) -> Outcome {
     let variables = [
         ("REGISTRY_URL", registry.address.as_str()),
         ("REGISTRY_NAMESPACE", "team"),
