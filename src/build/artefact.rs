@@ -154,14 +154,8 @@ impl<'a> PluginTarget<'a> {
         input_digest::digest(&self.shared.lock, self.workspace, self.plugin, closure)
     }
 
-    /// Where an image with this layer comes from: the build that first made it, which is this one unless the lock knows
-    /// another.
     fn stamp(self, layer: Sha256, inputs: Sha256) -> Option<Stamp> {
-        let source = &self.workspace.source;
-        let commit = source.commit.clone().filter(|_| self.workspace.recipe != FIRST)?;
-        let known = self.plugin.stamp.clone().filter(|known| known.layer == layer);
-        let new = || Stamp { layer, repo: self.public_repo().map(str::to_owned), commit, epoch: source.epoch, inputs };
-        Some(known.unwrap_or_else(new))
+        stamp(self.workspace, self.plugin, layer, inputs)
     }
 
     /// What the image says of where it comes from.
@@ -172,16 +166,25 @@ impl<'a> PluginTarget<'a> {
         let built = &self.workspace.source;
         let (source, revision, epoch, inputs) = match stamp {
             Some(stamp) => (stamp.repo.as_deref(), Some(stamp.commit.as_str()), stamp.epoch, stamp.inputs),
-            None => (self.public_repo(), built.commit.as_deref(), built.epoch, inputs),
+            None => (public_repo(self.workspace), built.commit.as_deref(), built.epoch, inputs),
         };
         Facts { source, revision, version: &self.plugin.version, epoch, inputs: Some(inputs) }
     }
+}
 
-    /// The repository, where its address means something elsewhere.
-    fn public_repo(self) -> Option<&'a str> {
-        let repo = self.workspace.source.repo.as_str();
-        Some(repo).filter(|repo| repo.contains("://") && !repo.starts_with("file:"))
-    }
+/// Where an image with this layer comes from: the build that first made it, which is this one unless the lock knows
+/// another.
+pub(super) fn stamp(workspace: &Workspace, plugin: &Plugin, layer: Sha256, inputs: Sha256) -> Option<Stamp> {
+    let source = &workspace.source;
+    let commit = source.commit.clone().filter(|_| workspace.recipe != FIRST)?;
+    let known = plugin.stamp.clone().filter(|known| known.layer == layer);
+    let new = || Stamp { layer, repo: public_repo(workspace).map(str::to_owned), commit, epoch: source.epoch, inputs };
+    Some(known.unwrap_or_else(new))
+}
+
+/// The repository, where its address means something elsewhere.
+fn public_repo(workspace: &Workspace) -> Option<&str> {
+    Some(workspace.source.repo.as_str()).filter(|repo| repo.contains("://") && !repo.starts_with("file:"))
 }
 
 impl PackageRecord {
@@ -337,14 +340,10 @@ fn finish(target: PluginTarget<'_>, paths: &OutputPaths, record: PackageRecord, 
 /// plugin's own.
 fn plugin_config(target: PluginTarget<'_>, paths: &OutputPaths, record: &PackageRecord) -> Result<Option<Value>> {
     let PluginTarget { shared, workspace, plugin } = target;
-    let wanted = overlay::join(&plugin.path, "app-config.dynamic.yaml");
-    let Some(input) = workspace.input.iter().find(|input| Path::new(&input.path) == wanted) else {
+    let Some(input) = plugins_yaml::users_file(workspace, plugin) else {
         return Ok(record.config.as_deref().and_then(|text| yaml_serde::from_str(text).ok()));
     };
     let bytes = overlay::read_input(&shared.options.config_dir.join(&workspace.dir), input)?;
-    file_beneath(&shared.options.output_dir, &paths.beside("app-config.dynamic.yaml"), &bytes)?;
-    let value = yaml_serde::from_slice::<Value>(&bytes).ok().filter(Value::is_mapping);
-    // The file may hold only the plugin's part, or wrap it as RHDH's own examples do.
-    let inner = value.as_ref().and_then(|value| value.get("plugins")?.get(0)?.get("pluginConfig")).cloned();
-    Ok(inner.or(value))
+    file_beneath(&shared.options.output_dir, &paths.beside(plugins_yaml::USERS_FILE), &bytes)?;
+    Ok(plugins_yaml::users_config(&bytes))
 }

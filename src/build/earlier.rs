@@ -58,14 +58,7 @@ impl Earlier {
 
     /// The archives that are still there and that this report does not have, sorted.
     pub(super) fn left_behind(&self, output_dir: &Path, now: &[WorkspaceReport]) -> Vec<String> {
-        let outputs = || now.iter().flat_map(|one| &one.plugins).filter_map(|plugin| plugin.output.as_ref());
-        let is_left = |archive: &String| {
-            // A report is a file like any other: it must not send us to look elsewhere.
-            let is_there =
-                is_relative(archive) && output_dir.join(archive).symlink_metadata().is_ok_and(|found| found.is_file());
-            is_there && outputs().all(|output| output.tgz != *archive)
-        };
-        self.archives.iter().filter(|archive| is_left(archive)).cloned().collect()
+        still_there(&self.archives, output_dir, now)
     }
 
     /// The entry of a plugin in `dynamic-plugins.yaml`.
@@ -77,6 +70,25 @@ impl Earlier {
         let is_same = entry.integrity.is_none_or(|integrity| integrity == output.integrity);
         is_same.then_some(entry)
     }
+}
+
+/// The archives that the report of an earlier build in this folder names.
+pub(super) fn archives_before(output_dir: &Path) -> BTreeSet<String> {
+    let report = user_file::read(&output_dir.join(report::FILE_NAME), user_file::DOCUMENT).ok();
+    let report = report.and_then(|bytes| Report::from_json(&bytes).ok());
+    report.iter().flat_map(archives).collect()
+}
+
+/// Those of them that are still there and that this report does not have, sorted.
+pub(super) fn still_there(archives: &BTreeSet<String>, output_dir: &Path, now: &[WorkspaceReport]) -> Vec<String> {
+    let outputs = || now.iter().flat_map(|one| &one.plugins).filter_map(|plugin| plugin.output.as_ref());
+    let is_left = |archive: &String| {
+        // A report is a file like any other: it must not send us to look elsewhere.
+        let is_there =
+            is_relative(archive) && output_dir.join(archive).symlink_metadata().is_ok_and(|found| found.is_file());
+        is_there && outputs().all(|output| output.tgz != *archive)
+    };
+    archives.iter().filter(|archive| is_left(archive)).cloned().collect()
 }
 
 /// The archives of a report, those that it says are left behind too.

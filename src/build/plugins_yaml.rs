@@ -7,7 +7,8 @@ use std::path::Path;
 use yaml_serde::{Mapping, Value};
 
 use crate::error::Result;
-use crate::lock::Integrity;
+use crate::lock::{Input, Integrity, Plugin, Workspace};
+use crate::overlay;
 use crate::store::UntrustedTree;
 
 /// Its name in the output directory.
@@ -50,6 +51,22 @@ pub fn own_config(tree: &UntrustedTree, folder: &Path) -> Result<Option<Value>> 
 /// A configuration, if it is a map.
 pub(super) fn config_map(bytes: &[u8]) -> Option<Value> {
     yaml_serde::from_slice(bytes).ok().filter(Value::is_mapping)
+}
+
+/// The user's configuration of a plugin, in the folder of its overlay.
+pub(super) const USERS_FILE: &str = "app-config.dynamic.yaml";
+
+/// That file, where the user has one.
+pub(super) fn users_file<'w>(workspace: &'w Workspace, plugin: &Plugin) -> Option<&'w Input> {
+    let wanted = overlay::join(&plugin.path, USERS_FILE);
+    workspace.input.iter().find(|input| Path::new(&input.path) == wanted)
+}
+
+/// What it says. It may hold only the plugin's part, or wrap it as RHDH's own examples do.
+pub(super) fn users_config(bytes: &[u8]) -> Option<Value> {
+    let value = config_map(bytes);
+    let inner = value.as_ref().and_then(|value| value.get("plugins")?.get(0)?.get("pluginConfig")).cloned();
+    inner.or(value)
 }
 
 const HEAD: &str = "\

@@ -66,7 +66,7 @@ pub struct ShardWorkspace {
 pub struct ShardPlugin {
     /// Its folder from the workspace.
     pub path: String,
-    /// Its configuration in RHDH, as YAML.
+    /// The plugin's own configuration in RHDH, as YAML.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub config: Option<String>,
     /// What the lock gets; none of what is never sealed.
@@ -154,7 +154,7 @@ fn workspace(shared: &Shared, folder: &Path, locked: &Workspace, built: &BuiltWo
             let (sealed, stamp) = (found.sealed.clone(), found.stamp.cloned());
             Ok(ShardSeal { sealed, stamp, read, files: Sha256::of(&files) })
         });
-        let config = artefact.config.as_ref().and_then(|config| yaml_serde::to_string(config).ok());
+        let config = artefact.record.config.clone();
         Ok(ShardPlugin { path: path.clone(), config, seal: seal.transpose()? })
     });
     let plugins = plugins.collect::<Result<_>>()?;

@@ -10,7 +10,10 @@ use super::paths;
 use super::session::Session;
 use super::summary::BuildOutcome;
 use crate::build::join::{self, GivenShard};
+use crate::build::report::Report;
 use crate::error::{Error, Result};
+use crate::lock::Lock;
+use crate::ui::some_names;
 
 /// Options of `factory join`.
 #[derive(Clone, Debug, Args)]
@@ -37,6 +40,7 @@ pub(super) fn run(session: &Session<'_>, args: &JoinArgs) -> Result<()> {
     let output_dir = output_dir.canonicalize().map_err(Error::io("open", &output_dir))?;
     let joined = join::join(&lock, &paths::folder_of(&written), &output_dir, &shards)?;
     let sealed = lock_file::write_sealed(session, &written, &joined.sealed);
+    say_others(session, &lock, &joined.report);
     let unresolved = lock.problems(&[]);
     let reports = joined.report.workspaces.iter().collect();
     let (output_dir, code) = (&output_dir, joined.exit_code);
@@ -44,4 +48,25 @@ pub(super) fn run(session: &Session<'_>, args: &JoinArgs) -> Result<()> {
     let said = outcome.say(&session.ui);
     let others = joined.report.workspaces.len();
     both(session, failures(session, unresolved, others), sealed.and(said))
+}
+
+/// Names the plugins whose images are not those that the lock has sealed: nothing holds them to it.
+fn say_others(session: &Session<'_>, lock: &Lock, report: &Report) {
+    let mut others = Vec::new();
+    for (workspace, plugin) in
+        report.workspaces.iter().flat_map(|one| one.plugins.iter().map(move |plugin| (one, plugin)))
+    {
+        let locked = lock.workspace.iter().find(|locked| locked.name == workspace.name);
+        let locked = locked.and_then(|locked| locked.plugin.iter().find(|locked| locked.path == plugin.path));
+        let sealed = locked.and_then(|locked| locked.sealed.as_ref());
+        if sealed.zip(plugin.output.as_ref()).is_some_and(|(sealed, output)| sealed.image != output.digest) {
+            others.push(format!("{}/{}", workspace.name, plugin.path));
+        }
+    }
+    if !others.is_empty() {
+        session.ui.warn(format!(
+            "images that are not the ones that the lock has sealed, as with another compression or image builder: {}",
+            some_names(others.iter())
+        ));
+    }
 }

@@ -28,6 +28,7 @@ mod git_program;
 mod git_remote;
 mod host;
 mod hostile;
+mod hostile_shards;
 mod init;
 mod interrupted;
 mod labels;

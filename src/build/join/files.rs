@@ -5,17 +5,19 @@ use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use sha2::Digest as _;
+use yaml_serde::Value;
 
 use super::super::artefact::LAYOUT;
 use super::super::context::output_folder;
+use super::super::plugins_yaml::{self, USERS_FILE};
 use super::super::report::Output;
-use super::super::shard;
+use super::super::shard::{self, ShardPlugin};
 use super::parts::Part;
 use super::{damaged, label};
 use crate::error::{Error, Result};
-use crate::image::{AdoptedImage, ImageName, Layout};
+use crate::image::{AdoptedImage, ImageName, Layout, Tag};
 use crate::lock::companions::CompanionPath;
-use crate::lock::{Integrity, Plugin, Sha256, Workspace, at, is_relative};
+use crate::lock::{Integrity, Plugin, Sha256, Workspace, is_relative};
 use crate::store::{AtomicFile, file_beneath, open_unlinked, room_beneath};
 use crate::user_file;
 
@@ -23,8 +25,6 @@ use crate::user_file;
 const LARGEST: u64 = 8 << 30;
 /// The largest log: a build keeps the beginning and the end of a longer one.
 const LARGEST_LOG: u64 = 65 << 20;
-/// The configuration of a plugin.
-const CONFIG: &str = "app-config.dynamic.yaml";
 
 /// Whether outputs are called what a build of the plugin calls them; an error is what is wrong.
 pub(super) fn check_names(workspace: &Workspace, plugin: &Plugin, output: &Output) -> Result<(), String> {
@@ -38,11 +38,23 @@ pub(super) fn check_names(workspace: &Workspace, plugin: &Plugin, output: &Outpu
     let name = ImageName::of_package(&plugin.name).map_err(|error| error.to_string())?;
     let is_named = output.image.split_once(':').is_some_and(|(found, tag)| {
         let plain = |text: &str| text.replace(['-', '.', '_'], "");
-        plain(found) == plain(name.as_str()) && !tag.is_empty() && !tag.contains(['/', ':', '@'])
+        plain(found) == plain(name.as_str()) && Tag::of_version("", tag).is_ok_and(|is| is.to_string() == tag)
     });
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._~-".contains(&byte);
     let is_path = !output.image_path.starts_with('.') && output.image_path.bytes().all(is_plain);
-    if is_named && is_path { Ok(()) } else { Err(wrong("an image with another name than the plugin")) }
+    let is_pushed = output.pushed.as_deref().is_none_or(|pushed| {
+        let (name, place) = (output.image.split(':').next(), registry_of(pushed));
+        place.zip(name).is_some_and(|(place, name)| pushed.starts_with(&format!("{place}/{name}@")))
+    });
+    if is_named && is_path && is_pushed { Ok(()) } else { Err(wrong("an image with another name than the plugin")) }
+}
+
+/// Host and namespace of an image that was pushed; none of what is no digest reference.
+pub(super) fn registry_of(pushed: &str) -> Option<&str> {
+    let (image, digest) = pushed.rsplit_once('@')?;
+    let (place, _) = image.rsplit_once('/')?;
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-:/[]".contains(&byte);
+    (digest.parse::<Sha256>().is_ok() && place.bytes().all(is_plain)).then_some(place)
 }
 
 /// A file beside the shard's lock, which has this digest.
@@ -62,19 +74,10 @@ pub(super) struct PartFiles<'a> {
 
 impl PartFiles<'_> {
     /// Lays down what was made of a plugin: its archive and what lies beside it, and its image.
-    pub(super) fn lay_down(&self, plugin: &Plugin, output: &Output) -> Result<()> {
+    pub(super) fn lay_down(&self, output: &Output) -> Result<()> {
         self.archive(output)?;
-        let target = |extension: &str| self.output_dir.join(format!("{}.{extension}", output.tgz));
-        file_beneath(self.output_dir, &target("integrity"), format!("{}\n", output.integrity).as_bytes())?;
-        let config = at(&plugin.path, CONFIG);
-        if let Some(input) = self.part.locked.input.iter().find(|input| input.path == config) {
-            let from = PathBuf::from(format!("{}.{CONFIG}", output.tgz));
-            let bytes = self.part.from.tree.read(&from, user_file::SETTINGS)?;
-            if Sha256::of(&bytes) != input.sha256 {
-                return Err(damaged(&from.display().to_string(), "is not the file that the lock names"));
-            }
-            file_beneath(self.output_dir, &target(CONFIG), &bytes)?;
-        }
+        let integrity = self.beside(output, "integrity");
+        file_beneath(self.output_dir, &integrity, format!("{}\n", output.integrity).as_bytes())?;
         let layout = output_folder(self.output_dir, self.part.locked).join(LAYOUT);
         room_beneath(self.output_dir, &layout.join("blobs/sha256/x"))?;
         let image = AdoptedImage {
@@ -86,6 +89,25 @@ impl PartFiles<'_> {
         };
         let from = output_folder(Path::new(""), self.part.locked).join(LAYOUT);
         Layout::open(&layout)?.adopt(&self.part.from.tree, &from, &image)
+    }
+
+    /// The plugin's configuration in RHDH: what the user's file says, which is laid down, else the plugin's own.
+    pub(super) fn config(&self, plugin: &Plugin, output: &Output, shard: &ShardPlugin) -> Result<Option<Value>> {
+        let Some(input) = plugins_yaml::users_file(self.part.locked, plugin) else {
+            return Ok(shard.config.as_deref().and_then(|own| yaml_serde::from_str(own).ok()));
+        };
+        let from = PathBuf::from(format!("{}.{USERS_FILE}", output.tgz));
+        let bytes = self.part.from.tree.read(&from, user_file::SETTINGS)?;
+        if Sha256::of(&bytes) != input.sha256 {
+            return Err(damaged(&from.display().to_string(), "is not the file that the lock names"));
+        }
+        file_beneath(self.output_dir, &self.beside(output, USERS_FILE), &bytes)?;
+        Ok(plugins_yaml::users_config(&bytes))
+    }
+
+    /// The file beside the archive that is named as it is, and this.
+    fn beside(&self, output: &Output, extension: &str) -> PathBuf {
+        self.output_dir.join(format!("{}.{extension}", output.tgz))
     }
 
     fn archive(&self, output: &Output) -> Result<()> {
