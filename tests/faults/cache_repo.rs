@@ -366,6 +366,20 @@ fn what_is_not_sealed_is_taken_from_trusted_signers_alone() {
 }
 
 #[harness::test]
+fn what_is_signed_with_a_key_of_yesterday_is_replaced_by_those_who_store() {
+    let shared = Shared::new().stored();
+    let sealed = shared.test.read("config/factory.lock");
+    let signer = ["--cache-trust", "other.pub", "--cache-mode", "read-write", "--cache-sign-key", "other"];
+    shared.unseal();
+    let outcome = shared.again(&signer).success();
+    assert_eq!(outcome.stderr.matches(" is ignored: no key of `--cache-trust` has signed it").count(), 2);
+    // Without tools nothing can be built.
+    shared.unseal();
+    shared.elsewhere(&["--cache-trust", "other.pub"]).success();
+    assert_eq!(shared.test.read("config/factory.lock"), sealed);
+}
+
+#[harness::test]
 fn a_repository_that_does_not_answer_is_given_up_and_fails_no_build() {
     let habits = Habits { login: Login::Password, ..Habits::default() };
     let shared = Shared::of(&[("a", "frontend-plugin", ""), ("b", "frontend-plugin", "")], FakeRegistry::with(habits));

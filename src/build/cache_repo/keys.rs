@@ -131,7 +131,10 @@ pub fn generate(private: &Path, public: &Path) -> Result<()> {
     let pkcs8 = pair.to_pkcs8v1().map_err(failed)?;
     let spki = [&ED25519_SPKI[..], pair.public_key().as_ref()].concat();
     write_new(private, &pem("PRIVATE KEY", pkcs8.as_ref()), 0o600)?;
-    write_new(public, &pem("PUBLIC KEY", &spki), 0o644)
+    write_new(public, &pem("PUBLIC KEY", &spki), 0o644).inspect_err(|_| {
+        // Half a pair would be of no use, and in the way of the next one.
+        let _ = std::fs::remove_file(private);
+    })
 }
 
 fn write_new(path: &Path, text: &str, mode: u32) -> Result<()> {
@@ -191,6 +194,10 @@ mod tests {
         generate(&other.0, &other.1).unwrap();
         assert!(!TrustedKeys::read(std::slice::from_ref(&other.1)).unwrap().have_signed(b"a", &signature));
         assert!(TrustedKeys::read(&[other.1, public.clone()]).unwrap().have_signed(b"a", &signature));
+        // No half of a pair is left.
+        let half = dir.path().join("half.key");
+        let error = generate(&half, &public).unwrap_err().to_string();
+        assert_eq!((error, half.exists()), (format!("`{}` is there already", public.display()), false));
         // Nothing is replaced, and the two files are not taken for each other.
         let error = generate(&private, &public).unwrap_err().to_string();
         assert_eq!(error, format!("`{}` is there already", private.display()));

@@ -127,7 +127,11 @@ impl CacheRepo {
                 self.refuse(tag);
                 ui.warn(format!("`{entry}` is refused, and {plugin} is built: {what}"));
             }
-            Unused::Untrusted => ui.note(format!("`{entry}` is ignored: no key of `--cache-trust` has signed it")),
+            Unused::Untrusted => {
+                // It would be in the way of every build to come, as after a change of keys.
+                self.refuse(tag);
+                ui.note(format!("`{entry}` is ignored: no key of `--cache-trust` has signed it"));
+            }
             Unused::Local(error) => ui.warn(format!("{plugin} cannot be stored in the cache: {error}")),
         }
     }

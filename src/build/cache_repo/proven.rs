@@ -37,8 +37,12 @@ pub(super) fn record(
     let text = |key: &str| manifest.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
     let has = || found.configs.iter().find_map(|bytes| config_map(bytes.as_deref()?));
     let has = || has().and_then(|value| yaml_serde::to_string(&value).ok());
-    let is_sealed = said.config_digest() == sealed.and_then(|sealed| sealed.config);
-    if !is_trusted && !is_sealed && said.config != has() {
+    // A seal without one may be of an earlier version, which sealed none: then the archive says more.
+    let is_known = match sealed.and_then(|sealed| sealed.config) {
+        Some(config) => said.config_digest() == Some(config),
+        None => said.config == has(),
+    };
+    if !is_trusted && !is_known {
         return Err(
             "its configuration for RHDH is not what the lock has sealed, and no trusted key has signed it".into()
         );
@@ -104,6 +108,56 @@ impl Found {
             self.package_json = Some(bytes);
         } else if let Some(place) = CONFIG_FILES.iter().position(|name| *name == path) {
             self.configs[place] = Some(bytes);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::image::{self, Compression, Content, ImagePath, PackageFile, PackageFiles, Packing};
+    use crate::lock::Sha256;
+
+    /// Whether a record with this configuration is believed of an archive that has the other one.
+    fn is_believed(said: Option<&str>, archived: Option<&str>, sealed: Option<&str>, is_trusted: bool) -> bool {
+        let dir = tempfile::tempdir().unwrap();
+        let (archive, layer) = (dir.path().join("archive"), dir.path().join("layer"));
+        let package_json = r#"{"name":"@x/a-dynamic","version":"1.0.0"}"#;
+        let files = [("package.json", Some(package_json)), (CONFIG_FILES[0], archived)].into_iter();
+        let files = files.filter_map(|(path, text)| {
+            let content = Content::Bytes(text?.as_bytes().to_vec());
+            Some(PackageFile { path: path.to_owned(), executable: false, content })
+        });
+        let path = ImagePath::of_package("@x/a-dynamic").unwrap();
+        let packing = Packing { path: &path, epoch: 0, compression: Compression::Gzip };
+        let packed = image::pack(&PackageFiles::new(files.collect()).unwrap(), &packing, &archive, &layer).unwrap();
+        let (tgz, layer) = (packed.tgz, packed.diff_id);
+        let config = sealed.map(Sha256::of);
+        let seal = Sealed { closure: None, tgz, image: Sha256::of("image"), layer, config, root: None };
+        let said = PackageRecord {
+            name: "@x/a-dynamic".into(),
+            version: "1.0.0".into(),
+            package_json: package_json.into(),
+            packed,
+            closure: None,
+            files: String::new(),
+            timed: None,
+            config: said.map(str::to_owned),
+        };
+        record(&said, &archive, Some(&seal), is_trusted).is_ok()
+    }
+
+    #[test]
+    fn a_configuration_is_that_of_the_seal_else_that_of_the_archive() {
+        let (own, other) = (Some("a: 1\n"), Some("b: 2\n"));
+        for (said, archived, sealed) in [(own, None, own), (own, other, own), (own, own, None), (None, None, None)] {
+            assert!(is_believed(said, archived, sealed, false), "{said:?} {archived:?} {sealed:?}");
+        }
+        let lies = [(other, None, own), (None, own, own), (None, None, own), (other, own, None), (own, None, None)];
+        // A seal of an earlier version: what the archive has cannot be left out.
+        for (said, archived, sealed) in lies.into_iter().chain([(None, own, None)]) {
+            assert!(!is_believed(said, archived, sealed, false), "{said:?} {archived:?} {sealed:?}");
+            assert!(is_believed(said, archived, sealed, true), "{said:?} {archived:?} {sealed:?}");
         }
     }
 }

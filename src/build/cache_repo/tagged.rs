@@ -53,12 +53,14 @@ pub async fn list(repository: &OciRepository) -> Result<Vec<StoredEntry>> {
 /// either.
 pub fn to_remove(entries: Vec<StoredEntry>, age: Option<Duration>, most: Option<u64>) -> Vec<StoredEntry> {
     let now = OffsetDateTime::now_utc();
-    let mut left: u64 = entries.iter().fold(0, |sum, entry| sum.saturating_add(entry.bytes));
+    // Their sizes are what somebody wrote: together they may be more than one number holds.
+    let mut left: u128 = entries.iter().map(|entry| u128::from(entry.bytes)).sum();
     let is_old = |entry: &StoredEntry| age.is_some_and(|age| entry.created.is_none_or(|created| now - created > age));
     let is_removed = |entry: &StoredEntry| {
-        let removed = (age.is_none() && most.is_none()) || is_old(entry) || most.is_some_and(|most| left > most);
+        let removed =
+            (age.is_none() && most.is_none()) || is_old(entry) || most.is_some_and(|most| left > u128::from(most));
         if removed {
-            left -= entry.bytes;
+            left -= u128::from(entry.bytes);
         }
         removed
     };
@@ -110,5 +112,14 @@ mod tests {
         assert_eq!(bytes(None, Some(60)), [1, 10]);
         assert_eq!(bytes(Some(10), Some(40)), [1, 10, 20]);
         assert_eq!(bytes(None, Some(100)), [0; 0]);
+    }
+
+    #[test]
+    fn sizes_that_lie_remove_nothing_else() {
+        let created = Some(OffsetDateTime::now_utc());
+        let entry = |name: &str, bytes| StoredEntry { manifest: Sha256::of(name), bytes, created };
+        let all = || vec![entry("a", u64::MAX), entry("b", u64::MAX), entry("c", 10), entry("d", 20)];
+        let left = |most| to_remove(all(), None, Some(most)).len();
+        assert_eq!((left(30), left(20), left(u64::MAX)), (2, 3, 2));
     }
 }
