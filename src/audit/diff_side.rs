@@ -101,13 +101,22 @@ impl DiffSide {
             SidePlace::Revision(revision, path) => at_revision(name, *revision, &path),
             SidePlace::Nowhere(here) => {
                 let hint = match Revision::open(&here, name) {
-                    Ok(_) => format!("it is a commit: give the lock in it as `{}:factory.lock`", name.escape_debug()),
+                    Ok(revision) => {
+                        format!("it is a commit: give the lock in it as `{}:{}`", name.escape_debug(), lock_in(&revision))
+                    }
                     Err(_) => "pass a lock, a configuration folder, `REV:path`, or `-` for stdin".to_owned(),
                 };
                 Err(Error::usage(format!("`{}` not found", name.escape_debug()), hint))
             }
         }
     }
+}
+
+/// Where a commit has a lock: at its root, or in the usual configuration directory.
+fn lock_in(revision: &Revision) -> String {
+    let usual = format!("config/{FILE_NAME}");
+    let is_lock = |path: &str| matches!(revision.kind(path), Ok(Some(TreePathKind::File)));
+    [FILE_NAME, &usual].into_iter().find(|path| is_lock(path)).unwrap_or("<folder>/factory.lock").to_owned()
 }
 
 fn of_stdin() -> Result<Release> {

@@ -29,6 +29,9 @@ pub struct Status {
     pub identity: Sha256,
     /// Whether the configuration could be read, so that staleness is known.
     pub compared: bool,
+    /// How many workspaces of the configuration cannot be read; the notes say why.
+    #[serde(skip)]
+    pub unreadable: usize,
     /// The workspaces of the lock, and those of the configuration that are not in it.
     pub workspaces: Vec<WorkspaceStatus>,
     /// What could not be told.
@@ -62,10 +65,10 @@ pub struct WorkspaceStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unresolved: Option<String>,
     /// Plugins that cannot be exported, and why.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub problems: Vec<PluginProblem>,
     /// Plugins of its source that its list neither has nor names in a comment.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unlisted: Vec<String>,
     /// Why it is stale; empty when it is not.
     pub stale: Vec<String>,
@@ -156,6 +159,7 @@ pub fn of(
         lock: name.to_owned(),
         identity: lock.identity(),
         compared: reasons.is_some(),
+        unreadable: 0,
         workspaces,
         notes: Vec::new(),
     }
@@ -259,9 +263,13 @@ impl Status {
             (true, 0) => "not stale".to_owned(),
             (true, n) => format!("{n} stale"),
         };
+        let unreadable = match self.unreadable {
+            0 => String::new(),
+            n => format!(", {n} not compared, since its configuration cannot be read"),
+        };
         let unresolved = self.workspaces.iter().filter(|workspace| workspace.unresolved.is_some()).count();
         let unresolved = if unresolved == 0 { String::new() } else { format!(", {unresolved} not resolved") };
-        let _ = writeln!(text, "  {}: {stale}{unresolved}", count(self.workspaces.len(), "workspace"));
+        let _ = writeln!(text, "  {}: {stale}{unreadable}{unresolved}", count(self.workspaces.len(), "workspace"));
         let _ = writeln!(text, "  {}: {sealed} sealed, {built} built", count(plugins().count(), "plugin"));
         for workspace in &self.workspaces {
             workspace.write(&mut text);

@@ -12,6 +12,7 @@ use crate::config::{ConfigLayout, Repo, path, plugins_list, workspaces};
 use crate::error::{Error, Place, Result};
 use crate::lock::arguments::Argument;
 use crate::lock::companions::FOLDER_NAME;
+use crate::lock::text::FILE_NAME;
 use crate::resolve::survey::Survey;
 use crate::store::git::SourceUrl;
 use crate::store::{new_file, stays_beneath};
@@ -122,7 +123,9 @@ impl Init<'_> {
         let place = if is_default { String::new() } else { format!(" --config-dir {folder}") };
         let generate = if generate { " --generate-build-args" } else { "" };
         let ui = &self.session.ui;
-        ui.note(format!("\nnext:\n  factory resolve{place}{generate}\n  factory build{place}"));
+        // A lock of other workspaces stays as it is.
+        let keep = if self.config_dir.join(FILE_NAME).exists() { " --keep" } else { "" };
+        ui.note(format!("\nnext:\n  factory resolve{keep}{place}{generate}\n  factory build{place}"));
         if has_backends {
             ui.note(
                 "\nfor another RHDH than the newest, give `factory resolve` its\nversion with `--rhdh-version`, or its yarn.lock with\n\

@@ -39,18 +39,18 @@ pub(super) fn run(session: &Session<'_>, args: &StatusArgs) -> Result<()> {
         }
         return Err(lock_file::missing(&lock_file, "run `factory resolve` to pin what the configuration asks for"));
     };
-    let (mut notes, mut unread) = (Vec::new(), None);
+    let mut notes = Vec::new();
     // A lock alone, in a release's archive say, still has a status.
-    let reasons = match args.source.config(session, &[]) {
+    let (reasons, unread, unreadable) = match args.source.config(session, &[]) {
         Ok(config) => {
             notes.extend(config.broken.iter().map(|broken| format!("{broken}")));
             config.forget_listed(&mut lock);
-            Some(lock_file::stale_reasons(&config, &lock, &[]))
+            let first = config.broken.first().map(|broken| broken.error.again());
+            (Some(lock_file::stale_reasons(&config, &lock, &[])), first, config.broken.len())
         }
         Err(error) => {
             notes.push(format!("the configuration cannot be read, so it is not known what is stale: {error}"));
-            unread = Some(error);
-            None
+            (None, Some(error), 0)
         }
     };
     let output_dir = paths::output_dir(args.output_dir.as_deref());
@@ -64,6 +64,7 @@ pub(super) fn run(session: &Session<'_>, args: &StatusArgs) -> Result<()> {
     let name = session.global.laid_out.shown(&lock_file);
     let mut status = status::of(&lock, &name, reasons.as_deref(), report.as_ref(), &output_dir);
     status.notes = notes;
+    status.unreadable = unreadable;
     let text = if args.json { status.to_json() } else { status.to_text() };
     let written = if args.json { ui::data_as_it_is(&text) } else { ui::text(&text) };
     written.map_err(Error::io("write", Path::new("stdout")))?;

@@ -212,7 +212,7 @@ fn a_revision_or_path_that_is_not_there_is_named() {
     let said = stderr(&["v9:config/factory.lock", "config/factory.lock"], 2);
     assert!(said.contains("`v9` is not a commit in this repository") && said.contains("`origin/v9`"), "{said}");
     let said = stderr(&["HEAD", "config/factory.lock"], 2);
-    assert!(said.contains("hint: it is a commit: give the lock in it as `HEAD:factory.lock`\n"), "{said}");
+    assert!(said.contains("hint: it is a commit: give the lock in it as `HEAD:config/factory.lock`\n"), "{said}");
     let said = stderr(&["HEAD:factory.lock", "config/factory.lock"], 2);
     assert!(said.contains("`HEAD:factory.lock` not found"), "{said}");
     let said = stderr(&["nowhere.lock", "config/factory.lock"], 2);

@@ -191,7 +191,7 @@ fn a_host_lockfile_that_the_configuration_names_holds_for_every_run() {
     // Another content makes the lock stale.
     test.config("host/yarn.lock", host("18.1.0"));
     let said = test.run(&["build"]).exits(3).stderr;
-    let stale = "error: lockfile is stale for workspace `back`: its arguments were not computed against host/yarn.lock\n\n\
+    let stale = "error: lockfile is stale for workspace `back`: host/yarn.lock is not the host lockfile that its arguments were computed against\n\n\
                  hint: run `factory resolve --keep back`, which moves nothing else\n";
     assert_eq!(said, stale);
     test.run(&["resolve", "--keep", "back"]).success();

@@ -191,6 +191,10 @@ fn a_directory_of_several_workspaces_gets_one_more() {
     };
     assert_eq!(test.read("config/first/source.json"), source("workspaces/a", "main"));
     assert_eq!(test.read("config/b/source.json"), source("workspaces/b", &commit));
+    // What is locked of the others stays.
+    test.config("factory.lock", "");
+    let said = test.run(&["init", "repo", "--workspace-path", "workspaces/a", "--name", "third"]).success().stderr;
+    assert_eq!(next(&said), [vec!["resolve", "--keep"], vec!["build"]]);
 }
 
 #[harness::test]

@@ -42,7 +42,7 @@ pub enum OutputVerdict {
     WithoutEffect,
     /// The packages are equal, and the image says anew where it comes from.
     Restamped,
-    /// Other inputs, and not built in both releases.
+    /// Other inputs, and not built in one or both releases.
     Unbuilt,
 }
 

@@ -69,7 +69,7 @@ impl Comparison<'_> {
         Ok(())
     }
 
-    /// What changed in the sources of a plugin that is not built in both releases.
+    /// What changed in the sources of a plugin that is not built in one or both releases.
     fn unbuilt(&mut self, old: &LockedPlugin<'_>, new: &LockedPlugin<'_>) {
         let sources = old.sources(new);
         if sources.is_empty() {

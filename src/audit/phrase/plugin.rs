@@ -116,7 +116,7 @@ pub(super) fn output<'a>(verdict: OutputVerdict, inputs: &[InputClass], outputs:
     let outputs = outputs.iter().map(|output| output.as_str()).collect::<Vec<_>>().join(", ");
     let head = match verdict {
         OutputVerdict::Changed => vec![text(format!("output changed ({outputs}) with its inputs: {inputs}"))],
-        OutputVerdict::Unbuilt => vec![text("its sources changed; it is not built in both releases")],
+        OutputVerdict::Unbuilt => vec![text("its sources changed; it is not built in one or both releases")],
         OutputVerdict::Restamped => vec![text("same packages: only the image says anew where it comes from")],
         OutputVerdict::WithoutEffect => vec![text(format!("same output despite changed inputs: {inputs}"))],
         OutputVerdict::Unreproducible => vec![

@@ -124,7 +124,7 @@ fn outputs(outputs: &Outputs) -> Option<String> {
         (outputs.without_effect, "unchanged despite changed inputs"),
         (outputs.restamped, "unchanged but for where their images say they come from"),
         (outputs.unreproducible, "not reproducible"),
-        (outputs.unknown, "not built in both releases"),
+        (outputs.unknown, "not built in one or both releases"),
     ]);
     (known > 0).then_some(said)
 }
@@ -180,7 +180,7 @@ mod tests {
              plugins: 2 added, 7 kept: 1 changed, 6 unchanged\n\
              moved: 1 plugin, counted as both removed and added\n\
              host: packages plugins can share: none\n\
-             outputs: 1 not reproducible, 6 not built in both releases"
+             outputs: 1 not reproducible, 6 not built in one or both releases"
         );
     }
 
