@@ -102,7 +102,11 @@ impl DiffSide {
             SidePlace::Nowhere(here) => {
                 let hint = match Revision::open(&here, name) {
                     Ok(revision) => {
-                        format!("it is a commit: give the lock in it as `{}:{}`", name.escape_debug(), lock_in(&revision))
+                        format!(
+                            "it is a commit: give the lock in it as `{}:{}`",
+                            name.escape_debug(),
+                            lock_in(&revision)
+                        )
                     }
                     Err(_) => "pass a lock, a configuration folder, `REV:path`, or `-` for stdin".to_owned(),
                 };

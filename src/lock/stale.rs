@@ -127,7 +127,9 @@ impl fmt::Display for StaleReason {
                 };
                 write!(f, "{field} is now {}, the lock was made for {}", shown(wanted), shown(locked))
             }
-            Self::Host { file, .. } => write!(f, "{file} is not the host lockfile that its arguments were computed against"),
+            Self::Host { file, .. } => {
+                write!(f, "{file} is not the host lockfile that its arguments were computed against")
+            }
             Self::Changed { file, .. } => write!(f, "{file} changed since `factory resolve`"),
             Self::NewFile { file, .. } => write!(f, "{file} is new since `factory resolve`"),
             Self::Gone { file, .. } => write!(f, "{file} was removed since `factory resolve`"),

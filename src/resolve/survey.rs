@@ -98,6 +98,14 @@ impl Survey {
     }
 }
 
+/// The folders with a `package.json` and a `yarn.lock` of what is pinned, for a hint; empty where it is no commit.
+pub(super) fn yarn_workspaces(files: &Files) -> Vec<String> {
+    match files.pinned() {
+        Files::Commit(tree) => workspaces(tree).unwrap_or_default(),
+        _ => Vec::new(),
+    }
+}
+
 fn workspaces(tree: &Tree) -> Result<Vec<String>> {
     let last = |path: &str| path.rsplit('/').next().unwrap_or(path).to_owned();
     let is_file = |kind| kind != EntryKind::Folder;

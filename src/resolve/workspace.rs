@@ -13,6 +13,7 @@ use super::host::HostLock;
 use super::plugin_fault::PluginFault;
 use super::rhdh::LazyHost;
 use super::source_files::Files;
+use super::survey::yarn_workspaces;
 use super::{plugin_files, plugin_sources};
 use crate::config::{self, plugins_list};
 use crate::error::{Error, Place, Result};
@@ -22,6 +23,7 @@ use crate::lock::{Argument, Lock, PluginProblem, Sha256, Source, Workspace, Yarn
 use crate::resolve::package_manager::{self, YarnRequest};
 use crate::tools::pin::Companion;
 use crate::tools::provide::Provider;
+use crate::ui::some_names;
 use crate::yarn::lockfile::YarnLock;
 
 /// What the files of a commit say about a workspace.
@@ -69,7 +71,7 @@ impl WorkspaceReader<'_> {
                 files => files.children(&config.source.workspace_path).is_ok_and(|children| !children.is_empty()),
             };
             if !is_there {
-                return Err(no_manifest(config, commit));
+                return Err(no_manifest(config, commit, &files));
             }
         }
         let tree = EffectiveTree { provider: self.provider, runtime: self.runtime, config };
@@ -202,7 +204,7 @@ impl SourceFiles {
         let path = &config.source.workspace_path;
         let place = |file: &str| place(config, file);
         let manifests: BTreeMap<String, Vec<u8>> = files.manifests(path)?.into_iter().collect();
-        let root = manifests.get(".").ok_or_else(|| no_manifest(config, commit))?;
+        let root = manifests.get(".").ok_or_else(|| no_manifest(config, commit, files))?;
         check_json(root, &place("package.json"))?;
         let lockfile = files.read(&at(path, "yarn.lock"))?;
         for (other, manager) in [("pnpm-lock.yaml", "pnpm"), ("package-lock.json", "npm")] {
@@ -225,11 +227,13 @@ impl SourceFiles {
     }
 }
 
-fn no_manifest(config: &config::WorkspaceConfig, commit: Option<&str>) -> Error {
+fn no_manifest(config: &config::WorkspaceConfig, commit: Option<&str>, files: &Files) -> Error {
+    let known = yarn_workspaces(files);
+    let known = if known.is_empty() { String::new() } else { format!(", which has: {}", some_names(known.iter())) };
     Error::config(
         place(config, "package.json"),
         format!("is not in {}", source_label(config, commit)),
-        "set `workspace-path` to the folder of the yarn workspace in the repository",
+        format!("set `workspace-path` to the folder of the yarn workspace in the repository{known}"),
     )
 }
 

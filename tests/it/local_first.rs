@@ -26,7 +26,7 @@ fn a_wrong_workspace_path_is_said_without_a_connection() {
                   end in a backslash";
     let said = test.run(&["resolve", "alpha", "beta"]).exits(2).stderr;
     assert_eq!(errors(&said), [&*wrong_path, broken, "error: 2 workspaces failed: `alpha`, `beta`"]);
-    let hint = "hint: set `workspace-path` to the folder of the yarn workspace in the repository";
+    let hint = "hint: set `workspace-path` to the folder of the yarn workspace in the repository, which has: `alpha`, `beta`, `gamma`\n";
     assert!(said.contains(hint), "{said}");
 
     // Where something could be locked, the network is asked after it was said.

@@ -209,7 +209,10 @@ fn what_cannot_be_read_does_not_hide_the_rest() {
     assert!(notes.contains("todo: config/todo/source.json") && notes.contains("build-report.json:1:1"), "{notes}");
     assert_eq!(status["workspaces"].as_array().unwrap().len(), 2);
     let text = fixture.text();
-    assert!(text.contains("2 workspaces: not stale, 1 not compared, since its configuration cannot be read\n"), "{text}");
+    assert!(
+        text.contains("2 workspaces: not stale, 1 not compared, since its configuration cannot be read\n"),
+        "{text}"
+    );
     let checked = fixture.command().arg("--check").assert().code(2);
     let said = String::from_utf8_lossy(&checked.get_output().stderr).into_owned();
     assert!(said.starts_with("error: config/todo/source.json:1:1: "), "{said}");

@@ -103,8 +103,13 @@ impl SourceUrl {
             let hint = address_of(written).map(|address| {
                 format!("there is no folder of this name; for a repository of a forge write its address: `{address}`")
             });
-            let hint = hint.filter(|_| error.kind() == std::io::ErrorKind::NotFound).unwrap_or_else(|| HINT.to_owned());
-            Error::usage(format!("cannot use the repository `{written}`: {error}"), hint)
+            let is_missing = error.kind() == std::io::ErrorKind::NotFound;
+            let hint = hint.filter(|_| is_missing).unwrap_or_else(|| HINT.to_owned());
+            // Where a relative path starts is not where everybody thinks.
+            let place = path.parent().and_then(|folder| Some(folder.canonicalize().ok()?.join(path.file_name()?)));
+            let place = place.filter(|_| is_missing);
+            let why = place.map_or_else(|| error.to_string(), |place| format!("there is no `{}`", place.display()));
+            Error::usage(format!("cannot use the repository `{written}`: {why}"), hint)
         })?;
         if looks_like_repository(&path) {
             return Ok(Self { shown: written.to_owned(), location: SourceLocation::Local(path) });

@@ -106,7 +106,10 @@ fn paths_are_relative_to_the_configuration_and_must_be_repositories() {
     );
     assert_eq!(inside.hint().unwrap(), "name the repository itself and set the workspace path to `config`");
     let missing = SourceUrl::parse("../nope", &base).unwrap_err().to_string();
-    assert!(missing.starts_with("cannot use the repository `../nope`: "), "{missing}");
+    assert_eq!(
+        missing,
+        format!("cannot use the repository `../nope`: there is no `{}`", root.join("clone/config/nope").display())
+    );
     let plain = SourceUrl::parse("../../../plain", &base).unwrap_err().to_string();
     assert!(plain.starts_with("`../../../plain` is not a git repository"), "{plain}");
 }
