@@ -174,8 +174,11 @@ fn every_variable_that_is_named_exists() {
         "WORKSPACE_SKIPPED_UNCHANGED_SINCE",
         "PATCHES_APPLIED",
         "SOURCE_OVERLAY_APPLIED",
-        // A secret of the workflow in examples/ci.
+        // Secrets and a variable of the workflow in examples/ci.
         "CACHE_SIGN_KEY",
+        "PREVIEW_USERNAME",
+        "PREVIEW_PASSWORD",
+        "PREVIEW_REGISTRY",
         "SYS_ADMIN",
         "LC_ALL",
         "FORCE_COLOR",
