@@ -7,7 +7,7 @@ use yaml_serde::Value;
 
 use super::build_info;
 use super::checks;
-use super::context::{BuildOptions, PluginTarget};
+use super::context::{PluginTarget, output_folder};
 use super::export::Exported;
 use super::file_list::FileList;
 use super::plugins_yaml;
@@ -143,9 +143,10 @@ fn archive_name(package: &str, version: &str) -> String {
 }
 
 /// The archive that is made of a plugin, relative to the output directory.
-pub(super) fn archive_of(options: &BuildOptions, workspace: &Workspace, plugin: &Plugin) -> String {
+pub(super) fn archive_in(output_dir: &Path, workspace: &Workspace, plugin: &Plugin) -> String {
     let name = archive_name(&format!("{}-dynamic", plugin.name), &plugin.version);
-    options.relative(&options.output_folder(workspace).join(name))
+    let path = output_folder(output_dir, workspace).join(name);
+    path.strip_prefix(output_dir).unwrap_or(&path).to_string_lossy().into_owned()
 }
 
 impl<'a> PluginTarget<'a> {

@@ -31,6 +31,10 @@ pub struct JoinedBuild {
     pub sealed: SealedLock,
     /// What was built, as `build-report.json` has it.
     pub report: Report,
+    /// The images that were pushed, by their tags.
+    pub published: Vec<String>,
+    /// The archives of earlier builds in the output directory, of what the lock no longer has.
+    pub old: Vec<String>,
     /// The exit code of a machine that had built it all.
     pub exit_code: u8,
 }
@@ -46,11 +50,13 @@ pub fn join(lock: &Lock, lock_dir: &Path, output_dir: &Path, shards: &[GivenShar
     }
     discard_unfinished(output_dir);
     let before = earlier::archives_before(output_dir);
-    let mut entries = Vec::new();
+    let (mut entries, mut published) = (Vec::new(), Vec::new());
     for part in &parts {
         let outputs = PartFiles { part, output_dir };
         for (plugin, output, shard) in built(part) {
             outputs.lay_down(output)?;
+            let repository = output.pushed.as_ref().and_then(|pinned| pinned.split_once('@'));
+            published.extend(repository.map(|(repository, _)| format!("{repository}:{}", shard.tag)));
             let config = outputs.config(plugin, output, shard)?;
             entries.push(results::entry(output, part.from.record.paths_in_references, config));
         }
@@ -74,7 +80,8 @@ pub fn join(lock: &Lock, lock_dir: &Path, output_dir: &Path, shards: &[GivenShar
         [code] => code,
         _ => exit_code::FAILED,
     };
-    Ok(JoinedBuild { sealed, report, exit_code })
+    let old = results::no_longer_locked(output_dir, lock, &report.left_behind);
+    Ok(JoinedBuild { sealed, report, published, old, exit_code })
 }
 
 /// The plugins that were built, each with what was made of it and what its shard has of it.

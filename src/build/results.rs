@@ -6,7 +6,7 @@ use std::path::Path;
 
 use yaml_serde::Value;
 
-use super::artefact::{Artefact, archive_of};
+use super::artefact::{Artefact, archive_in};
 use super::context::Shared;
 use super::earlier::Earlier;
 use super::plugins_yaml::{self, DynamicPlugin};
@@ -48,7 +48,9 @@ pub fn write(shared: &Shared, lock: &Lock, built: &[BuiltWorkspace]) -> Result<(
         });
     }
     let left_behind = earlier.left_behind(output_dir, &workspaces);
-    say_left_behind(shared, lock, &left_behind);
+    if let Some(text) = left_behind_note(output_dir, &no_longer_locked(output_dir, lock, &left_behind)) {
+        shared.ui.note(text);
+    }
     let report = Report {
         version: report::VERSION,
         factory: env!("CARGO_PKG_VERSION").into(),
@@ -82,22 +84,25 @@ pub(super) fn lay_down(output_dir: &Path, report: &Report, entries: &[DynamicPlu
     file_beneath(output_dir, &output_dir.join(plugins_yaml::FILE_NAME), text.as_bytes())
 }
 
-/// Names the archives of what the lock no longer has: they are for a person to remove.
-fn say_left_behind(shared: &Shared, lock: &Lock, left_behind: &[String]) {
-    let options = &shared.options;
+/// Those of these archives that are of nothing in the lock.
+pub(super) fn no_longer_locked(output_dir: &Path, lock: &Lock, left_behind: &[String]) -> Vec<String> {
     let plugins =
         || lock.workspace.iter().flat_map(|workspace| workspace.plugin.iter().map(move |plugin| (workspace, plugin)));
     let is_locked =
-        |archive: &String| plugins().any(|(workspace, plugin)| archive_of(options, workspace, plugin) == *archive);
-    let old: Vec<&String> = left_behind.iter().filter(|archive| !is_locked(archive)).collect();
-    if !old.is_empty() {
-        shared.ui.note(format!(
+        |archive: &String| plugins().any(|(workspace, plugin)| archive_in(output_dir, workspace, plugin) == *archive);
+    left_behind.iter().filter(|archive| !is_locked(archive)).cloned().collect()
+}
+
+/// Names the archives of what the lock no longer has, if there are any: they are for a person to remove.
+pub fn left_behind_note(output_dir: &Path, old: &[String]) -> Option<String> {
+    (!old.is_empty()).then(|| {
+        format!(
             "{} still has what earlier builds made and the lock no longer has: {}; to be rid of it and of its images, \
              remove the folder and build again",
-            options.output_dir.display(),
+            output_dir.display(),
             some_names(old.iter())
-        ));
-    }
+        )
+    })
 }
 
 /// The report of a workspace of which only some plugins were built, and the earlier one of others.

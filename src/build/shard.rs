@@ -69,6 +69,8 @@ pub struct ShardPlugin {
     /// The plugin's own configuration in RHDH, as YAML.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub config: Option<String>,
+    /// The tag of its image.
+    pub tag: String,
     /// What the lock gets; none of what is never sealed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seal: Option<ShardSeal>,
@@ -155,7 +157,8 @@ fn workspace(shared: &Shared, folder: &Path, locked: &Workspace, built: &BuiltWo
             Ok(ShardSeal { sealed, stamp, read, files: Sha256::of(&files) })
         });
         let config = artefact.record.config.clone();
-        Ok(ShardPlugin { path: path.clone(), config, seal: seal.transpose()? })
+        let tag = artefact.image.tag.to_string();
+        Ok(ShardPlugin { path: path.clone(), config, tag, seal: seal.transpose()? })
     });
     let plugins = plugins.collect::<Result<_>>()?;
     let used = built.unpinned.to_text();

@@ -47,7 +47,7 @@ impl Replay<'_> {
     pub async fn run(self, session: &Session<'_>) -> Result<()> {
         if self.workspaces()? == 0 {
             if !self.flags.fetch_only {
-                StepOutputs::of(self.config, &self.lock, &[], &[], self.unresolved).write(session);
+                StepOutputs::of(self.config.mode, &self.lock, &[], vec![], self.unresolved).write(session);
             }
             return Ok(());
         }
@@ -76,10 +76,11 @@ impl Replay<'_> {
         };
         let written = results::write(&shared, lock, &built).map_err(|error| room::of_outputs(&shared, error));
         let listed = publication.map_or(Ok(()), |publication| publication.write_refs(&pushed));
-        StepOutputs::of(config, lock, &built, &pushed, unresolved).write(session);
+        let reports: Vec<_> = built.iter().map(|built| &built.report).collect();
+        let published = pushed.into_iter().map(|pushed| pushed.reference).collect();
+        StepOutputs::of(config.mode, lock, &reports, published, unresolved).write(session);
         // What was built is said whatever cannot be written.
         let output_dir = &shared.options.output_dir;
-        let reports = built.iter().map(|built| &built.report).collect();
         let (has_report, code) = (written.is_ok(), summary::code(&built));
         let compared = shared.options.makes_sealed_images().then_some(&shared.lock);
         let outcome = BuildOutcome { reports, unresolved, output_dir, has_report, code, sealed: compared };

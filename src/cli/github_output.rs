@@ -10,11 +10,10 @@ use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::Path;
 
 use super::session::Session;
-use crate::build::BuiltWorkspace;
+use crate::build::report::WorkspaceReport;
 use crate::config::inputs::{OVERLAYS, PATCHES};
 use crate::config::{Config, Mode};
 use crate::error::{Error, Result};
-use crate::image::push::Pushed;
 use crate::lock::Lock;
 use crate::user_file;
 
@@ -34,20 +33,20 @@ pub struct StepOutputs {
 impl StepOutputs {
     /// What a build made. `unresolved` are the workspaces that were not built since they could not be resolved.
     pub fn of(
-        config: &Config,
+        mode: Mode,
         lock: &Lock,
-        built: &[BuiltWorkspace],
-        pushed: &[Pushed],
+        reports: &[&WorkspaceReport],
+        published: Vec<String>,
         unresolved: &[(String, Error)],
     ) -> Self {
-        let path = |workspace: &str, plugin: &str| match config.mode {
+        let path = |workspace: &str, plugin: &str| match mode {
             Mode::Single => plugin.to_owned(),
             Mode::Multi => format!("{workspace}/{plugin}"),
         };
         let mut failed = Vec::new();
-        for workspace in built {
+        for workspace in reports {
             let all = workspace.error.is_some();
-            let bad = workspace.report.plugins.iter().filter(|plugin| all || plugin.error.is_some());
+            let bad = workspace.plugins.iter().filter(|plugin| all || plugin.error.is_some());
             failed.extend(bad.map(|plugin| path(&workspace.name, &plugin.path)));
         }
         for (name, _) in unresolved {
@@ -59,7 +58,7 @@ impl StepOutputs {
         }
         let mut seen = std::collections::BTreeSet::new();
         failed.retain(|path| seen.insert(path.clone()));
-        let is_built = |name: &String| built.iter().any(|built| built.name == *name);
+        let is_built = |name: &String| reports.iter().any(|built| built.name == *name);
         let locked: Vec<_> = lock.workspace.iter().filter(|workspace| is_built(&workspace.name)).collect();
         let inputs = || locked.iter().flat_map(|workspace| &workspace.input).map(|input| Path::new(&input.path));
         let folder = |path: &Path, names: &[&str]| {
@@ -67,7 +66,7 @@ impl StepOutputs {
         };
         Self {
             failed,
-            published: pushed.iter().map(|pushed| pushed.reference.clone()).collect(),
+            published,
             patches: inputs().filter(|path| path.starts_with(PATCHES)).count(),
             overlays: inputs().any(|path| !path.starts_with(PATCHES) && folder(path, &OVERLAYS)),
         }

@@ -5,12 +5,15 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::failures::{both, failures};
+use super::github_output::StepOutputs;
 use super::lock_file;
 use super::paths;
 use super::session::Session;
 use super::summary::BuildOutcome;
 use crate::build::join::{self, GivenShard};
 use crate::build::report::Report;
+use crate::build::results::left_behind_note;
+use crate::config::Mode;
 use crate::error::{Error, Result};
 use crate::lock::Lock;
 use crate::ui::some_names;
@@ -42,7 +45,13 @@ pub(super) fn run(session: &Session<'_>, args: &JoinArgs) -> Result<()> {
     let sealed = lock_file::write_sealed(session, &written, &joined.sealed);
     say_others(session, &lock, &joined.report);
     let unresolved = lock.problems(&[]);
-    let reports = joined.report.workspaces.iter().collect();
+    let reports: Vec<_> = joined.report.workspaces.iter().collect();
+    if let Some(text) = left_behind_note(&output_dir, &joined.old) {
+        session.ui.note(text);
+    }
+    // Only the workspace of a configuration without others is the configuration's own folder.
+    let mode = if lock.workspace.iter().all(|workspace| workspace.dir == ".") { Mode::Single } else { Mode::Multi };
+    StepOutputs::of(mode, &joined.sealed.lock, &reports, joined.published, &unresolved).write(session);
     let (output_dir, code) = (&output_dir, joined.exit_code);
     let outcome = BuildOutcome { reports, unresolved: &unresolved, output_dir, has_report: true, code, sealed: None };
     let said = outcome.say(&session.ui);

@@ -94,7 +94,7 @@ pub(super) async fn run(session: &Session<'_>, args: &RunArgs) -> Result<()> {
     let wanted = lock.workspace.iter().filter(|locked| names.is_empty() || names.contains(&locked.name));
     let resolved: Vec<String> = wanted.filter(is_resolved).map(|locked| locked.name.clone()).collect();
     if resolved.is_empty() && !failed.is_empty() {
-        StepOutputs::of(config, &lock, &[], &[], unresolved).write(session);
+        StepOutputs::of(config.mode, &lock, &[], vec![], unresolved).write(session);
         return failures(session, failed, 0);
     }
     let names = &resolved[..];

@@ -31,6 +31,7 @@ mod hostile;
 mod hostile_shards;
 mod init;
 mod interrupted;
+mod joined;
 mod labels;
 mod local_first;
 mod lock_merge;
