@@ -8,7 +8,7 @@
 //! session, paths              one run: messages, cache, Ctrl-C; where files are
 //! source_options, repo_path   what is built, and from which sources
 //! lock_file, last_failure     the lock: read, check, write; and why there is none
-//! resolve_step                the resolve of `resolve` and `run`
+//! resolve_step, renamed       the resolve of `resolve` and `run`; workspaces that have another name since the lock
 //! pin_options                 one pin at a time, and what that writes in the configuration
 //! build_options, build_step   the options of a build, and the build of `build`, `fetch`, `run` and `verify`
 //! publish, attach             pushing images, and documents about them; registry_option is where to
@@ -48,6 +48,7 @@ mod pin_options;
 mod plan;
 mod publish;
 mod registry_option;
+mod renamed;
 mod repo_path;
 mod resolve;
 mod resolve_step;

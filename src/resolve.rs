@@ -3,6 +3,7 @@
 //! In the order of the data:
 //!
 //! 1. [`run_request`]: what a run is asked to do. [`configured_pins`]: what the configuration asks for, in the lock's terms.
+//!    [`renamed`]: what the lock has under another name.
 //! 2. [`rhdh`] finds the RHDH release that plugins are computed against, [`host`] reads what it provides.
 //! 3. [`refs`] turns refs into commits; [`commits`] fetches them and has each workspace read.
 //! 4. [`workspace`] makes a workspace's block of the lock from its files ([`source_files`], after patches and overlays:
@@ -14,6 +15,7 @@
 //!    lock has.
 
 pub mod configured_pins;
+pub mod renamed;
 pub mod run_request;
 
 pub mod facts;
@@ -52,6 +54,7 @@ use crate::npm::registry::NpmRegistry;
 use crate::tools::pin::{self, Companion};
 use crate::tools::provide::Provider;
 use crate::ui::some_names;
+use renamed::RenamedWorkspace;
 use rhdh::{HostRequest, LazyHost};
 pub use run_request::{Demands, Repinned, ResolveRequest, UpdateMode};
 use tool_pins::ToolPins;
@@ -68,6 +71,8 @@ pub struct Resolved {
     /// Workspaces that could not be resolved, or have plugins that cannot be exported, of which the lock keeps what it had;
     /// with `keep_going` it has the reason, and the other plugins.
     pub failed: Vec<(String, Error)>,
+    /// Workspaces that the lock there was has under another name.
+    pub renamed: Vec<RenamedWorkspace>,
 }
 
 /// Why nothing can be locked.
@@ -150,7 +155,7 @@ pub async fn resolve(
     failed.extend(lock.problems(request.names).into_iter().filter(|(name, _)| !is_chosen(name)));
     lock.workspace.sort_by(|a, b| a.name.cmp(&b.name));
     lock.unresolved = previous::unresolved(&lock, request, &failed);
-    Ok(Resolved { lock, companions: pins.companions, lists, failed })
+    Ok(Resolved { lock, companions: pins.companions, lists, failed, renamed: vec![] })
 }
 
 /// The host, when something may have to be computed against it: arguments of discovered plugins, or of all that are

@@ -63,6 +63,7 @@ fn workspace(read: &config::WorkspaceConfig, asked: &ConfiguredTools) -> Release
     ReleaseWorkspace {
         name: read.name.clone(),
         repo: source.repo.as_ref().map(config::Repo::public).unwrap_or_default(),
+        dir: read.dir.clone(),
         requested: source.requested.clone(),
         commit: Some(source.requested.clone()).filter(|requested| is_commit(requested)),
         epoch: None,

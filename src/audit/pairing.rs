@@ -36,7 +36,7 @@ impl Pairs {
         pairs.plugins_by(old, new, Evidence::SamePackage, |_, plugin| plugin.package.clone());
         pairs.plugins_in_place(old, new, false);
         pairs.plugins_by(old, new, Evidence::SameFolder, |workspace, plugin| {
-            plugin.package.is_none().then(|| format!("{}\n{}", repo_key(&workspace.repo), plugin.path))
+            plugin.package.is_none().then(|| format!("{}\n{}", repo_key(&workspace.repo_from_root()), plugin.path))
         });
         pairs
     }
@@ -62,7 +62,7 @@ impl Pairs {
     }
 
     fn by_folder(&mut self, old: &Release, new: &Release) {
-        let key = |workspace: &ReleaseWorkspace| Some((repo_key(&workspace.repo), workspace.path.clone()));
+        let key = |workspace: &ReleaseWorkspace| Some((repo_key(&workspace.repo_from_root()), workspace.path.clone()));
         let olds =
             unique(old.workspaces.iter().enumerate().filter(|(at, _)| !self.old_workspaces.contains_key(at)), key);
         let news = unique(new.workspaces.iter().enumerate().filter(|(at, _)| !self.workspaces.contains_key(at)), key);

@@ -8,6 +8,7 @@ use super::diff::Form;
 use super::display::day;
 use crate::config::inputs::{APP_CONFIG, BACKSTAGE, OVERLAYS, PATCHES, SCALPRUM};
 use crate::lock::{self, ArgsFrom, Input, Lock, PluginProblem, Rhdh, Role, Sealed, Sha256};
+use crate::resolve::configured_pins::from_root;
 
 /// A release.
 #[derive(Debug)]
@@ -39,6 +40,8 @@ pub struct ReleaseWorkspace {
     pub name: String,
     /// Its repository without userinfo.
     pub repo: String,
+    /// The folder of its configuration in the configuration directory, `.` for that itself.
+    pub dir: String,
     /// The branch, tag or commit asked for.
     pub requested: String,
     /// The commit, when it is known.
@@ -98,6 +101,11 @@ impl ReleaseWorkspace {
         }
     }
 
+    /// Its repository as it is named from the configuration directory: the same where only its own folder is another.
+    pub fn repo_from_root(&self) -> String {
+        from_root(&self.repo, &self.dir)
+    }
+
     /// The place of one of its plugins.
     pub fn place(&self, plugin: &ReleasePlugin) -> PluginPlace {
         PluginPlace { workspace: self.name.clone(), plugin: plugin.path.clone() }
@@ -151,6 +159,7 @@ fn workspace(lock: &Lock, locked: &lock::Workspace, folder: Option<&Path>) -> Re
     ReleaseWorkspace {
         name: locked.name.clone(),
         repo: source.repo.clone(),
+        dir: locked.dir.clone(),
         requested: source.requested.clone(),
         commit: source.commit.clone(),
         epoch: (!source.local).then_some(source.epoch),

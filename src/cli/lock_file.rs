@@ -140,7 +140,7 @@ pub fn written(session: &Session<'_>, lock_file: &Path, output: Option<&Path>) -
 }
 
 /// Copies the files of a folder that may not exist to one beneath `root`.
-fn copy(from: &Path, root: &Path, to: &Path) -> Result<()> {
+pub fn copy(from: &Path, root: &Path, to: &Path) -> Result<()> {
     if !from.is_dir() {
         return Ok(());
     }

@@ -7,13 +7,14 @@ use clap::Args;
 use super::failures::{both, failures, of_workspace};
 use super::session::Session;
 use super::source_options::SourceArgs;
-use super::{last_failure, lock_file, paths};
+use super::{last_failure, lock_file, paths, renamed};
 use crate::config::Config;
 use crate::config::variables::HOST_LOCKFILE;
 use crate::error::{Error, Result, exit_code};
 use crate::image::limits::{PlannedImage, check_distinct};
 use crate::lock::Lock;
 use crate::npm::registry::NpmRegistry;
+use crate::resolve::renamed::Renames;
 use crate::resolve::{self, Demands, Repinned, ResolveRequest, Resolved, Unresolvable, UpdateMode, rhdh};
 use crate::sandbox::root::IsolationChoice;
 use crate::store::{Reading, atomic_file, file_beneath};
@@ -114,12 +115,15 @@ impl PinRequest<'_> {
             interrupt: &session.interrupt,
         };
         let lock_dir = paths::folder_of(self.lock_file);
+        let renames = self.old.map(|old| Renames::of(config, old)).unwrap_or_default();
+        renamed::say(session, &renames);
+        let old = self.old.map(|old| renames.apply(old));
         let request = ResolveRequest {
             config,
             names: self.names,
             mode: self.mode,
             demands: self.demands(),
-            old: self.old,
+            old: old.as_ref(),
             unmerged: self.unmerged,
             lock_dir: &lock_dir,
             jobs: std::thread::available_parallelism().map_or(2, std::num::NonZero::get),
@@ -140,6 +144,7 @@ impl PinRequest<'_> {
         match resolved {
             Ok(mut resolved) => {
                 resolved.failed = named(config, resolved.failed);
+                resolved.renamed = renames.certain;
                 warn_of_same_images(session, &resolved.lock);
                 Ok(resolved)
             }
@@ -206,7 +211,10 @@ pub fn write(session: &Session<'_>, lock_file: &Path, resolved: &Resolved, flags
             write_list(session, path, bytes)?;
         }
     }
+    let lock_dir = paths::folder_of(lock_file);
+    renamed::copy_companions(&lock_dir, &resolved.renamed)?;
     lock_file::write(lock_file, &resolved.lock)?;
+    renamed::remove_companions(&lock_dir, &resolved.renamed)?;
     last_failure::forget(&session.store()?, lock_file);
     Ok(())
 }

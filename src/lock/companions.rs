@@ -13,6 +13,9 @@ use std::path::{Path, PathBuf};
 /// The folder's name.
 pub const FOLDER_NAME: &str = "factory.lock.d";
 
+/// The folder of rhdh-cli's trees in it.
+pub const CLI_TREES: &str = "rhdh-cli";
+
 /// A file in `factory.lock.d`, whether that folder lies on a disk or in a commit.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct CompanionPath(String);
@@ -20,7 +23,7 @@ pub struct CompanionPath(String);
 impl CompanionPath {
     /// The `package-lock.json` of this version of rhdh-cli.
     pub fn cli_tree(version: &str) -> Self {
-        Self(format!("rhdh-cli/{version}/package-lock.json"))
+        Self(format!("{CLI_TREES}/{version}/package-lock.json"))
     }
 
     /// The packages that a workspace's lockfile has no checksum for.

@@ -57,7 +57,7 @@ pub fn read(
 /// The commit of a workspace that asks for the same ref of the same repository as before.
 fn kept_commit(config: &config::WorkspaceConfig, kept: &Lock) -> Option<String> {
     let locked = kept.workspace.iter().find(|locked| locked.name == config.name)?;
-    let same = locked.source.requested == config.source.requested && is_same_repository(config, &locked.source.repo);
+    let same = locked.source.requested == config.source.requested && is_same_repository(config, locked);
     locked.source.commit.clone().filter(|_| same && config.source.local.is_none())
 }
 

@@ -7,7 +7,7 @@ use crate::config::env::EnvOrigin;
 use crate::config::variables::HOST_LOCKFILE;
 use crate::config::{self, Config, WorkspaceConfig};
 use crate::lock::stale::{Requested, RequestedFile, RequestedWorkspace};
-use crate::lock::{Lock, Sha256};
+use crate::lock::{Lock, Sha256, Workspace};
 use crate::store::git::SourceUrl;
 use crate::tools::cli_request::CliRequest;
 use crate::tools::pin::ToolRequests;
@@ -54,7 +54,7 @@ pub fn of(config: &Config, lock: &Lock) -> Requested {
     let in_its_words = |workspace: &WorkspaceConfig| {
         let mut asked = one(config, workspace);
         let locked = lock.workspace.iter().find(|locked| locked.name == workspace.name);
-        if let Some(locked) = locked.filter(|locked| is_same_repository(workspace, &locked.source.repo)) {
+        if let Some(locked) = locked.filter(|locked| is_same_repository(workspace, locked)) {
             asked.repo.clone_from(&locked.source.repo);
         }
         asked
@@ -62,17 +62,39 @@ pub fn of(config: &Config, lock: &Lock) -> Requested {
     Requested { workspaces: config.workspaces.iter().map(in_its_words).collect() }
 }
 
-/// Whether a workspace is of this repository, however the two are written: with another `.git` or `./`, as a relative or
-/// an absolute path.
-pub fn is_same_repository(workspace: &WorkspaceConfig, locked: &str) -> bool {
+/// Whether a workspace is of the repository that is locked, however the two are written: with another `.git` or `./`, as a
+/// relative or an absolute path, or from another folder, where the configuration was laid out otherwise.
+pub fn is_same_repository(workspace: &WorkspaceConfig, locked: &Workspace) -> bool {
     let Some(asked) = workspace.source.repo.as_ref().map(config::Repo::public) else { return false };
-    let folder = folder(workspace);
-    let place = |text: &str| match SourceUrl::parse(text, folder) {
-        Ok(url) => Some(url.canonical()),
-        // A folder that is not here has its path alone.
-        Err(_) => SourceUrl::is_path(text).then(|| plain(&folder.join(text)).display().to_string()),
-    };
-    asked == locked || place(&asked).is_some_and(|asked| place(locked) == Some(asked))
+    let locked_repo = &locked.source.repo;
+    if workspace.dir == locked.dir && asked == *locked_repo {
+        return true;
+    }
+    let before = root(workspace).join(&locked.dir);
+    place(&asked, folder(workspace)).is_some_and(|asked| place(locked_repo, &before) == Some(asked))
+}
+
+/// Where a repository is, whose relative path starts in this folder; none for what is no repository.
+fn place(repo: &str, folder: &Path) -> Option<String> {
+    if let Ok(url) = SourceUrl::parse(repo, folder) {
+        return Some(url.canonical());
+    }
+    // The folder may be gone; a repository that is not here has its path alone.
+    let path = SourceUrl::is_path(repo).then(|| plain(&folder.join(repo)).display().to_string())?;
+    Some(SourceUrl::parse(&path, Path::new(".")).map_or(path, |url| url.canonical()))
+}
+
+/// A repository as it is named from the configuration directory: the same for every layout of it.
+pub fn from_root(repo: &str, dir: &str) -> String {
+    let is_relative = SourceUrl::is_path(repo) && Path::new(repo).is_relative();
+    if is_relative { plain(&Path::new(dir).join(repo)).display().to_string() } else { repo.to_owned() }
+}
+
+/// The configuration directory of a workspace.
+fn root(workspace: &WorkspaceConfig) -> &Path {
+    let folder = &workspace.config_dir;
+    let root = if workspace.dir == "." { Some(folder.as_path()) } else { folder.parent() };
+    root.filter(|root| !root.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// Where the relative path of a repository starts: in the folder of source.json.

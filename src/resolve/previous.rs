@@ -40,7 +40,7 @@ pub(super) fn unchanged(old: &Lock, request: &ResolveRequest<'_>, mut failed: Ve
     let lock = old.clone();
     let said: BTreeSet<String> = failed.iter().map(|(name, _)| name.clone()).collect();
     failed.extend(lock.problems(request.names).into_iter().filter(|(name, _)| !said.contains(name)));
-    Resolved { lock, companions: vec![], lists: vec![], failed }
+    Resolved { lock, companions: vec![], lists: vec![], failed, renamed: vec![] }
 }
 
 /// Workspaces that are not in the lock because they could not be resolved, now or earlier. They are named, so that the

@@ -10,6 +10,7 @@
 
 use std::process::ExitCode;
 
+mod another_folder;
 mod architecture;
 mod at_revision;
 mod bad_plugin;

@@ -96,14 +96,16 @@ impl Comparison<'_> {
     fn workspace_kept(&mut self, before: usize, now: usize, evidence: Evidence) -> Result<()> {
         let (old, new) = (&self.old.workspaces[before], &self.new.workspaces[now]);
         let name = Some(new.name.as_str());
-        if (&old.name, &old.repo, &old.path) != (&new.name, &new.repo, &new.path) {
+        let is_same = is_same_repository(old, new);
+        if !is_same || (&old.name, &old.path) != (&new.name, &new.path) {
             let place = |workspace: &ReleaseWorkspace| WorkspacePlace {
                 name: workspace.name.clone(),
-                repo: workspace.repo.clone(),
+                // The same one is not shown with two paths, for it did not move.
+                repo: if is_same { new.repo.clone() } else { workspace.repo.clone() },
                 path: workspace.path.clone(),
             };
             // Code from another repository is somebody else's until it is looked at.
-            let mark = if old.repo == new.repo { Mark::Same } else { Mark::Review };
+            let mark = if is_same { Mark::Same } else { Mark::Review };
             self.add(mark, name, None, ChangeKind::WorkspaceMoved { from: place(old), to: place(new), evidence });
         }
         self.commit(old, new);
@@ -132,8 +134,9 @@ impl Comparison<'_> {
         let reference =
             |workspace: &ReleaseWorkspace| workspace.commit.clone().unwrap_or_else(|| workspace.requested.clone());
         let (from, to) = (reference(old), reference(new));
-        let link = if old.repo == new.repo && from != to { link::compare(&new.repo, &from, &to) } else { None };
-        let command = if old.repo == new.repo && from != to {
+        let is_same_repo = is_same_repository(old, new);
+        let link = if is_same_repo && from != to { link::compare(&new.repo, &from, &to) } else { None };
+        let command = if is_same_repo && from != to {
             // A lock that was saved elsewhere does not lie where its relative paths start.
             let folders = [&new.folder, &old.folder].map(Option::as_deref);
             let there = folders.into_iter().find(|folder| link::local(&new.repo, *folder).is_some_and(is_repository));
@@ -141,7 +144,7 @@ impl Comparison<'_> {
         } else {
             None
         };
-        let back = old.repo == new.repo && old.epoch.zip(new.epoch).is_some_and(|(old, new)| new < old);
+        let back = is_same_repo && old.epoch.zip(new.epoch).is_some_and(|(old, new)| new < old);
         // A commit of which nothing is shipped.
         let images = |plugins: &[ReleasePlugin]| -> Option<Vec<Sha256>> {
             plugins.iter().map(|plugin| Some(plugin.sealed.as_ref()?.image)).collect()
@@ -220,6 +223,11 @@ impl Comparison<'_> {
         }
         Ok(())
     }
+}
+
+/// The same repository, also where its relative path starts in another folder.
+fn is_same_repository(old: &ReleaseWorkspace, new: &ReleaseWorkspace) -> bool {
+    old.repo_from_root() == new.repo_from_root()
 }
 
 /// True for the folder of a git repository, with a work tree or without, as far as can be seen from here.
