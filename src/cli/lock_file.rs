@@ -73,13 +73,31 @@ fn unmerged_in_git(path: &Path, text: &str) -> Option<UnmergedFile> {
 /// Says that a lock is ours alone in a merge that is not ended. One with markers is an error of its reader.
 fn warn_of_merge(session: &Session<'_>, path: &Path) {
     let Ok(Some(text)) = text(path) else { return };
-    if conflict::first_line(&text).is_none() && unmerged_in_git(path, &text).is_some() {
+    let sides = || unmerged_in_git(path, &text).filter(|sides| !has_all(path, &text, sides));
+    if conflict::first_line(&text).is_none() && sides().is_some() {
         session.ui.warn(format!(
             "{} is unmerged in git, and has nothing of the branch that is merged: run `factory resolve --keep`, which merges \
              it, or `git add` it if it is as it should be",
             path.display()
         ));
     }
+}
+
+/// Whether the text of a lock is the merge of its sides: where both changed a workspace, each asks for something of its own,
+/// of which the configuration says what it is.
+fn has_all(path: &Path, text: &str, sides: &UnmergedFile) -> bool {
+    let lock = |text: &str| Lock::from_text(text, path);
+    let (Ok(ours), Ok(theirs)) = (lock(&sides.ours), lock(&sides.theirs)) else { return false };
+    let Ok(base) = sides.base.as_deref().map(lock).transpose() else { return false };
+    let merged = merge(base.as_ref(), &ours, &theirs);
+    let asked = |lock: &Lock, name: &str| {
+        let workspace = lock.workspace.iter().find(|one| one.name == name)?;
+        let tools = lock.tools_of(workspace);
+        let [node, npm, cli] =
+            [&tools.node.requested, &tools.npm.requested, &tools.rhdh_cli.requested].map(Clone::clone);
+        Some([workspace.source.requested.clone(), node, npm, cli])
+    };
+    merged.ours.to_text() == text && merged.workspaces.iter().all(|name| asked(&ours, name) != asked(&theirs, name))
 }
 
 /// The text of a lock; none when there is no such file.

@@ -7,6 +7,7 @@ use std::path::Path;
 use serde::de::DeserializeOwned;
 
 use crate::error::Place;
+use crate::lock::conflict;
 use crate::{Error, Result, user_file};
 
 /// The most bytes a configuration file may have. The largest real one has a few kilobytes.
@@ -27,7 +28,7 @@ pub fn open(path: &Path) -> Result<Option<File>> {
 
 /// The text of a configuration file, or `None` when there is none.
 ///
-/// A file that is too large, or is not UTF-8, is an error with its place.
+/// A file that is too large, is not UTF-8 or is not merged is an error with its place.
 pub fn read(path: &Path) -> Result<Option<String>> {
     let Some(file) = open(path)? else { return Ok(None) };
     let mut bytes = Vec::new();
@@ -44,6 +45,11 @@ pub fn read(path: &Path) -> Result<Option<String>> {
         let line = 1 + e.as_bytes()[..before].split(|&b| b == b'\n').skip(1).count();
         Error::config(Place::line(path, line), "is not UTF-8", "save the file as UTF-8")
     })?;
+    if let Some(line) = conflict::first_line(&text) {
+        let hint =
+            "end the merge of this file first: keep what is right of both sides, without the markers, and `git add` it";
+        return Err(Error::config(Place::line(path, line), "has the conflict markers of a merge", hint));
+    }
     Ok(Some(match text.strip_prefix('\u{feff}') {
         Some(rest) => rest.to_owned(),
         None => text,

@@ -287,8 +287,10 @@ pub(super) fn wrong_in_env_file(name: &str, is_root: bool) -> Option<String> {
         Some(EnvFileScope::RunAndPush) => Some(format!(
             "`{name}` is for the push alone in the `.env` file of a workspace: for downloads and builds, {elsewhere}"
         )),
-        None if !name.starts_with("FACTORY_") => unknown(name),
-        _ => Some(format!("`{name}` has no effect in a `.env` file: it is read from the environment alone")),
+        None => unknown(name),
+        Some(EnvFileScope::Nothing) => {
+            Some(format!("`{name}` has no effect in a `.env` file: it is read from the environment alone"))
+        }
     }
 }
 
@@ -296,9 +298,14 @@ fn unknown(name: &str) -> Option<String> {
     if OF_HELPERS.iter().any(|beginning| name.starts_with(beginning)) {
         return None;
     }
-    let names = || all().map(|variable| variable.name).filter(|known| scope(known) != Some(EnvFileScope::Nothing));
+    let is_own = name.starts_with("FACTORY_");
+    let is_read = |known: &&str| is_own || scope(known) != Some(EnvFileScope::Nothing);
+    let names = || all().map(|variable| variable.name).filter(is_read);
     let beginning = |known: &&str| known.starts_with(name) && name.len() > known.len() / 2;
     Some(match names().find(beginning).or_else(|| misspelt(name, names())) {
+        Some(meant) if scope(meant) == Some(EnvFileScope::Nothing) => {
+            format!("factory does not read `{name}`; `{meant}`, if that is meant, is read from the environment alone")
+        }
         Some(meant) => format!("factory does not read `{name}`; did you mean `{meant}`?"),
         None => format!("factory does not read `{name}`, and no build sees it"),
     })

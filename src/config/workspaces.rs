@@ -120,7 +120,7 @@ pub(super) fn of_sub_folder(
     let (env, env_warnings) = root_env.with_workspace_file(&config_dir.join(env::FILE_NAME))?;
     let file = config_dir.join(source_json::FILE_NAME);
     let json = SourceJson::read_required(&file)?;
-    let workspace_path = json.effective_path(name, overlays).ok_or_else(|| no_workspace_path(&file))?;
+    let workspace_path = json.effective_path(name, overlays).ok_or_else(|| no_workspace_path(&file, &json.unknown))?;
     let local = match &options.repo_path {
         _ if !options.use_local => None,
         Some(path) => Some(path.join(name)),
@@ -205,7 +205,7 @@ fn single_source(options: &ConfigOptions, warnings: &mut Vec<Warning>, overlays:
         warnings.extend(unknown_fields(&file, &json));
         let name = folder_name(&options.config_dir);
         let from_file = name.as_deref().and_then(|name| json.effective_path(name, overlays));
-        let workspace_path = wanted.or(from_file).ok_or_else(|| no_workspace_path(&file))?;
+        let workspace_path = wanted.or(from_file).ok_or_else(|| no_workspace_path(&file, &json.unknown))?;
         let local = if options.use_local { Some(local().ok_or_else(|| no_local_tree(options))?) } else { None };
         Ok(SourceConfig {
             repo: Some(json.repo),
@@ -221,7 +221,7 @@ fn single_source(options: &ConfigOptions, warnings: &mut Vec<Warning>, overlays:
                 format!("does not exist, so a copy of the code in `{}` is built", tree.display()),
             ));
         }
-        let workspace_path = wanted.ok_or_else(|| no_workspace_path(&file))?;
+        let workspace_path = wanted.ok_or_else(|| no_workspace_path(&file, &[]))?;
         Ok(SourceConfig {
             repo: None,
             requested: String::new(),
@@ -288,10 +288,16 @@ fn folder_name(path: &Path) -> Option<String> {
     path.canonicalize().ok()?.file_name()?.to_str().map(str::to_owned)
 }
 
-fn no_workspace_path(file: &Path) -> Error {
+fn no_workspace_path(file: &Path, unknown: &[String]) -> Error {
+    let what = "nothing says which folder of the repository is the workspace";
+    let is_meant = |name: &&String| misspelt(name, source_json::FIELDS.into_iter()) == Some("workspace-path");
+    if let Some(name) = unknown.iter().find(is_meant) {
+        let what = format!("{what}, and the field `{}` is not known", name.escape_debug());
+        return Error::config(Place::file(file), what, "did you mean `workspace-path`?");
+    }
     Error::config(
         Place::file(file),
-        "nothing says which folder of the repository is the workspace",
+        what,
         "give `--workspace-path`, or write `\"workspace-path\"` in source.json; `.` when the repository is the workspace",
     )
 }

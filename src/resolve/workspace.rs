@@ -79,7 +79,7 @@ impl WorkspaceReader<'_> {
         let read = SourceFiles::read(config, commit, files)?;
         let yarn = package_manager::requested_yarn(files, &config.source.workspace_path, &read.lockfile, &config.name)?;
         let (mut warnings, mut cli_needs) = (Vec::new(), Vec::new());
-        let Candidates { plugins, mut faults, unlisted } = Candidates::of(config, &read, commit, &mut warnings)?;
+        let Candidates { plugins, mut faults, unlisted, .. } = Candidates::of(config, &read, commit, &mut warnings)?;
         let SourceFiles { mut manifests, lockfile } = read;
         let source = source(config, commit, files, &yarn)?;
         let mut workspace = Workspace {

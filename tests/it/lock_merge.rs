@@ -233,6 +233,31 @@ fn what_both_sides_in_git_changed_is_resolved_anew() {
     assert_eq!(branches.test.run(&["status"]).success().stderr, "");
 }
 
+/// Where each branch asked for a ref of its own, ours can be the end of the merge: then it is.
+#[harness::test]
+fn a_lock_that_is_as_its_merge_is_not_said_to_be_unmerged() {
+    let branches = Branches::new(true);
+    let (test, config) = (&branches.test, &branches.config);
+    for (branch, tag) in [("left", "v1"), ("right", "v2")] {
+        config.git(&["checkout", "--quiet", "-B", branch, "main"]);
+        branches.source.write("plugins/a/exported.sh", format!("# {tag}\n"));
+        branches.source.commit(tag);
+        branches.source.git(&["tag", tag]);
+        test.run(&["resolve", "one", "--ref", tag]).success();
+        config.commit(tag);
+    }
+    let ours = branches.text();
+    branches.merge("left").exits(1);
+    let error = "error: config/one/source.json:";
+    let said = test.run(&["resolve", "--keep"]).stderr;
+    assert!(said.contains(error) && said.contains("has the conflict markers of a merge"), "{said}");
+    config.git(&["checkout", "--quiet", "--ours", "one/source.json"]);
+    test.run(&["resolve", "--keep"]).success();
+    assert_eq!(branches.text(), ours);
+    let said = test.run(&["status"]).success();
+    assert!(!said.stderr.contains("unmerged") && said.stdout.contains("not stale"), "{said:?}");
+}
+
 /// Between markers there is no base: git's index has it.
 #[harness::test]
 fn markers_of_git_are_merged_with_what_both_sides_began_with() {

@@ -36,6 +36,7 @@ mod joined;
 mod labels;
 mod local_first;
 mod lock_merge;
+mod misled;
 mod named_files;
 mod npmrc;
 mod oci;

@@ -140,7 +140,7 @@ fn a_variable_without_effect_in_a_file_is_a_warning() {
             "config/.env:2: factory does not read `REGISTRY_PASSWROD`; did you mean `REGISTRY_PASSWORD`?",
             "config/.env:3: factory does not read `HELPER_TOKEN`, and no build sees it",
             "config/.env:5: this line is not `KEY=value` and is skipped",
-            "config/.env:7: `FACTORY_NEW` has no effect in a `.env` file: it is read from the environment alone",
+            "config/.env:7: factory does not read `FACTORY_NEW`, and no build sees it",
             "config/.env:8: factory does not read `REGISTRY_USER`; did you mean `REGISTRY_USERNAME`?",
             "config/.env:9: `GIT_SSH` has no effect in a `.env` file: it is read from the environment alone",
             "config/.env:13: factory does not read `htps_proxy`; did you mean `HTTPS_PROXY`?",

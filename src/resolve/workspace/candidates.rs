@@ -11,6 +11,7 @@ use crate::resolve::compute_args::not_a_workspace;
 use crate::resolve::discover::{self, DiscoveredPlugin};
 use crate::resolve::plugin_fault::PluginFault;
 use crate::ui;
+use crate::yarn::graph::manifests::{PackageJson, takes_in};
 
 /// The plugins to build, before anything is computed.
 #[derive(Default)]
@@ -20,6 +21,8 @@ pub(super) struct Candidates {
     pub(super) faults: Vec<PluginFault>,
     /// Plugins that a list leaves out without naming them, sorted.
     pub(super) unlisted: Vec<String>,
+    /// All plugins that a list does not have as entries, sorted.
+    others: Vec<String>,
 }
 
 impl Candidates {
@@ -34,6 +37,7 @@ impl Candidates {
         all.faults.extend(outside(&mut all.plugins, &files.lockfile, config));
         all.faults.extend(unlockable(&mut all.plugins, config));
         let is_workspace = is_workspace_of(&files.lockfile);
+        warnings.extend(not_locked(config, files, all.others.iter().filter(|path| !is_workspace(path))));
         all.unlisted.retain(|path| is_workspace(path));
         if !all.unlisted.is_empty() {
             let (names, list) = (ui::some(all.unlisted.iter()), config.list_path.display());
@@ -74,6 +78,25 @@ fn is_workspace_of(lockfile: &[u8]) -> impl Fn(&str) -> bool {
     let text = str::from_utf8(lockfile).unwrap_or_default();
     let names_workspaces = text.contains("@workspace:");
     move |path| !names_workspaces || text.contains(&format!("@workspace:{path}\""))
+}
+
+/// A warning of plugins that are workspaces for the root's package.json and not for yarn.lock, which an install would change.
+fn not_locked<'a>(
+    config: &config::WorkspaceConfig,
+    files: &SourceFiles,
+    outside: impl Iterator<Item = &'a String>,
+) -> Option<String> {
+    let file = place(config, "package.json");
+    let root = PackageJson::parse(files.manifests.get(".")?, &file.path).ok()?;
+    let missing: Vec<&String> = outside.filter(|path| takes_in(&root, path)).collect();
+    (!missing.is_empty()).then(|| {
+        format!(
+            "{}: not in yarn.lock, though `workspaces` of package.json takes it in: {}; a build fails in `yarn install`: \
+             run that in the repository and commit its yarn.lock",
+            config.name,
+            ui::some(missing.into_iter())
+        )
+    })
 }
 
 /// Takes out the plugins that are no workspaces of a `yarn.lock`: wrappers with a lockfile of their own, say.
@@ -136,7 +159,8 @@ fn listed(
     commit: Option<&str>,
 ) -> Candidates {
     let unlisted = found.iter().filter(|found| !list.names(&found.path)).map(|found| found.path.clone());
-    let mut out = Candidates { unlisted: unlisted.collect(), ..Candidates::default() };
+    let others = found.iter().filter(|found| list.get(&found.path).is_none()).map(|found| found.path.clone());
+    let mut out = Candidates { unlisted: unlisted.collect(), others: others.collect(), ..Candidates::default() };
     for entry in &list.entries {
         if let Some(found) = found.iter().find(|found| found.path == entry.path) {
             out.plugins.push(plugin(found, ArgsFrom::PluginsList, entry.args.clone()));

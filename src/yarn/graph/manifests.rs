@@ -187,6 +187,11 @@ fn display(path: &Path) -> String {
     format!("`{}`", path.display())
 }
 
+/// True when the `workspaces` of a root take a folder in.
+pub fn takes_in(root: &PackageJson, path: &str) -> bool {
+    is_member(&root.workspaces.0, path)
+}
+
 /// True when the globs of `workspaces` take `path` in: the last one that matches decides.
 fn is_member(globs: &[String], path: &str) -> bool {
     globs.iter().fold(false, |member, glob| match glob.strip_prefix('!') {
