@@ -8,6 +8,7 @@ use super::session::Session;
 use crate::error::{Error, Result};
 use crate::lock::companions::{CLI_TREES, FOLDER_NAME};
 use crate::resolve::renamed::{RenamedWorkspace, Renames};
+use crate::store::stays_beneath;
 use crate::ui::some_names;
 
 /// Says what became of the workspaces that the configuration has no more, before anything of them is dropped.
@@ -27,7 +28,10 @@ pub fn say(session: &Session<'_>, renames: &Renames) {
 /// Copies the folders of renamed workspaces in `factory.lock.d`, before a lock names them.
 pub fn copy_companions(lock_dir: &Path, renamed: &[RenamedWorkspace]) -> Result<()> {
     for one in renamed {
-        lock_file::copy(&folder(lock_dir, &one.from), lock_dir, &folder(lock_dir, &one.to))?;
+        let from = folder(lock_dir, &one.from);
+        // What a link leads to elsewhere is not factory's: it is neither copied nor removed.
+        stays_beneath(lock_dir, &from)?;
+        lock_file::copy(&from, lock_dir, &folder(lock_dir, &one.to))?;
     }
     Ok(())
 }
@@ -37,6 +41,7 @@ pub fn remove_companions(lock_dir: &Path, renamed: &[RenamedWorkspace]) -> Resul
     let is_own = |one: &&RenamedWorkspace| one.from != CLI_TREES && renamed.iter().all(|other| other.to != one.from);
     for one in renamed.iter().filter(is_own) {
         let folder = folder(lock_dir, &one.from);
+        stays_beneath(lock_dir, &folder)?;
         match std::fs::remove_dir_all(&folder) {
             Err(e) if e.kind() != ErrorKind::NotFound => return Err(Error::io("remove", &folder)(e)),
             _ => {}

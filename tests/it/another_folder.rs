@@ -2,6 +2,7 @@
 //! seals and stamps stay, whatever the folder is called.
 
 use std::fs;
+use std::os::unix::fs::symlink;
 
 use harness::program::{Test, names};
 use harness::repository::Repository;
@@ -89,4 +90,20 @@ fn two_workspaces_that_could_be_the_one_before_are_new() {
                    of it is dropped; to keep it, restore the lock, and run `factory resolve --keep` with one of them before \
                    the others are there\n";
     assert!(said.contains(warning), "{said}");
+}
+
+#[harness::test]
+fn nothing_is_removed_through_a_link_beside_the_lock() {
+    let test = sealed();
+    fs::remove_dir_all(test.path("config/factory.lock.d/repo")).unwrap();
+    fs::rename(test.path("config/factory.lock.d"), test.path("elsewhere")).unwrap();
+    fs::create_dir(test.path("elsewhere/repo")).unwrap();
+    symlink("../elsewhere", test.path("config/factory.lock.d")).unwrap();
+    let before = test.read("config/factory.lock");
+    into_folder(&test, "todo");
+    let said = test.run(&["resolve", "--keep"]).exits(1).stderr;
+    let error = "error: `config/factory.lock.d` is a symbolic link that leads out of `config`\n";
+    assert!(said.contains(error), "{said}");
+    assert!(test.path("elsewhere/repo").is_dir());
+    assert_eq!(test.read("config/factory.lock"), before);
 }
