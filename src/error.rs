@@ -32,6 +32,13 @@ pub mod exit_code {
     pub const NETWORK: u8 = 5;
     /// Interrupted by a signal.
     pub const INTERRUPTED: u8 = 130;
+
+    /// The code that all failures share, else that of a failure.
+    pub fn shared(codes: impl IntoIterator<Item = u8>) -> u8 {
+        let mut codes = codes.into_iter();
+        let first = codes.next().filter(|code| *code != OK);
+        first.filter(|first| codes.all(|code| code == *first)).unwrap_or(FAILED)
+    }
 }
 
 /// A place in a file a user wrote: printed as `path`, `path:line` or `path:line:column` (both 1-based).
@@ -306,6 +313,11 @@ impl Error {
             }
             Self::Failed { .. } | Self::Interrupted => None,
         }
+    }
+
+    /// True where a file was to be read that is not there.
+    pub fn is_missing_file(&self) -> bool {
+        matches!(self, Self::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound)
     }
 
     /// The process's exit code for this error; see [`exit_code`].

@@ -23,35 +23,28 @@ use futures_util::stream;
 
 use crate::image::RepositoryFailure;
 use crate::lock::{Lock, Plugin, Sha256, Workspace, input_digest};
-use crate::ui::Ui;
 pub(super) use lookup::find_all;
 use repo::LOOKUPS;
 pub use repo::{CacheRepo, CacheRepoMode, CacheRepoSettings};
 pub(super) use upload::NewBuild;
 
 impl CacheRepo {
-    /// Whether it has a finished build of these inputs, by one request. Whether that is believed is not asked.
-    pub async fn has_build(&self, inputs: Sha256) -> Result<bool, RepositoryFailure> {
-        let _slot = self.lookups.acquire().await;
-        self.repository.has(&entry::sealed_tag(inputs)).await
-    }
-
-    /// Of which of these inputs it has builds: one request for each, many at once. A repository that does not answer has
-    /// none, with one warning.
-    pub async fn having(&self, ui: &Ui, wanted: &[Sha256]) -> BTreeSet<Sha256> {
-        let asked = wanted.iter().map(|inputs| async { (*inputs, self.has_build(*inputs).await) });
-        let mut asked = stream::iter(asked).buffer_unordered(LOOKUPS);
+    /// Of which of these inputs it has finished builds: one request for each, many at once. Whether they are believed is
+    /// not asked. After a failure, which is returned, nothing more is asked.
+    pub async fn having(
+        &self,
+        wanted: impl IntoIterator<Item = Sha256>,
+    ) -> (BTreeSet<Sha256>, Option<RepositoryFailure>) {
+        let ask = async |inputs| (inputs, self.repository.has(&entry::sealed_tag(inputs)).await);
+        let mut asked = stream::iter(wanted.into_iter().map(ask)).buffer_unordered(LOOKUPS);
         let mut found = BTreeSet::new();
         while let Some((inputs, answer)) = asked.next().await {
             match answer {
                 Ok(is_there) => found.extend(is_there.then_some(inputs)),
-                Err(failure) => {
-                    self.give_up(ui, "read", &failure.what);
-                    return BTreeSet::new();
-                }
+                Err(failure) => return (found, Some(failure)),
             }
         }
-        found
+        (found, None)
     }
 }
 

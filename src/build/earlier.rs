@@ -28,9 +28,9 @@ impl Earlier {
     /// Looks for them. `lock` is sealed, `built` says which plugins, by workspace and path, are of this build.
     pub(super) fn find(shared: &Shared, lock: &Lock, built: impl Fn(&str, &str) -> bool) -> Self {
         let output_dir = &shared.options.output_dir;
-        let read = |name: &str| user_file::read(&output_dir.join(name), user_file::DOCUMENT).ok();
-        let report = read(report::FILE_NAME).and_then(|bytes| Report::from_json(&bytes).ok());
-        let list = read(plugins_yaml::FILE_NAME).and_then(|bytes| yaml_serde::from_slice::<Value>(&bytes).ok());
+        let report = report_before(output_dir);
+        let list = user_file::read(&output_dir.join(plugins_yaml::FILE_NAME), user_file::DOCUMENT).ok();
+        let list = list.and_then(|bytes| yaml_serde::from_slice::<Value>(&bytes).ok());
         let entries = list.as_ref().and_then(|list| list.get("plugins")?.as_sequence());
         let entries = entries.into_iter().flatten().filter_map(DynamicPlugin::read);
         let archives = report.iter().flat_map(archives).collect();
@@ -74,9 +74,12 @@ impl Earlier {
 
 /// The archives that the report of an earlier build in this folder names.
 pub(super) fn archives_before(output_dir: &Path) -> BTreeSet<String> {
-    let report = user_file::read(&output_dir.join(report::FILE_NAME), user_file::DOCUMENT).ok();
-    let report = report.and_then(|bytes| Report::from_json(&bytes).ok());
-    report.iter().flat_map(archives).collect()
+    report_before(output_dir).iter().flat_map(archives).collect()
+}
+
+/// The report of an earlier build, where it can be read.
+fn report_before(output_dir: &Path) -> Option<Report> {
+    Report::read(&output_dir.join(report::FILE_NAME), "").ok()
 }
 
 /// Those of them that are still there and that this report does not have, sorted.

@@ -14,7 +14,6 @@ pub use given::GivenShard;
 use super::earlier;
 use super::new_seals::{FoundCompanions, FoundSeal, SealedLock};
 use super::packages::unpinned::Unpinned;
-use super::read_sources::ReadSources;
 use super::report::{self, Output, Report};
 use super::results;
 use super::shard::{ShardPlugin, ShardWorkspace};
@@ -73,13 +72,8 @@ pub fn join(lock: &Lock, lock_dir: &Path, output_dir: &Path, shards: &[GivenShar
         warnings: results::warnings(shards.iter().flat_map(|shard| shard.record.warnings.clone()).collect()),
     };
     results::lay_down(output_dir, &report, &entries)?;
-    let mut codes: Vec<u8> = shards.iter().map(|shard| shard.record.exit_code).filter(|code| *code != 0).collect();
-    codes.dedup();
-    let exit_code = match codes[..] {
-        [] => exit_code::OK,
-        [code] => code,
-        _ => exit_code::FAILED,
-    };
+    let codes = || shards.iter().map(|shard| shard.record.exit_code).filter(|code| *code != exit_code::OK);
+    let exit_code = if codes().next().is_none() { exit_code::OK } else { exit_code::shared(codes()) };
     let old = results::no_longer_locked(output_dir, lock, &report.left_behind);
     Ok(JoinedBuild { sealed, report, published, old, exit_code })
 }
@@ -109,11 +103,10 @@ fn seal(part: &Part<'_>, lock_dir: &Path, into: &mut SealedLock) -> Result<()> {
         let closure = seal.sealed.closure.map(|digest| read(CompanionPath::closure(name, &plugin.path), digest));
         let closure = closure.transpose()?;
         let files = read(CompanionPath::files(name, &plugin.path), seal.files)?;
-        let sources = seal.read.clone().map(|read| ReadSources { reads: read.reads, sources: read.sources });
         let found = FoundSeal {
             sealed: &seal.sealed,
             stamp: seal.stamp.as_ref(),
-            read: sources.as_ref(),
+            read: seal.read.as_ref(),
             companions: FoundCompanions { closure: closure.as_deref(), files: &files },
         };
         into.seal_plugin(lock_dir, (part.index, place), &found)?;

@@ -6,6 +6,8 @@ use std::fs;
 use std::path::PathBuf;
 
 use nix::errno::Errno;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::context::{PluginTarget, WorkspaceBuild};
 use super::dependencies::Dependencies;
@@ -43,11 +45,12 @@ pub(super) struct PluginWatch {
 }
 
 /// A plugin's sources with what its export read.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct ReadSources {
     /// `workspace.plugin.reads` of the lock.
     pub reads: Vec<String>,
-    /// `workspace.plugin.sources`.
+    /// `workspace.plugin.sources` of the lock.
     pub sources: Vec<SourcePart>,
 }
 

@@ -2,11 +2,14 @@
 //! the user's, no secret.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::error::{Error, Place, Result};
 use crate::lock::{Integrity, Role, Sha256};
+use crate::user_file;
 
 /// The report's format. In the first one `layer` was what is `layer-blob` now, and `diff-id` what is `layer`.
 pub const VERSION: u32 = 2;
@@ -194,6 +197,13 @@ pub struct AttachedDocument {
 }
 
 impl Report {
+    /// Reads a file; `hint` is what to do with one that is no report.
+    pub fn read(path: &Path, hint: &str) -> Result<Self> {
+        let bytes = user_file::read(path, user_file::DOCUMENT).map_err(Error::io("read", path))?;
+        Self::from_json(&bytes)
+            .map_err(|error| Error::config(Place::at(path, error.line(), error.column()), error.to_string(), hint))
+    }
+
     /// Reads a report of this format or of the first one.
     pub fn from_json(bytes: &[u8]) -> serde_json::Result<Self> {
         let mut report: serde_json::Value = serde_json::from_slice(bytes)?;

@@ -12,7 +12,6 @@ use super::report::{self, Report};
 use crate::error::full_disk::{MovableFolder, free, size};
 use crate::error::{Error, Result};
 use crate::store::{atomic_file, disk_usage};
-use crate::user_file;
 
 impl WorkspaceBuild<'_> {
     /// The error of a step; if a disk is full, with which one, what moves the folder, and what the last build took.
@@ -61,7 +60,7 @@ impl WorkspaceBuild<'_> {
     /// What the archives of this workspace have that an earlier build left.
     fn archives(&self) -> Option<u64> {
         let path = self.shared.options.output_dir.join(report::FILE_NAME);
-        let report = Report::from_json(&user_file::read(&path, user_file::DOCUMENT).ok()?).ok()?;
+        let report = Report::read(&path, "").ok()?;
         let workspace = report.workspaces.iter().find(|one| one.name == self.workspace.name)?;
         let outputs = workspace.plugins.iter().filter_map(|plugin| plugin.output.as_ref());
         Some(outputs.fold(0, |sum: u64, output| sum.saturating_add(output.tgz_bytes))).filter(|bytes| *bytes > 0)

@@ -9,12 +9,13 @@ use serde::{Deserialize, Serialize};
 use super::artefact::Artefact;
 use super::context::Shared;
 use super::new_seals::is_sealed_here;
+use super::read_sources::ReadSources;
 use super::report::WorkspaceReport;
 use super::results;
 use super::workspace::BuiltWorkspace;
 use crate::error::Result;
 use crate::lock::companions::CompanionPath;
-use crate::lock::{Sealed, Sha256, Shard, SourcePart, Stamp, Workspace};
+use crate::lock::{Sealed, Sha256, Shard, Stamp, Workspace};
 use crate::store::{file_beneath, stays_beneath};
 
 /// The format of the file.
@@ -87,19 +88,9 @@ pub struct ShardSeal {
     pub stamp: Option<Stamp>,
     /// What its export read besides its sources, and its sources with that; none where that was not looked at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub read: Option<ShardSources>,
+    pub read: Option<ReadSources>,
     /// Digest of the list of its files beside this file.
     pub files: Sha256,
-}
-
-/// What a plugin is built from, with what its export read.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct ShardSources {
-    /// `workspace.plugin.reads` of the lock.
-    pub reads: Vec<String>,
-    /// `workspace.plugin.sources` of the lock.
-    pub sources: Vec<SourcePart>,
 }
 
 /// The name of the file of a shard.
@@ -152,8 +143,7 @@ fn workspace(shared: &Shared, folder: &Path, locked: &Workspace, built: &BuiltWo
             let files = artefact.files.to_text();
             let found = artefact.found(&files);
             found.companions.write(folder, &locked.name, path)?;
-            let read = found.read.map(|read| ShardSources { reads: read.reads.clone(), sources: read.sources.clone() });
-            let (sealed, stamp) = (found.sealed.clone(), found.stamp.cloned());
+            let (sealed, stamp, read) = (found.sealed.clone(), found.stamp.cloned(), found.read.cloned());
             Ok(ShardSeal { sealed, stamp, read, files: Sha256::of(&files) })
         });
         let config = artefact.record.config.clone();

@@ -1,7 +1,5 @@
 //! Failures of several workspaces → one error with one exit code.
 
-use std::collections::BTreeSet;
-
 use super::session::Session;
 use crate::config::{Config, Mode};
 use crate::error::{Error, Result, exit_code};
@@ -59,9 +57,5 @@ pub fn both(session: &Session<'_>, before: Result<()>, built: Result<()>) -> Res
 
 /// The code that all errors share, else that of a failure.
 pub fn code_of<'e>(errors: impl Iterator<Item = &'e Error>) -> u8 {
-    let codes: BTreeSet<u8> = errors.map(Error::exit_code).collect();
-    match codes.first() {
-        Some(code) if codes.len() == 1 && *code != exit_code::OK => *code,
-        _ => exit_code::FAILED,
-    }
+    exit_code::shared(errors.map(Error::exit_code))
 }

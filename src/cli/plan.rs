@@ -1,11 +1,9 @@
 //! `factory plan`
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use futures_util::StreamExt as _;
-use futures_util::stream;
 use serde_json::{Map, Value, json};
 
 use super::cache_repo::{CacheModeChoice, CacheRepoArgs};
@@ -17,13 +15,10 @@ use crate::audit::plan::{self, CachePlace, Plan, PlanBasis};
 use crate::build::cache_repo::sealed_inputs;
 use crate::build::report::{self, Report};
 use crate::config::{Config, TagPrefix};
-use crate::error::{Error, Place, Result};
+use crate::error::{Error, Result};
 use crate::lock::{Lock, Plugin, Sha256, Workspace};
 use crate::store::CacheKind;
-use crate::{ui, user_file};
-
-/// Plugins that a cache repository is asked for at once.
-const AT_ONCE: usize = 16;
+use crate::ui;
 
 /// Options of `factory plan`.
 #[derive(Clone, Debug, Args)]
@@ -121,25 +116,16 @@ fn read_report(args: &PlanArgs) -> Result<Option<Report>> {
         Some(path) => path.clone(),
         None => paths::output_dir(args.output_dir.as_deref()).join(report::FILE_NAME),
     };
-    let bytes = match user_file::read(&path, user_file::DOCUMENT) {
-        Ok(bytes) => bytes,
-        Err(error) if args.report.is_none() && error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(Error::io("read", &path)(error)),
-    };
-    let broken = |error: serde_json::Error| {
-        Error::config(Place::at(&path, error.line(), error.column()), error.to_string(), "name another report")
-    };
-    Report::from_json(&bytes).map(Some).map_err(broken)
+    match Report::read(&path, "name another report") {
+        Err(error) if args.report.is_none() && error.is_missing_file() => Ok(None),
+        read => read.map(Some),
+    }
 }
 
 /// The names of the finished builds in this machine's cache.
 fn local_builds(session: &Session<'_>) -> Result<HashSet<String>> {
     let folder = session.store()?.kind_dir(CacheKind::Builds);
-    let entries = match std::fs::read_dir(&folder) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(HashSet::new()),
-        Err(error) => return Err(Error::io("read", &folder)(error)),
-    };
+    let entries = std::fs::read_dir(&folder).map_err(Error::io("read", &folder))?;
     Ok(entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect())
 }
 
@@ -150,38 +136,23 @@ async fn remote_builds(
     args: &PlanArgs,
     lock: &Lock,
     local: &HashSet<String>,
-) -> Result<HashSet<Sha256>> {
-    let mut found = HashSet::new();
+) -> Result<BTreeSet<Sha256>> {
     let Some(repo) = args.cache.open(session)?.filter(|_| args.cache.cache_mode != CacheModeChoice::Write) else {
-        return Ok(found);
+        return Ok(BTreeSet::new());
     };
     let of = |workspace| plugins(workspace).filter_map(move |plugin| sealed_inputs(lock, workspace, plugin));
-    let wanted: HashSet<Sha256> =
+    let wanted: BTreeSet<Sha256> =
         lock.workspace.iter().flat_map(of).filter(|key| !local.contains(&key.hex())).collect();
-    let asking = wanted.into_iter().map(|inputs| {
-        let repo = repo.clone();
-        async move { (inputs, repo.has_build(inputs).await) }
-    });
-    let mut answers = stream::iter(asking).buffer_unordered(AT_ONCE);
-    loop {
-        let answer = tokio::select! {
-            answer = answers.next() => answer,
-            () = session.interrupt.wait() => return Err(Error::Interrupted),
-        };
-        match answer {
-            None => return Ok(found),
-            Some((inputs, Ok(true))) => {
-                found.insert(inputs);
-            }
-            Some((_, Ok(false))) => {}
-            Some((_, Err(failure))) => {
-                // As a build does it: it is given up.
-                let what = "is not asked any more, and what it may have counts as not there";
-                session.ui.warn(format!("the cache repository `{}` {what}: {failure}", repo.address()));
-                return Ok(found);
-            }
-        }
+    let (found, failure) = tokio::select! {
+        answers = repo.having(wanted) => answers,
+        () = session.interrupt.wait() => return Err(Error::Interrupted),
+    };
+    if let Some(failure) = failure {
+        // As a build does it: it is given up.
+        let what = "is not asked any more, and what it may have counts as not there";
+        session.ui.warn(format!("the cache repository `{}` {what}: {failure}", repo.address()));
     }
+    Ok(found)
 }
 
 fn plugins(workspace: &Workspace) -> impl Iterator<Item = &Plugin> {

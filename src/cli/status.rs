@@ -10,9 +10,8 @@ use super::source_options::SourceArgs;
 use super::{last_failure, lock_file, paths};
 use crate::audit::status::{self, BuiltState, Status, WorkspaceStatus};
 use crate::build::report::{self, Report};
-use crate::error::{Error, Place, Result, exit_code};
+use crate::error::{Error, Result, exit_code};
 use crate::ui::{self, count};
-use crate::user_file;
 
 /// Options of `factory status`.
 #[derive(Clone, Debug, Args)]
@@ -105,12 +104,8 @@ fn verdict(status: &Status) -> Result<()> {
 /// The report of the last build; none when there is no such file.
 fn read_report(output_dir: &Path) -> Result<Option<Report>> {
     let path = output_dir.join(report::FILE_NAME);
-    let bytes = match user_file::read(&path, user_file::DOCUMENT) {
-        Ok(bytes) => bytes,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(e) => return Err(Error::io("read", &path)(e)),
-    };
-    Report::from_json(&bytes).map(Some).map_err(|e| {
-        Error::config(Place::at(&path, e.line(), e.column()), e.to_string(), "remove it; the next build writes it anew")
-    })
+    match Report::read(&path, "remove it; the next build writes it anew") {
+        Err(error) if error.is_missing_file() => Ok(None),
+        read => read.map(Some),
+    }
 }

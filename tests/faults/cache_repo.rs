@@ -3,7 +3,6 @@
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::path::Path;
 use std::process::Stdio;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier};
@@ -16,7 +15,7 @@ use factory::lock::Sha256;
 use harness::docker_registry::{PASSWORD, USER, block_on};
 use harness::http::{self, Response};
 use harness::oci_registry::{FakeRegistry, Habits, Login, Reaction};
-use harness::program::{Outcome, Test, names};
+use harness::program::{Outcome, Test, names, outputs};
 use harness::workspace::scripted as workspace;
 use serde_json::{Value, json};
 
@@ -137,31 +136,17 @@ impl Shared {
     }
 }
 
-/// The files below a folder with their bytes, but for reports and logs, which have times.
-fn files(folder: &Path) -> Vec<(String, Vec<u8>)> {
-    let mut all = Vec::new();
-    for name in names(folder) {
-        let path = folder.join(&name);
-        if path.is_dir() && name != "logs" {
-            all.extend(files(&path).into_iter().map(|(inner, bytes)| (format!("{name}/{inner}"), bytes)));
-        } else if path.is_file() && name != "build-report.json" {
-            all.push((name, fs::read(&path).unwrap()));
-        }
-    }
-    all
-}
-
 #[harness::test]
 fn what_another_machine_built_is_laid_down_without_any_tool() {
     let shared = Shared::new().stored();
     assert_eq!((shared.tags("inputs-").len(), shared.tags("unsealed-").len()), (2, 2));
     let sealed = shared.test.read("config/factory.lock");
-    let first = files(&shared.test.path("first"));
+    let first = outputs(&shared.test.path("first"));
     let asked = shared.registry.count("GET manifest");
     let outcome = shared.elsewhere(&[]).success();
     assert!(outcome.stderr.contains("✓ repo plugins/a fetch from "), "{}", outcome.stderr);
     assert_eq!(shared.registry.count("GET manifest"), asked + 2, "one look-up for each");
-    assert_eq!(files(&shared.test.path("out")), first);
+    assert_eq!(outputs(&shared.test.path("out")), first);
     assert_eq!(shared.test.read("config/factory.lock"), sealed);
     // From the local cache now.
     let requests = shared.registry.requests().len();
@@ -173,7 +158,7 @@ fn what_another_machine_built_is_laid_down_without_any_tool() {
     shared.unseal();
     let outcome = shared.elsewhere(&["--cache-trust", "own.pub"]).success();
     assert!(outcome.stderr.contains("fetch from "), "{}", outcome.stderr);
-    assert_eq!((shared.test.read("config/factory.lock"), files(&shared.test.path("out"))), (sealed, first));
+    assert_eq!((shared.test.read("config/factory.lock"), outputs(&shared.test.path("out"))), (sealed, first));
 }
 
 #[harness::test]
@@ -293,7 +278,7 @@ fn a_repository_that_lies_is_refused_where_the_lock_is_sealed() {
     };
     let plugins: Vec<_> = names.iter().map(|name| (name.as_str(), "frontend-plugin", plugin(name))).collect();
     let shared = Shared::of(&plugins, FakeRegistry::start()).stored();
-    let first = files(&shared.test.path("first"));
+    let first = outputs(&shared.test.path("first"));
     let tags: Vec<String> = names.iter().map(|name| shared.tag("inputs-", name)).collect();
     for ((_, lie, _), tag) in LIES.iter().zip(&tags) {
         lie(&shared, tag);
@@ -309,7 +294,7 @@ fn a_repository_that_lies_is_refused_where_the_lock_is_sealed() {
         assert!(line.is_some_and(|line| line.contains(why)), "{name}: {lines:?}");
     }
     assert!(outcome.stderr.contains("✓ repo plugins/honest fetch from "), "{}", outcome.stderr);
-    assert_eq!(files(&shared.test.path("out")), first);
+    assert_eq!(outputs(&shared.test.path("out")), first);
     assert!(!shared.test.path("planted").exists());
     // Who stores puts the right ones in their place: those that a registry, which checks digests, can have.
     shared.again(&["--cache-mode", "read-write"]).success();
@@ -321,13 +306,13 @@ fn a_repository_that_lies_is_refused_where_the_lock_is_sealed() {
 #[harness::test]
 fn what_is_not_sealed_is_taken_from_trusted_signers_alone() {
     let shared = Shared::new().stored();
-    let (sealed, first) = (shared.test.read("config/factory.lock"), files(&shared.test.path("first")));
+    let (sealed, first) = (shared.test.read("config/factory.lock"), outputs(&shared.test.path("first")));
     let again = |args: &[&str]| {
         shared.unseal();
         let outcome = shared.again(args).success();
         assert!(outcome.stderr.contains("✓ repo plugins/a export: "), "{}", outcome.stderr);
         assert_eq!(
-            (shared.test.read("config/factory.lock"), files(&shared.test.path("out"))),
+            (shared.test.read("config/factory.lock"), outputs(&shared.test.path("out"))),
             (sealed.clone(), first.clone())
         );
         outcome
@@ -387,14 +372,14 @@ fn a_repository_that_does_not_answer_is_given_up_and_fails_no_build() {
     let store = ["--cache-mode", "read-write", "--cache-sign-key", "own"];
     let built = shared.test.run_with(&[&BUILD[..], &store].concat(), &login).success();
     assert!(built.stderr.contains(": 2 builds "), "{}", built.stderr);
-    let first = files(&shared.test.path("out"));
+    let first = outputs(&shared.test.path("out"));
     let given_up = |outcome: &Outcome, why: &str| {
         let all = said(outcome, &shared);
         let cannot = "warning: the cache repository `HOST/team/cache` cannot be ";
         assert!(all.len() == 1 && all[0].starts_with(cannot) && all[0].contains(why), "{all:?}");
         assert!(outcome.stderr.contains("✓ repo plugins/b export: "), "{}", outcome.stderr);
         assert!(!outcome.stderr.contains(PASSWORD), "{}", outcome.stderr);
-        assert_eq!(files(&shared.test.path("out")), first);
+        assert_eq!(outputs(&shared.test.path("out")), first);
     };
     let again = |variables: &[(&str, &str)], args: &[&str]| {
         let _ = fs::remove_dir_all(shared.test.path("cache/builds"));
@@ -544,7 +529,7 @@ fn many_plugins_are_asked_for_once_each_and_sixteen_at_once() {
     };
     let repo = CacheRepo::new(settings, None);
     let wanted: Vec<Sha256> = (0..656).map(|number| Sha256::of(number.to_string())).collect();
-    let ui = factory::ui::Ui::silent();
-    let found = block_on(repo.having(&ui, &wanted));
-    assert_eq!((found.len(), asked.load(Ordering::SeqCst), ui.warnings()), (0, wanted.len(), vec![]));
+    let (found, failure) = block_on(repo.having(wanted.iter().copied()));
+    assert!(failure.is_none(), "{failure:?}");
+    assert_eq!((found.len(), asked.load(Ordering::SeqCst)), (0, wanted.len()));
 }

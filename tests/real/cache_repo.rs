@@ -1,28 +1,13 @@
 //! Finished builds shared through Debian's docker-registry.
 
 use std::fs;
-use std::path::Path;
 use std::process::{Child, Stdio};
 
 use harness::docker_registry::{PAIR, PASSWORD, Server, USER};
-use harness::program::{Test, names};
+use harness::program::{Test, names, outputs};
 use harness::workspace::scripted;
 
 use crate::greeting::{self, Greeting, assert_code, stderr};
-
-/// The files below a folder with their bytes, but for reports and logs, which have times.
-fn files(folder: &Path) -> Vec<(String, Vec<u8>)> {
-    let mut all = Vec::new();
-    for name in names(folder) {
-        let path = folder.join(&name);
-        if path.is_dir() && name != "logs" {
-            all.extend(files(&path).into_iter().map(|(inner, bytes)| (format!("{name}/{inner}"), bytes)));
-        } else if path.is_file() && name != "build-report.json" {
-            all.push((name, fs::read(&path).unwrap()));
-        }
-    }
-    all
-}
 
 #[harness::test]
 fn machines_that_race_on_one_repository_make_the_same_and_leave_it_whole() {
@@ -45,7 +30,7 @@ fn machines_that_race_on_one_repository_make_the_same_and_leave_it_whole() {
         assert_code(&output, 0);
         assert!(!stderr(&output).contains("warning"), "{}", stderr(&output));
     }
-    let made = |name: &str| (files(&test.path(name)), files(&test.path(&format!("{name}-config"))));
+    let made = |name: &str| (outputs(&test.path(name)), outputs(&test.path(&format!("{name}-config"))));
     let first = made("one");
     for name in ["two", "three"] {
         assert_eq!(made(name), first);
@@ -88,7 +73,7 @@ fn the_example_is_complete_on_a_machine_that_has_nothing() {
     greeting.cache = greeting.path("empty");
     said += &run(&greeting, "read", true, "there");
     assert!(said.contains("2 plugins built into ") && said.contains(", 2 of them from the cache"), "{said}");
-    assert_eq!(files(&greeting.path("there")), files(&greeting.path("here")));
+    assert_eq!(outputs(&greeting.path("there")), outputs(&greeting.path("here")));
     assert_eq!(fs::read(greeting.config().join("factory.lock")).unwrap(), sealed);
     // No secret is anywhere in what they said, wrote or made known to what they ran.
     let private = fs::read_to_string(&key).unwrap();

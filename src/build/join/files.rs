@@ -152,7 +152,7 @@ impl PartFiles<'_> {
             }
             match self.part.from.tree.read(path, LARGEST_LOG) {
                 Ok(bytes) => file_beneath(self.output_dir, &self.output_dir.join(path), &bytes)?,
-                Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {}
+                Err(error) if error.is_missing_file() => {}
                 Err(error) => return Err(error),
             }
         }

@@ -151,6 +151,20 @@ pub fn names(folder: &Path) -> Vec<String> {
     names
 }
 
+/// The files below a folder with their bytes, but for reports and logs, which have times.
+pub fn outputs(folder: &Path) -> Vec<(String, Vec<u8>)> {
+    let mut all = Vec::new();
+    for name in names(folder) {
+        let path = folder.join(&name);
+        if path.is_dir() && name != "logs" {
+            all.extend(outputs(&path).into_iter().map(|(inner, bytes)| (format!("{name}/{inner}"), bytes)));
+        } else if path.is_file() && name != "build-report.json" {
+            all.push((name, fs::read(&path).unwrap()));
+        }
+    }
+    all
+}
+
 /// A path or argument as text.
 pub fn text(path: &(impl AsRef<OsStr> + ?Sized)) -> &str {
     path.as_ref().to_str().unwrap()
