@@ -5,7 +5,7 @@
 //!               and sources (of a plugin); problem is what cannot be built
 //! text          its canonical writer and strict reader; format is which lock is too new for it, validate what types cannot
 //!               say, by the grammar of paths and names
-//! companions    the files beside it, in factory.lock.d
+//! companions    the files beside it, in factory.lock.d; bundle is the one that says what is in a frontend
 //! role          `backstage.role`; release_line is `1.10`, cli_behaviour is what rhdh-cli does since which version
 //! identity      the digest of a release's pins
 //! input_digest  the digest of what one plugin is built from, by a recipe
@@ -16,6 +16,7 @@
 
 pub mod args_origin;
 pub mod arguments;
+pub mod bundle;
 pub mod cli_behaviour;
 pub mod companions;
 pub mod conflict;

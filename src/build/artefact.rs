@@ -320,6 +320,7 @@ fn finish(target: PluginTarget<'_>, paths: &OutputPaths, record: PackageRecord, 
         },
         sealed: Sealed {
             closure,
+            bundle: None,
             tgz: packed.tgz,
             image: image.digest,
             layer: image.diff_id,

@@ -4,6 +4,7 @@
 //! rhdh-cli/<version>/package-lock.json        the dependency tree of rhdh-cli
 //! <workspace>/packages.sha512                 packages that the workspace's lockfile has no checksum for
 //! <workspace>/<plugin path>/yarn.lock         the private dependencies of a backend plugin
+//! <workspace>/<plugin path>/bundle            the packages in the bundles of a frontend plugin
 //! <workspace>/<plugin path>/files             the files of a plugin's package
 //! ```
 
@@ -34,6 +35,11 @@ impl CompanionPath {
     /// The `yarn.lock` of a backend plugin's private dependencies: its closure.
     pub fn closure(workspace: &str, plugin: &str) -> Self {
         Self::of_plugin(workspace, plugin, "yarn.lock")
+    }
+
+    /// The packages in the bundles of a frontend plugin.
+    pub fn bundle(workspace: &str, plugin: &str) -> Self {
+        Self::of_plugin(workspace, plugin, "bundle")
     }
 
     /// The list of the files of a plugin's package.
@@ -76,6 +82,7 @@ mod tests {
             CompanionPath::cli_tree("1.9.1"),
             CompanionPath::packages("todo"),
             CompanionPath::closure("todo", "plugins/a"),
+            CompanionPath::bundle("todo", "plugins/b"),
             CompanionPath::files("todo", "."),
         ];
         assert_eq!(
@@ -84,6 +91,7 @@ mod tests {
                 "factory.lock.d/rhdh-cli/1.9.1/package-lock.json",
                 "factory.lock.d/todo/packages.sha512",
                 "factory.lock.d/todo/plugins/a/yarn.lock",
+                "factory.lock.d/todo/plugins/b/bundle",
                 "factory.lock.d/todo/files",
             ]
         );

@@ -12,8 +12,8 @@ pub const VERSION: u32 = 1;
 /// Compatible additions within [`VERSION`]: 1 has `workspace.sealed`, 2 `workspace.effective`, `workspace.problem` and
 /// `unresolved`, 3 `workspace.plugin.scalprum`, 4 `tools.rhdh-cli.host`, 5 `workspace.recipe` and with it `sources`, `reads`
 /// and `stamp` of plugins, 6 `args-from` of each argument, 7 `workspace.unlisted`, 8 `unresolved.exit-code`, 9
-/// `config` of seals. A lock says the least that it needs.
-pub const REVISION: u32 = 9;
+/// `config` of seals, 10 their `bundle`. A lock says the least that it needs.
+pub const REVISION: u32 = 10;
 pub(super) const REWRITE: &str =
     "restore the file from version control, or remove it and run `factory resolve` to write it anew";
 

@@ -375,6 +375,9 @@ pub struct Sealed {
     /// Digest of `factory.lock.d/<workspace>/<plugin path>/yarn.lock`; backends only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub closure: Option<Sha256>,
+    /// Digest of `factory.lock.d/<workspace>/<plugin path>/bundle`; frontends only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bundle: Option<Sha256>,
     /// The `.tgz`.
     pub tgz: Integrity,
     /// The image's manifest.

@@ -76,7 +76,10 @@ impl Lock {
 fn revision(workspace: &Workspace) -> u32 {
     let is_of_each = |plugin: &Plugin| matches!(plugin.args_from, ArgsOrigin::Each(_));
     let has_config = |plugin: &Plugin| plugin.sealed.as_ref().is_some_and(|sealed| sealed.config.is_some());
-    let own = if workspace.plugin.iter().any(has_config) {
+    let has_bundle = |plugin: &Plugin| plugin.sealed.as_ref().is_some_and(|sealed| sealed.bundle.is_some());
+    let own = if workspace.plugin.iter().any(has_bundle) {
+        10
+    } else if workspace.plugin.iter().any(has_config) {
         9
     } else if !workspace.unlisted.is_empty() {
         7
@@ -229,6 +232,7 @@ pub(super) mod tests {
         todo.plugin[1].args_from = ArgsOrigin::All(ArgsFrom::Computed);
         todo.plugin[1].sealed = Some(Sealed {
             closure: Some(Sha256::of("closure")),
+            bundle: None,
             tgz: Integrity::of("tgz"),
             image: Sha256::of("image"),
             layer: Sha256::of("layer"),
@@ -287,6 +291,16 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn a_sealed_bundle_needs_a_newer_reader() {
+        let mut lock = sample();
+        lock.workspace[0].plugin[1].sealed.as_mut().unwrap().bundle = Some(Sha256::of("bundle"));
+        let text = lock.to_text();
+        assert!(text.contains("\nversion = 1\nrevision = 10\n"), "{text}");
+        assert!(text.contains(&format!("\nbundle = \"{}\"\n", Sha256::of("bundle"))), "{text}");
+        assert_eq!(Lock::from_text(&text, Path::new("factory.lock")).unwrap().to_text(), text);
+    }
+
+    #[test]
     fn reading_what_was_written_gives_the_same_text() {
         let text = sample().to_text();
         let read = Lock::from_text(&text, Path::new("factory.lock")).unwrap();
@@ -314,8 +328,8 @@ pub(super) mod tests {
             "factory.lock:2:11: lock format 9 is newer than the format 1 that factory 0.1.0 reads"
         );
         assert_eq!(
-            error_for("revision = 0", "revision = 10"),
-            "factory.lock:3:12: revision 10 of lock format 1 is newer than the revision 9 that factory 0.1.0 reads"
+            error_for("revision = 0", "revision = 11"),
+            "factory.lock:3:12: revision 11 of lock format 1 is newer than the revision 10 that factory 0.1.0 reads"
         );
         assert_eq!(
             error_for("path = \"patches/1.patch\"", "path = \"../../etc/passwd\""),

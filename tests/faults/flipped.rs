@@ -122,6 +122,7 @@ impl Filled {
         lock.workspace[0].sealed = None;
         lock.workspace[0].plugin[0].sealed = Some(Sealed {
             closure: Some(Sha256::of(NO_DEPENDENCIES)),
+            bundle: None,
             tgz: Integrity::of("tgz"),
             image: Sha256::of("image"),
             layer: Sha256::of("layer"),
@@ -434,8 +435,15 @@ fn made(dir: &Path) -> Artefact {
         pushed: None,
         attached: Vec::new(),
     };
-    let sealed =
-        Sealed { closure: None, tgz: packed.tgz, image: image.digest, layer: image.diff_id, config: None, root: None };
+    let sealed = Sealed {
+        closure: None,
+        bundle: None,
+        tgz: packed.tgz,
+        image: image.digest,
+        layer: image.diff_id,
+        config: None,
+        root: None,
+    };
     let files = FileList::of(&PackageFiles::new(Vec::new()).unwrap()).unwrap();
     let record = PackageRecord {
         name: "todo-backend-dynamic".into(),

@@ -205,7 +205,7 @@ mod tests {
         BuildStatement {
             inputs: Sha256::of("inputs"),
             unsealed: Sha256::of("unsealed"),
-            seal: Sealed { closure: None, tgz, image, layer, config: None, root: None },
+            seal: Sealed { closure: None, bundle: None, tgz, image, layer, config: None, root: None },
             archive: blob("archive"),
             layer: blob("layer"),
             facts: blob("facts"),

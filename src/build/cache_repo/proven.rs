@@ -133,7 +133,7 @@ mod tests {
         let packed = image::pack(&PackageFiles::new(files.collect()).unwrap(), &packing, &archive, &layer).unwrap();
         let (tgz, layer) = (packed.tgz, packed.diff_id);
         let config = sealed.map(Sha256::of);
-        let seal = Sealed { closure: None, tgz, image: Sha256::of("image"), layer, config, root: None };
+        let seal = Sealed { closure: None, bundle: None, tgz, image: Sha256::of("image"), layer, config, root: None };
         let said = PackageRecord {
             name: "@x/a-dynamic".into(),
             version: "1.0.0".into(),

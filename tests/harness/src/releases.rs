@@ -100,6 +100,7 @@ pub fn input(path: &str, text: &str) -> Input {
 pub fn sealed(text: &str, closure: Option<&str>) -> Sealed {
     Sealed {
         closure: closure.map(Sha256::of),
+        bundle: None,
         tgz: Integrity::of(format!("tgz {text}")),
         image: Sha256::of(format!("image {text}")),
         layer: Sha256::of(format!("layer {text}")),
