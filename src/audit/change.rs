@@ -13,7 +13,7 @@ use serde::Serialize;
 use super::version_step::VersionStep;
 use crate::lock::{Integrity, Role, Sha256};
 pub use host::{Affected, RhdhRelease, Tie};
-pub use package::{PackageChange, PackageMove, Pin};
+pub use package::{OwnMove, PackageChange, PackageMove, Pin};
 pub use plugin::{
     ArgumentsOrigin, ExplainedArgument, FirstDifference, InputClass, OutputClass, OutputVerdict, SourceChange,
 };
@@ -294,6 +294,10 @@ pub enum ChangeKind {
         /// Where the two packages differ first, when their lists of files are there.
         #[serde(skip_serializing_if = "Option::is_none")]
         first: Option<FirstDifference>,
+        /// The version that both packages have, when their bytes differ: the two releases have another package under one
+        /// version.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        same_version: Option<String>,
         /// The `.tgz` before and now, when it changed.
         #[serde(skip_serializing_if = "Option::is_none")]
         tgz: Option<[Integrity; 2]>,

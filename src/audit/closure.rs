@@ -21,6 +21,8 @@ pub struct PluginClosure {
     /// Packages the plugin, or one embedded in it, expects the host to have (`peerDependencies`); empty in a v1 lock,
     /// which does not say.
     pub shares: BTreeSet<String>,
+    /// The versions that the plugin, or what is embedded in it, itself depends on; empty in a v1 lock.
+    pub own: PackageVersions,
 }
 
 impl PluginClosure {
@@ -32,6 +34,11 @@ impl PluginClosure {
             // The plugin itself, and what is embedded in it.
             if entry.workspace_path().is_some() || entry.is_from_folder() {
                 closure.shares.extend(entry.peers.iter().map(|peer| peer.name.to_string()));
+                for dependency in &entry.dependencies {
+                    if let Some(met) = lock.entries.iter().find(|other| other.meets(dependency)) {
+                        closure.own.entry(met.name().to_owned()).or_default().insert(met.version.to_string());
+                    }
+                }
             }
             if entry.workspace_path().is_none() {
                 closure.packages.entry(entry.name().to_owned()).or_default().insert(entry.version.to_string());
@@ -68,14 +75,34 @@ pub fn of_package_lock(bytes: &[u8], path: &Path) -> Result<PackageVersions> {
     Ok(packages)
 }
 
+/// What moved between the private dependencies of two builds of a plugin.
+pub fn moves(old: &PluginClosure, new: &PluginClosure) -> Vec<PackageChange> {
+    fn own<'c>(closure: &'c PluginClosure, name: &str) -> Option<&'c String> {
+        let versions = closure.own.get(name)?;
+        versions.first().filter(|_| versions.len() == 1)
+    }
+    let with_own = |change: PackageChange| {
+        let (from, to) = (own(old, &change.package), own(new, &change.package));
+        change.with_own(from, to)
+    };
+    sorted(changes(&old.packages, &new.packages).into_iter().map(with_own).collect())
+}
+
 /// What moved between two sets of packages: majors first, then what is gone, new and moved by less, each by name.
 pub fn changes(old: &PackageVersions, new: &PackageVersions) -> Vec<PackageChange> {
     let none = BTreeSet::new();
     let names: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
-    let mut changes: Vec<PackageChange> = names
-        .into_iter()
-        .filter_map(|name| PackageChange::between(name, old.get(name).unwrap_or(&none), new.get(name).unwrap_or(&none)))
-        .collect();
+    sorted(
+        names
+            .into_iter()
+            .filter_map(|name| {
+                PackageChange::between(name, old.get(name).unwrap_or(&none), new.get(name).unwrap_or(&none))
+            })
+            .collect(),
+    )
+}
+
+fn sorted(mut changes: Vec<PackageChange>) -> Vec<PackageChange> {
     changes.sort_by_key(|change| (change.step != Some(VersionStep::Major), rank(change.change)));
     changes
 }
@@ -128,6 +155,33 @@ mod tests {
         // A private dependency's peers are met inside the closure.
         let shares: Vec<_> = closure.shares.iter().map(String::as_str).collect();
         assert_eq!(shares, ["@backstage/backend-plugin-api", "@backstage/config"]);
+    }
+
+    #[test]
+    fn the_version_that_the_plugin_itself_depends_on_moves_though_another_package_has_one_of_the_two() {
+        let closure = |own: &str, has: &[&str]| {
+            let mut text = vec![format!(
+                "__metadata:\n  version: 8\n\n\"p@workspace:.\":\n  version: 0.0.0-use.local\n  resolution: \"p@workspace:.\"\n  \
+                 dependencies:\n    ms: \"npm:{own}\"\n"
+            )];
+            text.extend(has.iter().map(|version| {
+                let also = if *version == own { "" } else { ", ms@npm:^2.0.0" };
+                format!("\n\"ms@npm:{version}{also}\":\n  version: {version}\n  resolution: \"ms@npm:{version}\"\n")
+            }));
+            PluginClosure::read(text.concat().as_bytes(), Path::new("yarn.lock")).unwrap()
+        };
+        let own = |old: &PluginClosure, new: &PluginClosure| {
+            let change = moves(old, new).pop().unwrap();
+            (change.own.map(|own| (own.from, own.to)), change.step)
+        };
+        let moved = |from: &str, to: &str| Some((from.to_owned(), to.to_owned()));
+        let (both, new) = (closure("2.1.2", &["2.1.2", "2.1.3"]), closure("2.1.3", &["2.1.3"]));
+        assert_eq!(own(&both, &new), (moved("2.1.2", "2.1.3"), Some(VersionStep::Patch)));
+        let (old, both) = (closure("1.0.0", &["1.0.0"]), closure("2.1.3", &["1.0.0", "2.1.3"]));
+        assert_eq!(own(&old, &both), (moved("1.0.0", "2.1.3"), Some(VersionStep::Major)));
+        // Both lists say it, or the plugin's own stays.
+        assert_eq!(own(&closure("2.1.2", &["2.1.2"]), &new).0, None);
+        assert_eq!(own(&closure("2.1.2", &["2.1.2", "2.1.3"]), &closure("2.1.2", &["2.1.2"])).0, None);
     }
 
     #[test]

@@ -117,7 +117,7 @@ impl DiffSide {
 }
 
 /// Where a commit has a lock: at its root, or in the usual configuration directory.
-fn lock_in(revision: &Revision) -> String {
+pub fn lock_in(revision: &Revision) -> String {
     let usual = format!("config/{FILE_NAME}");
     let is_lock = |path: &str| matches!(revision.kind(path), Ok(Some(TreePathKind::File)));
     [FILE_NAME, &usual].into_iter().find(|path| is_lock(path)).unwrap_or("<folder>/factory.lock").to_owned()

@@ -72,6 +72,9 @@ fn head(page: &mut String, diff: &Diff) {
     for (what, summary) in phrase::summary(diff) {
         let _ = writeln!(page, "<dt>{what}</dt><dd>{}</dd>", spans(&summary));
     }
+    if let Some(review) = phrase::review(diff) {
+        let _ = writeln!(page, "<dt>review</dt><dd>{review}</dd>");
+    }
     page.push_str("</dl>\n");
 }
 
@@ -184,7 +187,7 @@ fn spans(spans: &[PhraseSpan]) -> String {
     let mut out = String::new();
     for span in spans {
         let _ = match span {
-            PhraseSpan::Text(text) => write!(out, "{}", escaped(text)),
+            PhraseSpan::Text(text) | PhraseSpan::Sentence(text) => write!(out, "{}", escaped(text)),
             PhraseSpan::Name(text) | PhraseSpan::Command(text) => write!(out, "<code>{}</code>", escaped(text)),
             PhraseSpan::Link(link) => {
                 write!(out, "<a href=\"{}\" rel=\"noreferrer\">{}</a>", escaped(link), escaped(&shortened(link)))

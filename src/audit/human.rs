@@ -224,11 +224,8 @@ impl HumanPage {
                 self.put(2, "", &[PhraseSpan::Text(note.clone())]);
             }
         }
-        let review = diff.changes.iter().filter(|change| change.mark == Mark::Review).count();
-        if review > 0 {
-            let need = if review == 1 { "needs" } else { "need" };
-            let conclusion = format!("{} {need} review, marked with !", count(review, "change"));
-            let conclusion = self.styled(&conclusion, BOLD);
+        if let Some(review) = phrase::review(diff) {
+            let conclusion = self.styled(&format!("{review}, marked with !"), BOLD);
             let _ = writeln!(self.text, "\n{conclusion}");
         }
     }
@@ -288,7 +285,7 @@ fn words(spans: &[PhraseSpan]) -> Vec<Word> {
     let mut apart = true;
     for span in spans {
         let (text, style) = match span {
-            PhraseSpan::Text(text) | PhraseSpan::Name(text) => (text, None),
+            PhraseSpan::Text(text) | PhraseSpan::Name(text) | PhraseSpan::Sentence(text) => (text, None),
             PhraseSpan::Link(text) => (&shortened(text), Some(DIM)),
             PhraseSpan::Loud(text) => (text, Some(LOUD)),
             PhraseSpan::Command(command) => {

@@ -11,7 +11,7 @@ use super::change::{Change, ChangeKind};
 pub use package::{package_mark, package_spans};
 pub use plugin::{is_headline, plugin_spans};
 pub use span::{Phrase, PhraseLine, PhraseSpan};
-pub use summary::summary;
+pub use summary::{review, summary};
 
 /// Puts a change into words.
 pub fn describe(change: &Change) -> Phrase<'_> {
@@ -50,8 +50,10 @@ pub fn describe(change: &Change) -> Phrase<'_> {
             plugin::arguments(added, removed, *reordered, origin)
         }
         ChangeKind::Dependencies { packages } => plugin::dependencies(packages),
-        ChangeKind::Output { verdict, inputs, sources, outputs, first, .. } => {
-            plugin::output(*verdict, inputs, outputs).with_lines(plugin::reasons(sources, first.as_ref()))
+        ChangeKind::Output { verdict, inputs, sources, outputs, first, same_version, .. } => {
+            let version = same_version.iter().map(|version| plugin::same_version(version));
+            let reasons = plugin::reasons(sources, first.as_ref());
+            plugin::output(*verdict, inputs, outputs).with_lines(version.chain(reasons))
         }
     }
 }

@@ -144,6 +144,12 @@ impl YarnEntry<'_> {
         self.locator()?.workspace_path()
     }
 
+    /// True for the entry that a dependency of the same lock resolves to.
+    pub fn meets(&self, dependency: &LockedDependency<'_>) -> bool {
+        let is_of = |range: &str| range == dependency.range || range.strip_prefix("npm:") == Some(&*dependency.range);
+        self.descriptors.iter().any(|descriptor| descriptor.name == dependency.name && is_of(&descriptor.range))
+    }
+
     /// True when the package comes from an npm registry, patched or not.
     pub fn is_from_registry(&self) -> bool {
         match self.locator() {

@@ -30,9 +30,24 @@ pub struct PackageChange {
     pub to: Vec<String>,
     /// What became of it.
     pub change: PackageMove,
-    /// How far its newest version moved; absent when it did not.
+    /// How far its newest version moved, or the one that the plugin itself depends on, whichever is more; absent when
+    /// neither did.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub step: Option<VersionStep>,
+    /// The version that the plugin itself depends on, where it moved and that does not follow from `from` and `to`:
+    /// another package depends on one of the two as well.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub own: Option<OwnMove>,
+}
+
+/// The version that a plugin itself depends on, before and now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct OwnMove {
+    /// Before.
+    pub from: String,
+    /// Now.
+    pub to: String,
 }
 
 impl PackageChange {
@@ -56,7 +71,18 @@ impl PackageChange {
             (true, false) => PackageMove::Added,
             _ => PackageMove::Changed,
         };
-        Some(Self { package: package.to_owned(), from: only(old, new), to: only(new, old), change, step })
+        Some(Self { package: package.to_owned(), from: only(old, new), to: only(new, old), change, step, own: None })
+    }
+
+    /// With the versions that the plugin itself depends on.
+    #[must_use]
+    pub fn with_own(self, from: Option<&String>, to: Option<&String>) -> Self {
+        let (Some(from), Some(to)) = (from, to) else { return self };
+        if from == to || (!self.from.is_empty() && !self.to.is_empty()) {
+            return self;
+        }
+        let step = self.step.into_iter().chain([VersionStep::between(from, to)]).min();
+        Self { step, own: Some(OwnMove { from: from.clone(), to: to.clone() }), ..self }
     }
 }
 

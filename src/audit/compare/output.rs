@@ -31,6 +31,10 @@ impl Comparison<'_> {
         if inputs.is_empty() && !outputs.is_empty() && old.digest(was) != new.digest(is) {
             inputs.push(InputClass::Other);
         }
+        // Under one version, there is one package.
+        let has_other_bytes = was.tgz != is.tgz || was.layer != is.layer;
+        let is_same_version = (&old.plugin.name, &old.plugin.version) == (&new.plugin.name, &new.plugin.version);
+        let same_version = (has_other_bytes && is_same_version).then(|| new.plugin.version.clone());
         let is_restamped = outputs == [OutputClass::Image] && old.plugin.stamp != new.plugin.stamp;
         let (verdict, mark) = match (inputs.is_empty(), outputs.is_empty()) {
             _ if is_restamped => {
@@ -43,7 +47,7 @@ impl Comparison<'_> {
             }
             (false, false) => {
                 self.outputs.changed += 1;
-                (OutputVerdict::Changed, Mark::Changed)
+                (OutputVerdict::Changed, if same_version.is_some() { Mark::Review } else { Mark::Changed })
             }
             (false, true) => {
                 self.outputs.without_effect += 1;
@@ -60,6 +64,7 @@ impl Comparison<'_> {
             inputs,
             sources,
             first,
+            same_version,
             tgz: (was.tgz != is.tgz).then_some([was.tgz, is.tgz]),
             image: (was.image != is.image).then_some([was.image, is.image]),
             outputs,
@@ -81,6 +86,7 @@ impl Comparison<'_> {
             sources,
             outputs: vec![],
             first: None,
+            same_version: None,
             tgz: None,
             image: None,
         };

@@ -114,7 +114,7 @@ impl Comparison<'_> {
         let before = self.closure(false, old.0, old.1)?;
         let now = self.closure(true, new.0, new.1)?;
         let (Some(before), Some(now)) = (before, now) else { return Ok(()) };
-        let packages = closure::changes(&before.packages, &now.packages);
+        let packages = closure::moves(&before, &now);
         if !packages.is_empty() {
             let what = ChangeKind::Dependencies { packages };
             self.add(Mark::Changed, Some(&new.0.name), Some(&new.1.path), what);

@@ -1,6 +1,6 @@
 //! Packages that moved, in words.
 
-use super::super::change::{Mark, PackageChange, PackageMove};
+use super::super::change::{Mark, OwnMove, PackageChange, PackageMove};
 use super::super::version_step::VersionStep;
 use super::span::{PhraseSpan, arrow, is_downgrade, name, step_spans, text};
 
@@ -8,6 +8,14 @@ use super::span::{PhraseSpan, arrow, is_downgrade, name, step_spans, text};
 pub fn package_spans(package: &PackageChange) -> Vec<PhraseSpan> {
     let list = |versions: &[String]| versions.join(", ");
     let mut spans = vec![name(package.package.clone()), text(" ")];
+    if let Some(OwnMove { from, to }) = &package.own {
+        spans.extend(arrow(from, to));
+        spans.extend(step_spans(package.step, is_downgrade(Some(from), Some(to))));
+        if package.from.is_empty() {
+            spans.extend([text(", and in "), name(from.clone()), text(" for other packages")]);
+        }
+        return spans;
+    }
     match (package.change, package.from.is_empty(), package.to.is_empty()) {
         (PackageMove::Removed, ..) => spans.push(name(list(&package.from))),
         (PackageMove::Added, ..) => spans.push(name(list(&package.to))),

@@ -6,7 +6,7 @@ use super::super::change::{
 };
 use super::super::version_step::{VersionStep, is_back};
 use super::package::tally;
-use super::span::{Phrase, PhraseLine, PhraseSpan, labelled_arrow, line, name, step_spans, text};
+use super::span::{Phrase, PhraseLine, PhraseSpan, labelled_arrow, line, name, sentence, step_spans, text};
 use super::workspace::proof;
 use crate::lock::ArgsFrom;
 
@@ -27,7 +27,7 @@ pub fn is_headline(what: &ChangeKind) -> bool {
 /// Why a plugin cannot be exported, or could not.
 pub(super) fn problem<'a>(what: &str, solved: bool) -> Phrase<'a> {
     let said = if solved { "no longer: " } else { "not exported: " };
-    Phrase::new("plugin", vec![text(said), name(what.to_owned())])
+    Phrase::new("plugin", vec![text(said), sentence(what)])
 }
 
 pub(super) fn added<'a>(package: Option<&str>, version: Option<&str>, arguments: &[ExplainedArgument]) -> Phrase<'a> {
@@ -102,7 +102,7 @@ fn argument_lines(argument: &ExplainedArgument, mark: Option<Mark>, before: &str
     lines.extend(why.map(|(word, why)| PhraseLine {
         mark: None,
         below: true,
-        spans: vec![text(word), name(why.clone())],
+        spans: vec![text(word), sentence(why.clone())],
     }));
     lines
 }
@@ -125,6 +125,11 @@ pub(super) fn output<'a>(verdict: OutputVerdict, inputs: &[InputClass], outputs:
         ],
     };
     Phrase::new("output", head)
+}
+
+/// That a version is not what it was.
+pub(super) fn same_version(version: &str) -> PhraseLine {
+    line(vec![text("the version is still "), name(version), text(", which the old release has with other content")])
 }
 
 /// Folders and files that are named as reasons.

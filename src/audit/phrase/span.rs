@@ -11,6 +11,8 @@ pub enum PhraseSpan {
     Text(String),
     /// A name, a version, a path: text from outside.
     Name(String),
+    /// A sentence that quotes text from outside.
+    Sentence(String),
     /// An address.
     Link(String),
     /// A word of warning: `major`.
@@ -64,6 +66,10 @@ pub(super) fn text(text: impl Into<String>) -> PhraseSpan {
 
 pub(super) fn name(name: impl Into<String>) -> PhraseSpan {
     PhraseSpan::Name(name.into())
+}
+
+pub(super) fn sentence(sentence: impl Into<String>) -> PhraseSpan {
+    PhraseSpan::Sentence(sentence.into())
 }
 
 pub(super) fn line(spans: Vec<PhraseSpan>) -> PhraseLine {

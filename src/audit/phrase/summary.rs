@@ -1,6 +1,6 @@
 //! What changed, in numbers: what is none is not said.
 
-use super::super::change::{Change, ChangeKind};
+use super::super::change::{Change, ChangeKind, Mark};
 use super::super::diff::{Counts, Diff, Form, HostCounts, Outputs};
 use super::span::{PhraseSpan, name, text};
 use crate::ui::count;
@@ -22,6 +22,13 @@ pub fn summary(diff: &Diff) -> Vec<(&'static str, Vec<PhraseSpan>)> {
     lines.extend(outputs(&counts.outputs).map(|said| ("outputs", vec![text(said)])));
     lines.extend(shipped(diff).map(|said| ("shipped", vec![text(said)])));
     lines
+}
+
+/// How many changes are to be looked at, if any are.
+pub fn review(diff: &Diff) -> Option<String> {
+    let marked = diff.changes.iter().filter(|change| change.mark == Mark::Review).count();
+    let need = if marked == 1 { "needs" } else { "need" };
+    (marked > 0).then(|| format!("{} {need} review", count(marked, "change")))
 }
 
 /// `3 gone, 1 new`: the parts that are not none.
@@ -151,6 +158,7 @@ mod tests {
                 .map(|span| match span {
                     PhraseSpan::Text(text)
                     | PhraseSpan::Name(text)
+                    | PhraseSpan::Sentence(text)
                     | PhraseSpan::Link(text)
                     | PhraseSpan::Loud(text)
                     | PhraseSpan::Command(text) => text,
