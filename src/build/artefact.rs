@@ -7,7 +7,7 @@ use yaml_serde::Value;
 
 use super::build_info;
 use super::checks;
-use super::context::{PluginTarget, output_folder};
+use super::context::PluginTarget;
 use super::export::Exported;
 use super::file_list::FileList;
 use super::plugins_yaml;
@@ -142,11 +142,9 @@ fn archive_name(package: &str, version: &str) -> String {
     format!("{}-{version}.tgz", package.trim_start_matches('@').replace('/', "-"))
 }
 
-/// The archive that is made of a plugin, relative to the output directory.
-pub(super) fn archive_in(output_dir: &Path, workspace: &Workspace, plugin: &Plugin) -> String {
-    let name = archive_name(&format!("{}-dynamic", plugin.name), &plugin.version);
-    let path = output_folder(output_dir, workspace).join(name);
-    path.strip_prefix(output_dir).unwrap_or(&path).to_string_lossy().into_owned()
+/// The file name of the archive that is made of a plugin.
+pub(super) fn archive_of(plugin: &Plugin) -> String {
+    archive_name(&format!("{}-dynamic", plugin.name), &plugin.version)
 }
 
 impl<'a> PluginTarget<'a> {

@@ -20,6 +20,8 @@ pub(super) struct Earlier {
     workspaces: BTreeMap<String, WorkspaceReport>,
     /// The archives that its report names.
     archives: BTreeSet<String>,
+    /// Those that it says are left behind.
+    known_left: BTreeSet<String>,
     /// The entries of `dynamic-plugins.yaml`, by their `package` without a plugin's folder behind it.
     entries: BTreeMap<String, DynamicPlugin>,
 }
@@ -34,6 +36,7 @@ impl Earlier {
         let entries = list.as_ref().and_then(|list| list.get("plugins")?.as_sequence());
         let entries = entries.into_iter().flatten().filter_map(DynamicPlugin::read);
         let archives = report.iter().flat_map(archives).collect();
+        let known_left = report.iter().flat_map(|report| report.left_behind.iter().cloned()).collect();
         let reports = report.into_iter().flat_map(|report| report.workspaces);
         let workspaces = reports.filter_map(|mut report| {
             let locked = lock.workspace.iter().find(|locked| locked.name == report.name)?;
@@ -47,6 +50,7 @@ impl Earlier {
         Self {
             workspaces: workspaces.collect(),
             archives,
+            known_left,
             entries: entries.map(|entry| (without_folder(&entry.package).to_owned(), entry)).collect(),
         }
     }
@@ -59,6 +63,11 @@ impl Earlier {
     /// The archives that are still there and that this report does not have, sorted.
     pub(super) fn left_behind(&self, output_dir: &Path, now: &[WorkspaceReport]) -> Vec<String> {
         still_there(&self.archives, output_dir, now)
+    }
+
+    /// True for an archive that was left behind before this build, and was named then.
+    pub(super) fn is_known_left(&self, archive: &str) -> bool {
+        self.known_left.contains(archive)
     }
 
     /// The entry of a plugin in `dynamic-plugins.yaml`.
@@ -75,6 +84,11 @@ impl Earlier {
 /// The archives that the report of an earlier build in this folder names.
 pub(super) fn archives_before(output_dir: &Path) -> BTreeSet<String> {
     report_before(output_dir).iter().flat_map(archives).collect()
+}
+
+/// Those of them that it says are left behind: they were named then.
+pub(super) fn left_before(output_dir: &Path) -> BTreeSet<String> {
+    report_before(output_dir).into_iter().flat_map(|report| report.left_behind).collect()
 }
 
 /// The report of an earlier build, where it can be read.

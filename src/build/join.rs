@@ -32,7 +32,7 @@ pub struct JoinedBuild {
     pub report: Report,
     /// The images that were pushed, by their tags.
     pub published: Vec<String>,
-    /// The archives of earlier builds in the output directory, of what the lock no longer has.
+    /// The archives of earlier builds in the output directory, of what the lock no longer has, that were not named yet.
     pub old: Vec<String>,
     /// The exit code of a machine that had built it all.
     pub exit_code: u8,
@@ -49,6 +49,7 @@ pub fn join(lock: &Lock, lock_dir: &Path, output_dir: &Path, shards: &[GivenShar
     }
     discard_unfinished(output_dir);
     let before = earlier::archives_before(output_dir);
+    let named = earlier::left_before(output_dir);
     let (mut entries, mut published) = (Vec::new(), Vec::new());
     for part in &parts {
         let outputs = PartFiles { part, output_dir };
@@ -74,7 +75,8 @@ pub fn join(lock: &Lock, lock_dir: &Path, output_dir: &Path, shards: &[GivenShar
     results::lay_down(output_dir, &report, &entries)?;
     let codes = || shards.iter().map(|shard| shard.record.exit_code).filter(|code| *code != exit_code::OK);
     let exit_code = if codes().next().is_none() { exit_code::OK } else { exit_code::shared(codes()) };
-    let old = results::no_longer_locked(output_dir, lock, &report.left_behind);
+    let mut old = results::no_longer_locked(lock, &report.left_behind);
+    old.retain(|archive| !named.contains(archive));
     Ok(JoinedBuild { sealed, report, published, old, exit_code })
 }
 

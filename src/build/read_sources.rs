@@ -1,7 +1,7 @@
 //! What an export reads of its workspace beside what the lock has of the plugin's sources: found when it is sealed, and
 //! among its sources from then on.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::PathBuf;
 
@@ -179,9 +179,12 @@ impl PluginTarget<'_> {
             // `tsc` lists the folders of a workspace to find what it compiles, and opens that.
             let is_listed = |path: &str| lies_in(path, root) && laid.is_folder(path).unwrap_or(false);
             let before = before.map(|before| before.clone().without(is_listed));
+            let mut seen = None;
             let found = match before.map_or(opened.clone(), |before| opened.and(&before)) {
                 Opened::Some(OpenedPaths { files, packages }) => {
-                    let found = at_most(self.besides(laid, &dependencies, files)?, root);
+                    let besides = self.besides(laid, &dependencies, files)?;
+                    seen = besides.values().next().cloned();
+                    let found = at_most(besides.into_keys().collect(), root);
                     &found | &self.used(&dependencies, packages)
                 }
                 Opened::TooMany => all(),
@@ -194,8 +197,13 @@ impl PluginTarget<'_> {
                 return Ok(None);
             }
             if !self.shared.options.verify_mode {
+                let file = seen
+                    .filter(|file| !found.contains(file))
+                    .map(|file| format!(", such as the file `{file}`"))
+                    .unwrap_or_default();
                 self.shared.ui.note(format!(
-                    "{}: its export also reads {}, which is an input of it from now on",
+                    "{}: its export read more than the plugin's own sources: {}{file}; it is built again when that changes, \
+                     which `reads` in the lock says",
                     self.label(),
                     some_names(found.iter())
                 ));
@@ -249,7 +257,7 @@ impl PluginTarget<'_> {
     }
 
     /// What was read though it is not among the plugin's sources: packages as a whole; of what is in no package the
-    /// outermost folder, since a file that is added there may be read next time. Every package's `package.json` is read
+    /// outermost folder, since a file that is added there may be read next time; each with the first file of it. Every package's `package.json` is read
     /// to find packages, and counts only for those that the plugin reaches. A declaration that `yarn tsc` made is its
     /// package.
     fn besides(
@@ -257,7 +265,7 @@ impl PluginTarget<'_> {
         laid: &LaidSource<'_>,
         dependencies: &Dependencies,
         paths: BTreeSet<String>,
-    ) -> Result<BTreeSet<String>> {
+    ) -> Result<BTreeMap<String, String>> {
         let root = &self.workspace.source.path;
         let packages: BTreeSet<String> = dependencies.folders().map(|folder| at(root, folder)).collect();
         // A folder that others are in is listed by whoever looks for packages.
@@ -270,9 +278,9 @@ impl PluginTarget<'_> {
             let path = at(root, path.strip_suffix("ts").map(|_| path)?);
             innermost(&path)
         };
-        let mut found = BTreeSet::new();
-        for path in paths {
-            let path = declared(&path).unwrap_or(path);
+        let mut found = BTreeMap::new();
+        for file in paths {
+            let path = declared(&file).unwrap_or_else(|| file.clone());
             let (folder, name) = path.rsplit_once('/').unwrap_or((".", &path));
             let is_known = self.plugin.sources.iter().any(|part| lies_in(&path, &part.path));
             let is_manifest = name == "package.json" && (folder == root || packages.iter().any(|it| it == folder));
@@ -292,7 +300,12 @@ impl PluginTarget<'_> {
                 }
                 outer.to_owned()
             };
-            found.insert(innermost(&path).unwrap_or_else(outermost));
+            let deeper = |known: &mut String| {
+                if lies_in(&file, known) {
+                    known.clone_from(&file);
+                }
+            };
+            found.entry(innermost(&path).unwrap_or_else(outermost)).and_modify(deeper).or_insert_with(|| file.clone());
         }
         Ok(found)
     }

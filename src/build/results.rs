@@ -6,7 +6,7 @@ use std::path::Path;
 
 use yaml_serde::Value;
 
-use super::artefact::{Artefact, archive_in};
+use super::artefact::{Artefact, archive_of};
 use super::context::Shared;
 use super::earlier::Earlier;
 use super::plugins_yaml::{self, DynamicPlugin};
@@ -48,7 +48,9 @@ pub fn write(shared: &Shared, lock: &Lock, built: &[BuiltWorkspace]) -> Result<(
         });
     }
     let left_behind = earlier.left_behind(output_dir, &workspaces);
-    if let Some(text) = left_behind_note(output_dir, &no_longer_locked(output_dir, lock, &left_behind)) {
+    let mut old = no_longer_locked(lock, &left_behind);
+    old.retain(|archive| !earlier.is_known_left(archive));
+    if let Some(text) = left_behind_note(output_dir, &old) {
         shared.ui.note(text);
     }
     let report = Report {
@@ -84,12 +86,11 @@ pub(super) fn lay_down(output_dir: &Path, report: &Report, entries: &[DynamicPlu
     file_beneath(output_dir, &output_dir.join(plugins_yaml::FILE_NAME), text.as_bytes())
 }
 
-/// Those of these archives that are of nothing in the lock.
-pub(super) fn no_longer_locked(output_dir: &Path, lock: &Lock, left_behind: &[String]) -> Vec<String> {
-    let plugins =
-        || lock.workspace.iter().flat_map(|workspace| workspace.plugin.iter().map(move |plugin| (workspace, plugin)));
-    let is_locked =
-        |archive: &String| plugins().any(|(workspace, plugin)| archive_in(output_dir, workspace, plugin) == *archive);
+/// Those of these archives that are of nothing in the lock, in whatever folder they lie.
+pub(super) fn no_longer_locked(lock: &Lock, left_behind: &[String]) -> Vec<String> {
+    let plugins = || lock.workspace.iter().flat_map(|workspace| &workspace.plugin);
+    let file_name = |archive: &str| archive.rsplit('/').next().unwrap_or_default().to_owned();
+    let is_locked = |archive: &String| plugins().any(|plugin| archive_of(plugin) == file_name(archive));
     left_behind.iter().filter(|archive| !is_locked(archive)).cloned().collect()
 }
 
@@ -98,9 +99,10 @@ pub fn left_behind_note(output_dir: &Path, old: &[String]) -> Option<String> {
     (!old.is_empty()).then(|| {
         format!(
             "{} still has what earlier builds made and the lock no longer has: {}; to be rid of it and of its images, \
-             remove the folder and build again",
+             remove the folder and build again (said once; `left-behind` of {} has the list)",
             output_dir.display(),
-            some_names(old.iter())
+            some_names(old.iter()),
+            report::FILE_NAME
         )
     })
 }

@@ -1,11 +1,13 @@
 //! `factory run --dry-run`: what would be built, read from the configuration and the lock alone. No network.
 
+use std::collections::HashSet;
 use std::fmt::Write as _;
 
 use super::build_options::BuildFlags;
 use super::failures::failures;
 use super::lock_file::stale_reasons;
 use super::session::Session;
+use crate::build::cache_repo::sealed_inputs;
 use crate::config::{Config, WorkspaceConfig};
 use crate::error::{Error, Result};
 use crate::lock::{Argument, Lock, Plugin, ReleaseLine};
@@ -23,7 +25,8 @@ pub fn list(
 ) -> Result<()> {
     let reasons = lock.map(|lock| stale_reasons(&config, lock, names)).unwrap_or_default();
     let mut text = String::new();
-    let (mut plugins, mut unknown, mut unlocked) = (0, 0, 0);
+    let finished = if flags.rebuild || flags.frozen { HashSet::new() } else { session.finished_builds()? };
+    let (mut plugins, mut cached, mut unknown, mut unlocked) = (0, 0, 0, 0);
     for workspace in &config.workspaces {
         let locked = lock.and_then(|lock| lock.workspace.iter().find(|locked| locked.name == workspace.name));
         let stale = reasons.iter().any(|reason| reason.workspace() == workspace.name);
@@ -44,8 +47,14 @@ pub fn list(
         let tagged = if prefix.is_empty() { String::new() } else { format!(", images tagged {prefix}<version>") };
         let cli = cli(requests.cli.version, &config, workspace);
         line(&mut text, &format!("  with node {}, rhdh-cli {cli}{tagged}", requests.node));
-        let listed = list_of(workspace, fresh.map(|locked| locked.plugin.as_slice()));
-        plugins += listed.as_ref().map_or(0, Vec::len);
+        let is_cached = |plugin: &Plugin| {
+            let inputs = lock.zip(fresh).and_then(|(lock, locked)| sealed_inputs(lock, locked, plugin));
+            inputs.is_some_and(|inputs| finished.contains(&inputs.hex()))
+        };
+        let there = fresh.map_or(0, |locked| locked.plugin.iter().filter(|plugin| is_cached(plugin)).count());
+        let listed = list_of(workspace, fresh.map(|locked| locked.plugin.as_slice()), is_cached);
+        plugins += listed.as_ref().map_or(0, Vec::len) - there;
+        cached += there;
         unknown += usize::from(listed.is_none());
         for plugin in listed.iter().flatten() {
             line(&mut text, plugin);
@@ -61,8 +70,10 @@ pub fn list(
     } else {
         format!("; {} would be resolved first", count(unlocked, "workspace"))
     };
+    let are = if cached == 1 { "is" } else { "are" };
+    let cached = if cached == 0 { String::new() } else { format!(", {cached} {are} in the cache") };
     session.ui.note(format!(
-        "{} in {} would be built{resolved}",
+        "{} in {} would be built{cached}{resolved}",
         count(plugins, "plugin") + &found,
         count(config.workspaces.len(), "workspace")
     ));
@@ -91,7 +102,11 @@ fn source(workspace: &WorkspaceConfig) -> String {
 }
 
 /// The plugins of a list, or of the lock where there is no list; none when neither says.
-fn list_of(workspace: &WorkspaceConfig, locked: Option<&[Plugin]>) -> Option<Vec<String>> {
+fn list_of(
+    workspace: &WorkspaceConfig,
+    locked: Option<&[Plugin]>,
+    is_cached: impl Fn(&Plugin) -> bool,
+) -> Option<Vec<String>> {
     let entry = |path: &str, args: &[Argument]| {
         let mut line = format!("  {path}");
         for arg in args {
@@ -100,7 +115,10 @@ fn list_of(workspace: &WorkspaceConfig, locked: Option<&[Plugin]>) -> Option<Vec
         line
     };
     match (locked, &workspace.list) {
-        (Some(locked), _) => Some(locked.iter().map(|plugin| entry(&plugin.path, &plugin.args)).collect()),
+        (Some(locked), _) => {
+            let cached = |plugin| if is_cached(plugin) { " (in the cache)" } else { "" };
+            Some(locked.iter().map(|plugin| entry(&plugin.path, &plugin.args) + cached(plugin)).collect())
+        }
         (None, Some(list)) => Some(list.entries.iter().map(|one| entry(&one.path, &one.args)).collect()),
         (None, None) => None,
     }

@@ -17,7 +17,6 @@ use crate::build::report::{self, Report};
 use crate::config::{Config, TagPrefix};
 use crate::error::{Error, Result};
 use crate::lock::{Lock, Plugin, Sha256, Workspace};
-use crate::store::CacheKind;
 use crate::ui;
 
 /// Options of `factory plan`.
@@ -67,7 +66,7 @@ pub(super) async fn run(session: &Session<'_>, args: &PlanArgs) -> Result<()> {
     })?;
     let since = since(session, args, &lock_file)?;
     let report = read_report(args)?;
-    let local = local_builds(session)?;
+    let local = session.finished_builds()?;
     let remote = remote_builds(session, args, &lock, &local).await?;
     let cached = |inputs: Sha256| {
         let in_repository = || remote.contains(&inputs).then_some(CachePlace::Remote);
@@ -120,13 +119,6 @@ fn read_report(args: &PlanArgs) -> Result<Option<Report>> {
         Err(error) if args.report.is_none() && error.is_missing_file() => Ok(None),
         read => read.map(Some),
     }
-}
-
-/// The names of the finished builds in this machine's cache.
-fn local_builds(session: &Session<'_>) -> Result<HashSet<String>> {
-    let folder = session.store()?.kind_dir(CacheKind::Builds);
-    let entries = std::fs::read_dir(&folder).map_err(Error::io("read", &folder))?;
-    Ok(entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect())
 }
 
 /// The finished builds that the cache repository has of sealed plugins, as far as it answers: one request for each that is

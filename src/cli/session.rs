@@ -1,5 +1,6 @@
 //! What every command shares: messages, the cache, Ctrl-C, and the runtime they run in.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::interrupt::Interrupt;
 use crate::sandbox::probe::probe;
 use crate::sandbox::root::{Isolation, IsolationChoice};
-use crate::store::Store;
+use crate::store::{CacheKind, Store};
 use crate::ui::Ui;
 
 /// One run of the program.
@@ -24,6 +25,16 @@ impl Session<'_> {
     /// The cache.
     pub fn store(&self) -> Result<Store> {
         Store::open(paths::cache_dir(self.global)?)
+    }
+
+    /// The names of the finished builds in the cache; none where there is no cache yet.
+    pub fn finished_builds(&self) -> Result<HashSet<String>> {
+        let folder = paths::cache_dir(self.global)?.join(CacheKind::Builds.as_str());
+        match std::fs::read_dir(&folder) {
+            Ok(entries) => Ok(entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect()),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(HashSet::new()),
+            Err(e) => Err(Error::io("read", &folder)(e)),
+        }
     }
 
     /// How the machine lets builds be isolated; where it does not, that is warned about.

@@ -268,7 +268,8 @@ fn a_plugin_of_an_earlier_workspace_is_not_earlier_by_itself() {
     assert_eq!(reported_plugins(&test), [("plugins/a".to_owned(), false), ("plugins/b".to_owned(), false)]);
 }
 
-/// What is left of plugins and versions that the lock no longer has is named until somebody removes it.
+/// What is left of plugins and versions that the lock no longer has is named once, and is in the report until somebody
+/// removes it.
 #[harness::test]
 fn what_earlier_builds_left_is_named_and_stays() {
     let test = one();
@@ -278,7 +279,7 @@ fn what_earlier_builds_left_is_named_and_stays() {
     let old = |names: &str| {
         format!(
             "[DIR]/out still has what earlier builds made and the lock no longer has: {names}; to be rid of it and of its \
-             images, remove the folder and build again\n"
+             images, remove the folder and build again (said once; `left-behind` of build-report.json has the list)\n"
         )
     };
     let build = || test.run(&BUILD).success().stderr;
@@ -292,9 +293,10 @@ fn what_earlier_builds_left_is_named_and_stays() {
 
     test.config("plugins-list.yaml", "plugins/a:\n");
     test.run(&["resolve", "--keep"]).success();
-    for _ in 0..2 {
+    for is_said in [true, false] {
         let said = build();
-        assert!(said.contains(&old(&format!("`{b}`"))), "{said}");
+        assert_eq!(said.contains(&old(&format!("`{b}`"))), is_said, "{said}");
+        assert_eq!(names_none(&said), !is_said, "{said}");
         assert!(said.lines().last().unwrap().starts_with("1 plugin built into "), "{said}");
         assert_eq!(left(), serde_json::json!([b]));
     }
@@ -303,7 +305,7 @@ fn what_earlier_builds_left_is_named_and_stays() {
     repo.write("plugins/a/package.json", manifest).commit("1.1.0");
     test.run(&["resolve", "--host-lockfile", "config/host.lock"]).success();
     let said = build();
-    assert!(said.contains(&old(&format!("`{a}`, `{b}`"))), "{said}");
+    assert!(said.contains(&old(&format!("`{a}`"))), "{said}");
     crate::schema::fits("schema/build-report.schema.json", &report(&test));
 
     // As it says.
@@ -311,6 +313,60 @@ fn what_earlier_builds_left_is_named_and_stays() {
     fs::remove_dir_all(test.path("out")).unwrap();
     assert!(names_none(&build()));
     assert_eq!(left(), Value::Null);
+}
+
+/// Where the configuration becomes one of several workspaces, its archives have a folder of their own.
+#[harness::test]
+fn what_is_locked_is_not_called_old_in_another_folder() {
+    let test = one();
+    test.run(&BUILD).success();
+    for file in ["source.json", "plugins-list.yaml"] {
+        let moved = test.read(&format!("config/{file}")).replace("../repo", "../../repo");
+        test.config(&format!("repo/{file}"), moved);
+        fs::remove_file(test.path(&format!("config/{file}"))).unwrap();
+    }
+    test.run(&["resolve", "--keep"]).success();
+    let said = test.run(&BUILD).success().stderr;
+    assert!(!said.contains("still has"), "{said}");
+    assert_eq!(report(&test)["left-behind"], serde_json::json!(["x-a-dynamic-1.0.0.tgz", "x-b-dynamic-1.0.0.tgz"]));
+}
+
+/// A dry run says what a run finds in the cache.
+#[harness::test]
+fn a_dry_run_knows_what_is_in_the_cache() {
+    let test = one();
+    let dry_run = || test.run(&["run", "--dry-run", "--output-dir", "out"]).success();
+    let said = dry_run();
+    assert!(said.stderr.ends_with("2 plugins in 1 workspace would be built\n"), "{said:?}");
+    test.run(&BUILD).success();
+    let said = dry_run();
+    assert!(said.stdout.ends_with("\n  plugins/a (in the cache)\n  plugins/b (in the cache)\n"), "{said:?}");
+    assert!(said.stderr.ends_with("0 plugins in 1 workspace would be built, 2 are in the cache\n"), "{said:?}");
+    let said = test.run(&["run", "--dry-run", "--rebuild"]).success();
+    assert!(said.stderr.ends_with("2 plugins in 1 workspace would be built\n"), "{said:?}");
+    let repo = Repository { dir: test.path("repo") };
+    repo.write("plugins/a/more.js", "more").commit("more");
+    test.run(&["resolve", "--host-lockfile", "config/host.lock"]).success();
+    let said = dry_run();
+    assert!(said.stdout.ends_with("\n  plugins/a\n  plugins/b (in the cache)\n"), "{said:?}");
+    assert!(said.stderr.ends_with("1 plugin in 1 workspace would be built, 1 is in the cache\n"), "{said:?}");
+}
+
+/// What an export reads besides the plugin's sources is named with a file of it, and what follows from it.
+#[harness::test]
+fn what_an_export_reads_is_named_with_a_file_of_it() {
+    let script = "cat ../b/words.txt >/dev/null\n";
+    let test = workspace(
+        &[("a".to_owned(), "frontend-plugin", script.to_owned()), ("b".to_owned(), "frontend-plugin", String::new())],
+        "",
+    );
+    Repository { dir: test.path("repo") }.write("plugins/b/words.txt", "words").commit("words");
+    test.run(&["resolve", "--host-lockfile", "config/host.lock"]).success();
+    let said = test.run(&BUILD).success().stderr;
+    let note = "\nrepo plugins/a: its export read more than the plugin's own sources: `plugins/b`, such as the file \
+                `plugins/b/words.txt`; it is built again when that changes, which `reads` in the lock says\n";
+    assert!(said.contains(note), "{said}");
+    assert!(test.read("config/factory.lock").contains("\nreads = [\n    \"plugins/b\",\n]\n"));
 }
 
 #[harness::test]
