@@ -41,6 +41,7 @@ mod last_failure;
 mod lock;
 mod lock_file;
 mod man;
+mod merged_files;
 mod misspelt;
 mod outdated;
 mod paths;
@@ -151,8 +152,8 @@ enum Command {
     Lock(LockArgs),
     /// Print the manual page of factory or of one of its commands
     Man {
-        /// The command whose page is printed [default: that of factory]
-        command: Option<String>,
+        /// The command whose page is printed, such as `build` or `cache prune` [default: that of factory]
+        command: Vec<String>,
         /// Write the pages of all commands to this directory instead
         #[arg(long, value_name = "DIR", conflicts_with = "command")]
         output_dir: Option<std::path::PathBuf>,
@@ -364,7 +365,7 @@ fn dispatch(matches: &clap::ArgMatches, mut cli: Cli, ui: Ui) -> Result<(), Repo
                 Command::Doctor(args) => doctor::run(session, args).await,
                 Command::Cache(args) => cache::run(session, args).await,
                 Command::Completions { shell } => complete::script(*shell),
-                Command::Man { command, output_dir } => man::run(command.as_deref(), output_dir.as_deref()),
+                Command::Man { command, output_dir } => man::run(command, output_dir.as_deref()),
                 Command::Schema { of } => schema::run(*of),
                 Command::Diff(args) => diff::run(session, args),
                 Command::Outdated(args) => outdated::run(session, args).await,

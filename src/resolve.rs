@@ -56,7 +56,7 @@ use crate::tools::provide::Provider;
 use crate::ui::some_names;
 use renamed::RenamedWorkspace;
 use rhdh::{HostRequest, LazyHost};
-pub use run_request::{Demands, Repinned, ResolveRequest, UpdateMode};
+pub use run_request::{Demands, Repinned, ResolveRequest, Unmerged, UpdateMode};
 use tool_pins::ToolPins;
 use workspace::ReadWorkspace;
 
@@ -214,7 +214,7 @@ fn read<'a>(
     let options = commits::ReadOptions {
         old: request.old,
         kept: request.kept().filter(|_| !request.demands.repinned.commits),
-        unmerged: request.unmerged,
+        unmerged: request.unmerged.names,
         host,
         generate: request.demands.generate,
         network: &request.network,

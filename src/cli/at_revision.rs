@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 use super::{Command, GlobalArgs};
+use crate::audit::diff_side;
 use crate::audit::git_revision::{Revision, TreePathKind};
 use crate::config::source_json;
 use crate::error::{Error, Result};
@@ -50,6 +51,9 @@ impl LaidOut {
 pub(super) fn lay_out(global: &mut GlobalArgs, command: Option<&Command>) -> Result<Option<TempDir>> {
     let of = |path: &Option<PathBuf>| path.as_deref().and_then(split);
     let (config, lock) = (of(&global.config_dir), of(&global.lock_file));
+    if config.is_none() && lock.is_none() {
+        refuse_commits(global, command)?;
+    }
     let Some(named) = config.as_ref().or(lock.as_ref()) else { return Ok(None) };
     if !reads_alone(command, named)? {
         return Ok(None);
@@ -69,6 +73,40 @@ pub(super) fn lay_out(global: &mut GlobalArgs, command: Option<&Command>) -> Res
     Ok(Some(scratch))
 }
 
+/// Err for a commit that is given without a path, to a command that only reads a lock and a configuration.
+fn refuse_commits(global: &GlobalArgs, command: Option<&Command>) -> Result<()> {
+    let here = std::env::current_dir().map_err(Error::io("find", "the current directory"))?;
+    let is_lock = global.lock_file.is_some();
+    let Some(rev) = global.lock_file.as_ref().or(global.config_dir.as_ref()) else { return Ok(()) };
+    let Some(name) = rev.to_str().filter(|_| !rev.exists() && only_reads(command)) else { return Ok(()) };
+    let Ok(revision) = Revision::open(&here, name) else { return Ok(()) };
+    let lock = diff_side::lock_in(&revision);
+    let (what, path) = match lock.rsplit_once('/') {
+        _ if is_lock => ("the lock file", lock.as_str()),
+        Some((folder, _)) => ("the configuration directory", folder),
+        None => ("the configuration directory", ""),
+    };
+    let name = name.escape_debug();
+    let hint = format!("it is a commit: give {what} in it as `{name}:{path}`");
+    Err(Error::usage(format!("{what} `{name}` does not exist"), hint))
+}
+
+/// True for a command that reads a lock and a configuration, and takes them of a commit.
+fn only_reads(command: Option<&Command>) -> bool {
+    matches!(
+        command,
+        Some(
+            Command::Build(_)
+                | Command::Fetch(_)
+                | Command::Verify(_)
+                | Command::Status(_)
+                | Command::Sbom(_)
+                | Command::Diff(_)
+                | Command::Plan(_)
+        )
+    )
+}
+
 /// The commit and the path that `REV:path` names; none for what is a path.
 fn split(path: &Path) -> Option<(String, String)> {
     let (rev, below) = path.to_str()?.split_once(':')?;
@@ -79,15 +117,7 @@ fn split(path: &Path) -> Option<(String, String)> {
 fn reads_alone(command: Option<&Command>, (rev, path): &(String, String)) -> Result<bool> {
     let (name, hint) = match command {
         Some(Command::Build(args)) if !args.flags.frozen => ("build", "add `--frozen`: then nothing is written"),
-        Some(
-            Command::Build(_)
-            | Command::Fetch(_)
-            | Command::Verify(_)
-            | Command::Status(_)
-            | Command::Sbom(_)
-            | Command::Diff(_)
-            | Command::Plan(_),
-        ) => return Ok(true),
+        _ if only_reads(command) => return Ok(true),
         Some(Command::Join(_)) => ("join", "check the commit out, or name a folder"),
         Some(Command::Resolve(_)) => ("resolve", "check the commit out, or name a folder"),
         Some(Command::Run(_)) | None => ("run", "build a release again with `factory build --frozen`"),

@@ -39,9 +39,25 @@ pub fn answer() -> Result<bool> {
 pub fn named(arg: clap::Arg) -> clap::Arg {
     match arg.get_id().as_str() {
         "workspaces" => arg.add(ArgValueCandidates::new(|| candidates(workspaces))),
+        "command" => arg.add(ArgValueCandidates::new(commands)),
         "plugins" => arg.add(ArgValueCandidates::new(|| candidates(plugins))),
         _ => arg,
     }
+}
+
+/// The commands that can stand behind the words of `factory man` so far.
+fn commands() -> Vec<CompletionCandidate> {
+    let words: Vec<String> = std::env::args().collect();
+    let behind = words.iter().rposition(|word| word == "man").map_or(words.len(), |man| man + 1);
+    // The last word is the one that is completed.
+    let whole = words.get(behind..words.len().saturating_sub(1)).unwrap_or_default();
+    let mut command = super::command();
+    for word in whole {
+        let Some(inner) = command.find_subcommand(word).cloned() else { return Vec::new() };
+        command = inner;
+    }
+    let is_shown = |inner: &&clap::Command| !inner.is_hide_set() && inner.get_name() != "help";
+    command.get_subcommands().filter(is_shown).map(|inner| CompletionCandidate::new(inner.get_name())).collect()
 }
 
 /// What `find` has of the configuration directory and the lock that the words so far, or variables, name.

@@ -4,11 +4,12 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::paths;
 use super::session::Session;
 use super::source_options::{GivenRepo, SourceArgs, seen_from};
+use super::{paths, resolve_step};
 use crate::config::source_json::{self, NewSource};
-use crate::config::{ConfigLayout, Repo, path, plugins_list, workspaces};
+use crate::config::variables::HOST_LOCKFILE;
+use crate::config::{Config, ConfigLayout, ConfigOptions, Repo, path, plugins_list, workspaces};
 use crate::error::{Error, Place, Result};
 use crate::lock::arguments::Argument;
 use crate::lock::companions::FOLDER_NAME;
@@ -126,12 +127,22 @@ impl Init<'_> {
         // A lock of other workspaces stays as it is.
         let keep = if self.config_dir.join(FILE_NAME).exists() { " --keep" } else { "" };
         ui.note(format!("\nnext:\n  factory resolve{keep}{place}{generate}\n  factory build{place}"));
-        if has_backends {
+        if has_backends && !self.is_host_given() {
             ui.note(
                 "\nfor another RHDH than the newest, give `factory resolve` its\nversion with `--rhdh-version`, or its yarn.lock with\n\
                  `--host-lockfile`, for every run with FACTORY_HOST_LOCKFILE in .env",
             );
         }
+    }
+
+    /// Whether the configuration says by now what its plugins are computed against.
+    fn is_host_given(&self) -> bool {
+        let config = Config::read(&ConfigOptions::new(&self.config_dir));
+        let is_given = |config: Config| {
+            let host = resolve_step::host_lockfile(None, &config);
+            host.is_some() || config.env.given("RHDH_VERSION").is_some()
+        };
+        std::env::var_os(HOST_LOCKFILE).is_some() || config.is_ok_and(is_given)
     }
 
     /// What can be said before anybody is asked.

@@ -17,6 +17,7 @@ use crate::lock::merge::merge;
 use crate::lock::stale::{self, StaleReason};
 use crate::lock::text::FILE_NAME;
 use crate::resolve::configured_pins;
+use crate::resolve::renamed::Renames;
 use crate::store::{atomic_file, file_beneath};
 use crate::user_file;
 
@@ -32,6 +33,8 @@ pub fn read(path: &Path) -> Result<Option<Lock>> {
 pub struct CarriedLock {
     /// The lock, of a merge with ours where both sides changed something.
     pub lock: Lock,
+    /// The merge with theirs there.
+    pub theirs: Option<Lock>,
     /// The text of the file.
     pub text: String,
     /// Whether it is of a merge that is not ended.
@@ -58,9 +61,15 @@ pub fn read_unmerged(path: &Path) -> Result<Option<CarriedLock>> {
         merge(None, &side("our", &sides.ours)?, &side("their", &sides.theirs)?)
     } else {
         let lock = Lock::from_text(&text, path)?;
-        return Ok(Some(CarriedLock { lock, text, merges: false, unmerged: vec![] }));
+        return Ok(Some(CarriedLock { lock, theirs: None, text, merges: false, unmerged: vec![] }));
     };
-    Ok(Some(CarriedLock { lock: merged.ours, text, merges: true, unmerged: merged.workspaces }))
+    Ok(Some(CarriedLock {
+        lock: merged.ours,
+        theirs: Some(merged.theirs),
+        text,
+        merges: true,
+        unmerged: merged.workspaces,
+    }))
 }
 
 /// The sides of a lock that git's index has unmerged, as long as nobody ended the merge in the file: it has markers, or is
@@ -206,7 +215,10 @@ pub fn read_fresh(
 pub fn renewal(reasons: &[StaleReason]) -> String {
     let first = reasons.first().map(StaleReason::workspace).unwrap_or_default();
     // A workspace that the configuration no longer has cannot be named.
-    let is_one = |reason: &StaleReason| reason.workspace() == first && !matches!(reason, StaleReason::Removed { .. });
+    let has_no_name = |reason: &StaleReason| {
+        matches!(reason, StaleReason::Removed { .. } | StaleReason::Renamed { .. } | StaleReason::Unclear { .. })
+    };
+    let is_one = |reason: &StaleReason| reason.workspace() == first && !has_no_name(reason);
     let name = if reasons.iter().all(is_one) { format!(" {first}") } else { String::new() };
     format!("run `factory resolve --keep{name}`, which moves nothing else")
 }
@@ -216,7 +228,26 @@ pub fn stale_reasons(config: &Config, lock: &Lock, names: &[String]) -> Vec<Stal
     let all = names.is_empty() && config.broken.is_empty();
     let mut requested = configured_pins::of(config, lock);
     requested.workspaces.retain(|workspace| names.is_empty() || names.contains(&workspace.name));
-    stale::reasons(lock, &requested, all)
+    let mut reasons = stale::reasons(lock, &requested, all);
+    name_renamed(&mut reasons, &Renames::of(config, lock));
+    reasons
+}
+
+/// What only has another name is neither gone nor new.
+fn name_renamed(reasons: &mut Vec<StaleReason>, names: &Renames) {
+    let is_new_name = |name: &str| names.certain.iter().any(|renamed| renamed.to == name);
+    reasons.retain(|reason| !matches!(reason, StaleReason::Added { workspace } if is_new_name(workspace)));
+    for reason in reasons {
+        let StaleReason::Removed { workspace } = reason else { continue };
+        let renamed = names.certain.iter().find(|renamed| renamed.from == *workspace);
+        let unclear = names.unclear.iter().find(|(gone, _)| gone == workspace);
+        let workspace = workspace.clone();
+        if let Some(renamed) = renamed {
+            *reason = StaleReason::Renamed { workspace, to: renamed.to.clone() };
+        } else if let Some((_, to)) = unclear {
+            *reason = StaleReason::Unclear { workspace, to: to.clone() };
+        }
+    }
 }
 
 /// Writes a lock with its new seals, if there are any, and says so.

@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::store::atomic_file;
 
 /// Prints the page of a command, or writes those of all commands to a folder.
-pub fn run(command: Option<&str>, folder: Option<&Path>) -> Result<()> {
+pub fn run(command: &[String], folder: Option<&Path>) -> Result<()> {
     let pages = pages()?;
     if let Some(folder) = folder {
         std::fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
@@ -17,10 +17,11 @@ pub fn run(command: Option<&str>, folder: Option<&Path>) -> Result<()> {
         }
         return Ok(());
     }
-    let wanted = command.map_or_else(|| "factory.1".to_owned(), |command| format!("factory-{command}.1"));
+    let words: Vec<&str> = std::iter::once("factory").chain(command.iter().map(String::as_str)).collect();
+    let wanted = format!("{}.1", words.join("-"));
     let Some((_, page)) = pages.iter().find(|(name, _)| *name == wanted) else {
-        let command = command.unwrap_or_default();
-        return Err(Error::usage(format!("there is no command `{}`", command.escape_debug()), "see `factory --help`"));
+        let what = format!("there is no command `{}`", command.join(" ").escape_debug());
+        return Err(Error::usage(what, "see `factory --help`"));
     };
     crate::ui::data(page).map_err(Error::io("write", "stdout"))
 }
@@ -38,6 +39,17 @@ fn pages() -> Result<Vec<(String, String)>> {
         let page = String::from_utf8_lossy(&page).replace("\n.SH EXTRA\n", &format!("\n.SH {heading}\n"));
         Ok((name, page))
     };
-    let commands: Vec<_> = program.get_subcommands().filter(|command| !command.is_hide_set()).cloned().collect();
-    std::iter::once(program).chain(commands).map(rendered).collect()
+    let mut commands = Vec::new();
+    with_all(program, &mut commands);
+    commands.into_iter().map(rendered).collect()
+}
+
+/// A command, and the commands in it.
+fn with_all(command: clap::Command, all: &mut Vec<clap::Command>) {
+    let is_shown = |inner: &&clap::Command| !inner.is_hide_set() && inner.get_name() != "help";
+    let inner: Vec<_> = command.get_subcommands().filter(is_shown).cloned().collect();
+    all.push(command);
+    for inner in inner {
+        with_all(inner, all);
+    }
 }

@@ -6,12 +6,14 @@ use clap::Args;
 
 use super::failures::{both, broken, failures};
 use super::lock_file::{self, CarriedLock};
+use super::merged_files;
+use super::paths;
 use super::pin_options::PinOptions;
 use super::resolve_step::{self, PinRequest, ResolveFlags};
 use super::session::Session;
 use super::source_options::SourceArgs;
 use crate::error::{Error, Place, Result};
-use crate::resolve::UpdateMode;
+use crate::resolve::{Unmerged, UpdateMode};
 use crate::ui::{self, count, some_names};
 
 /// Options of `factory resolve`.
@@ -51,12 +53,13 @@ pub(super) async fn run(session: &Session<'_>, args: &ResolveArgs) -> Result<()>
     if !args.dry_run && !args.check {
         lock_file = lock_file::written(session, &lock_file, None)?;
     }
+    let theirs = carried.as_ref().and_then(|carried| carried.theirs.as_ref());
     let request = PinRequest {
         config: &config,
         names,
         mode,
         old,
-        unmerged,
+        unmerged: Unmerged { names: unmerged, theirs },
         lock_file: &lock_file,
         source: &args.source,
         flags: &args.flags,
@@ -72,6 +75,10 @@ pub(super) async fn run(session: &Session<'_>, args: &ResolveArgs) -> Result<()>
     if is_merge && resolved.failed.iter().any(|(name, _)| unmerged.contains(name)) {
         // Neither side is lost: the file stays.
         return failures(session, resolved.failed, workspaces);
+    }
+    if let Some(theirs) = theirs {
+        let found = merged_files::of_theirs(&paths::folder_of(&lock_file), &mut resolved.lock, theirs, unmerged);
+        resolved.companions.extend(found);
     }
     let before = match carried {
         Some(carried) if is_merge => carried.text,
@@ -104,7 +111,13 @@ pub(super) async fn run(session: &Session<'_>, args: &ResolveArgs) -> Result<()>
 fn carried(session: &Session<'_>, lock_file: &Path, args: &ResolveArgs) -> Result<Option<CarriedLock>> {
     if !args.keep {
         let read = lock_file::read(lock_file)?;
-        return Ok(read.map(|lock| CarriedLock { lock, text: String::new(), merges: false, unmerged: vec![] }));
+        return Ok(read.map(|lock| CarriedLock {
+            lock,
+            theirs: None,
+            text: String::new(),
+            merges: false,
+            unmerged: vec![],
+        }));
     }
     let carried = lock_file::read_unmerged(lock_file)?;
     if let Some(carried) = carried.as_ref().filter(|carried| carried.merges) {

@@ -15,7 +15,7 @@ use crate::image::limits::{PlannedImage, check_distinct};
 use crate::lock::Lock;
 use crate::npm::registry::NpmRegistry;
 use crate::resolve::renamed::Renames;
-use crate::resolve::{self, Demands, Repinned, ResolveRequest, Resolved, Unresolvable, UpdateMode, rhdh};
+use crate::resolve::{self, Demands, Repinned, ResolveRequest, Resolved, Unmerged, Unresolvable, UpdateMode, rhdh};
 use crate::sandbox::root::IsolationChoice;
 use crate::store::{Reading, atomic_file, file_beneath};
 use crate::tools::provide::Provider;
@@ -58,8 +58,8 @@ pub struct PinRequest<'a> {
     pub mode: UpdateMode,
     /// The lock so far.
     pub old: Option<&'a Lock>,
-    /// Workspaces that both sides of a merge changed: they are resolved anew whatever may move.
-    pub unmerged: &'a [String],
+    /// What a merge left undecided.
+    pub unmerged: Unmerged<'a>,
     /// Where the new one goes.
     pub lock_file: &'a Path,
     /// How repositories are reached.

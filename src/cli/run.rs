@@ -13,7 +13,7 @@ use super::{dry_run, lock_file, misspelt, publish};
 use crate::build;
 use crate::error::{Error, Result};
 use crate::lock::{Lock, Workspace};
-use crate::resolve::{Repinned, UpdateMode};
+use crate::resolve::{Repinned, Unmerged, UpdateMode};
 
 /// Options of `factory run`.
 #[derive(Clone, Debug, Args)]
@@ -55,7 +55,7 @@ pub(super) async fn run(session: &Session<'_>, args: &RunArgs) -> Result<()> {
         names,
         mode: UpdateMode::Missing,
         old: old.as_ref(),
-        unmerged: &[],
+        unmerged: Unmerged::default(),
         lock_file: &place,
         source: &args.source,
         flags: &args.resolve,

@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::Sha256;
 use super::arguments::Argument;
 use super::model::{Input, Lock, Tools, Workspace};
+use crate::ui::some_names;
 
 /// What the configuration asks for, in the lock's own terms.
 #[derive(Clone, Debug, Default)]
@@ -69,6 +70,10 @@ pub enum StaleReason {
     Unresolved { workspace: String },
     /// The lock has a workspace that the configuration has not.
     Removed { workspace: String },
+    /// The lock has a workspace under another name than the configuration.
+    Renamed { workspace: String, to: String },
+    /// The lock has a workspace that the configuration has not, and that several new ones of it could be.
+    Unclear { workspace: String, to: Vec<String> },
     /// A field asks for something else.
     Field {
         workspace: String,
@@ -100,6 +105,8 @@ impl StaleReason {
             Self::Added { workspace }
             | Self::Unresolved { workspace }
             | Self::Removed { workspace }
+            | Self::Renamed { workspace, .. }
+            | Self::Unclear { workspace, .. }
             | Self::Field { workspace, .. }
             | Self::Host { workspace, .. }
             | Self::Changed { workspace, .. }
@@ -119,6 +126,12 @@ impl fmt::Display for StaleReason {
             Self::Added { .. } => write!(f, "is new since `factory resolve`"),
             Self::Unresolved { .. } => write!(f, "could not be resolved, and was changed since `factory resolve`"),
             Self::Removed { .. } => write!(f, "is no longer in the configuration"),
+            Self::Renamed { to, .. } => {
+                write!(f, "is now called `{to}`, and what is locked of it is under its old name")
+            }
+            Self::Unclear { to, .. } => {
+                write!(f, "is no longer in the configuration, and {} could be it", some_names(to.iter()))
+            }
             Self::Field { field, locked, wanted, .. } => {
                 let shown = |text: &str| match (text, *field) {
                     ("", "repo-ref") => "the default branch".to_owned(),

@@ -108,10 +108,9 @@ fn keep_reasons_of(plugin: &mut Plugin, known: &Plugin) {
 /// Returns the names of workspaces that stay at their commit, since nothing that they are built from moved with the ref.
 pub(super) fn keep_seals(lock: &mut Lock, provider: &Provider<'_>, request: &ResolveRequest<'_>) -> Vec<String> {
     let mut unmoved = Vec::new();
-    let Some(old) = request.old else { return unmoved };
     for at in 0..lock.workspace.len() {
         let name = &lock.workspace[at].name;
-        let Some(before) = old.workspace.iter().find(|before| before.name == *name) else { continue };
+        let Some((old, before)) = sealed_side(lock, at, request) else { continue };
         if request.demands.restamp && request.is_named(name) {
             continue;
         }
@@ -120,11 +119,8 @@ pub(super) fn keep_seals(lock: &mut Lock, provider: &Provider<'_>, request: &Res
         let workspace = &lock.workspace[at];
         for (p, plugin) in workspace.plugin.iter().enumerate() {
             let Some(known) = before.plugin.iter().find(|known| known.path == plugin.path) else { continue };
-            let sealed = known.sealed.as_ref().filter(|sealed| {
-                let digest = |lock, workspace, plugin| input_digest::digest(lock, workspace, plugin, sealed.closure);
-                digest(old, before, known) == digest(lock, workspace, plugin)
-            });
-            kept.push((p, known.stamp.clone(), sealed.cloned()));
+            let sealed = known.sealed.clone().filter(|_| holds((old, before, known), (lock, workspace, plugin)));
+            kept.push((p, known.stamp.clone(), sealed));
         }
         // The packages follow from the lockfile: the source's own, and what patches make of it.
         let packages = before
@@ -145,6 +141,34 @@ pub(super) fn keep_seals(lock: &mut Lock, provider: &Provider<'_>, request: &Res
         }
     }
     unmoved
+}
+
+/// What was known of a workspace: that of the lock there was, or, where both sides of a merge changed it, that of the other
+/// branch, if more of its seals hold.
+fn sealed_side<'r>(lock: &Lock, at: usize, request: &ResolveRequest<'r>) -> Option<(&'r Lock, &'r Workspace)> {
+    let workspace = &lock.workspace[at];
+    let of = |side: &'r Lock| Some((side, side.workspace.iter().find(|one| one.name == workspace.name)?));
+    let seals = |(side, before): (&Lock, &Workspace)| {
+        let is_held = |plugin: &&Plugin| {
+            let known = before.plugin.iter().find(|known| known.path == plugin.path);
+            known.is_some_and(|known| holds((side, before, known), (lock, workspace, plugin)))
+        };
+        workspace.plugin.iter().filter(is_held).count()
+    };
+    let ours = request.old.and_then(of);
+    let theirs = request.unmerged.theirs.filter(|_| request.unmerged.names.contains(&workspace.name)).and_then(of);
+    match (ours, theirs) {
+        (Some(ours), Some(theirs)) if seals(theirs) > seals(ours) => Some(theirs),
+        (ours, theirs) => ours.or(theirs),
+    }
+}
+
+/// Whether the seal that a plugin had is that of its inputs now.
+fn holds(before: (&Lock, &Workspace, &Plugin), now: (&Lock, &Workspace, &Plugin)) -> bool {
+    before.2.sealed.as_ref().is_some_and(|sealed| {
+        let digest = |(lock, workspace, plugin)| input_digest::digest(lock, workspace, plugin, sealed.closure);
+        digest(before) == digest(now)
+    })
 }
 
 /// Where several workspaces share a repository, one that a commit leaves alone stays at its commit: a review sees those

@@ -32,8 +32,8 @@ pub struct ResolveRequest<'a> {
     pub demands: Demands,
     /// The lock of the last run, if any.
     pub old: Option<&'a Lock>,
-    /// Workspaces that both sides of a merge changed: they are resolved anew whatever may move.
-    pub unmerged: &'a [String],
+    /// What a merge left undecided.
+    pub unmerged: Unmerged<'a>,
     /// The lock's folder.
     pub lock_dir: &'a Path,
     /// Steps at once.
@@ -42,6 +42,15 @@ pub struct ResolveRequest<'a> {
     pub network: Network,
     /// Lock what can be exported of a workspace, and why the rest cannot.
     pub keep_going: bool,
+}
+
+/// What a merge of two locks left undecided.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Unmerged<'a> {
+    /// Workspaces that both sides changed: they are resolved anew whatever may move.
+    pub names: &'a [String],
+    /// The merge with what the other branch has of them: its seals hold where its inputs are those that are resolved.
+    pub theirs: Option<&'a Lock>,
 }
 
 /// What is asked of every workspace, also of one that is locked and not stale.
@@ -108,7 +117,7 @@ impl<'a> ResolveRequest<'a> {
             .filter(|workspace| self.is_named(&workspace.name))
             .filter(|workspace| {
                 let is_locked = |old: &Lock| old.workspace.iter().any(|locked| locked.name == workspace.name);
-                all || self.unmerged.contains(&workspace.name)
+                all || self.unmerged.names.contains(&workspace.name)
                     || is_stale.contains(&workspace.name)
                     || !self.old.is_some_and(is_locked)
             })

@@ -1,6 +1,6 @@
 //! Which node, npm, yarn and rhdh-cli: what was asked for → exact versions with integrity, and the CLI's whole tree.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -25,6 +25,10 @@ use crate::user_file;
 pub const DEFAULT_NODE: &str = "22";
 /// The line of npm that installs the CLI and selects packages' files: the one that Node.js 22 and 24 are used with.
 pub const DEFAULT_NPM: &str = "11";
+/// Majors of which the newest version is named where a version does not exist.
+const MAJORS: usize = 8;
+/// Versions that are named at least, where there are so many.
+const FEW: usize = 4;
 /// The platform that not every version of Node.js is published for.
 const ARM64: &str = "linux-arm64";
 /// What was asked for.
@@ -159,10 +163,24 @@ pub(super) fn pick(name: &str, packument: &Packument, requested: &str, origin: V
     {
         return Ok(version.to_string());
     }
-    let mut newest: Vec<_> = packument.versions.keys().filter_map(|v| semver::Version::parse(v).ok()).collect();
-    newest.sort();
-    let known: Vec<_> = newest.iter().rev().take(4).map(|v| format!("`{v}`")).collect();
-    Err(origin.no_version(name, requested, &known.join(", ")))
+    Err(origin.no_version(name, requested, &newest_of(packument)))
+}
+
+/// The newest version of each major, the newest first; where there are few majors, the newest of all beside them.
+fn newest_of(packument: &Packument) -> String {
+    let all: BTreeSet<_> = packument.versions.keys().filter_map(|v| semver::Version::parse(v).ok()).collect();
+    let mut of_majors: BTreeMap<u64, &semver::Version> = BTreeMap::new();
+    for version in &all {
+        let newest = of_majors.entry(version.major).or_insert(version);
+        if version.pre.is_empty() || !newest.pre.is_empty() {
+            *newest = version;
+        }
+    }
+    let mut named: BTreeSet<_> = of_majors.into_values().rev().take(MAJORS).collect();
+    let others: Vec<_> = all.iter().rev().filter(|version| !named.contains(version)).take(FEW).collect();
+    let missing = FEW.saturating_sub(named.len());
+    named.extend(others.into_iter().take(missing));
+    named.iter().rev().map(|version| format!("`{version}`")).collect::<Vec<_>>().join(", ")
 }
 
 fn integrity_of(name: &str, packument: &Packument, version: &str) -> Result<Integrity> {
@@ -303,6 +321,22 @@ mod tests {
             error.hint().unwrap(),
             "set `RHDH_CLI_VERSION` to an existing version; the newest are `1.10.0-rc.1`, `1.9.1`, `1.9.0`, `1.8.0`"
         );
+    }
+
+    #[test]
+    fn of_many_majors_the_newest_of_each_is_named() {
+        let of = |versions: &[&str]| {
+            let each = |version: &&str| format!(r#""{version}": {{"dist": {{"tarball": "x"}}}}"#);
+            let versions: Vec<_> = versions.iter().map(each).collect();
+            let text = format!(r#"{{"dist-tags": {{}}, "versions": {{{}}}}}"#, versions.join(","));
+            newest_of(&serde_json::from_str(&text).unwrap())
+        };
+        let some = ["26.0.0-rc.1", "24.1.0", "24.2.0", "22.9.0", "22.20.0", "22.21.0-rc.1", "20.1.0", "18.0.0"];
+        assert_eq!(of(&some), "`26.0.0-rc.1`, `24.2.0`, `22.20.0`, `20.1.0`, `18.0.0`");
+        assert_eq!(of(&["2.0.0", "1.0.0", "1.1.0", "1.2.0", "1.3.0"]), "`2.0.0`, `1.3.0`, `1.2.0`, `1.1.0`");
+        let many: Vec<String> = (0..12).map(|major| format!("{major}.0.0")).collect();
+        let many: Vec<&str> = many.iter().map(String::as_str).collect();
+        assert!(of(&many).ends_with(", `5.0.0`, `4.0.0`"), "{}", of(&many));
     }
 
     #[test]

@@ -66,6 +66,15 @@ fn a_workspace_that_is_called_by_its_new_folder_keeps_what_is_locked() {
     let files = names(&test.path("config/factory.lock.d/repo"));
     assert_ne!(files, [""; 0]);
     into_folder(&test, "todo");
+    let stale = "is now called `todo`, and what is locked of it is under its old name\n";
+    let status = test.run(&["status"]).success().stdout;
+    assert!(status.contains("  1 workspace: 1 stale\n"), "{status}");
+    assert!(status.contains(&format!("  ! stale: {stale}")) && !status.contains("no longer in"), "{status}");
+    let said = test.run(&["build"]).exits(3).stderr;
+    let error = format!(
+        "error: lockfile is stale for workspace `repo`: {stale}\nhint: run `factory resolve --keep`, which moves nothing else\n"
+    );
+    assert!(said.ends_with(&error), "{said}");
     let said = test.run(&["resolve", "--keep"]).success().stderr;
     assert!(said.contains("workspace `repo` is now called `todo`: what is locked of it stays\n"), "{said}");
     assert_eq!(test.read("config/factory.lock"), moved_lock(&test, "todo"));
@@ -84,6 +93,8 @@ fn two_workspaces_that_could_be_the_one_before_are_new() {
     into_folder(&test, "one");
     test.config("two/source.json", test.read("config/one/source.json"));
     test.config("two/plugins-list.yaml", test.read("config/one/plugins-list.yaml"));
+    let status = test.run(&["status"]).success().stdout;
+    assert!(status.contains("! stale: is no longer in the configuration, and `one`, `two` could be it\n"), "{status}");
     let said = test.run(&["resolve", "--keep", "--host-lockfile", "config/host.lock"]).success().stderr;
     assert!(!said.contains("is now called"), "{said}");
     let warning = "warning: workspace `repo` is no longer in the configuration, and `one`, `two` could be it: what is locked \

@@ -112,6 +112,29 @@ fn what_cannot_be_had_of_a_commit_is_said() {
     assert!(said.starts_with("error: `v9` is not a commit in this repository\n"), "{said}");
 }
 
+/// A commit alone names no configuration: where that is in it is said.
+#[harness::test]
+fn a_commit_without_a_path_is_told_its_configuration() {
+    let test = released();
+    for command in [&["build"][..], &["build", "--frozen"], &["status"], &["verify"], &["sbom"], &["fetch"], &["plan"]]
+    {
+        test.run(&[command, &["--config-dir", "v1"]].concat()).fails(
+            2,
+            "error: the configuration directory `v1` does not exist\n\nhint: it is a commit: give the configuration directory \
+             in it as `v1:config`\n",
+        );
+    }
+    test.run(&["status", "--lock-file", "v1"]).fails(
+        2,
+        "error: the lock file `v1` does not exist\n\nhint: it is a commit: give the lock file in it as \
+         `v1:config/factory.lock`\n",
+    );
+    // Neither a commit nor a folder; and a command that writes there.
+    test.run(&["status", "--config-dir", "v9"]).exits(3);
+    let said = test.run(&["resolve", "--config-dir", "v1"]).exits(2).stderr;
+    assert!(said.starts_with("error: v1: the configuration directory does not exist\n"), "{said}");
+}
+
 /// A path behind `REV:` is found from a folder below, and one that is not there or leads out is a fault of the command line.
 #[harness::test]
 fn a_path_that_leads_out_of_the_repository_or_nowhere_is_refused() {

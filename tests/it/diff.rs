@@ -326,16 +326,15 @@ fn outside_of_code(line: &str) -> String {
         let run = rest[at..].chars().take_while(|c| *c == '`').count();
         outside.push_str(&rest[..at]);
         let inner = &rest[at + run..];
-        let ticks = inner.match_indices('`').filter(|(end, _)| {
+        let mut ticks = inner.match_indices('`').filter(|(end, _)| {
             let length = inner[*end..].chars().take_while(|c| *c == '`').count();
             length == run && !inner[..*end].ends_with('`')
         });
-        match ticks.map(|(end, _)| end).next() {
-            Some(end) => rest = &inner[end + run..],
-            None => {
-                outside.push_str(&rest[at..at + run]);
-                rest = inner;
-            }
+        if let Some((end, _)) = ticks.next() {
+            rest = &inner[end + run..];
+        } else {
+            outside.push_str(&rest[at..at + run]);
+            rest = inner;
         }
     }
     outside + rest

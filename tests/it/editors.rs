@@ -179,5 +179,16 @@ fn manual_pages_are_printed_and_written() {
     test.run(&["man", "--output-dir", test.path("man").to_str().unwrap()]).success();
     let names = harness::program::names(&test.path("man"));
     assert!(names.contains(&"factory.1".to_owned()) && names.contains(&"factory-diff.1".to_owned()), "{names:?}");
+    let page = test.run(&["man", "cache", "prune"]).success().stdout;
+    assert!(page.contains(".TH factory-cache-prune 1") && page.contains("\\-\\-max\\-size"), "{page}");
+    for name in ["factory-cache-prune.1", "factory-cache-keygen.1", "factory-lock-merge.1"] {
+        assert!(names.contains(&name.to_owned()), "{names:?}");
+    }
+    let said = "error: there is no command `cache prun`\n\nhint: see `factory --help`\n";
+    test.run(&["man", "cache", "prun"]).fails(2, said);
+    assert_eq!(offered(&test, &["factory", "man", "res"]), ["resolve"]);
+    assert_eq!(offered(&test, &["factory", "man", "cache", "p"]), ["prune"]);
+    let behind_build = offered(&test, &["factory", "man", "build", ""]);
+    assert!(behind_build.iter().all(|word| word.starts_with("--")), "{behind_build:?}");
     test.run(&["man", "bild"]).fails(2, "error: there is no command `bild`\n\nhint: see `factory --help`\n");
 }

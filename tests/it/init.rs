@@ -213,6 +213,18 @@ fn the_layout_of_rhdhs_export_repository_is_kept() {
     assert!(status.contains("a: ../../../repo at main, workspaces/a (not locked yet)\n"), "{status}");
 }
 
+/// What the configuration says already is not recommended.
+#[harness::test]
+fn the_host_of_a_configuration_is_not_asked_for_again() {
+    for (env, is_said) in [("", true), ("FACTORY_HOST_LOCKFILE=host.lock\n", false), ("RHDH_VERSION=1.9\n", false)] {
+        let test = empty();
+        repository(&test, &["."]).commit("first");
+        test.config(".env", env).config("host.lock", "__metadata:\n  version: 8\n");
+        let said = test.run(&["init", "repo"]).success().stderr;
+        assert_eq!(said.contains("with FACTORY_HOST_LOCKFILE in .env"), is_said, "{env}: {said}");
+    }
+}
+
 #[harness::test]
 fn a_terminal_is_asked() {
     harness::needs(&["script"]);

@@ -258,6 +258,40 @@ fn a_lock_that_is_as_its_merge_is_not_said_to_be_unmerged() {
     assert!(!said.stderr.contains("unmerged") && said.stdout.contains("not stale"), "{said:?}");
 }
 
+/// Whichever side's ref is taken, the workspace is as that side sealed it: its seals and its files beside the lock stay.
+#[harness::test]
+fn the_seals_of_the_side_that_is_taken_stay() {
+    for side in ["ours", "theirs"] {
+        let branches = Branches::new(true);
+        let (test, config) = (&branches.test, &branches.config);
+        let manifest = test.read("repo/plugins/a/package.json").replace("frontend-plugin", "backend-plugin");
+        branches.source.write("plugins/a/package.json", manifest);
+        let mut locks = Vec::new();
+        for (branch, tag) in [("left", "v1"), ("right", "v2")] {
+            config.git(&["checkout", "--quiet", "-B", branch, "main"]);
+            // Each has other private dependencies.
+            let closure = format!("__metadata:\\n  version: 8\\n  cacheKey: 10c0\\n\\n# {tag}\\n");
+            let script = format!("rm -rf dist-dynamic/yarn.lock\nprintf '{closure}' > dist-dynamic/yarn.lock\n");
+            branches.source.write("plugins/a/exported.sh", script);
+            branches.source.commit(tag);
+            branches.source.git(&["tag", tag]);
+            test.run(&["resolve", "one", "--ref", tag, "--host-lockfile", "host.lock"]).success();
+            branches.build("one");
+            config.commit(tag);
+            locks.push((branches.text(), test.read("config/factory.lock.d/one/plugins/a/yarn.lock")));
+        }
+        assert_ne!(locks[0].1, locks[1].1);
+        branches.merge("left").exits(1);
+        config.git(&["checkout", "--quiet", &format!("--{side}"), "one/source.json"]);
+        let said = test.run(&["resolve", "--keep", "--host-lockfile", "host.lock"]).success().stderr;
+        assert!(!said.contains("to be built again"), "{side}: {said}");
+        let taken = &locks[usize::from(side == "ours")];
+        assert_eq!(branches.text(), taken.0, "{side}");
+        assert_eq!(test.read("config/factory.lock.d/one/plugins/a/yarn.lock"), taken.1, "{side}");
+        test.run(&["build", "--frozen"]).success();
+    }
+}
+
 /// Between markers there is no base: git's index has it.
 #[harness::test]
 fn markers_of_git_are_merged_with_what_both_sides_began_with() {

@@ -27,9 +27,17 @@ const SWITCHES: [&str; 10] = [
 #[derive(Default)]
 pub(super) struct ListedArgs<'l> {
     pub(super) values: BTreeMap<&'static str, BTreeSet<&'l str>>,
+    /// Those of them that stand behind a misspelt flag.
+    guessed: BTreeSet<(&'static str, &'l str)>,
 }
 
-impl ListedArgs<'_> {
+impl<'l> ListedArgs<'l> {
+    /// Each value with its flag, those of misspelt flags left out: one slip, one warning.
+    fn sure(&self) -> impl Iterator<Item = (&'static str, &'l str)> {
+        let all = self.values.iter().flat_map(|(flag, values)| values.iter().map(|value| (*flag, *value)));
+        all.filter(|one| !self.guessed.contains(one))
+    }
+
     pub(super) fn has(&self, flag: &str, value: &str) -> bool {
         self.values.get(flag).is_some_and(|values| values.contains(value))
     }
@@ -51,19 +59,16 @@ pub fn check_listed(words: &[String], computed: &ComputedArgs) -> Vec<Diagnostic
     let mut out = Vec::new();
     let listed = read(words, &mut out);
     if computed.is_backend {
-        for (flag, values) in &listed.values {
-            for value in values {
-                out.extend(check_value(flag, value, computed));
-            }
+        for (flag, value) in listed.sure() {
+            out.extend(check_value(flag, value, computed));
         }
         out.extend(missing(&listed, computed));
         out.extend(
             computed.diagnostics.iter().filter(|diagnostic| stands(&diagnostic.kind, &listed, computed)).cloned(),
         );
     } else {
-        for (flag, values) in &listed.values {
-            out.extend(values.iter().map(|value| useless(flag, value, "a frontend plugin bundles what it needs")));
-        }
+        let is_useless = |(flag, value)| useless(flag, value, "a frontend plugin bundles what it needs");
+        out.extend(listed.sure().map(is_useless));
     }
     for diagnostic in &mut out {
         diagnostic.severity = Severity::Warning;
@@ -95,9 +100,11 @@ pub(super) fn read<'l>(words: &'l [String], out: &mut Vec<Diagnostic>) -> Listed
                 // The values are counted as if it were right: one slip, one warning.
                 if let Some(flag) = VARIADIC.into_iter().find(|variadic| *variadic == flag) {
                     let values = listed.values.entry(flag).or_default();
-                    values.extend(inline);
-                    while let Some(value) = words.next_if(|word| !word.starts_with('-')) {
-                        values.insert(value);
+                    let following = std::iter::from_fn(|| words.next_if(|word| !word.starts_with('-')));
+                    for value in inline.into_iter().chain(following) {
+                        if values.insert(value) {
+                            listed.guessed.insert((flag, value));
+                        }
                     }
                     continue;
                 }

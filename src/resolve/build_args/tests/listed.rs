@@ -126,3 +126,14 @@ fn a_listed_choice_settles_a_mandatory_native() {
         ["`--suppress-native-package must` removes a package that the plugin requires: must"]
     );
 }
+
+/// One slip, one warning: what stands behind it is not judged as well.
+#[test]
+fn the_values_of_a_misspelt_flag_are_not_judged() {
+    let computed = listed_plugin(false);
+    let listed = format!("{} --embed-packge plain none @backstage/config", args(&computed).join(" "));
+    assert_eq!(
+        warnings(&listed, &computed),
+        ["`--embed-packge` is not a flag of rhdh-cli; did you mean `--embed-package`?"]
+    );
+}
