@@ -31,6 +31,6 @@ pub use name::{ImageName, ImageNames, ImagePath, Tag};
 pub use pack::{Compression, Packed, Packing, pack};
 pub use package_files::{Content, PackageFile, PackageFiles};
 pub use push::{
-    Attached, Attachment, BlobRef, Login, OciRegistry, OciRepository, PushOptions, Pushed, Pusher, RepositoryAccess,
-    RepositoryBlob, RepositoryFailure, Retries,
+    Attached, Attachment, BlobRef, Login, MOST_PAGES, MOST_TAGS, OciRegistry, OciRepository, PushOptions, Pushed,
+    Pusher, RepositoryAccess, RepositoryBlob, RepositoryFailure, Retries,
 };

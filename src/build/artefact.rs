@@ -13,14 +13,13 @@ use super::file_list::FileList;
 use super::plugins_yaml;
 use super::read_sources::ReadSources;
 use super::report::Output;
-use super::source::workspace_folder;
+use super::workdir::own_root;
 use crate::error::{Error, Result};
 use crate::image::{self, Facts, Image, ImageName, ImageNames, ImagePath, Layout, PackageFiles, Packed, Packing, Tag};
 use crate::lock::input_digest;
 use crate::lock::recipe::FIRST;
 use crate::lock::{Plugin, Sealed, Sha256, Stamp, Workspace};
 use crate::overlay;
-use crate::sandbox::root::Isolation;
 use crate::store::{atomic_copy, file_beneath};
 
 /// The folder of the OCI layout in the output directory of a workspace.
@@ -208,11 +207,23 @@ impl PackageRecord {
 /// Whether what is sealed of a plugin is what is made of this package.
 pub(super) fn is_of_seal(target: PluginTarget<'_>, record: &PackageRecord) -> Result<bool> {
     let Some(sealed) = &target.plugin.sealed else { return Ok(false) };
+    Ok(record.is_sealed(sealed, &image_of(target, record, sealed.closure)?))
+}
+
+/// The digest of the image that is made of this package.
+pub(super) fn image_digest(
+    target: PluginTarget<'_>,
+    record: &PackageRecord,
+    closure: Option<Sha256>,
+) -> Result<Sha256> {
+    image_of(target, record, closure).map(|image| image.digest)
+}
+
+fn image_of(target: PluginTarget<'_>, record: &PackageRecord, closure: Option<Sha256>) -> Result<Image> {
     let paths = OutputPaths::unsaid(target, &record.name, &record.version)?;
-    let inputs = target.inputs(sealed.closure);
+    let inputs = target.inputs(closure);
     let stamp = target.stamp(record.packed.diff_id, inputs);
-    let image = paths.image(record, PathBuf::new(), &target.facts(stamp.as_ref(), inputs))?;
-    Ok(record.is_sealed(sealed, &image))
+    paths.image(record, PathBuf::new(), &target.facts(stamp.as_ref(), inputs))
 }
 
 /// Packs an exported plugin, and writes everything that is made of it. `source` is the checkout.
@@ -251,10 +262,8 @@ pub(super) fn pack(
     } else {
         paths.image(&record, layer_file, &facts)?
     };
-    let root =
-        (options.isolation == Isolation::None).then(|| workspace_folder(source, workspace).display().to_string());
     let mut artefact = finish(target, &paths, record, image)?;
-    artefact.sealed.root = root;
+    artefact.sealed.root = own_root(shared, workspace);
     artefact.stamp = stamp;
     Ok(artefact)
 }

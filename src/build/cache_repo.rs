@@ -29,13 +29,13 @@ pub use repo::{CacheRepo, CacheRepoMode, CacheRepoSettings};
 pub(super) use upload::NewBuild;
 
 impl CacheRepo {
-    /// Of which of these inputs it has finished builds: one request for each, many at once. Whether they are believed is
-    /// not asked. After a failure, which is returned, nothing more is asked.
+    /// Of which of these inputs, sealed under these roots, it has finished builds: one request for each, many at once.
+    /// Whether they are believed is not asked. After a failure, which is returned, nothing more is asked.
     pub async fn having(
         &self,
-        wanted: impl IntoIterator<Item = Sha256>,
+        wanted: impl IntoIterator<Item = (Sha256, Option<&str>)>,
     ) -> (BTreeSet<Sha256>, Option<RepositoryFailure>) {
-        let ask = async |inputs| (inputs, self.repository.has(&entry::sealed_tag(inputs)).await);
+        let ask = async |(inputs, root)| (inputs, self.repository.has(&entry::sealed_tag(inputs, root)).await);
         let mut asked = stream::iter(wanted.into_iter().map(ask)).buffer_unordered(LOOKUPS);
         let mut found = BTreeSet::new();
         while let Some((inputs, answer)) = asked.next().await {
@@ -48,7 +48,9 @@ impl CacheRepo {
     }
 }
 
-/// The input digest by which a sealed plugin is looked for; none of one that is not sealed.
-pub fn sealed_inputs(lock: &Lock, workspace: &Workspace, plugin: &Plugin) -> Option<Sha256> {
-    plugin.sealed.as_ref().map(|sealed| input_digest::digest(lock, workspace, plugin, sealed.closure))
+/// The input digest by which a sealed plugin is looked for, and the root it is sealed under; none of one that is not
+/// sealed.
+pub fn sealed_inputs<'l>(lock: &Lock, workspace: &Workspace, plugin: &'l Plugin) -> Option<(Sha256, Option<&'l str>)> {
+    let sealed = plugin.sealed.as_ref()?;
+    Some((input_digest::digest(lock, workspace, plugin, sealed.closure), sealed.root.as_deref()))
 }

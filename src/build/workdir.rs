@@ -18,7 +18,7 @@ use crate::npm::forwarder::{ForwardedTarballs, RegistryForwarder};
 use crate::npm::registry::RegistryAddresses;
 use crate::sandbox::child::{ChildFailure, Log, Run, run};
 use crate::sandbox::env::ChildEnv;
-use crate::sandbox::root::Root;
+use crate::sandbox::root::{Isolation, Root};
 use crate::store::{CacheEntry, CacheKind, LockGuard, entry_lock_name};
 use crate::tools::provide::CLI_PACKAGE;
 use crate::tools::registry_env::{forwarded, npm_settings, npmrc, yarn_settings, yarnrc};
@@ -29,6 +29,9 @@ const LARGEST_YARNRC: u64 = 1 << 20;
 
 /// Yarn's settings in every folder from the workspace up (yarn's "Configuration").
 const YARNRC: &str = ".yarnrc.yml";
+
+/// The folder of the checkout.
+const SOURCE: &str = "source";
 
 /// The pinned programs in the cache, kept from being pruned.
 pub(super) struct Toolset {
@@ -109,11 +112,22 @@ pub(super) struct Workdir {
     pub(super) layer: Option<HeldLayer>,
 }
 
+/// The folder in which a workspace is built.
+fn work_folder(shared: &Shared, workspace: &Workspace) -> PathBuf {
+    shared.store.kind_dir(CacheKind::Work).join(&workspace.name)
+}
+
+/// Where children know a workspace's sources, if that is not the same on every machine.
+pub(super) fn own_root(shared: &Shared, workspace: &Workspace) -> Option<String> {
+    let source = || work_folder(shared, workspace).join(SOURCE);
+    (shared.options.isolation == Isolation::None).then(|| workspace_folder(&source(), workspace).display().to_string())
+}
+
 impl WorkspaceBuild<'_> {
     /// Waits for other processes that build this workspace, and makes its folders again.
     pub(super) async fn clear_folders(&self) -> Result<Folders> {
         let lock = self.wait_for_folders().await?;
-        let work = self.shared.store.kind_dir(CacheKind::Work).join(&self.workspace.name);
+        let work = work_folder(self.shared, self.workspace);
         // Hundreds of thousands of files: on a slow disk their removal takes minutes.
         tokio::task::block_in_place(|| self.shared.store.discard(&work))?;
         let folder = |name: &str| -> Result<PathBuf> {
@@ -122,7 +136,7 @@ impl WorkspaceBuild<'_> {
             Ok(folder)
         };
         Ok(Folders {
-            source: folder("source")?,
+            source: folder(SOURCE)?,
             home: folder("home")?,
             bin: folder("bin")?,
             tmp: folder("tmp")?,

@@ -8,9 +8,10 @@ use clap::{Args, Subcommand};
 
 use super::cache_repo;
 use super::session::Session;
+use crate::build::cache_repo::tagged::StoredEntries;
 use crate::build::cache_repo::{keys, tagged};
 use crate::error::{Error, Result};
-use crate::image::RepositoryAccess;
+use crate::image::{MOST_PAGES, MOST_TAGS, OciRepository, RepositoryAccess};
 use crate::store::{PruneScope, Pruned};
 use crate::ui::{self, count, megabytes};
 
@@ -53,8 +54,11 @@ pub(super) async fn run(session: &Session<'_>, args: &CacheArgs) -> Result<()> {
     match &args.command {
         CacheCommand::Size { cache_repo: Some(repository) } => {
             let repository = cache_repo::open(session, repository, RepositoryAccess::Read)?;
-            let entries = unless(session, tagged::list(&repository)).await?;
-            let bytes = entries.iter().map(|entry| entry.bytes).sum();
+            let StoredEntries { entries, is_cut } = unless(session, tagged::list(&repository)).await?;
+            let bytes = tagged::size(&entries);
+            if is_cut {
+                session.ui.warn(format!("{}, and the others are not counted", more_tags(&repository)));
+            }
             let text =
                 format!("{:<7} {:>5} {:>10}  {}\n", "builds", entries.len(), megabytes(bytes), repository.address());
             ui::text(&text).map_err(Error::io("write", "stdout"))
@@ -62,12 +66,20 @@ pub(super) async fn run(session: &Session<'_>, args: &CacheArgs) -> Result<()> {
         CacheCommand::Prune { older_than, max_size, cache_repo: Some(repository) } => {
             let repository = cache_repo::open(session, repository, RepositoryAccess::Delete)?;
             let prune = async {
-                let entries = tagged::to_remove(tagged::list(&repository).await?, older_than.map(days), *max_size);
-                let bytes = entries.iter().map(|entry| entry.bytes).sum();
-                Ok((tagged::remove(&repository, &entries).await?, bytes))
+                let StoredEntries { entries, is_cut } = tagged::list(&repository).await?;
+                let entries = tagged::to_remove(entries, older_than.map(days), *max_size);
+                Ok((tagged::remove(&repository, &entries).await?, tagged::size(&entries), is_cut))
             };
-            let (removed, bytes) = unless(session, prune).await?;
+            let (removed, bytes, is_cut) = unless(session, prune).await?;
             session.ui.note(format!("removed {}, {}", count(removed, "entry"), megabytes(bytes)));
+            if is_cut {
+                let next = if removed > 0 {
+                    ": run this again for the others"
+                } else {
+                    ", and the others are not looked at: only the registry's own rules of retention can remove them"
+                };
+                session.ui.warn(format!("{}{next}", more_tags(&repository)));
+            }
             Ok(())
         }
         CacheCommand::Keygen { file } => {
@@ -83,6 +95,14 @@ pub(super) async fn run(session: &Session<'_>, args: &CacheArgs) -> Result<()> {
         CacheCommand::Size { cache_repo: None } => size_here(session),
         CacheCommand::Prune { older_than, max_size, .. } => prune_here(session, *older_than, *max_size),
     }
+}
+
+/// Beyond which a repository is not read.
+fn more_tags(repository: &OciRepository) -> String {
+    let address = repository.address();
+    format!(
+        "the cache repository `{address}` has more tags than are read ({MOST_TAGS} of builds, on {MOST_PAGES} pages)"
+    )
 }
 
 async fn unless<T>(session: &Session<'_>, work: impl Future<Output = Result<T>>) -> Result<T> {

@@ -133,8 +133,8 @@ async fn remote_builds(
         return Ok(BTreeSet::new());
     };
     let of = |workspace| plugins(workspace).filter_map(move |plugin| sealed_inputs(lock, workspace, plugin));
-    let wanted: BTreeSet<Sha256> =
-        lock.workspace.iter().flat_map(of).filter(|key| !local.contains(&key.hex())).collect();
+    let wanted: BTreeSet<_> =
+        lock.workspace.iter().flat_map(of).filter(|(key, _)| !local.contains(&key.hex())).collect();
     let (found, failure) = tokio::select! {
         answers = repo.having(wanted) => answers,
         () = session.interrupt.wait() => return Err(Error::Interrupted),

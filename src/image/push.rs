@@ -41,7 +41,9 @@ pub use options::{PushOptions, Pusher, Retries};
 pub use pushed::{Attached, Pushed, image_refs};
 pub use referrer::Attachment;
 pub use registry::{Login, OciRegistry};
-pub use repository::{BlobRef, OciRepository, RepositoryAccess, RepositoryBlob, RepositoryFailure};
+pub use repository::{
+    BlobRef, MOST_PAGES, MOST_TAGS, OciRepository, RepositoryAccess, RepositoryBlob, RepositoryFailure,
+};
 pub use secret::Secret;
 use session::RegistrySession;
 

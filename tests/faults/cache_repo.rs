@@ -19,21 +19,21 @@ use harness::program::{Outcome, Test, names, outputs};
 use harness::workspace::scripted as workspace;
 use serde_json::{Value, json};
 
-const BUILD: [&str; 3] = ["build", "--output-dir", "out"];
+pub const BUILD: [&str; 3] = ["build", "--output-dir", "out"];
 
 /// A workspace of two plugins, resolved, and a repository that is empty.
-struct Shared {
-    test: Test,
-    registry: FakeRegistry,
+pub struct Shared {
+    pub test: Test,
+    pub registry: FakeRegistry,
 }
 
 impl Shared {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let closure = "printf '__metadata:\n  version: 8\n' > dist-dynamic/yarn.lock\n";
         Self::of(&[("a", "frontend-plugin", ""), ("b", "backend-plugin", closure)], FakeRegistry::start())
     }
 
-    fn of(plugins: &[(&str, &'static str, &str)], registry: FakeRegistry) -> Self {
+    pub fn of(plugins: &[(&str, &'static str, &str)], registry: FakeRegistry) -> Self {
         let plugins = plugins.iter().map(|(name, role, script)| ((*name).to_owned(), *role, (*script).to_owned()));
         let mut test = workspace(&plugins.collect::<Vec<_>>(), "");
         test.env("FACTORY_CACHE_REPO", format!("oci://{}/team/cache", registry.address));
@@ -47,18 +47,18 @@ impl Shared {
     }
 
     /// Builds, signs and stores them.
-    fn stored(self) -> Self {
+    pub fn stored(self) -> Self {
         self.run(&["--cache-mode", "read-write", "--cache-sign-key", "own"]).success();
         fs::rename(self.test.path("out"), self.test.path("first")).unwrap();
         self
     }
 
-    fn run(&self, args: &[&str]) -> Outcome {
+    pub fn run(&self, args: &[&str]) -> Outcome {
         self.test.run(&[&BUILD[..], args].concat())
     }
 
     /// On a machine that has nothing but the configuration and this program.
-    fn elsewhere(&self, args: &[&str]) -> Outcome {
+    pub fn elsewhere(&self, args: &[&str]) -> Outcome {
         let _ = fs::remove_dir_all(self.test.path("elsewhere"));
         let nothing = [
             ("PATH", "/nonexistent"),
@@ -69,7 +69,7 @@ impl Shared {
     }
 
     /// The same with the tools, and without any finished build.
-    fn again(&self, args: &[&str]) -> Outcome {
+    pub fn again(&self, args: &[&str]) -> Outcome {
         let _ = fs::remove_dir_all(self.test.path("out"));
         for name in names(&self.test.path("cache/builds")) {
             fs::remove_dir_all(self.test.path("cache/builds").join(name)).unwrap();
@@ -78,24 +78,24 @@ impl Shared {
     }
 
     /// As before the first build.
-    fn unseal(&self) {
+    pub fn unseal(&self) {
         self.test.config("factory.lock", self.test.read("unsealed.lock"));
         let _ = fs::remove_dir_all(self.test.path("config/factory.lock.d/repo"));
     }
 
-    fn tags(&self, kind: &str) -> Vec<String> {
+    pub fn tags(&self, kind: &str) -> Vec<String> {
         let contents = self.registry.contents();
         contents.manifests.keys().filter(|tag| tag.starts_with(kind)).cloned().collect()
     }
 
     /// The tag of the entry of a plugin.
-    fn tag(&self, kind: &str, plugin: &str) -> String {
+    pub fn tag(&self, kind: &str, plugin: &str) -> String {
         let tags = self.tags(kind);
         tags.into_iter().find(|tag| self.entry(tag).2["record"]["name"] == format!("@x/{plugin}-dynamic")).unwrap()
     }
 
     /// Manifest, statement and facts under a tag.
-    fn entry(&self, tag: &str) -> (Value, Value, Value) {
+    pub fn entry(&self, tag: &str) -> (Value, Value, Value) {
         let contents = self.registry.contents();
         let json = |bytes: &[u8]| -> Value { serde_json::from_slice(bytes).unwrap() };
         let manifest = json(&contents.manifests[tag].1);
@@ -105,7 +105,7 @@ impl Shared {
     }
 
     /// Changes what lies under a tag, all digests as they have to be, and the signature as it was.
-    fn forge(&self, tag: &str, change: impl FnOnce(&mut Value, &mut Value)) {
+    pub fn forge(&self, tag: &str, change: impl FnOnce(&mut Value, &mut Value)) {
         let (mut manifest, mut statement, mut facts) = self.entry(tag);
         let before = facts.clone();
         change(&mut statement, &mut facts);
@@ -120,14 +120,14 @@ impl Shared {
         contents.manifests.get_mut(tag).unwrap().1 = manifest.to_string().into_bytes();
     }
 
-    fn blob(&self, bytes: impl AsRef<[u8]>) -> Value {
+    pub fn blob(&self, bytes: impl AsRef<[u8]>) -> Value {
         let (bytes, digest) = (bytes.as_ref(), Sha256::of(bytes.as_ref()).to_string());
         self.registry.contents().blobs.insert(digest.clone(), bytes.to_vec());
         json!({"digest": digest, "size": bytes.len()})
     }
 
     /// Other bytes under the digest of a blob.
-    fn replace(&self, tag: &str, blob: &str, bytes: impl FnOnce(&[u8]) -> Vec<u8>) {
+    pub fn replace(&self, tag: &str, blob: &str, bytes: impl FnOnce(&[u8]) -> Vec<u8>) {
         let (_, statement, _) = self.entry(tag);
         let digest = statement[blob]["digest"].as_str().unwrap();
         let mut contents = self.registry.contents();
@@ -180,7 +180,7 @@ fn what_is_there_is_not_stored_again_and_readers_store_nothing() {
 }
 
 /// Warnings, and notes about the repository.
-fn said(outcome: &Outcome, shared: &Shared) -> Vec<String> {
+pub fn said(outcome: &Outcome, shared: &Shared) -> Vec<String> {
     let lines = outcome.stderr.lines().filter(|line| line.starts_with("warning: ") || line.contains(" is ignored"));
     lines.map(|line| line.replace(&shared.registry.address, "HOST")).collect()
 }
@@ -529,7 +529,7 @@ fn many_plugins_are_asked_for_once_each_and_sixteen_at_once() {
     };
     let repo = CacheRepo::new(settings, None);
     let wanted: Vec<Sha256> = (0..656).map(|number| Sha256::of(number.to_string())).collect();
-    let (found, failure) = block_on(repo.having(wanted.iter().copied()));
+    let (found, failure) = block_on(repo.having(wanted.iter().map(|inputs| (*inputs, None))));
     assert!(failure.is_none(), "{failure:?}");
     assert_eq!((found.len(), asked.load(Ordering::SeqCst)), (0, wanted.len()));
 }

@@ -10,6 +10,7 @@
 
 use std::process::ExitCode;
 
+mod cache_keys;
 mod cache_repo;
 mod flipped;
 mod full_disk;

@@ -43,7 +43,7 @@ pub const MAX_ARCHIVE: u64 = 2 << 30;
 pub struct BuildStatement {
     /// The input digest.
     pub inputs: Sha256,
-    /// [`unsealed_inputs`] of it.
+    /// Its [`unsealed_inputs`].
     pub unsealed: Sha256,
     /// What a lock is sealed with.
     pub seal: Sealed,
@@ -165,9 +165,14 @@ fn signed(statement: &[u8]) -> Vec<u8> {
     [SIGNED, statement].concat()
 }
 
-/// The tag of a sealed plugin's entry.
-pub fn sealed_tag(inputs: Sha256) -> String {
-    format!("inputs-{}", inputs.hex())
+/// The tag of a sealed plugin's entry. What was sealed outside of a build root has a tag of its own for each `root`: it is
+/// what others build from the same inputs only where that is theirs.
+///
+/// # Panics
+/// Never: all of it has a JSON form.
+pub fn sealed_tag(inputs: Sha256, root: Option<&str>) -> String {
+    let beneath = |root| Sha256::of(serde_json::to_vec(&("root", inputs, root)).expect("it is plain data"));
+    format!("inputs-{}", root.map_or(inputs, beneath).hex())
 }
 
 /// The tag of an entry for locks that have not sealed the plugin.
@@ -181,16 +186,30 @@ pub fn is_entry(tag: &str) -> bool {
     digits.is_some_and(|digits| digits.len() == 64 && digits.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
-/// What a plugin that is not sealed is built from: its input digest as far as the lock knows it, with the commit, since
-/// its export may read more of that than the lock says, and the platform, for which it may choose packages.
+/// What of its source a plugin that is not sealed is known to be built from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::build) enum UnsealedOf {
+    /// What the lock has of it and nothing else, so that the commit does not matter.
+    Content,
+    /// Its commit, since its export reads more of that than the lock says, or may do so.
+    Commit,
+}
+
+/// What a plugin that is not sealed is built from: its input digest as far as the lock knows it, the platform, for which
+/// it may choose packages, and the folder of its sources, if it is not built in a build root.
 ///
 /// # Panics
 /// Never: all of it has a JSON form.
-pub(in crate::build) fn unsealed_inputs(target: PluginTarget<'_>) -> Result<Sha256> {
+pub(in crate::build) fn unsealed_inputs(
+    target: PluginTarget<'_>,
+    of: UnsealedOf,
+    root: Option<&str>,
+) -> Result<Sha256> {
     let PluginTarget { shared, workspace, plugin } = target;
     let known = input_digest::digest(&shared.lock, workspace, plugin, None);
     let source = &workspace.source;
-    let all = ("unsealed", known, &source.repo, &source.commit, platform()?);
+    let commit = (of == UnsealedOf::Commit).then_some((&source.repo, &source.commit));
+    let all = ("unsealed", known, commit, platform()?, root);
     Ok(Sha256::of(serde_json::to_vec(&all).expect("it is plain data")))
 }
 
@@ -244,7 +263,13 @@ mod tests {
     #[test]
     fn tags_of_entries_are_told_from_others() {
         let digest = Sha256::of("a");
-        assert!(is_entry(&sealed_tag(digest)) && is_entry(&unsealed_tag(digest)));
+        assert!(
+            is_entry(&sealed_tag(digest, None))
+                && is_entry(&sealed_tag(digest, Some("/a")))
+                && is_entry(&unsealed_tag(digest))
+        );
+        let roots = [None, Some("/a"), Some("/b")].map(|root| sealed_tag(digest, root));
+        assert!(roots[0] != roots[1] && roots[1] != roots[2] && roots[0] != roots[2], "{roots:?}");
         for other in ["1.0.0", "inputs-", "inputs-12", &format!("sha256-{}", digest.hex())] {
             assert!(!is_entry(other), "{other}");
         }

@@ -7,8 +7,8 @@ use std::sync::atomic::Ordering;
 use futures_util::future::join_all;
 
 use super::entry::{
-    BuildFacts, BuildStatement, EntryManifest, MAX_ARCHIVE, MAX_FACTS, MAX_STATEMENT, sealed_tag, unsealed_inputs,
-    unsealed_tag,
+    BuildFacts, BuildStatement, EntryManifest, MAX_ARCHIVE, MAX_FACTS, MAX_STATEMENT, UnsealedOf, sealed_tag,
+    unsealed_inputs, unsealed_tag,
 };
 use super::proven;
 use super::repo::{CacheRepo, TRANSFER};
@@ -18,6 +18,7 @@ use crate::build::context::{PluginTarget, Shared};
 use crate::build::finished;
 use crate::build::packages::unpinned::Unpinned;
 use crate::build::read_sources::ReadSources;
+use crate::build::workdir::own_root;
 use crate::error::{Error, Result};
 use crate::image::{BlobRef, RepositoryFailure};
 use crate::lock::{Plugin, Sha256, Workspace};
@@ -49,6 +50,32 @@ enum Unused {
 impl From<RepositoryFailure> for Unused {
     fn from(failure: RepositoryFailure) -> Self {
         if failure.is_content { Self::Refused(failure.what) } else { Self::Unusable(failure.what) }
+    }
+}
+
+/// What an entry must be of.
+#[derive(Clone, Copy)]
+enum Wanted {
+    /// The inputs of a sealed plugin.
+    Sealed(Sha256),
+    /// Those of one that is not sealed, as far as they are known.
+    Unsealed(Sha256, UnsealedOf),
+}
+
+impl Wanted {
+    /// Under which tags a plugin is looked for, one after the other.
+    fn of(target: PluginTarget<'_>) -> Result<Vec<(String, Self)>> {
+        if let Some(sealed) = &target.plugin.sealed {
+            let inputs = target.inputs(sealed.closure);
+            return Ok(vec![(sealed_tag(inputs, sealed.root.as_deref()), Self::Sealed(inputs))]);
+        }
+        let root = own_root(target.shared, target.workspace);
+        let look = |of| {
+            let inputs = unsealed_inputs(target, of, root.as_deref())?;
+            Ok((unsealed_tag(inputs), Self::Unsealed(inputs, of)))
+        };
+        // Other commits have the same content; another content has no entry of this commit.
+        [UnsealedOf::Content, UnsealedOf::Commit].into_iter().map(look).collect()
     }
 }
 
@@ -94,27 +121,24 @@ impl CacheRepo {
     /// A plugin from the repository. Whatever is wrong there is said, and is no error.
     async fn find(&self, target: PluginTarget<'_>) -> Result<Option<FoundBuild>> {
         let PluginTarget { shared, plugin, .. } = target;
-        let unsealed = unsealed_inputs(target)?;
-        let inputs = plugin.sealed.as_ref().map(|sealed| target.inputs(sealed.closure));
-        if inputs.is_none() && self.trusted.is_empty() {
+        if plugin.sealed.is_none() && self.trusted.is_empty() {
             if !self.has_said_unsealed.swap(true, Ordering::Relaxed) {
                 let what = "plugins that the lock has not sealed are not taken from it without `--cache-trust`";
                 shared.ui.note(format!("cache repository `{}`: {what}", self.address()));
             }
             return Ok(None);
         }
-        let tag = inputs.map_or_else(|| unsealed_tag(unsealed), sealed_tag);
-        let fetched = tokio::select! {
-            fetched = self.lay_down(target, &tag, inputs.ok_or(unsealed)) => fetched,
-            () = shared.interrupt.wait() => return Err(Error::Interrupted),
-        };
-        match fetched {
-            Ok((entry, _used)) => take(target, entry),
-            Err(unused) => {
-                self.say(target, &tag, unused);
-                Ok(None)
+        for (tag, wanted) in Wanted::of(target)? {
+            let fetched = tokio::select! {
+                fetched = self.lay_down(target, &tag, wanted) => fetched,
+                () = shared.interrupt.wait() => return Err(Error::Interrupted),
+            };
+            match fetched {
+                Ok((entry, _used)) => return take(target, entry),
+                Err(unused) => self.say(target, &tag, unused),
             }
         }
+        Ok(None)
     }
 
     fn say(&self, target: PluginTarget<'_>, tag: &str, unused: Unused) {
@@ -136,12 +160,12 @@ impl CacheRepo {
         }
     }
 
-    /// Lays an entry down in the local cache. `wanted` are the inputs of a sealed plugin, or those of an unsealed one.
+    /// Lays an entry down in the local cache.
     async fn lay_down(
         &self,
         target: PluginTarget<'_>,
         tag: &str,
-        wanted: std::result::Result<Sha256, Sha256>,
+        wanted: Wanted,
     ) -> std::result::Result<(EntryFound, CacheEntry), Unused> {
         let entry = {
             let _slot = self.lookups.acquire().await;
@@ -180,7 +204,7 @@ impl CacheRepo {
         &self,
         target: PluginTarget<'_>,
         tag: &str,
-        wanted: std::result::Result<Sha256, Sha256>,
+        wanted: Wanted,
     ) -> std::result::Result<EntryFound, Unused> {
         if self.is_given_up() {
             return Err(Unused::Missing);
@@ -195,21 +219,23 @@ impl CacheRepo {
         let statement: BuildStatement =
             serde_json::from_slice(&statement).map_err(|error| unreadable("its statement", error))?;
         let is_of_these = match wanted {
-            Ok(inputs) => statement.inputs == inputs,
-            Err(unsealed) => statement.unsealed == unsealed,
+            Wanted::Sealed(inputs) => statement.inputs == inputs,
+            Wanted::Unsealed(..) if !is_signed => return Err(Unused::Untrusted),
+            Wanted::Unsealed(unsealed, _) => statement.unsealed == unsealed,
         };
-        if wanted.is_err() && !is_signed {
-            return Err(Unused::Untrusted);
-        }
         if !is_of_these {
-            return Err(Unused::Refused("it was built from other inputs".to_owned()));
+            return Err(of_other_inputs());
         }
         for (what, blob) in [("archive", statement.archive), ("layer", statement.layer)] {
             within(what, blob, MAX_ARCHIVE)?;
         }
         let facts = self.small("its facts", statement.facts, MAX_FACTS).await?;
         let facts: BuildFacts = serde_json::from_slice(&facts).map_err(|error| unreadable("its facts", error))?;
-        EntryFound::of(target, statement, facts, is_signed)
+        let of = match wanted {
+            Wanted::Sealed(_) => None,
+            Wanted::Unsealed(_, of) => Some(of),
+        };
+        EntryFound { statement, facts, plugin: target.plugin.clone(), is_signed }.checked(target, of)
     }
 
     async fn small(&self, what: &str, blob: BlobRef, most: u64) -> std::result::Result<Vec<u8>, Unused> {
@@ -225,42 +251,50 @@ fn within(what: &str, blob: BlobRef, most: u64) -> std::result::Result<(), Unuse
     Err(Unused::Refused(format!("{what} has {} bytes, and {} is the limit", blob.size, size(most))))
 }
 
+#[allow(clippy::needless_pass_by_value)] // for `map_err`
+fn refused(error: Error) -> Unused {
+    Unused::Refused(error.to_string())
+}
+
+fn of_other_inputs() -> Unused {
+    Unused::Refused("it was built from other inputs".to_owned())
+}
+
 impl EntryFound {
-    /// Checks what can be checked before the archives are fetched.
-    fn of(
-        target: PluginTarget<'_>,
-        statement: BuildStatement,
-        facts: BuildFacts,
-        is_signed: bool,
-    ) -> std::result::Result<Self, Unused> {
-        let mut plugin = target.plugin.clone();
-        if plugin.sealed.is_none() {
-            plugin.sealed = Some(statement.seal.clone());
+    /// Checks what can be checked before the archives are fetched. `of` is what an entry of an unsealed plugin must be of.
+    fn checked(mut self, target: PluginTarget<'_>, of: Option<UnsealedOf>) -> std::result::Result<Self, Unused> {
+        let Self { statement, facts, plugin, .. } = &mut self;
+        let mut seal = statement.seal.clone();
+        if let Some(of) = of {
+            // Of another commit nothing is known but what the lock has of this one.
+            if of == UnsealedOf::Content && (&plugin.reads, &plugin.sources) != (&facts.reads, &facts.sources) {
+                return Err(of_other_inputs());
+            }
             plugin.reads.clone_from(&facts.reads);
             plugin.sources.clone_from(&facts.sources);
-            let inputs = PluginTarget { plugin: &plugin, ..target }.inputs(statement.seal.closure);
-            if inputs != statement.inputs {
-                return Err(Unused::Refused("it was built from other inputs".to_owned()));
+            let found = PluginTarget { plugin, ..target };
+            if found.inputs(seal.closure) != statement.inputs {
+                return Err(of_other_inputs());
             }
+            if of == UnsealedOf::Content {
+                // Its image names the commit, and with it the time, that it was built at.
+                seal.image = artefact::image_digest(found, &facts.record, seal.closure).map_err(refused)?;
+            }
+            plugin.sealed = Some(seal);
         }
         if facts.record.packed.layer != statement.layer.digest {
             return Err(Unused::Refused("its layer is another one".to_owned()));
         }
-        let found = Self { statement, facts, plugin, is_signed };
-        found.check(target, &found.facts.record)?;
-        Ok(found)
+        self.check(target, &self.facts.record)?;
+        Ok(self)
     }
 
     fn check(&self, target: PluginTarget<'_>, record: &artefact::PackageRecord) -> std::result::Result<(), Unused> {
-        let target = PluginTarget { plugin: &self.plugin, ..target };
-        match artefact::is_of_seal(target, record) {
-            Ok(true) => Ok(()),
-            Ok(false) if target.plugin.sealed.is_some() => {
-                Err(Unused::Refused("it is not what the lock has sealed".to_owned()))
-            }
-            Ok(false) => Err(Unused::Refused("it is not what its statement says".to_owned())),
-            Err(error) => Err(Unused::Refused(error.to_string())),
+        if artefact::is_of_seal(PluginTarget { plugin: &self.plugin, ..target }, record).map_err(refused)? {
+            return Ok(());
         }
+        let sealed_by = if target.plugin.sealed.is_some() { "the lock has sealed" } else { "its statement says" };
+        Err(Unused::Refused(format!("it is not what {sealed_by}")))
     }
 
     /// Stores what was fetched, after a look at all of it.

@@ -26,15 +26,24 @@ pub struct StoredEntry {
     pub created: Option<OffsetDateTime>,
 }
 
-/// All entries of a repository, oldest first. Tags of others are passed over.
-pub async fn list(repository: &OciRepository) -> Result<Vec<StoredEntry>> {
+/// The entries of a repository.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StoredEntries {
+    /// Oldest first.
+    pub entries: Vec<StoredEntry>,
+    /// It has more tags than are read.
+    pub is_cut: bool,
+}
+
+/// The entries of a repository. Tags of others are passed over.
+pub async fn list(repository: &OciRepository) -> Result<StoredEntries> {
     let unread = |failure: RepositoryFailure| {
         let hint = "check the address, the network and the login: `REGISTRY_USERNAME` and `REGISTRY_PASSWORD`, or \
                     `REGISTRY_AUTH_FILE`";
         Error::network(format!("the cache repository `{}` cannot be read: {failure}", repository.address()), hint)
     };
-    let tags = repository.tags().await.map_err(unread)?;
-    let manifests = tags.iter().filter(|tag| is_entry(tag)).map(|tag| repository.manifest(tag));
+    let listed = repository.tags(is_entry).await.map_err(unread)?;
+    let manifests = listed.tags.iter().map(|tag| repository.manifest(tag));
     let mut manifests = stream::iter(manifests).buffer_unordered(AT_ONCE);
     let mut entries = BTreeMap::new();
     while let Some(manifest) = manifests.next().await {
@@ -46,7 +55,12 @@ pub async fn list(repository: &OciRepository) -> Result<Vec<StoredEntry>> {
     }
     let mut entries: Vec<_> = entries.into_values().collect();
     entries.sort_by_key(|entry| (entry.created, entry.manifest));
-    Ok(entries)
+    Ok(StoredEntries { entries, is_cut: listed.is_cut })
+}
+
+/// Bytes of entries together; what they say of themselves may be more than a number holds.
+pub fn size(entries: &[StoredEntry]) -> u64 {
+    entries.iter().fold(0, |sum, entry| entry.bytes.saturating_add(sum))
 }
 
 /// Those of `entries` that are older than `age`, and the oldest until the rest has at most `most` bytes; all without

@@ -3,7 +3,9 @@
 use std::fs;
 use std::sync::{Arc, PoisonError};
 
-use super::entry::{BuildFacts, BuildStatement, MAX_ARCHIVE, MAX_FACTS, sealed_tag, unsealed_inputs, unsealed_tag};
+use super::entry::{
+    BuildFacts, BuildStatement, MAX_ARCHIVE, MAX_FACTS, UnsealedOf, sealed_tag, unsealed_inputs, unsealed_tag,
+};
 use super::repo::{CacheRepo, TRANSFER, Uploaded};
 use crate::answer::duration;
 use crate::build::artefact::Artefact;
@@ -13,6 +15,7 @@ use crate::build::packages::unpinned::Unpinned;
 use crate::error::{Error, Result};
 use crate::image::{BlobRef, RepositoryBlob, RepositoryFailure};
 use crate::lock::Sha256;
+use crate::lock::recipe::FIRST;
 use crate::store::CacheEntry;
 use crate::ui::count;
 
@@ -48,14 +51,23 @@ impl NewBuild<'_> {
         };
         let facts = serde_json::to_vec(&facts).map_err(|error| Error::usage(error.to_string(), ""))?;
         let inputs = built.inputs(artefact.sealed.closure);
-        let unsealed = unsealed_inputs(locked)?;
+        // What was built is what is sealed, under whatever root that was.
+        let mut seal = artefact.sealed.clone();
+        if let Some(sealed) = &locked.plugin.sealed {
+            seal.root.clone_from(&sealed.root);
+        }
+        let root = seal.root.clone();
+        // All it read is in the lock.
+        let is_known = artefact.read.is_none() && locked.workspace.recipe != FIRST;
+        let of = if is_known { UnsealedOf::Content } else { UnsealedOf::Commit };
+        let unsealed = unsealed_inputs(locked, of, root.as_deref())?;
         let archive = entry.path().join(finished::ARCHIVE);
         let mut file = fs::File::open(&archive).map_err(Error::io("read", &archive))?;
         let packed = &artefact.record.packed;
         let statement = BuildStatement {
             inputs,
             unsealed,
-            seal: artefact.sealed.clone(),
+            seal,
             archive: BlobRef {
                 digest: Sha256::of_reader(&mut file).map_err(Error::io("read", &archive))?,
                 size: packed.tgz_len,
@@ -64,7 +76,7 @@ impl NewBuild<'_> {
             facts: BlobRef { digest: Sha256::of(&facts), size: facts.len() as u64 },
         };
         // Without a signature nobody takes what is not sealed.
-        let tags = [Some(sealed_tag(inputs)), is_signed.then(|| unsealed_tag(unsealed))];
+        let tags = [Some(sealed_tag(inputs, root.as_deref())), is_signed.then(|| unsealed_tag(unsealed))];
         Ok(Upload { entry, statement, facts, tags: tags.into_iter().flatten().collect() })
     }
 }

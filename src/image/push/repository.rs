@@ -1,5 +1,6 @@
 //! A repository of artefacts that are no images: each is asked for, fetched, stored, listed and removed by its tag.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::Path;
 
@@ -26,7 +27,9 @@ use crate::{Error, Result};
 /// The most bytes of one page of tags.
 const MAX_TAGS: usize = 4 << 20;
 /// The most pages of tags that are read, of a thousand tags each where the registry has its way.
-const MOST_PAGES: usize = 500;
+pub const MOST_PAGES: usize = 500;
+/// The most tags that are kept of a repository: with those of the cache, 12 MB.
+pub const MOST_TAGS: usize = 100_000;
 
 /// What is done in a repository: a token is asked for that and nothing more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -183,12 +186,12 @@ impl OciRepository {
         put.map(drop).map_err(|error| failure(session, &error))
     }
 
-    /// All tags, page by page; none in a repository that is not there.
-    pub async fn tags(&self) -> Result<Vec<String>, RepositoryFailure> {
+    /// The tags that are wanted, page by page; none in a repository that is not there.
+    pub async fn tags(&self, is_wanted: impl Fn(&str) -> bool) -> Result<TagList, RepositoryFailure> {
         let session = self.session().await?;
         let failed = |error: PushError| failure(session, &error);
         let mut next = Some(session.url("tags/list?n=1000").map_err(failed)?);
-        let mut all = Vec::new();
+        let mut found = TagList::default();
         for _ in 0..MOST_PAGES {
             let Some(url) = next else { break };
             let page = session.with_retries("listing tags", || async {
@@ -207,9 +210,14 @@ impl OciRepository {
             });
             let (tags, following) = page.await.map_err(failed)?;
             next = following.filter(|_| !tags.is_empty());
-            all.extend(tags);
+            for tag in tags.into_iter().filter(|tag| is_wanted(tag)) {
+                if found.tags.len() == MOST_TAGS && !found.tags.contains(&tag) {
+                    return Ok(TagList { is_cut: true, ..found });
+                }
+                found.tags.insert(tag);
+            }
         }
-        Ok(all)
+        Ok(TagList { is_cut: next.is_some(), ..found })
     }
 
     /// Removes a manifest and with it its tags. What is gone already is no error.
@@ -243,6 +251,15 @@ impl OciRepository {
             is_content: false,
         })
     }
+}
+
+/// The tags of a repository, as far as they are read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TagList {
+    /// At most [`MOST_TAGS`].
+    pub tags: BTreeSet<String>,
+    /// There are more, or there may be: the registry has more pages than are read.
+    pub is_cut: bool,
 }
 
 /// The bytes of a blob that is stored.
