@@ -2,6 +2,7 @@
 //! `dynamic-plugins.yaml`. Whoever can write a shard's folder is believed about nothing but what was built there: what the
 //! files name is looked for below them alone, and held to its digests.
 
+mod archives;
 mod files;
 mod given;
 mod held;
@@ -11,13 +12,16 @@ use std::path::Path;
 
 pub use given::GivenShard;
 
+use super::context::output_folder;
 use super::earlier;
 use super::new_seals::{FoundCompanions, FoundSeal, SealedLock};
 use super::packages::unpinned::Unpinned;
 use super::report::{self, Output, Report};
 use super::results;
 use super::shard::{ShardPlugin, ShardWorkspace};
+use super::workspace::clear_outputs;
 use crate::error::{Error, Result, exit_code};
+use crate::interrupt::Interrupt;
 use crate::lock::companions::CompanionPath;
 use crate::lock::{Lock, Plugin, Workspace};
 use crate::store::discard_unfinished;
@@ -40,12 +44,22 @@ pub struct JoinedBuild {
 
 /// Joins the shards of a build of `lock`. What lies beside the lock is written to `lock_dir`, outputs and results to
 /// `output_dir`. All that can be checked is, before anything is written.
-pub fn join(lock: &Lock, lock_dir: &Path, output_dir: &Path, shards: &[GivenShard]) -> Result<JoinedBuild> {
+pub fn join(
+    lock: &Lock,
+    lock_dir: &Path,
+    output_dir: &Path,
+    shards: &[GivenShard],
+    interrupt: &Interrupt,
+) -> Result<JoinedBuild> {
     let parts = parts::of(lock, shards)?;
     held::all(lock, &parts)?;
+    archives::check_lists(&parts, interrupt.flag())?;
     let mut sealed = SealedLock::of(lock.clone());
     for part in &parts {
         seal(part, lock_dir, &mut sealed)?;
+    }
+    for part in &parts {
+        clear_outputs(output_dir, &output_folder(output_dir, part.locked))?;
     }
     discard_unfinished(output_dir);
     let before = earlier::archives_before(output_dir);
@@ -54,6 +68,7 @@ pub fn join(lock: &Lock, lock_dir: &Path, output_dir: &Path, shards: &[GivenShar
     for part in &parts {
         let outputs = PartFiles { part, output_dir };
         for (plugin, output, shard) in built(part) {
+            interrupt.check()?;
             outputs.lay_down(output)?;
             let repository = output.pushed.as_ref().and_then(|pinned| pinned.split_once('@'));
             published.extend(repository.map(|(repository, _)| format!("{repository}:{}", shard.tag)));
@@ -72,6 +87,7 @@ pub fn join(lock: &Lock, lock_dir: &Path, output_dir: &Path, shards: &[GivenShar
         workspaces,
         warnings: results::warnings(shards.iter().flat_map(|shard| shard.record.warnings.clone()).collect()),
     };
+    interrupt.check()?;
     results::lay_down(output_dir, &report, &entries)?;
     let codes = || shards.iter().map(|shard| shard.record.exit_code).filter(|code| *code != exit_code::OK);
     let exit_code = if codes().next().is_none() { exit_code::OK } else { exit_code::shared(codes()) };

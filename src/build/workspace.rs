@@ -78,6 +78,18 @@ pub(super) async fn build(shared: &Shared, workspace: &Workspace) -> BuiltWorksp
     build.conclude(progress, error)
 }
 
+/// Refuses folders for the outputs of a workspace that are links which lead out of the output directory, and removes from
+/// the others what runs that were killed began to write there.
+pub(super) fn clear_outputs(output_dir: &Path, folder: &Path) -> Result<()> {
+    let folders = [folder, &folder.join("logs"), &folder.join(LAYOUT).join("blobs/sha256")];
+    for folder in folders {
+        stays_beneath(output_dir, folder)?;
+        discard_unfinished(folder);
+    }
+    discard_unfinished(&folder.join(LAYOUT));
+    Ok(())
+}
+
 /// What is known of a workspace's build, failed or not.
 #[derive(Default)]
 struct Progress {
@@ -102,7 +114,8 @@ struct BuiltPlugin {
 impl WorkspaceBuild<'_> {
     async fn run(&self, progress: &mut Progress) -> Result<()> {
         let mut finished = tokio::task::block_in_place(|| {
-            self.check_outputs()?;
+            let options = &self.shared.options;
+            clear_outputs(&options.output_dir, &options.output_folder(self.workspace))?;
             sealed_files::check(&self.shared.options, self.workspace)?;
             source::check_sources(self.shared, self.workspace)?;
             source::warn_of_uncommitted(self.shared, self.workspace);
@@ -141,19 +154,6 @@ impl WorkspaceBuild<'_> {
         // The shared cache has it all.
         let _ = self.shared.store.discard(&prepared.workdir.folders.yarn);
         done
-    }
-
-    /// Refuses folders for outputs that are links which lead out of the output directory, and removes from the others what
-    /// runs that were killed began to write there.
-    fn check_outputs(&self) -> Result<()> {
-        let folder = self.shared.options.output_folder(self.workspace);
-        let folders = [&folder, &folder.join("logs"), &folder.join(LAYOUT).join("blobs/sha256")];
-        for folder in folders {
-            stays_beneath(&self.shared.options.output_dir, folder)?;
-            discard_unfinished(folder);
-        }
-        discard_unfinished(&folder.join(LAYOUT));
-        Ok(())
     }
 
     /// Frontends are exported side by side, each with a temporary folder of its own, since the CLI writes fixed names

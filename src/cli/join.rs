@@ -41,7 +41,7 @@ pub(super) fn run(session: &Session<'_>, args: &JoinArgs) -> Result<()> {
     let written = lock_file::written(session, &lock_file, given)?;
     std::fs::create_dir_all(&output_dir).map_err(Error::io("create", &output_dir))?;
     let output_dir = output_dir.canonicalize().map_err(Error::io("open", &output_dir))?;
-    let joined = join::join(&lock, &paths::folder_of(&written), &output_dir, &shards)?;
+    let joined = join::join(&lock, &paths::folder_of(&written), &output_dir, &shards, &session.interrupt)?;
     let sealed = lock_file::write_sealed(session, &written, &joined.sealed);
     say_others(session, &lock, &joined.report);
     let unresolved = lock.problems(&[]);

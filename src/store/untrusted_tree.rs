@@ -27,6 +27,8 @@ pub struct UntrustedTree {
     path: PathBuf,
     /// What it is of, for messages.
     of: String,
+    /// What to do about what should not be in it.
+    hint: &'static str,
 }
 
 /// What lies at a path; a link is not followed.
@@ -75,13 +77,19 @@ impl UntrustedTree {
     pub fn open(path: &Path, of: impl Into<String>) -> Result<Self> {
         let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
         let root = open(path, flags, Mode::empty()).map_err(|errno| Error::io("read", path)(errno.into()))?;
-        Ok(Self { root, path: path.to_path_buf(), of: of.into() })
+        Ok(Self { root, path: path.to_path_buf(), of: of.into(), hint: HINT })
+    }
+
+    /// The same with another hint: not all such folders are filled by builds.
+    #[must_use]
+    pub fn with_hint(self, hint: &'static str) -> Self {
+        Self { hint, ..self }
     }
 
     /// A folder in it, through links that stay in the tree.
     pub fn folder(&self, path: &Path) -> Result<Self> {
         let root = self.opened(&self.resolved(path)?, FOLDER)?;
-        Ok(Self { root, path: self.path.join(path), of: self.of.clone() })
+        Ok(Self { root, path: self.path.join(path), of: self.of.clone(), hint: self.hint })
     }
 
     /// What lies at a path; the empty one is this folder.
@@ -260,7 +268,7 @@ impl UntrustedTree {
     }
 
     fn fault(&self, path: &Path, what: &str) -> Error {
-        Error::build(format!("{}: `{}` {what}", self.of, path.display().to_string().escape_debug()), HINT)
+        Error::build(format!("{}: `{}` {what}", self.of, path.display().to_string().escape_debug()), self.hint)
     }
 }
 

@@ -15,6 +15,7 @@ mod cache_repo;
 mod flipped;
 mod full_disk;
 mod git_local;
+mod joins;
 mod layers;
 mod left_behind;
 mod reads;

@@ -4,11 +4,11 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 
+use factory::lock::{Integrity, Sha256};
 use harness::program::Test;
 use harness::repository::git;
+use harness::shards::{build_shards, files, join, locks, three};
 use serde_json::{Value, json};
-
-use crate::shards::{build_shards, files, join, locks, three};
 
 fn replace(test: &Test, name: &str, from: &str, to: &str) {
     let was = test.read(name);
@@ -301,4 +301,74 @@ fn no_shard_says_where_images_of_others_are_or_that_failures_are_none() {
             ),
         ],
     );
+}
+
+#[harness::test]
+fn the_list_of_files_of_a_new_plugin_is_that_of_its_archive() {
+    const LIST: &str = "shard2/shard-2/factory.lock.d/one/plugins/a/files";
+    let test = three();
+    for said in build_shards(&test, 2) {
+        said.success();
+    }
+    let (list, archive) = (test.read(LIST), fs::read(test.path("shard2/one/x-a-dynamic-1.0.0.tgz")).unwrap());
+    let digest = |text: &str| json!(Sha256::of(text).to_string());
+    let lied = list.replacen(|c: char| c.is_ascii_hexdigit(), "x", 1);
+    test.write(LIST, &lied);
+    let another = |record: &mut Value| record["workspaces"][0]["plugins"][0]["seal"]["files"] = digest(&lied);
+    lie(&test, &test.read("shard2/shard-2.json"), &|_| {});
+    let (record, before) = (test.read("shard2/shard-2.json"), locks(&test));
+    let refused = |change: &dyn Fn(&mut Value), said: &str| {
+        lie(&test, &record, change);
+        join(&test, &["shard1", "shard2"]).fails(1, said);
+        assert_eq!(locks(&test), before);
+        assert!(files(&test.path("joined")).is_empty());
+    };
+    refused(
+        &another,
+        "error: `shard2/shard-2.json` contradicts the lock or another shard: `plugins/a` of `one` has another list of \
+         files than its archive\n\n\
+         hint: build all shards again from one commit, with the same options",
+    );
+    // No archive at all, with all digests as they have to be.
+    test.write("shard2/one/x-a-dynamic-1.0.0.tgz", "no archive");
+    let none = |record: &mut Value| {
+        let integrity = json!(Integrity::of("no archive").to_string());
+        let one = &mut record["workspaces"][0];
+        one["plugins"][0]["seal"]["sealed"]["tgz"] = integrity.clone();
+        one["report"]["plugins"][0]["output"]["integrity"] = integrity;
+        one["report"]["plugins"][0]["output"]["tgz-bytes"] = json!("no archive".len());
+    };
+    refused(
+        &none,
+        "error: `one/x-a-dynamic-1.0.0.tgz` cannot be read as an archive: invalid gzip header\n\n\
+         hint: copy the shard's output directory again, or build the shard again",
+    );
+    test.write("shard2/one/x-a-dynamic-1.0.0.tgz", archive).write(LIST, list).write("shard2/shard-2.json", record);
+    join(&test, &["shard1", "shard2"]).success();
+}
+
+#[harness::test]
+fn what_no_build_leaves_in_the_folder_of_a_shard_is_said_to_come_later() {
+    let test = three();
+    for said in build_shards(&test, 2) {
+        said.success();
+    }
+    let archive = archive(&test);
+    let refused = |what: &str| {
+        join(&test, &["shard1", "shard2"]).fails(
+            1,
+            &format!(
+                "error: shard `shard1`: `three/x-b-dynamic-1.0.0.tgz` is {what}; factory reads only regular files that a \
+                 build left\n\n\
+                 hint: `factory build` leaves no such thing there: it was made later, or when the folder was copied; copy \
+                 the shard's output directory again, or build the shard again"
+            ),
+        );
+    };
+    fs::rename(&archive, test.path("moved")).unwrap();
+    symlink(test.path("moved"), &archive).unwrap();
+    refused("a symbolic link");
+    fs::remove_file(&archive).unwrap();
+    nix::unistd::mkfifo(&archive, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    refused("a FIFO, a socket or a device");
 }

@@ -3,9 +3,8 @@
 use std::fs;
 
 use harness::oci_registry::FakeRegistry;
+use harness::shards::{build_shards, join, three};
 use serde_json::{Value, json};
-
-use crate::shards::{build_shards, join, three};
 
 #[harness::test]
 fn the_outputs_of_its_step_are_those_of_a_build() {

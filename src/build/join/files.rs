@@ -22,7 +22,7 @@ use crate::store::{AtomicFile, file_beneath, open_unlinked, room_beneath};
 use crate::user_file;
 
 /// The largest archive or layer that is copied, in bytes.
-const LARGEST: u64 = 8 << 30;
+pub(super) const LARGEST: u64 = 8 << 30;
 /// The largest log: a build keeps the beginning and the end of a longer one.
 const LARGEST_LOG: u64 = 65 << 20;
 

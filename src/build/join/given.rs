@@ -23,6 +23,15 @@ pub struct GivenShard {
     pub(super) shown: String,
 }
 
+/// Builds leave folders and regular files alone.
+const HINT: &str = "`factory build` leaves no such thing there: it was made later, or when the folder was copied; copy the \
+                    shard's output directory again, or build the shard again";
+
+/// The folder of a shard.
+fn open(folder: &Path) -> Result<UntrustedTree> {
+    Ok(UntrustedTree::open(folder, format!("shard `{}`", folder.display()))?.with_hint(HINT))
+}
+
 #[derive(Deserialize)]
 struct Versioned {
     version: u32,
@@ -47,7 +56,7 @@ impl GivenShard {
     }
 
     fn read(folder: &Path, name: &str, left: &mut u64) -> Result<Self> {
-        let tree = UntrustedTree::open(folder, format!("shard `{}`", folder.display()))?;
+        let tree = open(folder)?;
         let path = folder.join(name);
         let bytes = tree.read(Path::new(name), *left)?;
         *left = left.saturating_sub(bytes.len() as u64);
@@ -77,7 +86,7 @@ fn files(path: &Path) -> Result<Vec<(PathBuf, String)>> {
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         return Ok(vec![(folder.to_path_buf(), name)]);
     }
-    let tree = UntrustedTree::open(path, format!("shard `{}`", path.display()))?;
+    let tree = open(path)?;
     let names = tree.entries(Path::new(""))?.into_iter().map(|(name, _)| name);
     let found: Vec<_> = names.filter(|name| is_shard(name)).map(|name| (path.to_path_buf(), name)).collect();
     if found.is_empty() {

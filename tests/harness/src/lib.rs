@@ -18,6 +18,7 @@ pub mod proxy;
 pub mod releases;
 pub mod repository;
 mod run;
+pub mod shards;
 mod skip;
 pub mod workspace;
 
