@@ -75,7 +75,7 @@ fn texts_to_plan(bencher: divan::Bencher<'_, '_>) {
     bencher.bench_local(|| {
         let read = |text: &str| Lock::from_text(black_box(text), Path::new("factory.lock")).expect("it is a lock");
         let (old, new) = (read(&old), read(&new));
-        let basis = PlanBasis { since: Some(("old", &old)), cached: &|_| None, report: None };
+        let basis = PlanBasis { since: Some(("old", &old)), cached: &|_| None, reports: &[] };
         let mut plan = plan::of(&new, &basis);
         plan.divide(&new, 256);
         (plan.to_text("factory.lock"), plan.to_json(), plan.to_github().expect("its names are words"))

@@ -11,6 +11,7 @@
 //! plugin         export (export_args, closure_drift; read_sources by opened_files, dependencies, installed) -> select
 //!                (npm_masked) -> checks -> artefact (file_list, build_info) -> verdict against the seal
 //! new_seals      what was built for the first time, into the lock and beside it; verdict compares later builds with it
+//! packed_archive what an archive is of, whoever made it: for cache_repo and join
 //! results        report (build-report.json), plugins_yaml (dynamic-plugins.yaml); earlier is what they keep of other builds
 //! shard          what one machine of several built; join makes of all shards what one machine would have left
 //! room           what a workspace takes, and full disks
@@ -40,6 +41,7 @@ pub mod new_seals;
 mod npm_masked;
 mod opened_files;
 pub mod packages;
+mod packed_archive;
 mod plugin;
 pub mod plugins_yaml;
 mod prepare;

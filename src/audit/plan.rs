@@ -106,15 +106,15 @@ pub struct PlanBasis<'a> {
     pub since: Option<(&'a str, &'a Lock)>,
     /// Where the finished build of these inputs is.
     pub cached: &'a dyn Fn(Sha256) -> Option<CachePlace>,
-    /// The report of the last build.
-    pub report: Option<&'a Report>,
+    /// Reports of builds, the last one first.
+    pub reports: &'a [Report],
 }
 
 /// The plan of a lock, without shards.
 pub fn of(lock: &Lock, basis: &PlanBasis<'_>) -> Plan {
     let since: BTreeMap<&str, &Workspace> =
         basis.since.iter().flat_map(|(_, lock)| &lock.workspace).map(|one| (one.name.as_str(), one)).collect();
-    let seconds = KnownSeconds::of(basis.report);
+    let seconds = KnownSeconds::of(basis.reports);
     let workspaces = lock.workspace.iter().map(|workspace| {
         let old = since.get(workspace.name.as_str()).copied();
         let plugins = workspace.plugin.iter().map(|plugin| {
@@ -154,7 +154,7 @@ fn key(lock: &Lock, workspace: &Workspace, plugin: &Plugin) -> Option<Sha256> {
     is_known.then(|| input_digest::digest(lock, workspace, plugin, closure))
 }
 
-/// What the last build took.
+/// What the last builds took.
 struct KnownSeconds<'a> {
     /// Before the plugins.
     workspaces: BTreeMap<&'a str, f64>,
@@ -162,16 +162,16 @@ struct KnownSeconds<'a> {
 }
 
 impl<'a> KnownSeconds<'a> {
-    /// Of what came from the cache nothing is known.
-    fn of(report: Option<&'a Report>) -> Self {
+    /// Of what came from the cache a report knows nothing, and an earlier one may.
+    fn of(reports: &'a [Report]) -> Self {
         let sum = |phases: &BTreeMap<String, f64>| phases.values().filter(|seconds| seconds.is_finite()).sum::<f64>();
         let (mut workspaces, mut plugins) = (BTreeMap::new(), BTreeMap::new());
-        for workspace in report.into_iter().flat_map(|report| &report.workspaces) {
+        for workspace in reports.iter().flat_map(|report| &report.workspaces) {
             if !workspace.seconds.is_empty() {
-                workspaces.insert(workspace.name.as_str(), sum(&workspace.seconds));
+                workspaces.entry(workspace.name.as_str()).or_insert_with(|| sum(&workspace.seconds));
             }
             for plugin in workspace.plugins.iter().filter(|plugin| !plugin.seconds.is_empty()) {
-                plugins.insert((workspace.name.as_str(), plugin.path.as_str()), sum(&plugin.seconds));
+                plugins.entry((workspace.name.as_str(), plugin.path.as_str())).or_insert_with(|| sum(&plugin.seconds));
             }
         }
         Self { workspaces, plugins }

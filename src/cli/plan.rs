@@ -32,9 +32,10 @@ pub struct PlanArgs {
     /// Output format
     #[arg(long, value_enum, default_value = "human", value_name = "FORMAT")]
     pub format: PlanFormat,
-    /// Report of an earlier build, for its seconds [default: build-report.json in the output directory]
+    /// Report of an earlier build, for its seconds; can be given several times, the latest first [default: build-report.json
+    /// in the output directory]
     #[arg(long, value_name = "FILE")]
-    pub report: Option<PathBuf>,
+    pub report: Vec<PathBuf>,
     /// Output directory of builds [default: /outputs where it exists, else ./outputs]
     #[arg(long, env = "FACTORY_OUTPUT_DIR", value_name = "DIR")]
     pub output_dir: Option<PathBuf>,
@@ -65,7 +66,7 @@ pub(super) async fn run(session: &Session<'_>, args: &PlanArgs) -> Result<()> {
         lock_file::missing(&lock_file, "run `factory resolve` to pin what the configuration asks for")
     })?;
     let since = since(session, args, &lock_file)?;
-    let report = read_report(args)?;
+    let reports = read_reports(args)?;
     let local = session.finished_builds()?;
     let remote = remote_builds(session, args, &lock, &local).await?;
     let cached = |inputs: Sha256| {
@@ -73,7 +74,7 @@ pub(super) async fn run(session: &Session<'_>, args: &PlanArgs) -> Result<()> {
         local.contains(&inputs.hex()).then_some(CachePlace::Local).or_else(in_repository)
     };
     let since = since.as_ref().map(|(name, lock)| (name.as_str(), lock));
-    let mut plan = plan::of(&lock, &PlanBasis { since, cached: &cached, report: report.as_ref() });
+    let mut plan = plan::of(&lock, &PlanBasis { since, cached: &cached, reports: &reports });
     let is_matrix = matches!(args.format, PlanFormat::Github | PlanFormat::Tekton);
     if let Some(most) = args.shards.or(is_matrix.then_some(256)) {
         plan.divide(&lock, usize::from(most));
@@ -109,15 +110,15 @@ fn since(session: &Session<'_>, args: &PlanArgs, lock_file: &Path) -> Result<Opt
     Ok(Some((release.name, lock)))
 }
 
-/// The report that is named, which must be there, else that of the output directory.
-fn read_report(args: &PlanArgs) -> Result<Option<Report>> {
-    let path = match &args.report {
-        Some(path) => path.clone(),
-        None => paths::output_dir(args.output_dir.as_deref()).join(report::FILE_NAME),
-    };
-    match Report::read(&path, "name another report") {
-        Err(error) if args.report.is_none() && error.is_missing_file() => Ok(None),
-        read => read.map(Some),
+/// The reports that are named, which must be there, else that of the output directory.
+fn read_reports(args: &PlanArgs) -> Result<Vec<Report>> {
+    let read = |path: &Path| Report::read(path, "name another report");
+    if !args.report.is_empty() {
+        return args.report.iter().map(|path| read(path)).collect();
+    }
+    match read(&paths::output_dir(args.output_dir.as_deref()).join(report::FILE_NAME)) {
+        Err(error) if error.is_missing_file() => Ok(Vec::new()),
+        report => Ok(vec![report?]),
     }
 }
 

@@ -5,10 +5,10 @@ use std::fs;
 use harness::oci_registry::FakeRegistry;
 use harness::program::Test;
 use harness::repository::git;
+use harness::shards::three;
 use serde_json::{Value, json};
 
 use crate::schema::fits;
-use crate::shards::three;
 
 const RESOLVE: [&str; 3] = ["resolve", "--host-lockfile", "config/host.lock"];
 
@@ -161,6 +161,15 @@ fn shards_are_a_matrix_and_build_what_the_plan_says() {
     assert_eq!(shards, [&json!(["one"]), &json!(["three", "two"])]);
     assert_eq!(planned["shards"][0]["seconds"], 601.0);
     assert_eq!(planned["shards"][1]["seconds"], 52.0);
+    // A later build in which all but one came from the cache.
+    for at in 0..3 {
+        report["workspaces"][at]["plugins"][0]["seconds"] = json!({});
+        report["workspaces"][at]["seconds"] = json!({});
+    }
+    report["workspaces"][2]["plugins"][0]["seconds"] = json!({ "export": 40.0 });
+    test.write("later.json", report.to_string());
+    let later = plan(&test, &["--shards", "2", "--report", "later.json", "--report", "report.json"]);
+    assert_eq!((&later["shards"][0]["seconds"], &later["shards"][1]["seconds"]), (&json!(601.0), &json!(72.0)));
 
     // A runner takes its part from the file.
     test.write("plan.json", planned.to_string());
