@@ -49,7 +49,7 @@ pub fn list(
         line(&mut text, &format!("  with node {}, rhdh-cli {cli}{tagged}", requests.node));
         let is_cached = |plugin: &Plugin| {
             let inputs = lock.zip(fresh).and_then(|(lock, locked)| sealed_inputs(lock, locked, plugin));
-            inputs.is_some_and(|inputs| finished.contains(&inputs.hex()))
+            inputs.is_some_and(|(inputs, _)| finished.contains(&inputs.hex()))
         };
         let there = fresh.map_or(0, |locked| locked.plugin.iter().filter(|plugin| is_cached(plugin)).count());
         let listed = list_of(workspace, fresh.map(|locked| locked.plugin.as_slice()), is_cached);
