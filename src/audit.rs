@@ -7,8 +7,10 @@
 //! [`phrase`] puts a change into words; [`human`], [`markdown`], [`html`] and [`json`] render the list.
 //!
 //! [`git_index`] has the sides of a lock that a merge left unmerged. [`status`] says what is pinned, stale and built,
-//! [`outdated`] what there is by now, [`plan`] what is to build; [`sbom`] says what is in a release.
+//! [`outdated`] what there is by now, [`plan`] what is to build; [`sbom`] says what is in a release. [`why`] says where a
+//! package is: in what is [`shipped`], by which ways of a [`package_graph`], or only in a workspace.
 
+mod branches;
 pub mod change;
 pub mod closure;
 pub mod companions;
@@ -26,14 +28,17 @@ pub mod json;
 pub mod link;
 pub mod markdown;
 pub mod outdated;
+pub mod package_graph;
 pub mod pairing;
 mod percent_encoding;
 pub mod phrase;
 pub mod plan;
 pub mod release;
 pub mod sbom;
+pub mod shipped;
 pub mod status;
 pub mod version_step;
+pub mod why;
 
 pub use change::Change;
 pub use compare::compare;

@@ -34,6 +34,7 @@ mod failures;
 mod fetch;
 mod github_output;
 pub mod help;
+mod host_lock;
 mod init;
 mod join;
 mod label_option;
@@ -42,6 +43,7 @@ mod lock;
 mod lock_file;
 mod man;
 mod merged_files;
+mod misplaced;
 mod misspelt;
 mod outdated;
 mod paths;
@@ -63,10 +65,11 @@ mod status;
 mod summary;
 mod verify;
 mod version;
+mod why;
+mod workspace_locks;
 
 use std::time::Duration;
 
-use clap::parser::ValueSource;
 use clap::{ArgAction, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::error::full_disk::MovableFolder;
@@ -89,6 +92,7 @@ pub use run::RunArgs;
 pub use sbom::SbomArgs;
 pub use status::StatusArgs;
 pub use verify::{VerifyArgs, VerifyReport};
+pub use why::WhyArgs;
 
 /// Pin, build, publish and audit RHDH dynamic plugins, reproducibly
 ///
@@ -148,6 +152,8 @@ enum Command {
     Status(StatusArgs),
     /// Write bills of materials and provenance of a release
     Sbom(SbomArgs),
+    /// Show which plugins ship a package, and why
+    Why(WhyArgs),
     /// Merge locks: a merge driver for git
     Lock(LockArgs),
     /// Print the manual page of factory or of one of its commands
@@ -352,7 +358,7 @@ fn dispatch(matches: &clap::ArgMatches, mut cli: Cli, ui: Ui) -> Result<(), Repo
     }
     let outcome = match cli.command {
         None => session::enter(&cli.global, &ui, async |session| run::run(session, &cli.run).await),
-        Some(command) => misplaced(matches).and_then(|()| {
+        Some(command) => misplaced::check::<RunArgs>(matches).and_then(|()| {
             session::enter(&cli.global, &ui, async |session| match &command {
                 Command::Init(args) => init::run(session, args),
                 Command::Resolve(args) => resolve::run(session, args).await,
@@ -371,28 +377,10 @@ fn dispatch(matches: &clap::ArgMatches, mut cli: Cli, ui: Ui) -> Result<(), Repo
                 Command::Outdated(args) => outdated::run(session, args).await,
                 Command::Status(args) => status::run(session, args),
                 Command::Sbom(args) => sbom::run(session, args),
+                Command::Why(args) => why::run(session, args),
                 Command::Lock(args) => lock::run(session, args),
             })
         }),
     };
     outcome.map_err(|error| (ui, error))
-}
-
-/// `factory --push-images build` would forget the flag: options of a command stand behind it.
-fn misplaced(matches: &clap::ArgMatches) -> Result<()> {
-    let own = RunArgs::augment_args(clap::Command::new("run"));
-    let flag = own.get_arguments().find(|arg| {
-        matches.try_contains_id(arg.get_id().as_str()).unwrap_or(false)
-            && matches.value_source(arg.get_id().as_str()) == Some(ValueSource::CommandLine)
-    });
-    match (flag, matches.subcommand_name()) {
-        (Some(flag), Some(command)) => {
-            let name = flag.get_long().map_or_else(|| flag.get_id().to_string(), |long| format!("--{long}"));
-            Err(Error::usage(
-                format!("`{name}` stands before `{command}`"),
-                format!("write `factory {command} {name}`"),
-            ))
-        }
-        _ => Ok(()),
-    }
 }

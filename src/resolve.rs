@@ -12,7 +12,7 @@
 //!    plugin is built from ([`plugin_sources`]).
 //! 5. `tool_pins` pins node, npm and rhdh-cli; `previous` keeps what the lock there was knows and still holds.
 //! 6. [`survey`] looks at a repository of which nothing is configured yet; [`newest`] says what there is by now of what a
-//!    lock has.
+//!    lock has, and [`pinned_yarn_lock`] reads the lockfiles that one pins again.
 
 pub mod configured_pins;
 pub mod renamed;
@@ -29,6 +29,7 @@ pub mod discover;
 pub mod effective;
 pub mod newest;
 pub mod package_manager;
+pub mod pinned_yarn_lock;
 pub mod plugin_fault;
 pub mod plugin_files;
 pub mod plugin_sources;

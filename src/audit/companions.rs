@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 use std::path::PathBuf;
 
 use super::git_revision::Revision;
-use crate::error::{Error, Result};
+use crate::error::{Error, Place, Result};
 use crate::lock::Sha256;
 use crate::lock::companions::CompanionPath;
 use crate::user_file;
@@ -51,6 +51,18 @@ impl Companions {
                 revision.read(&path)
             }
         }
+    }
+
+    /// A file's bytes; an error when they are not those the lock names.
+    pub fn required(&self, path: &CompanionPath, digest: Sha256) -> Result<Vec<u8>> {
+        self.verified(path, digest)?.map_err(|why| Error::Lock {
+            place: Place::file(path.as_str()),
+            what: match why {
+                Unusable::Missing => "not found; the lock requires it".into(),
+                Unusable::Mismatch => "does not match the digest in the lock".into(),
+            },
+            hint: "restore `factory.lock.d` from version control".into(),
+        })
     }
 
     /// A file's bytes when they are those the lock names.

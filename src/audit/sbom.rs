@@ -8,15 +8,16 @@ mod bill;
 mod cyclonedx;
 mod graph;
 pub mod provenance;
-mod purl;
+pub(super) mod purl;
 mod spdx;
-mod stamp;
+pub(super) mod stamp;
 
 use serde_json::Value;
 
 use crate::error::Result;
 pub use bill::{Bill, PluginBill, bill, bill_of};
 pub use graph::BillPackage;
+pub(super) use graph::DependencyEdges;
 
 /// A kind of document.
 #[allow(clippy::doc_markdown, reason = "the comments are shown as help")]

@@ -101,6 +101,7 @@ fn only_reads(command: Option<&Command>) -> bool {
                 | Command::Verify(_)
                 | Command::Status(_)
                 | Command::Sbom(_)
+                | Command::Why(_)
                 | Command::Diff(_)
                 | Command::Plan(_)
         )

@@ -4,16 +4,13 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
-use super::lock_file;
 use super::session::Session;
+use super::{host_lock, lock_file};
 use crate::audit::diff_side::{self, DiffSide};
 use crate::audit::{self, Diff, Hosts, Release, human, json};
 use crate::error::{Error, Result, exit_code};
 use crate::lock::{Rhdh, Sha256};
-use crate::resolve::facts::HostFacts;
 use crate::resolve::host::HostLock;
-use crate::resolve::rhdh;
-use crate::store::git::SourceUrl;
 use crate::ui;
 use crate::user_file;
 
@@ -142,7 +139,7 @@ fn hosts(session: &Session<'_>, args: &DiffArgs, old: &Release, new: &Release) -
         return Ok(None);
     }
     // A cache that is not there or not whole is no reason to fail: the report says what it lacks.
-    let cached = |pin: &Rhdh| cached(session, pin).ok().flatten();
+    let cached = |pin: &Rhdh| host_lock::cached(session, pin).ok().flatten();
     Ok(cached(old).zip(cached(new)).map(|(old, new)| Hosts { old, new }))
 }
 
@@ -153,40 +150,14 @@ fn given(path: &Path, release: &Release, which: &str) -> Result<HostLock> {
     {
         return Err(Error::usage(
             format!("`{}` is not the host lockfile that `{}` was computed against", path.display(), release.name),
-            format!("give the yarn.lock of RHDH {}", shown(rhdh)),
+            format!("give the yarn.lock of RHDH {}", host_lock::shown(rhdh)),
         ));
     }
     let label = match &release.rhdh {
-        Some(rhdh) => label(rhdh),
+        Some(rhdh) => host_lock::label(rhdh),
         None => format!("the {which} host lockfile"),
     };
     HostLock::parse(&bytes, path, &label)
-}
-
-/// What RHDH provided at the pinned commit, where it is built in or the cache has that commit. No network.
-fn cached(session: &Session<'_>, pin: &Rhdh) -> Result<Option<HostLock>> {
-    if let Some(facts) = HostFacts::of_lockfile(pin.lockfile)? {
-        return Ok(Some(HostLock { label: label(pin), versions: facts.versions, has_backstage: false }));
-    }
-    let Some(commit) = &pin.commit else { return Ok(None) };
-    let repository = std::env::var("RHDH_REPO").ok().filter(|repository| !repository.is_empty());
-    let url = SourceUrl::parse(repository.as_deref().unwrap_or(rhdh::REPOSITORY), Path::new("."))?;
-    let store = session.store()?;
-    let Some(tree) = store.repository(&url, session.interrupt.flag())?.tree(commit)? else { return Ok(None) };
-    let bytes = tree.read("yarn.lock")?.filter(|bytes| Sha256::of(bytes) == pin.lockfile);
-    bytes.map(|bytes| HostLock::parse(&bytes, Path::new("yarn.lock"), &label(pin))).transpose()
-}
-
-fn label(rhdh: &Rhdh) -> String {
-    format!("the RHDH {} host lockfile", shown(rhdh))
-}
-
-/// `latest` says nothing a year later.
-fn shown(rhdh: &Rhdh) -> &str {
-    match &rhdh.version {
-        Some(version) if rhdh.requested == rhdh::LATEST => version,
-        _ => &rhdh.requested,
-    }
 }
 
 /// Keeps the changes of the named workspaces, and what concerns all.

@@ -112,6 +112,17 @@ const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
             ),
         ],
     ),
+    (
+        "why",
+        &[
+            ("factory why lodash", "where a package is, and by which ways"),
+            ("factory why 'lodash@<4.17.21' --exit-code", "fail if a plugin ships such a version"),
+            (
+                "factory why 'lodash@<4.17.21' --format openvex --vulnerability CVE-2021-23337",
+                "state which images are affected",
+            ),
+        ],
+    ),
     ("init", &[("factory init https://github.com/acme/plugins", "write a configuration for a repository")]),
     ("outdated", &[("factory outdated --json", "list what has moved or is newer, for a program")]),
     ("lock", &[("factory lock merge BASE OURS THEIRS", "merge the locks of two branches, as git asks for it")]),

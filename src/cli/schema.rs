@@ -40,6 +40,9 @@ pub enum Described {
     /// What `factory outdated --json` prints
     #[value(name = "outdated")]
     Outdated,
+    /// What `factory why PACKAGE --format json` prints
+    #[value(name = "why")]
+    Why,
 }
 
 impl Described {
@@ -56,6 +59,7 @@ impl Described {
             Self::Doctor => include_str!("../../schema/factory.doctor.schema.json"),
             Self::Diff => include_str!("../../schema/factory.diff.schema.json"),
             Self::Outdated => include_str!("../../schema/factory.outdated.schema.json"),
+            Self::Why => include_str!("../../schema/factory.why.schema.json"),
         }
     }
 }

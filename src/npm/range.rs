@@ -66,6 +66,11 @@ impl NpmRange {
         })
     }
 
+    /// The same where a prerelease is a version as any other: what is wrong with `1.2.3` may be wrong with `1.2.3-rc.1`.
+    pub fn allows_also_prereleases(&self, version: &Version) -> bool {
+        self.alternatives.iter().any(|set| set.iter().all(|comparator| comparator.allows(version)))
+    }
+
     /// True if some version satisfies both, as node-semver's `intersects` says it.
     pub fn intersects(&self, other: &Self) -> bool {
         let pairs = self.alternatives.iter().flat_map(|one| other.alternatives.iter().map(move |two| (one, two)));

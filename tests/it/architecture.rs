@@ -41,9 +41,9 @@ const FORBIDDEN: [(&str, &str); 2] = [("resolve", "build"), ("build", "config")]
 const NETWORK: [&str; 6] = ["reqwest", "tokio", "rustls", "gix", "futures_util", "backon"];
 
 /// The commands, `completions` apart, which is a function of `cli.rs`.
-const COMMANDS: [&str; 15] = [
+const COMMANDS: [&str; 16] = [
     "build", "cache", "diff", "doctor", "fetch", "init", "join", "lock", "outdated", "plan", "resolve", "run", "sbom",
-    "status", "verify",
+    "status", "verify", "why",
 ];
 
 const MOST_LINES: usize = 400;

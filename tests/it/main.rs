@@ -60,6 +60,7 @@ mod tls;
 mod truth;
 mod unlisted;
 mod unused_files;
+mod why;
 
 fn main() -> ExitCode {
     if let Ok(url) = std::env::var("CHILD_URL") {

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use factory::audit::outdated::Outdated;
 use factory::audit::plan::Plan;
 use factory::audit::status::Status;
+use factory::audit::why::Why;
 use factory::build::report::Report;
 use factory::build::shard::ShardRecord;
 use factory::cli::{DoctorReport, VerifyReport};
@@ -65,6 +66,7 @@ fn schemas_are_those_of_the_types() {
     is_current("schema/factory.status.schema.json", &generated::<Status>("status"));
     is_current("schema/factory.verify.schema.json", &generated::<VerifyReport>("verify"));
     is_current("schema/factory.outdated.schema.json", &generated::<Outdated>("outdated"));
+    is_current("schema/factory.why.schema.json", &generated::<Why>("why"));
 }
 
 #[harness::test]

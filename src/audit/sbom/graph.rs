@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::lock::Integrity;
-use crate::yarn::lockfile::{YarnEntry, YarnLock};
+use crate::yarn::lockfile::{LockedDependency, YarnEntry, YarnLock};
 
 /// A package of a closure.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,13 +75,13 @@ impl BillGraph {
 }
 
 /// From `name@range` to the entry it is locked to.
-struct DependencyEdges<'e, 't> {
+pub(in super::super) struct DependencyEdges<'e, 't> {
     by_descriptor: BTreeMap<(&'e str, &'e str), &'e YarnEntry<'t>>,
     by_name: BTreeMap<&'e str, Vec<&'e YarnEntry<'t>>>,
 }
 
 impl<'e, 't> DependencyEdges<'e, 't> {
-    fn of(entries: &[&'e YarnEntry<'t>]) -> Self {
+    pub(in super::super) fn of(entries: &[&'e YarnEntry<'t>]) -> Self {
         let mut edges = Self { by_descriptor: BTreeMap::new(), by_name: BTreeMap::new() };
         for &entry in entries {
             for descriptor in &entry.descriptors {
@@ -95,18 +95,20 @@ impl<'e, 't> DependencyEdges<'e, 't> {
         edges
     }
 
-    /// Where the dependencies of an entry lead. One that `resolutions` sent elsewhere is found by its name, when that
-    /// is the only entry with it; peers are met by whoever depends.
+    /// Where the dependencies of an entry lead.
     fn targets(&self, entry: &'e YarnEntry<'t>) -> impl Iterator<Item = &'e YarnEntry<'t>> {
-        entry.dependencies.iter().filter_map(|dependency| {
-            let (name, range) = (dependency.name.as_ref(), dependency.range.as_ref());
-            let npm = format!("npm:{range}");
-            let exact =
-                self.by_descriptor.get(&(name, range)).or_else(|| self.by_descriptor.get(&(name, npm.as_str())));
-            exact.copied().or_else(|| match self.by_name.get(name).map(Vec::as_slice) {
-                Some([only]) => Some(*only),
-                _ => None,
-            })
+        entry.dependencies.iter().filter_map(|dependency| self.target(dependency))
+    }
+
+    /// Where a dependency leads. One that `resolutions` sent elsewhere is found by its name, when that is the only entry
+    /// with it; peers are met by whoever depends.
+    pub(in super::super) fn target(&self, dependency: &LockedDependency<'t>) -> Option<&'e YarnEntry<'t>> {
+        let (name, range) = (dependency.name.as_ref(), dependency.range.as_ref());
+        let npm = format!("npm:{range}");
+        let exact = self.by_descriptor.get(&(name, range)).or_else(|| self.by_descriptor.get(&(name, npm.as_str())));
+        exact.copied().or_else(|| match self.by_name.get(name).map(Vec::as_slice) {
+            Some([only]) => Some(*only),
+            _ => None,
         })
     }
 }

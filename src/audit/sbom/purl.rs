@@ -10,6 +10,11 @@ pub fn npm(name: &str, version: &str) -> String {
     }
 }
 
+/// `pkg:oci/x-plugin-todo@sha256%3A…?tag=1.2.3`: an image by the digest of its manifest, in whatever registry it is.
+pub fn oci(image: &str, digest: &str, tag: &str) -> String {
+    format!("pkg:oci/{}@{}?tag={}", encoded(image), encoded(digest), encoded(tag))
+}
+
 fn encoded(text: &str) -> String {
     percent_encoded(text, b"-._~")
 }
@@ -23,5 +28,6 @@ mod tests {
         assert_eq!(npm("lodash", "4.17.21"), "pkg:npm/lodash@4.17.21");
         assert_eq!(npm("@x/common", "0.1.0+embedded"), "pkg:npm/%40x/common@0.1.0%2Bembedded");
         assert_eq!(npm("a b?c", "1#2"), "pkg:npm/a%20b%3Fc@1%232");
+        assert_eq!(oci("x-plugin", "sha256:12", "1.0.0"), "pkg:oci/x-plugin@sha256%3A12?tag=1.0.0");
     }
 }
