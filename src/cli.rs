@@ -135,7 +135,7 @@ enum Command {
     Verify(VerifyArgs),
     /// Resolve what is not locked or is stale, then build
     Run(RunArgs),
-    /// Check what builds need: tools, namespaces, disk, repositories, registries, credentials
+    /// Check what builds need: tools, namespaces, disk, registries, credentials
     Doctor(DoctorArgs),
     /// Show the size of the cache, or remove unused entries
     Cache(CacheArgs),

@@ -21,7 +21,7 @@ pub struct RunArgs {
     /// Only these workspaces
     #[arg(value_name = "WORKSPACE")]
     pub workspaces: Vec<String>,
-    /// Resolve nothing and build nothing: list the workspaces and plugins that would be built
+    /// Resolve and build nothing: list the workspaces and plugins that would be built
     #[arg(long)]
     pub dry_run: bool,
     #[command(flatten)]
