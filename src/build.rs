@@ -19,6 +19,7 @@
 
 pub mod artefact;
 mod build_info;
+pub mod bundle;
 pub mod cache_repo;
 pub mod checkout;
 pub mod checks;

@@ -13,6 +13,7 @@ use flate2::write::GzEncoder;
 use url::Url;
 
 use crate::audit::closure;
+use crate::build::bundle;
 use crate::build::checks;
 use crate::build::packages::unpinned::Unpinned;
 use crate::config::env::dotenv;
@@ -21,6 +22,7 @@ use crate::config::{PluginsList, Repo, Versions, text};
 use crate::error::redact;
 use crate::image::mf_types;
 use crate::image::push::fuzzing as push;
+use crate::lock::bundle::Bundle;
 use crate::lock::{Lock, is_relative};
 use crate::npm::packument::Packument;
 use crate::npm::range::NpmRange;
@@ -35,7 +37,7 @@ use crate::yarn::lockfile::YarnLock;
 pub type ForeignReader = fn(&[u8]);
 
 /// Every reader, by the name of its fuzz target.
-pub const READERS: [(&str, ForeignReader); 19] = [
+pub const READERS: [(&str, ForeignReader); 20] = [
     ("app-config", app_config),
     ("auth-file", push::auth_file),
     ("dotenv", dotenv),
@@ -51,6 +53,7 @@ pub const READERS: [(&str, ForeignReader); 19] = [
     ("plugins-list", plugins_list),
     ("repository", repository),
     ("source-json", source_json),
+    ("source-map", bundle::read_map),
     ("tarball", tarball),
     ("token", push::token),
     ("versions-json", versions_json),
@@ -127,11 +130,14 @@ fn package_json(bytes: &[u8]) {
     }
 }
 
-/// What lies beside a lock: the tree of the CLI, the list of packages.
+/// What lies beside a lock: the tree of the CLI, the lists of packages.
 fn package_lock(bytes: &[u8]) {
     let _ = closure::of_package_lock(bytes, Path::new("package-lock.json"));
     let listed = Unpinned::parse(as_text(bytes));
     assert_eq!(Unpinned::parse(&listed.to_text()), listed);
+    if let Ok(bundle) = Bundle::parse(as_text(bytes)) {
+        assert_eq!(Bundle::parse(&bundle.to_text()), Ok(bundle));
+    }
 }
 
 /// The document of a package in an npm registry.

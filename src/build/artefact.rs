@@ -16,6 +16,7 @@ use super::report::Output;
 use super::workdir::own_root;
 use crate::error::{Error, Result};
 use crate::image::{self, Facts, Image, ImageName, ImageNames, ImagePath, Layout, PackageFiles, Packed, Packing, Tag};
+use crate::lock::bundle::Bundle;
 use crate::lock::input_digest;
 use crate::lock::recipe::FIRST;
 use crate::lock::{Plugin, Sealed, Sha256, Stamp, Workspace};
@@ -63,6 +64,10 @@ pub struct PackageRecord {
     pub packed: Packed,
     /// The `yarn.lock` of a backend's private dependencies.
     pub closure: Option<String>,
+    /// The packages in a frontend's bundles, as [`crate::lock::bundle::Bundle::to_text`] writes them; earlier versions did
+    /// not read them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bundle: Option<String>,
     /// Its files, as [`FileList::to_text`] writes them.
     pub files: String,
     /// The first bundle that carries the time of its build.
@@ -190,6 +195,10 @@ impl PackageRecord {
         self.closure.as_ref().map(Sha256::of)
     }
 
+    pub(super) fn bundle_digest(&self) -> Option<Sha256> {
+        self.bundle.as_ref().map(Sha256::of)
+    }
+
     pub(super) fn config_digest(&self) -> Option<Sha256> {
         self.config.as_ref().map(Sha256::of)
     }
@@ -199,7 +208,8 @@ impl PackageRecord {
             && image.digest == sealed.image
             && image.diff_id == sealed.layer
             && self.closure_digest() == sealed.closure
-            // Seals of earlier versions do not say it.
+            // Seals of earlier versions do not say these.
+            && (sealed.bundle.is_none() || self.bundle_digest() == sealed.bundle)
             && (sealed.config.is_none() || self.config_digest() == sealed.config)
     }
 }
@@ -226,12 +236,14 @@ fn image_of(target: PluginTarget<'_>, record: &PackageRecord, closure: Option<Sh
     paths.image(record, PathBuf::new(), &target.facts(stamp.as_ref(), inputs))
 }
 
-/// Packs an exported plugin, and writes everything that is made of it. `source` is the checkout.
+/// Packs an exported plugin, and writes everything that is made of it. `source` is the checkout, `bundle` what is in its
+/// bundles.
 pub(super) fn pack(
     target: PluginTarget<'_>,
     source: &Path,
     exported: &Exported,
     entries: &PackageFiles,
+    bundle: Option<&Bundle>,
 ) -> Result<Artefact> {
     let PluginTarget { shared, workspace, .. } = target;
     let options = &shared.options;
@@ -248,6 +260,7 @@ pub(super) fn pack(
         package_json: text(&exported.package_json),
         packed,
         closure: exported.closure.as_deref().map(text),
+        bundle: bundle.map(Bundle::to_text),
         files: FileList::of(entries)?.to_text(),
         timed: build_info::find(entries)?,
         config: own.and_then(|value| yaml_serde::to_string(&value).ok()),
@@ -327,7 +340,7 @@ fn finish(target: PluginTarget<'_>, paths: &OutputPaths, record: PackageRecord, 
         },
         sealed: Sealed {
             closure,
-            bundle: None,
+            bundle: record.bundle_digest(),
             tgz: packed.tgz,
             image: image.digest,
             layer: image.diff_id,

@@ -219,7 +219,7 @@ mod tests {
             closure: Some(closure.into()),
         };
         let entries = PackageFiles::new(entries.collect()).unwrap();
-        artefact::pack(target(shared), &shared.options.output_dir, &exported, &entries).unwrap()
+        artefact::pack(target(shared), &shared.options.output_dir, &exported, &entries, None).unwrap()
     }
 
     /// The list of the plugin's files, beside the lock.

@@ -2,10 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::error::Result;
 use crate::lock::lies_in;
 use crate::sandbox::held_overlay::HeldOverlay;
 use crate::sandbox::root::Root;
-use crate::store::CacheEntry;
+use crate::store::{CacheEntry, UntrustedTree};
 
 /// Folders of a layer that are shown while this lives.
 pub(super) struct HeldLayer {
@@ -21,6 +22,11 @@ impl HeldLayer {
     pub(super) fn show(&self, root: &mut Root, source: &Path) {
         let inside = root.inside(source);
         self.overlay.show(root, &inside, &self.folders);
+    }
+
+    /// All that is in the layer, of which the folders are shown.
+    pub(super) fn tree(&self, of: &str) -> Result<UntrustedTree> {
+        UntrustedTree::open(&self.overlay.seen(), of)
     }
 
     /// Where a path of the source lies, if it is in one of them.

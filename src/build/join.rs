@@ -120,12 +120,14 @@ fn seal(part: &Part<'_>, lock_dir: &Path, into: &mut SealedLock) -> Result<()> {
         let read = |path: CompanionPath, digest| companion(part, &path, digest);
         let closure = seal.sealed.closure.map(|digest| read(CompanionPath::closure(name, &plugin.path), digest));
         let closure = closure.transpose()?;
+        let bundle = seal.sealed.bundle.map(|digest| read(CompanionPath::bundle(name, &plugin.path), digest));
+        let bundle = bundle.transpose()?;
         let files = read(CompanionPath::files(name, &plugin.path), seal.files)?;
         let found = FoundSeal {
             sealed: &seal.sealed,
             stamp: seal.stamp.as_ref(),
             read: seal.read.as_ref(),
-            companions: FoundCompanions { closure: closure.as_deref(), files: &files },
+            companions: FoundCompanions { closure: closure.as_deref(), bundle: bundle.as_deref(), files: &files },
         };
         into.seal_plugin(lock_dir, (part.index, place), &found)?;
     }

@@ -35,6 +35,8 @@ pub(super) struct FoundSeal<'a> {
 pub(super) struct FoundCompanions<'a> {
     /// The `yarn.lock` of a backend's private dependencies.
     pub(super) closure: Option<&'a str>,
+    /// The packages in a frontend's bundles.
+    pub(super) bundle: Option<&'a str>,
     /// The list of the files of its package.
     pub(super) files: &'a str,
 }
@@ -42,12 +44,17 @@ pub(super) struct FoundCompanions<'a> {
 impl FoundCompanions<'_> {
     /// Writes them beside the lock in `lock_dir`.
     pub(super) fn write(&self, lock_dir: &Path, workspace: &str, plugin: &str) -> Result<()> {
-        if let Some(closure) = self.closure {
-            let path = CompanionPath::closure(workspace, plugin).below(lock_dir);
-            file_beneath(lock_dir, &path, closure.as_bytes())?;
+        let all = [
+            (CompanionPath::closure(workspace, plugin), self.closure),
+            (CompanionPath::bundle(workspace, plugin), self.bundle),
+            (CompanionPath::files(workspace, plugin), Some(self.files)),
+        ];
+        for (path, text) in all {
+            if let Some(text) = text {
+                file_beneath(lock_dir, &path.below(lock_dir), text.as_bytes())?;
+            }
         }
-        let files = CompanionPath::files(workspace, plugin).below(lock_dir);
-        file_beneath(lock_dir, &files, self.files.as_bytes())
+        Ok(())
     }
 }
 
@@ -116,7 +123,11 @@ impl Artefact {
             sealed: &self.sealed,
             stamp: self.stamp.as_ref(),
             read: self.read.as_ref(),
-            companions: FoundCompanions { closure: self.record.closure.as_deref(), files },
+            companions: FoundCompanions {
+                closure: self.record.closure.as_deref(),
+                bundle: self.record.bundle.as_deref(),
+                files,
+            },
         }
     }
 }

@@ -14,7 +14,7 @@ use super::packages::lockfile::LockfilePackages;
 use super::prepare::Prepared;
 use super::read_sources::ReadSources;
 use super::workdir::NetworkAccess;
-use super::{checks, finished, verdict};
+use super::{bundle, checks, finished, verdict};
 use crate::error::{Error, Result};
 use crate::image::PackageFiles;
 use crate::lock::Plugin;
@@ -166,7 +166,10 @@ impl<'a> PluginBuild<'a> {
     fn pack(&self, target: PluginTarget<'_>, exported: &Exported, entries: &PackageFiles) -> Result<Artefact> {
         let (started, step) = (Instant::now(), self.step("pack"));
         let source = &self.prepared.workdir.folders.source;
-        let artefact = tokio::task::block_in_place(|| artefact::pack(target, source, exported, entries))?;
+        let artefact = tokio::task::block_in_place(|| {
+            let bundle = bundle::of_frontend(target, &self.prepared.workdir, entries)?;
+            artefact::pack(target, source, exported, entries, bundle.as_ref())
+        })?;
         step.done(artefact.label());
         self.timings.record_since("pack", started);
         Ok(artefact)

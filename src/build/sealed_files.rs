@@ -1,7 +1,7 @@
 //! What an earlier build sealed: before anything runs, the files beside the lock are those that the lock names.
 //!
-//! Beside the lock lie, per plugin, its closure (`yarn.lock`) and a list of its files, and per workspace a list of the
-//! packages that no lockfile has a checksum for.
+//! Beside the lock lie, per plugin, its closure (`yarn.lock`) or what is in its bundles (`bundle`), and a list of its
+//! files, and per workspace a list of the packages that no lockfile has a checksum for.
 
 use std::path::Path;
 
@@ -32,14 +32,22 @@ pub fn check(options: &BuildOptions, workspace: &Workspace) -> Result<()> {
             });
         }
         sealed_closure(&options.lock_dir, &workspace.name, plugin)?;
+        let bundle = plugin.sealed.as_ref().and_then(|sealed| sealed.bundle);
+        sealed(&options.lock_dir, &workspace.name, &CompanionPath::bundle(&workspace.name, &plugin.path), bundle)?;
     }
     Unpinned::sealed(&options.lock_dir, workspace).map(drop)
 }
 
 /// The sealed closure of a plugin, whose checksum is in the lock; none before it is sealed.
 pub fn sealed_closure(lock_dir: &Path, workspace: &str, plugin: &Plugin) -> Result<Option<Vec<u8>>> {
-    let Some(digest) = plugin.sealed.as_ref().and_then(|sealed| sealed.closure) else { return Ok(None) };
-    let path = CompanionPath::closure(workspace, &plugin.path).below(lock_dir);
+    let digest = plugin.sealed.as_ref().and_then(|sealed| sealed.closure);
+    sealed(lock_dir, workspace, &CompanionPath::closure(workspace, &plugin.path), digest)
+}
+
+/// A file beside the lock that has this digest.
+fn sealed(lock_dir: &Path, workspace: &str, path: &CompanionPath, digest: Option<Sha256>) -> Result<Option<Vec<u8>>> {
+    let Some(digest) = digest else { return Ok(None) };
+    let path = path.below(lock_dir);
     let broken = |what: String| Error::Lock {
         place: Place::file(&path),
         what,

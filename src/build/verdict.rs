@@ -21,6 +21,8 @@ pub enum Verdict {
     Compression,
     /// Archive and layer are equal: only the image's name, tag or annotations differ.
     Description,
+    /// All is equal, and only the packages that were read from its bundles differ.
+    BundledPackages,
     /// The files differ, or (class `Packing`) only how they are packed.
     Differs(Difference),
     /// They differ, and the list of files that would say where is gone.
@@ -34,6 +36,7 @@ impl Verdict {
             Self::Reproduced => "reproduced",
             Self::Compression => "compression",
             Self::Description => "description",
+            Self::BundledPackages => "bundled-packages",
             Self::Differs(difference) => match difference.class {
                 DifferenceClass::Packing => "packing",
                 DifferenceClass::PackageJson => "package.json",
@@ -62,6 +65,7 @@ impl fmt::Display for Verdict {
             Self::Reproduced => f.write_str("reproduced to the byte"),
             Self::Compression => f.write_str("its files are equal, only their compression differs"),
             Self::Description => f.write_str("its files are equal, but the image's description differs"),
+            Self::BundledPackages => f.write_str("its files are equal, but other packages are in its bundles"),
             Self::Differs(Difference { file: Some(file), class, count }) => {
                 write!(f, "`{file}` differs first, of {} ({class})", crate::ui::count(*count, "file"))
             }
@@ -103,6 +107,10 @@ pub fn compare(
                 ),
                 hint: "restore the lock from version control".into(),
             });
+        }
+        // Seals of earlier versions, and what they left in the cache, do not say it.
+        if sealed.bundle.is_some() && made.sealed.bundle.is_some() && sealed.bundle != made.sealed.bundle {
+            return Ok(Verdict::BundledPackages);
         }
         let listed = made.files.to_text();
         // It decides nothing now, but the next comparison would name the wrong file.
@@ -156,6 +164,11 @@ fn hint(closure: &Path, sealed: &Sealed, made: &Artefact, verdict: &Verdict) -> 
     let mut hint = match verdict {
         Verdict::Description => {
             return "image names, tags and annotations come from the lock, `--tag-prefix` and factory's version".into();
+        }
+        Verdict::BundledPackages => {
+            return "another version of factory may read them otherwise: compare the versions; `factory resolve --restamp` \
+                    and a build seal anew"
+                .into();
         }
         Verdict::Compression => {
             return "another version of factory may compress differently: compare the versions".into();

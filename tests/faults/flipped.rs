@@ -451,6 +451,7 @@ fn made(dir: &Path) -> Artefact {
         package_json: "{}".into(),
         packed,
         closure: None,
+        bundle: None,
         files: files.to_text(),
         timed: None,
         config: None,

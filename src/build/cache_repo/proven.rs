@@ -43,6 +43,8 @@ pub(super) fn record(
             "its configuration for RHDH is not what the lock has sealed, and no trusted key has signed it".into()
         );
     }
+    // What the archive's maps name is not compared: names without versions are no proof.
+    let is_bundle_known = is_trusted || sealed.is_some_and(|sealed| sealed.bundle == said.bundle_digest());
     let mut packed = said.packed.clone();
     packed.tgz_len = std::fs::metadata(archive).map_err(unreadable)?.len();
     packed.files = found.files;
@@ -53,6 +55,7 @@ pub(super) fn record(
         package_json: String::from_utf8_lossy(&package_json).into_owned(),
         packed,
         closure: said.closure.clone(),
+        bundle: said.bundle.clone().filter(|_| is_bundle_known),
         files: found.list.to_text(),
         timed: found.timed,
         config: said.config.clone(),
@@ -88,6 +91,7 @@ mod tests {
             package_json: package_json.into(),
             packed,
             closure: None,
+            bundle: None,
             files: String::new(),
             timed: None,
             config: said.map(str::to_owned),

@@ -84,7 +84,11 @@ fn check_row(row: &PluginReport, plugin: &Plugin, shard: Option<&ShardPlugin>) -
     if !is_same {
         return Err("a plugin has other digests than the lock has sealed");
     }
-    // Seals of earlier versions do not say it.
+    // Seals of earlier versions do not say these.
+    let bundle = seal.and_then(|sealed| sealed.bundle);
+    if known.bundle.is_some() && bundle.is_some() && known.bundle != bundle {
+        return Err("a plugin has other packages in its bundles than the lock has sealed");
+    }
     if known.config.is_some() && known.config != config {
         return Err("a plugin has another configuration than the lock has sealed");
     }

@@ -1,0 +1,1 @@
+"use strict";(self.x=self.x||[]).push([["889"],{8146(){}},function(e){e.x()}]);
