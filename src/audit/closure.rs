@@ -8,6 +8,7 @@ use serde::Deserialize;
 use super::change::{PackageChange, PackageMove};
 use super::version_step::VersionStep;
 use crate::error::{Error, Place, Result};
+use crate::lock::bundle::Bundle;
 use crate::yarn::lockfile::YarnLock;
 
 /// The versions of each package.
@@ -45,6 +46,19 @@ impl PluginClosure {
             }
         }
         Ok(closure)
+    }
+}
+
+/// The packages in the bundles of a frontend, and what it shares with its host.
+impl From<&Bundle> for PluginClosure {
+    fn from(bundle: &Bundle) -> Self {
+        let mut packages = PackageVersions::new();
+        for package in &bundle.packages {
+            packages.entry(package.name.clone()).or_default().insert(package.version.clone());
+        }
+        let shares = bundle.shares.iter().map(|shared| shared.name.clone()).collect();
+        // It does not say who asked for them.
+        Self { packages, shares, own: PackageVersions::new() }
     }
 }
 

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use super::git_revision::Revision;
 use crate::error::{Error, Place, Result};
 use crate::lock::Sha256;
+use crate::lock::bundle::Bundle;
 use crate::lock::companions::CompanionPath;
 use crate::user_file;
 
@@ -73,4 +74,14 @@ impl Companions {
             Some(_) => Err(Unusable::Mismatch),
         })
     }
+}
+
+/// What is in the bundles of a frontend, from the file at `path`.
+pub fn read_bundle(bytes: &[u8], path: &CompanionPath) -> Result<Bundle> {
+    let text = str::from_utf8(bytes).map_err(|_| "is not UTF-8".to_owned());
+    text.and_then(Bundle::parse).map_err(|what| Error::Lock {
+        place: Place::file(path.as_str()),
+        what,
+        hint: "use the factory that wrote the lock, or a newer one".into(),
+    })
 }

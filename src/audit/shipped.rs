@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::change::Tie;
-use super::companions::Companions;
+use super::companions::{Companions, read_bundle};
 use super::host::tie_of;
 use super::package_graph::PackageGraph;
 use crate::build;
-use crate::error::{Error, Place, Result};
+use crate::error::Result;
 use crate::lock::bundle::Bundle;
 use crate::lock::companions::CompanionPath;
 use crate::lock::{self, Lock};
@@ -110,14 +110,6 @@ impl<'a> ShippedPlugin<'a> {
     pub fn place(&self) -> String {
         format!("{} {}", self.workspace.name, self.plugin.path)
     }
-}
-
-fn read_bundle(bytes: &[u8], path: &CompanionPath) -> Result<Bundle> {
-    Bundle::parse(&String::from_utf8_lossy(bytes)).map_err(|what| Error::Lock {
-        place: Place::file(path.as_str()),
-        what,
-        hint: "use the factory that wrote the lock, or a newer one".into(),
-    })
 }
 
 fn is_own(entry: &crate::yarn::lockfile::YarnEntry<'_>) -> bool {

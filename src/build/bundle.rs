@@ -49,6 +49,9 @@ pub(super) fn of_frontend(target: PluginTarget<'_>, workdir: &Workdir, files: &P
 }
 
 /// Reads names of a map's sources, for the fuzz target: each is somewhere, or nowhere.
+///
+/// # Panics
+/// If the path of one has parts that lead elsewhere.
 #[cfg(any(test, fuzzing))]
 pub fn read_map(bytes: &[u8]) {
     let _ = chunk::Chunk::of(bytes);

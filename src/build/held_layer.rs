@@ -24,7 +24,8 @@ impl HeldLayer {
         self.overlay.show(root, &inside, &self.folders);
     }
 
-    /// All that is in the layer, of which the folders are shown.
+    /// All that is in the layer, of which the folders are shown. Links in it are not to be followed: this process has it
+    /// nowhere.
     pub(super) fn tree(&self, of: &str) -> Result<UntrustedTree> {
         UntrustedTree::open(&self.overlay.seen(), of)
     }

@@ -341,6 +341,48 @@ fn outside_of_code(line: &str) -> String {
 }
 
 #[harness::test]
+fn packages_of_frontends_are_compared_as_those_of_backends() {
+    let fixture = Fixture::new();
+    let sides = |old: Option<&str>, new: Option<&str>| {
+        for (is_new, facts) in [(false, old), (true, new)] {
+            let mut release = release(is_new);
+            if let Some(facts) = facts {
+                release.seal_bundle("todo", "plugins/todo", facts);
+            }
+            release.write(&fixture.path().join(if is_new { "new" } else { "old" }));
+        }
+        let diff: Value = serde_json::from_str(&fixture.stdout(&["--format", "json", "-w", "todo"])).unwrap();
+        let changes = diff["changes"].as_array().unwrap();
+        let is_of = |change: &&Value| change["plugin"] == "plugins/todo" && change["kind"] == "dependencies";
+        let packages = changes.iter().find(is_of).map(|change| {
+            let packages = change["packages"].as_array().unwrap();
+            packages
+                .iter()
+                .map(|one| format!("{} {} {} {}", one["change"], one["package"], one["from"], one["to"]))
+                .collect()
+        });
+        let notes = diff["notes"].as_array().unwrap().iter().map(|note| note.as_str().unwrap().to_owned());
+        let notes: Vec<String> = notes.filter(|note| note.contains("bundles")).collect();
+        (packages.unwrap_or_else(Vec::<String>::new), notes)
+    };
+    let old = "package dist a 1.0.0 installed exposes:.\npackage dist react 17.0.2 installed shares:react\n";
+    let new = "package dist b 1.0.0 installed exposes:.\npackage dist react 18.3.1 installed shares:react\n\
+               package dist-scalprum react 18.3.1 installed chunk\n";
+    let moved =
+        [r#""changed" "react" ["17.0.2"] ["18.3.1"]"#, r#""removed" "a" ["1.0.0"] []"#, r#""added" "b" [] ["1.0.0"]"#];
+    assert_eq!(sides(Some(old), Some(new)), (moved.map(str::to_owned).to_vec(), vec![]));
+    let unknown = format!("{new}unknown dist/a.js no-map\n");
+    let note = "the bundles of `todo plugins/todo` of `new/factory.lock` do not say all that is in them, so packages may be \
+                missing";
+    assert_eq!(sides(Some(old), Some(&unknown)), (moved.map(str::to_owned).to_vec(), vec![note.to_owned()]));
+    // One was sealed by an earlier version.
+    let note = "`old/factory.lock` does not say what is in the bundles of `todo plugins/todo`, so their packages are not \
+                compared";
+    assert_eq!(sides(None, Some(new)), (vec![], vec![note.to_owned()]));
+    assert_eq!(sides(None, None), (vec![], vec![]));
+}
+
+#[harness::test]
 fn text_from_outside_is_only_text() {
     let fixture = Fixture::new();
     let mut hostile = release(true);

@@ -148,6 +148,117 @@ fn a_frontend_says_that_its_packages_are_not_known() {
     assert_eq!(unknown["dependencies"], serde_json::json!(["plugin:todo/plugins/todo"]));
 }
 
+const BUNDLE: &str = "exposes dist .\n\
+                      package dist @mf/runtime 0.9.1 tools entry\n\
+                      package dist @x/plugin-todo-common 0.2.0 workspace exposes:.\n\
+                      package dist express 5.1.0 installed exposes:.\n\
+                      package dist react 18.3.1 installed exposes:.\n\
+                      package dist react 18.3.1 installed shares:react\n\
+                      package dist-scalprum react 18.3.1 installed chunk\n\
+                      shares dist react 18.3.1\n";
+
+#[harness::test]
+fn a_frontend_has_the_packages_of_its_bundles() {
+    let fixture = Fixture::new();
+    let mut release = release(true);
+    release.seal_bundle("todo", "plugins/todo", BUNDLE);
+    release.write(&fixture.root.path().join("config"));
+    let documents = fixture.documents("cyclonedx", ".cdx.json");
+    cyclonedx_schema(|schema| {
+        for document in &documents {
+            let errors: Vec<String> =
+                schema.iter_errors(document).map(|e| format!("{e} at {}", e.instance_path())).collect();
+            assert!(errors.is_empty(), "{errors:#?}");
+        }
+    });
+    documents.iter().for_each(references_hold);
+    let path = fixture.root.path().join("cyclonedx/todo/plugins/todo.cdx.json");
+    let document: Value = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
+    let here = |name: &str| serde_json::json!({ "name": format!("factory:{name}"), "value": "todo/plugins/todo" });
+    let embedded = serde_json::json!({ "name": "factory:embedded", "value": "true" });
+    let components: Vec<Value> = document["components"].as_array().unwrap().clone();
+    let said: Vec<Value> =
+        components.iter().map(|one| serde_json::json!([one["purl"], one["bom-ref"], one["properties"]])).collect();
+    let common = "plugin:todo/plugins/todo#pkg:npm/%40x/plugin-todo-common@0.2.0";
+    let [mf, express, react] = ["pkg:npm/%40mf/runtime@0.9.1", "pkg:npm/express@5.1.0", "pkg:npm/react@18.3.1"];
+    assert_eq!(
+        Value::from(said),
+        serde_json::json!([
+            [mf, mf, [here("bundled")]],
+            [express, express, [here("bundled")]],
+            [react, react, [here("bundled"), here("shared")]],
+            [Value::Null, common, [here("bundled"), embedded]],
+        ])
+    );
+    let root =
+        &document["dependencies"].as_array().unwrap().iter().find(|one| one["ref"] == "plugin:todo/plugins/todo");
+    assert_eq!(root.unwrap()["dependsOn"], serde_json::json!([mf, express, react, common]));
+    // All code is known; whether there is data besides, no source map says.
+    assert_eq!(document["compositions"][0]["aggregate"], "not_specified");
+    // In the release it is one component with that of the backend.
+    let all = documents[0]["components"].as_array().unwrap();
+    let express: Vec<&Value> = all.iter().filter(|one| one["bom-ref"] == express).collect();
+    assert_eq!((express.len(), &express[0]["properties"]), (1, &serde_json::json!([here("bundled")])));
+
+    let document = fixture.json(&["--format", "spdx", "todo"]);
+    let linked: Vec<&str> = document["relationships"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|one| one["relationshipType"] == "STATIC_LINK")
+        .map(|one| one["relatedSpdxElement"].as_str().unwrap())
+        .collect();
+    let names: Vec<&str> = linked.iter().map(|reference| reference.rsplit_once('-').unwrap().0).collect();
+    assert_eq!(
+        names,
+        [
+            "SPDXRef-Embedded-SPDXRef-Plugin-todo-plugins-todo-434d232a--x-plugin-todo-common-0.2.0",
+            "SPDXRef-npm-express-5.1.0",
+            "SPDXRef-npm-mf-runtime-0.9.1",
+            "SPDXRef-npm-react-18.3.1"
+        ]
+    );
+    let provenance = fixture.json(&["--format", "provenance", "todo"]);
+    let resolved = provenance["predicate"]["buildDefinition"]["resolvedDependencies"].as_array().unwrap();
+    let bundle = resolved.iter().find(|one| one["name"] == "factory.lock.d/todo/plugins/todo/bundle").unwrap();
+    let digest = factory::lock::Sha256::of(format!("# factory bundle 1\n{BUNDLE}")).hex();
+    assert_eq!(bundle["digest"]["sha256"], digest);
+}
+
+#[harness::test]
+fn what_is_in_a_part_of_a_frontend_can_be_unknown() {
+    let fixture = Fixture::new();
+    let mut release = release(true);
+    let unknown = "unknown dist/a.js no-map\nunknown dist/b.js source:webpack://x/y%20z\n";
+    release.seal_bundle("todo", "plugins/todo", &format!("package dist react 18.3.1 installed chunk\n{unknown}"));
+    release.write(&fixture.root.path().join("config"));
+    let said = fixture.sbom(&["todo"]).success();
+    let (document, said) =
+        (said.get_output().stdout.clone(), String::from_utf8_lossy(&said.get_output().stderr).into_owned());
+    assert!(
+        said.contains("`todo plugins/todo` may have more packages than are known, in `dist/a.js: no-map` and 1 more"),
+        "{said}"
+    );
+    let document: Value = serde_json::from_slice(&document).unwrap();
+    let known = document["compositions"].as_array().unwrap();
+    let unknown = known.iter().find(|one| one["aggregate"] == "unknown").unwrap();
+    assert_eq!(unknown["dependencies"], serde_json::json!(["plugin:todo/plugins/todo"]));
+    let text = document.to_string();
+    assert!(text.contains("pkg:npm/react@18.3.1") && text.contains("dist/b.js: source:webpack://x/y z"), "{text}");
+
+    // What is not the file that the lock names, or none that is read, is not believed.
+    let bundle = fixture.root.path().join("config/factory.lock.d/todo/plugins/todo/bundle");
+    fs::write(&bundle, "# factory bundle 1\n").unwrap();
+    let said = fixture.sbom(&["todo"]).code(3);
+    let said = String::from_utf8_lossy(&said.get_output().stderr).into_owned();
+    assert!(said.contains("todo/plugins/todo/bundle: does not match the digest in the lock"), "{said}");
+    release.seal_bundle("todo", "plugins/todo", "nonsense\n");
+    release.write(&fixture.root.path().join("config"));
+    let said = fixture.sbom(&["todo"]).code(3);
+    let said = String::from_utf8_lossy(&said.get_output().stderr).into_owned();
+    assert!(said.contains("todo/plugins/todo/bundle: line 2: is no fact"), "{said}");
+}
+
 #[harness::test]
 fn a_v1_closure_gives_its_checksums() {
     let fixture = Fixture::new();

@@ -17,6 +17,8 @@ fn shards_of_two_machines_join_to_what_one_machine_makes() {
     let one = test.run(&["build", "--output-dir", "out"]).success();
     let sealed = locks(&test);
     assert!(sealed.keys().any(|name| name.ends_with("/yarn.lock")), "{:?}", sealed.keys());
+    let bundle = "# factory bundle 1\nexposes dist .\nunknown dist/entry.js no-map\n";
+    assert_eq!(String::from_utf8_lossy(&sealed["factory.lock.d/one/plugins/a/bundle"]), bundle);
     let forget = || {
         fs::remove_dir_all(test.path("config/factory.lock.d")).unwrap();
         for (name, bytes) in &unsealed {

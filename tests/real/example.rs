@@ -22,7 +22,7 @@ const BACKEND: &str = "factory-examples-plugin-greeting-backend";
 
 /// Runs a program; fails the test with what it said.
 #[track_caller]
-fn run(command: &mut Command) -> Vec<u8> {
+pub fn run(command: &mut Command) -> Vec<u8> {
     let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
     assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
     output.stdout
@@ -115,7 +115,7 @@ fn package_of(layer: &Path, name: &str) -> Value {
 }
 
 /// What was installed at this place of the repository: it is kept as a layer, or where the workspace was built.
-fn installed(place: &str) -> PathBuf {
+pub fn installed(place: &str) -> PathBuf {
     let layers = cache().join("layers");
     let kept = fs::read_dir(&layers).into_iter().flatten().map(|layer| layer.unwrap().path().join("tree").join(place));
     let here = cache().join("work/greeting/source").join(place);

@@ -9,6 +9,7 @@
 )]
 
 mod attach;
+mod bundle;
 mod cache;
 mod cache_repo;
 mod checks;

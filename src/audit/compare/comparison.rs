@@ -1,11 +1,11 @@
 //! What is shared while two releases are compared: both sides, the changes so far, and the files beside the locks.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::Path;
 
 use super::super::change::{Change, ChangeKind, Mark};
 use super::super::closure::PluginClosure;
-use super::super::companions::Unusable;
+use super::super::companions::{Unusable, read_bundle};
 use super::super::diff::{Diff, Outputs, Side, VERSION};
 use super::super::host::{HostChanges, Hosts};
 use super::super::pairing::Pairs;
@@ -13,6 +13,7 @@ use super::super::release::{Release, ReleasePlugin, ReleaseWorkspace};
 use crate::error::Result;
 use crate::lock::Sha256;
 use crate::lock::companions::CompanionPath;
+use crate::ui::some_names;
 
 /// A comparison under way: what was found so far.
 pub(super) struct Comparison<'a> {
@@ -26,6 +27,8 @@ pub(super) struct Comparison<'a> {
     pub(super) notes: Vec<String>,
     /// Companions that could not be used: per side and reason, which.
     pub(super) unusable: BTreeMap<(bool, Unusable), Vec<String>>,
+    /// Frontends of which a side does not say all that is in them, each by its side and whether it says something.
+    pub(super) opaque: BTreeMap<(bool, bool), BTreeSet<String>>,
     /// Names of workspaces that cannot be read on one of the sides.
     pub(super) broken: HashSet<&'a str>,
 }
@@ -43,6 +46,7 @@ impl<'a> Comparison<'a> {
             host: None,
             notes: Vec::new(),
             unusable: BTreeMap::new(),
+            opaque: BTreeMap::new(),
             broken,
         }
     }
@@ -67,17 +71,31 @@ impl<'a> Comparison<'a> {
         }
     }
 
-    /// The private dependencies of a sealed plugin, when their file is at hand.
+    /// The private dependencies of a sealed plugin, or the packages in its bundles, when their file is at hand.
     pub(super) fn closure(
         &mut self,
         is_new: bool,
         workspace: &ReleaseWorkspace,
         plugin: &ReleasePlugin,
     ) -> Result<Option<PluginClosure>> {
-        let Some(digest) = plugin.sealed.as_ref().and_then(|sealed| sealed.closure) else { return Ok(None) };
+        let Some(sealed) = &plugin.sealed else { return Ok(None) };
+        if let Some(digest) = sealed.bundle {
+            let path = CompanionPath::bundle(&workspace.name, &plugin.path);
+            let bundle = self.companion(is_new, &path, digest)?.map(|bytes| read_bundle(&bytes, &path)).transpose()?;
+            if bundle.as_ref().is_some_and(|bundle| !bundle.is_whole()) {
+                self.opaque.entry((is_new, true)).or_default().insert(label(workspace, plugin));
+            }
+            return Ok(bundle.as_ref().map(PluginClosure::from));
+        }
+        let Some(digest) = sealed.closure else { return Ok(None) };
         let path = CompanionPath::closure(&workspace.name, &plugin.path);
         let bytes = self.companion(is_new, &path, digest)?;
         bytes.map(|bytes| PluginClosure::read(&bytes, Path::new(path.as_str()))).transpose()
+    }
+
+    /// Notes that a side does not say what is in the bundles of a frontend.
+    pub(super) fn is_opaque(&mut self, is_new: bool, workspace: &ReleaseWorkspace, plugin: &ReleasePlugin) {
+        self.opaque.entry((is_new, false)).or_default().insert(label(workspace, plugin));
     }
 
     /// The list of changes, with counts and notes.
@@ -96,6 +114,17 @@ impl<'a> Comparison<'a> {
             };
             self.notes.push(format!("{files} beside `{side}` {what}, so {their} packages are not compared"));
         }
+        for ((is_new, says_some), plugins) in &self.opaque {
+            let side = if *is_new { &self.new.name } else { &self.old.name };
+            let plugins = some_names(plugins.iter());
+            self.notes.push(if *says_some {
+                format!(
+                    "the bundles of {plugins} of `{side}` do not say all that is in them, so packages may be missing"
+                )
+            } else {
+                format!("`{side}` does not say what is in the bundles of {plugins}, so their packages are not compared")
+            });
+        }
         for (release, (name, why)) in [self.old, self.new]
             .into_iter()
             .flat_map(|release| release.broken.iter().map(move |broken| (release, broken)))
@@ -112,4 +141,9 @@ impl<'a> Comparison<'a> {
             notes: self.notes,
         }
     }
+}
+
+/// A plugin, as notes name it.
+fn label(workspace: &ReleaseWorkspace, plugin: &ReleasePlugin) -> String {
+    format!("{} {}", workspace.name, plugin.path)
 }

@@ -106,8 +106,20 @@ impl Comparison<'_> {
         old: (&ReleaseWorkspace, &ReleasePlugin),
         new: (&ReleaseWorkspace, &ReleasePlugin),
     ) -> Result<()> {
-        let digest = |plugin: &ReleasePlugin| plugin.sealed.as_ref().and_then(|sealed| sealed.closure);
-        let (Some(from), Some(to)) = (digest(old.1), digest(new.1)) else { return Ok(()) };
+        let (Some(was), Some(is)) = (&old.1.sealed, &new.1.sealed) else { return Ok(()) };
+        let (from, to) = match (was.closure.or(was.bundle), is.closure.or(is.bundle)) {
+            (Some(from), Some(to)) => (from, to),
+            // Sealed by an earlier version.
+            (None, Some(_)) if is.bundle.is_some() => {
+                self.is_opaque(false, old.0, old.1);
+                return Ok(());
+            }
+            (Some(_), None) if was.bundle.is_some() => {
+                self.is_opaque(true, new.0, new.1);
+                return Ok(());
+            }
+            _ => return Ok(()),
+        };
         if from == to {
             return Ok(());
         }

@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use super::super::companions::{Companions, Unusable};
+use super::super::companions::{Companions, read_bundle};
 use super::graph::{BillGraph, BillPackage};
 use super::stamp::time;
-use crate::error::{Error, Place, Result};
+use crate::error::{Error, Result};
 use crate::lock::cli_behaviour::added_argument;
 use crate::lock::companions::CompanionPath;
 use crate::lock::{self, Argument, Lock, Sha256};
@@ -34,8 +34,10 @@ pub struct PluginBill<'a> {
     pub plugin: &'a lock::Plugin,
     /// What its export is given besides its own arguments.
     pub added: Option<Argument>,
-    /// Its private dependencies; none where they are not known: a frontend's are in its bundles.
+    /// Its private dependencies, or the packages in a frontend's bundles; none where they are not known.
     pub packages: Option<Vec<BillPackage>>,
+    /// Parts of a frontend of which it is not known what is in them: the file, and why.
+    pub unknown: Vec<String>,
     /// Those it depends on itself.
     pub direct: BTreeSet<usize>,
 }
@@ -53,6 +55,14 @@ pub fn bill<'a>(lock: &'a Lock, companions: &Companions, names: &[String]) -> Re
     for workspace in lock.workspace.iter().filter(|known| names.is_empty() || names.contains(&known.name)) {
         for plugin in &workspace.plugin {
             let plugin = plugin_bill(lock, workspace, plugin, companions)?;
+            if let Some(first) = plugin.unknown.first() {
+                let more = match plugin.unknown.len() - 1 {
+                    0 => String::new(),
+                    more => format!(" and {more} more"),
+                };
+                let of = format!("`{} {}`", workspace.name, plugin.plugin.path);
+                bill.warnings.push(format!("{of} may have more packages than are known, in `{first}`{more}"));
+            }
             if plugin.packages.is_none() && plugin.plugin.role.is_backend() {
                 bill.warnings.push(format!(
                     "`{} {}` has not been built, so its dependencies are not known",
@@ -104,19 +114,20 @@ fn plugin_bill<'a>(
     companions: &Companions,
 ) -> Result<PluginBill<'a>> {
     let added = added_argument(lock.tools_of(workspace), plugin);
-    let mut bill = PluginBill { workspace, plugin, added, packages: None, direct: BTreeSet::new() };
-    let Some(digest) = plugin.sealed.as_ref().and_then(|sealed| sealed.closure) else { return Ok(bill) };
-    let path = CompanionPath::closure(&workspace.name, &plugin.path);
-    let bytes = companions.verified(&path, digest)?.map_err(|why| Error::Lock {
-        place: Place::file(path.as_str()),
-        what: match why {
-            Unusable::Missing => "not found; the lock requires it".into(),
-            Unusable::Mismatch => "does not match the digest in the lock".into(),
-        },
-        hint: "restore `factory.lock.d` from version control".into(),
-    })?;
-    let closure = YarnLock::parse(&bytes, Path::new(path.as_str()))?;
-    let graph = BillGraph::of(&closure);
+    let mut bill = PluginBill { workspace, plugin, added, packages: None, unknown: vec![], direct: BTreeSet::new() };
+    let Some(sealed) = &plugin.sealed else { return Ok(bill) };
+    let graph = if let Some(digest) = sealed.closure {
+        let path = CompanionPath::closure(&workspace.name, &plugin.path);
+        let bytes = companions.required(&path, digest)?;
+        BillGraph::of(&YarnLock::parse(&bytes, Path::new(path.as_str()))?)
+    } else if let Some(digest) = sealed.bundle {
+        let path = CompanionPath::bundle(&workspace.name, &plugin.path);
+        let bundle = read_bundle(&companions.required(&path, digest)?, &path)?;
+        bill.unknown.extend(bundle.unknown.iter().map(|part| format!("{}: {}", part.file, part.why)));
+        BillGraph::from(&bundle)
+    } else {
+        return Ok(bill);
+    };
     bill.direct = graph.direct;
     bill.packages = Some(graph.packages);
     Ok(bill)

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value, json};
 
 use super::bill::{Bill, PluginBill, exported_name, source_uri};
-use super::graph::BillPackage;
+use super::graph::{BillPackage, Bundling};
 use super::purl;
 use super::stamp::uuid;
 use crate::lock::Integrity;
@@ -47,15 +47,17 @@ pub fn plugin(bill: &Bill<'_>) -> Value {
 struct CycloneDxInventory {
     components: BTreeMap<String, Value>,
     depends: BTreeMap<String, BTreeSet<String>>,
-    complete: Vec<String>,
-    unknown: Vec<String>,
+    /// Of components, by their references.
+    properties: BTreeMap<String, BTreeSet<(&'static str, String)>>,
+    /// Plugins by what is known of their packages.
+    known: BTreeMap<&'static str, Vec<String>>,
 }
 
 impl CycloneDxInventory {
     fn plugin(&mut self, plugin: &PluginBill<'_>) {
         let root = plugin_ref(plugin);
-        let known = if plugin.packages.is_some() { &mut self.complete } else { &mut self.unknown };
-        known.push(root.clone());
+        self.known.entry(aggregate(plugin)).or_default().push(root.clone());
+        let place = format!("{}/{}", plugin.workspace.name, plugin.plugin.path);
         let packages = plugin.packages.as_deref().unwrap_or_default();
         let refs: Vec<String> = packages.iter().map(|package| package_ref(&root, package)).collect();
         let chosen =
@@ -64,20 +66,27 @@ impl CycloneDxInventory {
         for (package, reference) in packages.iter().zip(&refs) {
             self.components.entry(reference.clone()).or_insert_with(|| component(package, reference));
             self.depends.entry(reference.clone()).or_default().extend(chosen(&package.depends));
+            let is_shared = package.bundled == Some(Bundling::Shared);
+            let of_place = [("factory:bundled", package.bundled.is_some()), ("factory:shared", is_shared)];
+            let embedded = package.embedded.then(|| ("factory:embedded", "true".to_owned()));
+            let found = of_place.into_iter().filter(|(_, is)| *is).map(|(name, _)| (name, place.clone()));
+            self.properties.entry(reference.clone()).or_default().extend(found.chain(embedded));
         }
     }
 }
 
 fn document(bill: &Bill<'_>, root: &Value, plugins: Vec<Value>, inventory: CycloneDxInventory) -> Value {
-    let CycloneDxInventory { components, depends, complete, unknown } = inventory;
-    let dependencies: Vec<Value> =
-        depends.into_iter().map(|(reference, on)| json!({ "ref": reference, "dependsOn": on })).collect();
-    let mut compositions = Vec::new();
-    for (aggregate, references) in [("complete", complete), ("unknown", unknown)] {
-        if !references.is_empty() {
-            compositions.push(json!({ "aggregate": aggregate, "dependencies": references }));
+    let CycloneDxInventory { mut components, depends, properties, known } = inventory;
+    for (reference, properties) in properties.into_iter().filter(|(_, properties)| !properties.is_empty()) {
+        let all: Vec<Value> = properties.iter().map(|(name, value)| property(name, value)).collect();
+        if let Some(Value::Object(component)) = components.get_mut(&reference) {
+            component.insert("properties".to_owned(), all.into());
         }
     }
+    let dependencies: Vec<Value> =
+        depends.into_iter().map(|(reference, on)| json!({ "ref": reference, "dependsOn": on })).collect();
+    let composition = |(aggregate, plugins)| json!({ "aggregate": aggregate, "dependencies": plugins });
+    let compositions: Vec<Value> = known.into_iter().map(composition).collect();
     let content = json!({
         "metadata": {
             "timestamp": bill.time(),
@@ -100,6 +109,17 @@ fn document(bill: &Bill<'_>, root: &Value, plugins: Vec<Value>, inventory: Cyclo
         document.extend(content);
     }
     Value::Object(document)
+}
+
+/// Whether all packages of a plugin are known. Source maps name all code of a bundle, and no data: whether that is all, they
+/// do not say.
+fn aggregate(plugin: &PluginBill<'_>) -> &'static str {
+    match &plugin.packages {
+        None => "unknown",
+        Some(_) if !plugin.unknown.is_empty() => "unknown",
+        Some(_) if plugin.plugin.role.is_backend() => "complete",
+        Some(_) => "not_specified",
+    }
 }
 
 fn plugin_ref(plugin: &PluginBill<'_>) -> String {
@@ -137,6 +157,7 @@ fn plugin_component(bill: &PluginBill<'_>) -> Value {
         properties.push(property("factory:image", &sealed.image.to_string()));
         properties.push(property("factory:layer", &sealed.layer.to_string()));
     }
+    properties.extend(bill.unknown.iter().map(|part| property("factory:unknown", part)));
     let commit = source.commit.as_deref();
     if let Some(uri) = commit.and_then(|commit| source_uri(workspace, commit)) {
         put("externalReferences", json!([{ "type": "vcs", "url": uri }]));
@@ -156,9 +177,7 @@ fn component(package: &BillPackage, reference: &str) -> Value {
     if let Some(digest) = &package.sha512 {
         put("hashes", json!([{ "alg": "SHA-512", "content": digest }]));
     }
-    if package.embedded {
-        put("properties", json!([property("factory:embedded", "true")]));
-    } else {
+    if !package.embedded {
         put("purl", purl::npm(&package.name, &package.version).into());
     }
     Value::Object(component)

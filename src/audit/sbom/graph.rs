@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::lock::Integrity;
+use crate::lock::bundle::{Bundle, PackageOrigin};
 use crate::yarn::lockfile::{LockedDependency, YarnEntry, YarnLock};
 
 /// A package of a closure.
@@ -18,8 +19,19 @@ pub struct BillPackage {
     pub embedded: bool,
     /// Installed on some platforms only.
     pub optional: bool,
+    /// How it is in the bundles of a frontend, if it is.
+    pub bundled: Option<Bundling>,
     /// The packages it depends on, by their positions.
     pub depends: BTreeSet<usize>,
+}
+
+/// How a package is in a bundle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bundling {
+    /// For the plugin alone.
+    Own,
+    /// Shared with the host at run time: the host's is used where it has one.
+    Shared,
 }
 
 /// The packages of a closure, one per name and version, with what each depends on.
@@ -49,6 +61,7 @@ impl BillGraph {
                 sha512: None,
                 embedded: false,
                 optional: true,
+                bundled: None,
                 depends: BTreeSet::new(),
             })
             .collect();
@@ -70,6 +83,24 @@ impl BillGraph {
         } else {
             roots.into_iter().flat_map(|root| edges.targets(root).map(&position).collect::<Vec<_>>()).collect()
         };
+        Self { packages, direct }
+    }
+}
+
+/// The packages in the bundles of a frontend: a bundle says what is in it, and not who asked for it.
+impl From<&Bundle> for BillGraph {
+    fn from(bundle: &Bundle) -> Self {
+        let packages = bundle.by_package().into_iter().map(|((name, version), facts)| BillPackage {
+            name: name.to_owned(),
+            version: version.to_owned(),
+            sha512: None,
+            embedded: facts.iter().all(|fact| fact.origin == PackageOrigin::Workspace),
+            optional: false,
+            bundled: Some(if bundle.is_shared(name) { Bundling::Shared } else { Bundling::Own }),
+            depends: BTreeSet::new(),
+        });
+        let packages: Vec<BillPackage> = packages.collect();
+        let direct = (0..packages.len()).collect();
         Self { packages, direct }
     }
 }

@@ -105,9 +105,14 @@ impl ResolvedDependencies {
         for input in &workspace.input {
             self.add(&format!("{}/{}", workspace.name, input.path), None, "sha256", &input.sha256.hex());
         }
-        if let Some(closure) = plugin.plugin.sealed.as_ref().and_then(|sealed| sealed.closure) {
-            let path = CompanionPath::closure(&workspace.name, &plugin.plugin.path);
-            self.add(&path.to_string(), None, "sha256", &closure.hex());
+        let Some(sealed) = &plugin.plugin.sealed else { return };
+        for (path, digest) in [
+            (CompanionPath::closure(&workspace.name, &plugin.plugin.path), sealed.closure),
+            (CompanionPath::bundle(&workspace.name, &plugin.plugin.path), sealed.bundle),
+        ] {
+            if let Some(digest) = digest {
+                self.add(&path.to_string(), None, "sha256", &digest.hex());
+            }
         }
     }
 

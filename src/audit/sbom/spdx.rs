@@ -54,6 +54,9 @@ impl SpdxInventory {
         for (package, reference) in packages.iter().zip(&refs) {
             self.packages.entry(reference.clone()).or_insert_with(|| package_of(package, reference));
             self.relate(&root, "CONTAINS", reference);
+            if package.bundled.is_some() {
+                self.relate(&root, "STATIC_LINK", reference);
+            }
             for other in &package.depends {
                 self.relate(reference, "DEPENDS_ON", &refs[*other]);
             }
@@ -132,6 +135,8 @@ fn plugin_package(bill: &PluginBill<'_>, reference: &str) -> Value {
     }
     if bill.packages.is_none() {
         said.push_str("; the packages in it are not known");
+    } else if !bill.unknown.is_empty() {
+        said = format!("{said}; what is in a part of it is not known: {}", bill.unknown.join(", "));
     }
     package.insert("sourceInfo".into(), said.into());
     Value::Object(package)

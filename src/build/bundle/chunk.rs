@@ -29,8 +29,11 @@ fn start(script: &[u8]) -> Option<&str> {
     head.split_once(".push([[").map(|(_, behind)| behind)
 }
 
-/// Whether it has modules, and all of them are empty: those have no source.
+/// Whether it is blank, or has modules that all are empty: those have no source.
 pub(super) fn is_empty(script: &[u8]) -> bool {
+    if script.iter().all(u8::is_ascii_whitespace) {
+        return true;
+    }
     let modules = start(script).and_then(|start| start.split_once("],{"));
     let Some((ids, mut rest)) = modules.filter(|(ids, _)| !ids.contains('[')) else { return false };
     if ids.contains('{') {
@@ -71,6 +74,7 @@ mod tests {
         };
         assert!(of("8146(){}") && of("\"./a\":(e,t)=>{},7:function(e){}") && of(""));
         assert!(!of("8146(){a()}") && !of("7(){},8(e){e.exports=1}"));
-        assert!(!is_empty(b"") && !is_empty(b"a()") && !is_empty(b"x.push([[1],a])"));
+        assert!(is_empty(b"") && is_empty(b" \n"));
+        assert!(!is_empty(b"a()") && !is_empty(b"x.push([[1],a])"));
     }
 }

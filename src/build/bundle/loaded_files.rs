@@ -144,18 +144,18 @@ impl LoadedFiles {
                 let Some((name, rest)) = json_string(call) else { continue };
                 let Some((version, rest)) = rest.strip_prefix(", ").and_then(json_string) else { continue };
                 self.chunks(rest, chunks, &BundlePlace::Shared(name.clone()));
-                self.shares(folder, name, Some(version));
+                self.shares(folder, &name, Some(version));
             } else if let Some((_, call)) = line.split_once(": () => (load").and_then(|(_, call)| call.split_once('('))
             {
                 let name = json_string(call).and_then(|(_, rest)| json_string(rest.strip_prefix(", ")?));
                 let Some((name, _)) = name else { continue };
-                self.shares(folder, name, None);
+                self.shares(folder, &name, None);
             }
         }
     }
 
-    fn shares(&mut self, folder: &str, name: String, version: Option<String>) {
-        let of = |version| SharedPackage { folder: folder.to_owned(), name: name.clone(), version };
+    fn shares(&mut self, folder: &str, name: &str, version: Option<String>) {
+        let of = |version| SharedPackage { folder: folder.to_owned(), name: name.to_owned(), version };
         let is_registered =
             self.shares.iter().any(|one| one.folder == folder && one.name == name && one.version.is_some());
         if version.is_some() {

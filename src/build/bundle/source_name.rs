@@ -97,8 +97,7 @@ fn path_of(path: &str, from: impl Fn(usize) -> PathStart) -> SourceName {
     for part in path.split('/') {
         match part {
             "" | "." => {}
-            ".." if parts.pop().is_none() => above += 1,
-            ".." => {}
+            ".." => above += usize::from(parts.pop().is_none()),
             part => parts.push(part),
         }
     }

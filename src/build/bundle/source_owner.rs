@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 
 use serde::Deserialize;
 
@@ -33,7 +34,9 @@ pub(super) enum SourceOwner {
 /// A folder as the bundlers saw it.
 struct BuildFolder {
     inside: PathBuf,
-    tree: UntrustedTree,
+    tree: Arc<UntrustedTree>,
+    /// Where it is in the tree.
+    below: PathBuf,
     is_tools: bool,
 }
 
@@ -57,25 +60,25 @@ impl BuildFolders {
     pub(super) fn of(target: PluginTarget<'_>, workdir: &Workdir) -> Result<Self> {
         let label = target.to_string();
         let source = &workdir.folders.source;
-        let mut folders = Self::at(workdir.root.inside(&workdir.tree.join(join(&target.plugin.path, ""))));
-        folders.add(workdir.root.inside(source), target.source_tree(source)?, false);
+        let mut folders = Self::at(&workdir.root.inside(&workdir.tree.join(join(&target.plugin.path, ""))));
+        folders.add(workdir.root.inside(source), Arc::new(target.source_tree(source)?), "", false);
         let tools = workdir.tools.cli.path();
-        folders.add(workdir.root.inside(tools), UntrustedTree::open(tools, &label)?, true);
+        folders.add(workdir.root.inside(tools), Arc::new(UntrustedTree::open(tools, &label)?), "", true);
         if let Some(layer) = &workdir.layer {
-            let tree = layer.tree(&label)?;
+            let tree = Arc::new(layer.tree(&label)?);
             for folder in &layer.folders {
-                folders.add(workdir.root.inside(&source.join(folder)), tree.folder(Path::new(folder))?, false);
+                folders.add(workdir.root.inside(&source.join(folder)), tree.clone(), folder, false);
             }
         }
         Ok(folders)
     }
 
-    fn at(plugin: PathBuf) -> Self {
+    fn at(plugin: &Path) -> Self {
         Self { plugin: plugin.components().collect(), folders: Vec::new(), known: BTreeMap::new() }
     }
 
-    fn add(&mut self, inside: PathBuf, tree: UntrustedTree, is_tools: bool) {
-        self.folders.push(BuildFolder { inside, tree, is_tools });
+    fn add(&mut self, inside: PathBuf, tree: Arc<UntrustedTree>, below: &str, is_tools: bool) {
+        self.folders.push(BuildFolder { inside, tree, below: below.into(), is_tools });
         // The innermost is found first.
         self.folders.sort_by_key(|folder| std::cmp::Reverse(folder.inside.components().count()));
     }
@@ -136,19 +139,22 @@ impl BuildFolders {
     fn read_package(&self, root: &Path) -> Option<(String, String)> {
         let manifest = root.join("package.json");
         let (folder, path) = self.folder(&manifest)?;
-        let bytes = folder.tree.find_linked(path, LARGEST_MANIFEST).ok()??;
+        let bytes = folder.tree.read(&path, LARGEST_MANIFEST).ok()?;
         let OwnManifest { name, version } = serde_json::from_slice(&bytes).ok()?;
         let is_said = |text: &String| !text.is_empty();
         Some((name.filter(is_said)?, version.filter(is_said)?))
     }
 
     fn is_file(&self, file: &Path) -> bool {
-        self.folder(file).is_some_and(|(folder, path)| folder.tree.kind(path) == Some(LeftKind::File))
+        self.folder(file).is_some_and(|(folder, path)| folder.tree.kind(&path) == Some(LeftKind::File))
     }
 
-    /// The folder that a path is in, and the path from there.
-    fn folder<'p>(&self, path: &'p Path) -> Option<(&BuildFolder, &'p Path)> {
-        self.folders.iter().find_map(|folder| Some((folder, path.strip_prefix(&folder.inside).ok()?)))
+    /// The folder that a path is in, and the path in its tree.
+    fn folder(&self, path: &Path) -> Option<(&BuildFolder, PathBuf)> {
+        self.folders.iter().find_map(|folder| {
+            let inner = path.strip_prefix(&folder.inside).ok()?;
+            Some((folder, folder.below.join(inner)))
+        })
     }
 }
 
@@ -184,10 +190,10 @@ mod tests {
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, text).unwrap();
         }
-        let tree = |name: &str| UntrustedTree::open(&dir.join(name), "x").unwrap();
-        let mut folders = BuildFolders::at("/build/source/w/plugins/a/".into());
-        folders.add("/build/source".into(), tree("source"), false);
-        folders.add("/build/tools/rhdh-cli".into(), tree("rhdh-cli"), true);
+        let tree = |name: &str| Arc::new(UntrustedTree::open(&dir.join(name), "x").unwrap());
+        let mut folders = BuildFolders::at(Path::new("/build/source/w/plugins/a/"));
+        folders.add("/build/source".into(), tree("source"), "", false);
+        folders.add("/build/tools/rhdh-cli".into(), tree("rhdh-cli"), "", true);
         folders
     }
 

@@ -16,7 +16,8 @@ pub const NAMES: [&str; 3] = ["one", "three", "two"];
 pub fn three() -> Test {
     let roles = [("a", "frontend-plugin"), ("b", "backend-plugin"), ("c", "frontend-plugin")];
     let closure = "printf '__metadata:\\n  version: 8\\n  cacheKey: 10c0\\n' > dist-dynamic/yarn.lock\n";
-    let script = |role: &str| if role == "backend-plugin" { closure.to_owned() } else { String::new() };
+    let bundle = "echo 'a()' > dist-dynamic/dist/entry.js\n";
+    let script = |role: &str| if role == "backend-plugin" { closure } else { bundle }.to_owned();
     let plugins = roles.map(|(name, role)| (name.to_owned(), role, script(role)));
     let test = workspace(&plugins, "");
     for file in ["source.json", "plugins-list.yaml"] {
