@@ -8,7 +8,8 @@
 //!
 //! [`git_index`] has the sides of a lock that a merge left unmerged. [`status`] says what is pinned, stale and built,
 //! [`outdated`] what there is by now, [`plan`] what is to build; [`sbom`] says what is in a release. [`why`] says where a
-//! package is: in what is [`shipped`], by which ways of a [`package_graph`], or only in a workspace.
+//! package is: in what is [`shipped`], by which ways of a [`package_graph`], or only in a workspace. [`refs`]
+//! holds the references of plugin lists against registries and the lock.
 
 mod branches;
 pub mod change;
@@ -33,6 +34,7 @@ pub mod pairing;
 mod percent_encoding;
 pub mod phrase;
 pub mod plan;
+pub mod refs;
 pub mod release;
 pub mod sbom;
 pub mod shipped;

@@ -26,6 +26,7 @@ mod build_options;
 mod build_step;
 mod cache;
 mod cache_repo;
+mod check_refs;
 mod complete;
 mod diff;
 mod doctor;
@@ -79,6 +80,7 @@ use crate::ui::{ColourChoice, LogLevel, Ui};
 
 pub use build::BuildArgs;
 pub use cache::CacheArgs;
+pub use check_refs::CheckRefsArgs;
 pub use diff::DiffArgs;
 pub use doctor::{Check, CheckStatus, DoctorArgs, DoctorReport};
 pub use fetch::FetchArgs;
@@ -154,6 +156,8 @@ enum Command {
     Sbom(SbomArgs),
     /// Show which plugins ship a package, and why
     Why(WhyArgs),
+    /// Check the references of plugin lists against registries and the lock
+    CheckRefs(CheckRefsArgs),
     /// Merge locks: a merge driver for git
     Lock(LockArgs),
     /// Print the manual page of factory or of one of its commands
@@ -378,6 +382,7 @@ fn dispatch(matches: &clap::ArgMatches, mut cli: Cli, ui: Ui) -> Result<(), Repo
                 Command::Status(args) => status::run(session, args),
                 Command::Sbom(args) => sbom::run(session, args),
                 Command::Why(args) => why::run(session, args),
+                Command::CheckRefs(args) => check_refs::run(session, args).await,
                 Command::Lock(args) => lock::run(session, args),
             })
         }),

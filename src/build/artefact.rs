@@ -147,7 +147,7 @@ fn archive_name(package: &str, version: &str) -> String {
 }
 
 /// The file name of the archive that is made of a plugin.
-pub(super) fn archive_of(plugin: &Plugin) -> String {
+pub fn archive_of(plugin: &Plugin) -> String {
     archive_name(&format!("{}-dynamic", plugin.name), &plugin.version)
 }
 

@@ -124,6 +124,13 @@ const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
         ],
     ),
     ("init", &[("factory init https://github.com/acme/plugins", "write a configuration for a repository")]),
+    (
+        "check-refs",
+        &[
+            ("factory check-refs outputs/dynamic-plugins.yaml", "look for each image, and for the plugins of the lock"),
+            ("factory check-refs dynamic-plugins.yaml dynamic-plugins.default.yaml --offline", "use no network"),
+        ],
+    ),
     ("outdated", &[("factory outdated --json", "list what has moved or is newer, for a program")]),
     ("lock", &[("factory lock merge BASE OURS THEIRS", "merge the locks of two branches, as git asks for it")]),
     ("man", &[("factory man build", "print the manual page of a command")]),

@@ -31,12 +31,22 @@ impl<'a> RegistryOption<'a> {
         (!namespace.is_empty()).then_some(Self { host: &text[..start + host.len()], namespace })
     }
 
-    /// Puts it in place of what the variables say. Their user and password are for their own host.
-    pub fn replace(&self, variables: &mut BTreeMap<String, String>) {
+    /// Of an image that something names.
+    pub fn at(host: &'a str, namespace: &'a str) -> Self {
+        Self { host, namespace }
+    }
+
+    /// True where the variables are about the registry of another host.
+    pub fn is_other(&self, variables: &BTreeMap<String, String>) -> bool {
         let host =
             |url: &str| url.split("://").last().unwrap_or_default().split('/').next().unwrap_or_default().to_owned();
         let is_other = |url: &String| !url.is_empty() && host(url.trim_matches(['"', '\''])) != host(self.host);
-        if variables.get("REGISTRY_URL").is_some_and(is_other) {
+        variables.get("REGISTRY_URL").is_some_and(is_other)
+    }
+
+    /// Puts it in place of what the variables say. Their user and password are for their own host.
+    pub fn replace(&self, variables: &mut BTreeMap<String, String>) {
+        if self.is_other(variables) {
             for name in ["REGISTRY_USERNAME", "REGISTRY_PASSWORD"] {
                 variables.remove(name);
             }

@@ -43,6 +43,9 @@ pub enum Described {
     /// What `factory why PACKAGE --format json` prints
     #[value(name = "why")]
     Why,
+    /// What `factory check-refs --format json` prints
+    #[value(name = "check-refs")]
+    CheckRefs,
 }
 
 impl Described {
@@ -60,6 +63,7 @@ impl Described {
             Self::Diff => include_str!("../../schema/factory.diff.schema.json"),
             Self::Outdated => include_str!("../../schema/factory.outdated.schema.json"),
             Self::Why => include_str!("../../schema/factory.why.schema.json"),
+            Self::CheckRefs => include_str!("../../schema/factory.check-refs.schema.json"),
         }
     }
 }

@@ -15,6 +15,7 @@ mod architecture;
 mod at_revision;
 mod bad_plugin;
 mod build_args;
+mod check_refs;
 mod cli_tree;
 mod confined;
 mod content;

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use factory::audit::outdated::Outdated;
 use factory::audit::plan::Plan;
+use factory::audit::refs::RefsReport;
 use factory::audit::status::Status;
 use factory::audit::why::Why;
 use factory::build::report::Report;
@@ -67,6 +68,7 @@ fn schemas_are_those_of_the_types() {
     is_current("schema/factory.verify.schema.json", &generated::<VerifyReport>("verify"));
     is_current("schema/factory.outdated.schema.json", &generated::<Outdated>("outdated"));
     is_current("schema/factory.why.schema.json", &generated::<Why>("why"));
+    is_current("schema/factory.check-refs.schema.json", &generated::<RefsReport>("check-refs"));
 }
 
 #[harness::test]

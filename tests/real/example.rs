@@ -259,6 +259,7 @@ fn images_are_pushed_after_asking_and_named_by_digest() {
     }
     assert_eq!(fs::read_to_string(&refs).unwrap(), listed);
     documents_are_those_of_the_lock(&example, &server, &report, &said);
+    references_are_checked(&example, &server, &output.join("dynamic-plugins.yaml"));
 
     // The same again, from buildah: other digests, so the tags are taken and stay.
     greeting::without_frontend(&example.config());
@@ -270,6 +271,46 @@ fn images_are_pushed_after_asking_and_named_by_digest() {
         let bytes = fs::read(&file).unwrap();
         assert!(!bytes.windows(PASSWORD.len()).any(|part| part == PASSWORD.as_bytes()), "{}", file.display());
     }
+}
+
+/// What was pushed has no fault by anything that is checked, and each planted one is found.
+fn references_are_checked(example: &Greeting, server: &Server, list: &Path) {
+    let check = |list: &Path| {
+        let mut command = example.command(&["check-refs", text(list), "--require-digest", "--layers"]);
+        command.env("REGISTRY_URL", &server.address).env("REGISTRY_INSECURE", "true");
+        command.env("REGISTRY_USERNAME", USER).env("REGISTRY_PASSWORD", PASSWORD);
+        let done = command.output().unwrap();
+        (done.status.code(), String::from_utf8(done.stdout).unwrap())
+    };
+    let good = "2 references in 1 file: 2 images by digest\nno faults\n";
+    assert_eq!(check(list), (Some(0), good.to_owned()));
+
+    let (at, own) = (&server.address, fs::read_to_string(list).unwrap());
+    let entries = [
+        format!("oci://{at}/acme/{BACKEND}:0.1.0!{BACKEND}"),
+        format!("oci://{at}/acme/{BACKEND}:9.9.9"),
+        format!("oci://{at}/acme/{FRONTEND}@{}!other", server.tag(&format!("acme/{FRONTEND}"), "0.1.0").unwrap()),
+        format!("oci://{at}/acme/{BACKEND}@{}", Sha256::of("another")),
+        format!("oci://{at}/acme/{BACKEND}:0.1.0@sha256:0"),
+    ];
+    let planted = entries.map(|entry| format!("- package: {entry}\n")).concat();
+    let file = example.path("planted.yaml");
+    fs::write(&file, format!("plugins:\n{planted}")).unwrap();
+    let (code, said) = check(&file);
+    let faults = [
+        "is pinned by the tag `0.1.0`, which can be moved, and not by a digest".to_owned(),
+        "is pinned by the tag `9.9.9`, which can be moved, and not by a digest".to_owned(),
+        "is not in the registry".to_owned(),
+        format!("has no plugin `other` by its annotation, which names `{FRONTEND}`"),
+        "is not in the registry".to_owned(),
+        "has a tag and a digest, of which RHDH's installers take only one".to_owned(),
+    ];
+    for fault in &faults {
+        assert!(said.contains(fault), "{fault}: {said}");
+    }
+    assert_eq!(said.matches("is not in the registry\n").count(), 2, "{said}");
+    assert_eq!(code, Some(1), "{said}");
+    assert_eq!(fs::read_to_string(list).unwrap(), own);
 }
 
 /// What is attached to each image is what `factory sbom` writes; its manifests are in the report and in what is said.

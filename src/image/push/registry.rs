@@ -107,6 +107,16 @@ impl OciRegistry {
         Ok(Self { host, namespace, insecure, login, variables })
     }
 
+    /// The registry of an image that something names, with the login and settings of the variables. `namespace` is the
+    /// repository above the image's name, empty where there is none.
+    pub fn named(variables: &BTreeMap<String, String>, host: &str, namespace: &str) -> Result<Self> {
+        let mut variables = variables.clone();
+        let known = if namespace.is_empty() { "none" } else { namespace };
+        variables.insert(URL.to_owned(), host.to_owned());
+        variables.insert(NAMESPACE.to_owned(), known.to_owned());
+        Ok(Self { namespace: namespace.to_owned(), ..Self::from_variables(&variables)? })
+    }
+
     /// The host, with its port if one was given.
     pub fn host(&self) -> &str {
         &self.host
@@ -136,7 +146,7 @@ impl OciRegistry {
 
     /// `<namespace>/<name>`: the repository of an image.
     pub fn repository(&self, name: &ImageName) -> String {
-        format!("{}/{name}", self.namespace)
+        if self.namespace.is_empty() { name.to_string() } else { format!("{}/{name}", self.namespace) }
     }
 
     /// `<host>/<namespace>/<name>:<tag>`.
@@ -190,7 +200,8 @@ fn address(url: &str, namespace: &str, insecure: bool) -> Result<(String, String
     Ok((host.to_owned(), repository.join("/")))
 }
 
-fn is_host(host: &str) -> bool {
+/// A name or address, with or without a port.
+pub(in crate::image) fn is_host(host: &str) -> bool {
     let (name, port) = match host.rsplit_once(':') {
         Some((name, port)) if !name.contains(':') || name.ends_with(']') => (name, Some(port)),
         _ => (host, None),

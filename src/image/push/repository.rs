@@ -24,6 +24,11 @@ use crate::image::name::ImageName;
 use crate::lock::Sha256;
 use crate::{Error, Result};
 
+/// What `podman pull` takes.
+const ANY_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json, \
+                            application/vnd.docker.distribution.manifest.v2+json, \
+                            application/vnd.oci.image.index.v1+json, \
+                            application/vnd.docker.distribution.manifest.list.v2+json";
 /// The most bytes of one page of tags.
 const MAX_TAGS: usize = 4 << 20;
 /// The most pages of tags that are read, of a thousand tags each where the registry has its way.
@@ -111,6 +116,18 @@ impl OciRepository {
         match got {
             Ok(bytes) => Ok(Some(bytes)),
             Err(error) if error.status == Some(404) => Ok(None),
+            Err(error) => Err(failure(session, &error)),
+        }
+    }
+
+    /// The manifest of an image, an index or what else is under a tag or digest; none where there is nothing.
+    pub async fn any_manifest(&self, reference: &str) -> Result<Option<Vec<u8>>, RepositoryFailure> {
+        let session = self.session().await?;
+        let got = session.with_retries("looking for an image", || session.manifest(&reference, ANY_MANIFEST)).await;
+        match got {
+            Ok(bytes) => Ok(Some(bytes)),
+            // There is another hint where the address is no registry's.
+            Err(error) if error.status == Some(404) && error.hint.is_none() => Ok(None),
             Err(error) => Err(failure(session, &error)),
         }
     }
