@@ -8,9 +8,10 @@
 //!
 //! [`git_index`] has the sides of a lock that a merge left unmerged. [`status`] says what is pinned, stale and built,
 //! [`outdated`] what there is by now, [`plan`] what is to build; [`sbom`] says what is in a release. [`why`] says where a
-//! package is: in what is [`shipped`], by which ways of a [`package_graph`], or only in a workspace. [`refs`]
-//! holds the references of plugin lists against registries and the lock.
+//! package is: in what is [`shipped`], by which ways of a [`package_graph`], or only in a workspace; [`advisories`] says
+//! what is known to be wrong with it. [`refs`] holds the references of plugin lists against registries and the lock.
 
+pub mod advisories;
 mod branches;
 pub mod change;
 pub mod closure;

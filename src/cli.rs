@@ -21,6 +21,7 @@
 
 mod at_revision;
 mod attach;
+mod audit;
 mod build;
 mod build_options;
 mod build_step;
@@ -78,6 +79,7 @@ use crate::error::{Error, Result, exit_code};
 use crate::tls;
 use crate::ui::{ColourChoice, LogLevel, Ui};
 
+pub use audit::AuditArgs;
 pub use build::BuildArgs;
 pub use cache::CacheArgs;
 pub use check_refs::CheckRefsArgs;
@@ -158,6 +160,8 @@ enum Command {
     Why(WhyArgs),
     /// Check the references of plugin lists against registries and the lock
     CheckRefs(CheckRefsArgs),
+    /// Show known advisories about what is shipped, and what helps
+    Audit(AuditArgs),
     /// Merge locks: a merge driver for git
     Lock(LockArgs),
     /// Print the manual page of factory or of one of its commands
@@ -383,6 +387,7 @@ fn dispatch(matches: &clap::ArgMatches, mut cli: Cli, ui: Ui) -> Result<(), Repo
                 Command::Sbom(args) => sbom::run(session, args),
                 Command::Why(args) => why::run(session, args),
                 Command::CheckRefs(args) => check_refs::run(session, args).await,
+                Command::Audit(args) => audit::run(session, args).await,
                 Command::Lock(args) => lock::run(session, args),
             })
         }),

@@ -102,6 +102,7 @@ fn only_reads(command: Option<&Command>) -> bool {
                 | Command::Status(_)
                 | Command::Sbom(_)
                 | Command::Why(_)
+                | Command::Audit(_)
                 | Command::Diff(_)
                 | Command::Plan(_)
         )

@@ -123,6 +123,14 @@ const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
             ),
         ],
     ),
+    (
+        "audit",
+        &[
+            ("factory audit --fail-on high", "ask the npm registry, and fail on what is severe"),
+            ("factory audit --osv all.zip --offline", "take the advisories of an export of OSV for npm"),
+            ("factory audit --format sarif --ignore ignored.toml", "for code scanning, without what was looked at"),
+        ],
+    ),
     ("init", &[("factory init https://github.com/acme/plugins", "write a configuration for a repository")]),
     (
         "check-refs",

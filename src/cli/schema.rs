@@ -46,6 +46,9 @@ pub enum Described {
     /// What `factory check-refs --format json` prints
     #[value(name = "check-refs")]
     CheckRefs,
+    /// What `factory audit --format json` prints
+    #[value(name = "audit")]
+    Audit,
 }
 
 impl Described {
@@ -62,6 +65,7 @@ impl Described {
             Self::Doctor => include_str!("../../schema/factory.doctor.schema.json"),
             Self::Diff => include_str!("../../schema/factory.diff.schema.json"),
             Self::Outdated => include_str!("../../schema/factory.outdated.schema.json"),
+            Self::Audit => include_str!("../../schema/factory.audit.schema.json"),
             Self::Why => include_str!("../../schema/factory.why.schema.json"),
             Self::CheckRefs => include_str!("../../schema/factory.check-refs.schema.json"),
         }

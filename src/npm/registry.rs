@@ -2,6 +2,7 @@
 //!
 //! The registry is whatever npm is configured to use on this machine; no host is written here.
 
+mod advisories;
 mod ask_npm;
 mod failure;
 mod upstreams;

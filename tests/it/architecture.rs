@@ -41,7 +41,8 @@ const FORBIDDEN: [(&str, &str); 2] = [("resolve", "build"), ("build", "config")]
 const NETWORK: [&str; 6] = ["reqwest", "tokio", "rustls", "gix", "futures_util", "backon"];
 
 /// The commands, `completions` apart, which is a function of `cli.rs`.
-const COMMANDS: [&str; 17] = [
+const COMMANDS: [&str; 18] = [
+    "audit",
     "build",
     "cache",
     "check_refs",

@@ -58,7 +58,7 @@ fn collect(dir: &Path, files: &mut Vec<std::path::PathBuf>) {
     }
 }
 
-fn cyclonedx_schema(check: impl FnOnce(&jsonschema::Validator)) {
+pub fn cyclonedx_schema(check: impl FnOnce(&jsonschema::Validator)) {
     let read = |name: &str| -> Value {
         let path = harness::project().join("tests/data/schemas").join(name);
         serde_json::from_slice(&fs::read(path).unwrap()).unwrap()

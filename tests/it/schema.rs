@@ -5,6 +5,7 @@
 use std::fs;
 use std::path::PathBuf;
 
+use factory::audit::advisories::AuditReport;
 use factory::audit::outdated::Outdated;
 use factory::audit::plan::Plan;
 use factory::audit::refs::RefsReport;
@@ -69,6 +70,7 @@ fn schemas_are_those_of_the_types() {
     is_current("schema/factory.outdated.schema.json", &generated::<Outdated>("outdated"));
     is_current("schema/factory.why.schema.json", &generated::<Why>("why"));
     is_current("schema/factory.check-refs.schema.json", &generated::<RefsReport>("check-refs"));
+    is_current("schema/factory.audit.schema.json", &generated::<AuditReport>("audit"));
 }
 
 #[harness::test]

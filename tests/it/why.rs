@@ -50,8 +50,8 @@ fn lockfile(own: &[(&str, &[&str])], peers: &[&str], packages: &[Package<'_>]) -
     text
 }
 
-struct Fixture {
-    root: tempfile::TempDir,
+pub struct Fixture {
+    pub root: tempfile::TempDir,
     source: Repository,
     release: Release,
 }
@@ -77,7 +77,7 @@ const UI_LOCK: &[Package<'_>] = &[
 impl Fixture {
     /// Workspaces of one repository: `new` with a backend that is not built, `rbac` with a backend, `todo` with a backend
     /// and a frontend of whose bundles nothing is known.
-    fn new() -> Self {
+    pub fn new() -> Self {
         let root = tempfile::tempdir().unwrap();
         let source = Repository::init(&root.path().join("source"));
         let host = HostFacts::named("1.10").unwrap().unwrap();
@@ -134,7 +134,7 @@ impl Fixture {
     }
 
     /// A workspace of a frontend with this bundle, of which nothing else is asked.
-    fn frontend(&mut self, bundle: &str) {
+    pub fn frontend(&mut self, bundle: &str) {
         let mut workspace = self.workspace("ui", &["lodash@^4.17.21", "react@^18.0.0", "jest@^29.0.0"], UI_LOCK);
         workspace.plugin.push(plugin("plugins/ui", "@x/plugin-ui", "2.0.0", Role::FrontendPlugin));
         let mut sealed = releases::sealed("ui", None);
@@ -176,7 +176,7 @@ impl Fixture {
 }
 
 /// What RHDH 1.10 has of a package.
-fn of_host(name: &str) -> String {
+pub fn of_host(name: &str) -> String {
     HostFacts::named("1.10").unwrap().unwrap().versions[name].join(", ")
 }
 
@@ -269,7 +269,7 @@ fn what_is_built_from_the_workspace_is_told_apart() {
     assert!(text.ends_with(own), "{text}");
 }
 
-const BUNDLE: &str = "# factory bundle 1
+pub const BUNDLE: &str = "# factory bundle 1
 exposes dist PluginRoot
 package dist @x/common 0.3.0 workspace exposes:PluginRoot
 package dist css-loader 6.11.0 tools entry

@@ -52,20 +52,24 @@ pub struct WorkspaceLock {
     pub workspace: String,
     /// The packages, or why they cannot be had.
     pub packages: Result<PackageVersions, String>,
+    /// Who asks for which in it.
+    pub graph: PackageGraph,
 }
 
 impl WorkspaceLock {
     /// The packages of a `yarn.lock`, those of the tree itself too.
     pub fn of(workspace: &str, yarn_lock: Result<Vec<u8>, String>) -> Self {
+        let mut graph = PackageGraph::default();
         let packages = yarn_lock.and_then(|bytes| {
             let lock = YarnLock::parse(&bytes, Path::new("yarn.lock")).map_err(|error| error.to_string())?;
             let mut packages = PackageVersions::new();
             for entry in &lock.entries {
                 packages.entry(entry.name().to_owned()).or_default().insert(entry.version.to_string());
             }
+            graph = PackageGraph::of(&lock);
             Ok(packages)
         });
-        Self { workspace: workspace.to_owned(), packages }
+        Self { workspace: workspace.to_owned(), packages, graph }
     }
 }
 

@@ -94,6 +94,12 @@ impl Registry {
         Self::serving(Tarballs::all(Vec::new()), documents, None)
     }
 
+    /// Starts one that has just these answers, by path.
+    pub fn of_answers(answers: &[(&str, serde_json::Value)]) -> Self {
+        let answers = answers.iter().map(|(path, answer)| ((*path).to_owned(), answer.to_string())).collect();
+        Self::serving(Tarballs::all(Vec::new()), answers, None)
+    }
+
     /// Starts one at an https address.
     pub fn with_tls(tls: Arc<rustls::ServerConfig>) -> Self {
         Self::serving(Tarballs::all(b"other bytes".to_vec()), documents(None, IDLE), Some(tls))
