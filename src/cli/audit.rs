@@ -27,7 +27,7 @@ pub struct AuditArgs {
     #[arg(value_name = "WORKSPACE")]
     pub workspaces: Vec<String>,
     /// OSV records: a JSON file, a folder of them, or a zip as OSV exports it for npm [default: the npm registry is asked]
-    #[arg(long, value_name = "PATH", env = "FACTORY_OSV")]
+    #[arg(long, value_name = "PATH", env = "FACTORY_OSV_PATH")]
     pub osv: Option<PathBuf>,
     /// Output format
     #[arg(long, value_enum, default_value = "human", value_name = "FORMAT")]

@@ -153,7 +153,7 @@ pub const OPTIONS: &[Variable] = &[
     option("FACTORY_LABEL", "", "--label", "labels of pushed images, one `KEY=VALUE` per line"),
     option("FACTORY_ATTACH", "", "--attach", "documents to attach to pushed images"),
     option("FACTORY_BUILDER_ID", "urn:factory:local", "--builder-id", "who builds, as a URI"),
-    option("FACTORY_OSV", "", "--osv", "advisories of `factory audit`: OSV records"),
+    option("FACTORY_OSV_PATH", "", "--osv", "advisories of `factory audit`: OSV records"),
     option("FACTORY_VERIFY_REPORT", "", "--report", "file for the verdicts of `factory verify`"),
     option("FACTORY_DIFF_FORMAT", "human", "--format", "how `factory diff` writes the changes"),
     option("FACTORY_DIFF_FAIL_ON", "", "--fail-on", "changes that `factory diff` fails on"),

@@ -35,9 +35,9 @@ impl AdvisorySeverity {
         })
     }
 
-    /// Of a CVSS vector, with its score; none for what is no vector.
+    /// Of a CVSS vector, with its score; none for what is no vector, and for one that lacks what makes a score.
     pub fn of_vector(vector: &str) -> Option<(Self, f64)> {
-        let cvss = Cvss::from_str(vector).ok()?;
+        let cvss = Cvss::from_str(vector).ok().filter(|cvss| cvss.score() > 0.0)?;
         let severity = match cvss.severity() {
             Severity::None | Severity::Low => Self::Low,
             Severity::Medium => Self::Moderate,
