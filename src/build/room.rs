@@ -70,7 +70,7 @@ impl WorkspaceBuild<'_> {
 /// The error of what is written for all workspaces.
 pub fn of_outputs(shared: &Shared, error: Error) -> Error {
     let (_, outputs) = folders(shared);
-    if outputs.is_full(&error) { outputs.hinted(error, "") } else { error }
+    outputs.explained(error)
 }
 
 fn folders(shared: &Shared) -> (MovableFolder<'_>, MovableFolder<'_>) {

@@ -14,6 +14,7 @@ use crate::build::join::{self, GivenShard};
 use crate::build::report::Report;
 use crate::build::results::left_behind_note;
 use crate::config::Mode;
+use crate::error::full_disk::MovableFolder;
 use crate::error::{Error, Result};
 use crate::lock::Lock;
 use crate::ui::some_names;
@@ -41,7 +42,8 @@ pub(super) fn run(session: &Session<'_>, args: &JoinArgs) -> Result<()> {
     let written = lock_file::written(session, &lock_file, given)?;
     std::fs::create_dir_all(&output_dir).map_err(Error::io("create", &output_dir))?;
     let output_dir = output_dir.canonicalize().map_err(Error::io("open", &output_dir))?;
-    let joined = join::join(&lock, &paths::folder_of(&written), &output_dir, &shards, &session.interrupt)?;
+    let joined = join::join(&lock, &paths::folder_of(&written), &output_dir, &shards, &session.interrupt)
+        .map_err(|error| MovableFolder::outputs(&output_dir).explained(error))?;
     let sealed = lock_file::write_sealed(session, &written, &joined.sealed);
     say_others(session, &lock, &joined.report);
     let unresolved = lock.problems(&[]);

@@ -47,6 +47,12 @@ impl<'a> MovableFolder<'a> {
         free(self.path).is_some_and(|free| free < LEAST)
     }
 
+    /// The same error, with what is full and what moves it if this folder is on a full disk.
+    #[must_use]
+    pub fn explained(self, error: Error) -> Error {
+        if self.is_full(&error) { self.hinted(error, "") } else { error }
+    }
+
     /// The same error with what is full, what moves it, and what is known of it.
     #[must_use]
     pub fn hinted(self, error: Error, known: &str) -> Error {
@@ -99,6 +105,8 @@ mod tests {
         assert_eq!(hinted.to_string(), "cannot write `/o/a.tgz`: no storage space");
         let hint = "`/o` is on a disk that is full: free space there, or use another folder with `--output-dir`; more";
         assert_eq!(hinted.hint().unwrap(), hint);
+        assert_eq!(outputs.explained(full("/o/a.tgz")).hint().unwrap(), hint.trim_end_matches("; more"));
+        assert_eq!(outputs.explained(full("/elsewhere")).to_string(), full("/elsewhere").to_string());
         assert_eq!(size(12_345_678_901), "12.3 GB");
         assert_eq!(size(12_345_678), "12.3 MB");
     }

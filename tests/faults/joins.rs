@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::process::CommandExt as _;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use harness::program::Test;
@@ -109,4 +109,34 @@ fn the_join_after_a_kill_or_an_interrupt_makes_the_same() {
 
 fn after(whole: Duration, number: u32, count: u32) -> Duration {
     whole * (2 * number + 1) / (2 * count)
+}
+
+#[harness::test]
+fn a_join_that_does_not_fit_is_named_and_leaves_the_lock_as_it_is() {
+    harness::needs(&["unshare"]);
+    harness::needs_root();
+    let shards = Shards::new();
+    let mut command = Command::new("unshare");
+    shards.test.prepare(&mut command);
+    // Each with a little more room than the one before, until all of it fits.
+    let script = "mkdir joined
+        for pages in $(seq 4 4 200); do
+          mount -t tmpfs -o size=$((pages * 4096)) tmpfs joined
+          $FACTORY join --output-dir joined shard1 shard2 > said 2>&1; code=$?
+          [ $code != 0 ] || { cp -r joined whole; umount joined; break; }
+          [ $code = 1 ] || { cat said; exit 9; }
+          grep -q 'is on a disk that is full' said || { cat said; exit 8; }
+          grep -q -- '--output-dir' said || { cat said; exit 7; }
+          cmp -s config/factory.lock before.lock || exit 6
+          echo $pages; find joined -name '*.tmp' -o -name build-report.json
+          umount joined
+        done";
+    shards.test.write("before.lock", &shards.unsealed["factory.lock"]);
+    command.args(["--mount", "sh", "-c", script]).env("FACTORY", harness::program());
+    let said = shards.test.outcome(command.output().unwrap()).success().stdout;
+    assert!(said.lines().count() > 2 && said.lines().all(|line| line.parse::<u32>().is_ok()), "{said}");
+    let (sealed, whole) = (locks(&shards.test), outputs(&shards.test.path("whole")));
+    shards.again();
+    shards.test.run(&JOIN).success();
+    assert!((sealed, whole) == shards.made());
 }
