@@ -1,9 +1,12 @@
 //! What has to be built, and why, without building; and the matrices that engines make of it.
 
+use std::collections::BTreeSet;
 use std::fs;
 
+use factory::lock::Role;
 use harness::oci_registry::FakeRegistry;
 use harness::program::Test;
+use harness::releases::{self, release, sealed};
 use harness::repository::git;
 use harness::shards::three;
 use serde_json::{Value, json};
@@ -243,4 +246,31 @@ fn a_cache_repository_is_asked_once_for_what_the_machine_does_not_have() {
     let said = test.run(&["plan", "--output-dir", "out", "--cache-timeout", "1"]).success();
     assert_eq!(said.stderr.matches("warning: the cache repository `").count(), 1, "{}", said.stderr);
     assert!(said.stdout.contains("\n  3 plugins: 3 to build, 0 in the cache\n"), "{}", said.stdout);
+}
+
+#[harness::test]
+fn a_release_of_any_size_asks_once_for_each_plugin() {
+    for workspaces in [1, 65, 650] {
+        let mut test = Test::new();
+        let mut lock = release(true).lock;
+        let of = |number| {
+            let name = format!("w{number:03}");
+            let mut workspace = releases::workspace(&name, "https://github.com/x/y", ".", "1", 1);
+            let path = format!("plugins/{name}");
+            let mut plugin = releases::plugin(&path, &format!("@x/{name}"), "1.0.0", Role::FrontendPlugin);
+            plugin.sealed = Some(sealed(&name, None));
+            workspace.plugin.push(plugin);
+            workspace
+        };
+        lock.workspace = (0..workspaces).map(of).collect();
+        test.config("factory.lock", lock.to_text());
+        let registry = FakeRegistry::start();
+        let repository = format!("oci://{}/team/cache", registry.address);
+        test.env("FACTORY_CACHE_REPO", repository).env("REGISTRY_INSECURE", "true");
+        let planned = plan(&test, &[]);
+        assert_eq!(reasons(&planned).len(), workspaces);
+        let asked: Vec<String> = registry.requests().into_iter().map(|request| request.target).collect();
+        let of_plugins: BTreeSet<_> = asked.iter().filter(|target| target.contains("/manifests/")).collect();
+        assert_eq!((of_plugins.len(), asked.len() - of_plugins.len()), (workspaces, 1), "one more is the greeting");
+    }
 }
