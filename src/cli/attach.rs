@@ -132,11 +132,12 @@ impl Attaching<'_> {
         image: &Image,
     ) -> Result<Vec<Attachment>> {
         let bill = sbom::bill_of(self.lock, companions, workspace, place)?;
+        let epoch = bill.plugins.first().map_or(workspace.source.epoch, |plugin| plugin.origin.epoch);
         let attachment = |format: &DocumentFormat| {
             Ok(Attachment {
                 media_type: format.media_type(),
                 title: format!("{}-{}.{}", image.name, image.tag, format.extension()),
-                epoch: workspace.source.epoch,
+                epoch,
                 bytes: bill.document(*format, Some(0), &self.args.builder_id)?.bytes,
             })
         };

@@ -13,6 +13,7 @@ use std::process::ExitCode;
 mod another_folder;
 mod architecture;
 mod at_revision;
+mod attached;
 mod audit;
 mod bad_plugin;
 mod build_args;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
-use super::bill::{Bill, PluginBill, exported_name, source_uri};
+use super::bill::{Bill, PluginBill, exported_name};
 use super::graph::{BillPackage, Bundling};
 use super::purl;
 use super::stamp::uuid;
@@ -134,7 +134,6 @@ fn package_ref(plugin: &str, package: &BillPackage) -> String {
 
 fn plugin_component(bill: &PluginBill<'_>) -> Value {
     let (workspace, plugin) = (bill.workspace, bill.plugin);
-    let source = &workspace.source;
     let mut component = Map::new();
     let mut put = |key: &str, value: Value| component.insert(key.to_owned(), value);
     put("type", "library".into());
@@ -149,7 +148,7 @@ fn plugin_component(bill: &PluginBill<'_>) -> Value {
         property("factory:plugin", &plugin.path),
         property("factory:role", plugin.role.as_str()),
     ];
-    if let Some(commit) = &source.commit {
+    if let Some(commit) = bill.origin.commit {
         properties.push(property("factory:commit", commit));
     }
     properties.extend(bill.arguments().map(|argument| property("factory:argument", &argument.to_string())));
@@ -158,8 +157,7 @@ fn plugin_component(bill: &PluginBill<'_>) -> Value {
         properties.push(property("factory:layer", &sealed.layer.to_string()));
     }
     properties.extend(bill.unknown.iter().map(|part| property("factory:unknown", part)));
-    let commit = source.commit.as_deref();
-    if let Some(uri) = commit.and_then(|commit| source_uri(workspace, commit)) {
+    if let Some(uri) = bill.origin.uri() {
         put("externalReferences", json!([{ "type": "vcs", "url": uri }]));
     }
     put("properties", Value::Array(properties));

@@ -4,15 +4,20 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::bill::{Bill, PluginBill, source_uri, tgz_name};
+use super::bill::{Bill, PluginBill, tgz_name};
 use super::purl;
 use crate::error::{Error, Result};
 use crate::image::{ImageName, Tag};
 use crate::lock::companions::CompanionPath;
-use crate::lock::{self, Tool, Tools};
+use crate::lock::input_digest::{self, SCALPRUM};
+use crate::lock::{self, PartContent, SourcePart, Tool, Tools};
 
 /// What is built, and how the parameters are to be read.
 const BUILD_TYPE: &str = "urn:factory:build:1";
+
+/// How git writes that something is a folder, and that it is another repository's commit.
+const TREE: u32 = 0o040_000;
+const SUBMODULE: u32 = 0o160_000;
 
 /// Whoever runs `factory` without saying who that is.
 pub const LOCAL_BUILDER: &str = "urn:factory:local";
@@ -45,9 +50,11 @@ pub fn statement(bill: &Bill<'_>, builder: &str) -> Result<Value> {
             "plugin": plugin.plugin.path,
             "arguments": plugin.arguments().collect::<Vec<_>>(),
         });
-        // The commit of the lock is among the dependencies; this one the image names.
-        if let (Some(stamp), Some(built)) = (&plugin.plugin.stamp, built.as_object_mut()) {
-            built.insert("stamp".to_owned(), json!({ "repo": stamp.repo, "commit": stamp.commit }));
+        match (&plugin.plugin.stamp, bill.is_release) {
+            // The commit of the lock is among the dependencies; this one the image names.
+            (Some(stamp), true) => built["stamp"] = json!({ "repo": stamp.repo, "commit": stamp.commit }),
+            (None, true) => {}
+            (_, false) => built["inputs"] = plugin.inputs(bill.lock).to_string().into(),
         }
         plugins.push(built);
         dependencies.plugin(bill, plugin);
@@ -58,6 +65,11 @@ pub fn statement(bill: &Bill<'_>, builder: &str) -> Result<Value> {
             "run `factory build` first; a local tree is never sealed",
         ));
     }
+    let parameters = if bill.is_release {
+        json!({ "release": bill.identity.to_string(), "plugins": plugins })
+    } else {
+        json!({ "plugins": plugins })
+    };
     Ok(json!({
         "_type": "https://in-toto.io/Statement/v1",
         "subject": subjects,
@@ -65,7 +77,7 @@ pub fn statement(bill: &Bill<'_>, builder: &str) -> Result<Value> {
         "predicate": {
             "buildDefinition": {
                 "buildType": BUILD_TYPE,
-                "externalParameters": { "release": bill.identity.to_string(), "plugins": plugins },
+                "externalParameters": parameters,
                 "internalParameters": {},
                 "resolvedDependencies": dependencies.0.into_values().collect::<Vec<_>>(),
             },
@@ -97,13 +109,17 @@ impl ResolvedDependencies {
 
     fn plugin(&mut self, bill: &Bill<'_>, plugin: &PluginBill<'_>) {
         let workspace = plugin.workspace;
-        if let Some(rhdh) = &bill.lock.rhdh {
+        // What the host makes of a plugin are its arguments.
+        if let Some(rhdh) = bill.lock.rhdh.as_ref().filter(|_| bill.is_release) {
             self.add(&format!("RHDH {} yarn.lock", rhdh.requested), None, "sha256", &rhdh.lockfile.hex());
         }
         self.tools(bill.lock.tools_of(workspace));
-        self.source(workspace);
-        for input in &workspace.input {
-            self.add(&format!("{}/{}", workspace.name, input.path), None, "sha256", &input.sha256.hex());
+        self.source(plugin);
+        self.yarn(&workspace.source.yarn);
+        if bill.is_release || plugin.plugin.sources.is_empty() {
+            self.workspace(plugin);
+        } else {
+            self.parts(plugin);
         }
         let Some(sealed) = &plugin.plugin.sealed else { return };
         for (path, digest) in [
@@ -133,18 +149,49 @@ impl ResolvedDependencies {
         self.add(&tree.to_string(), None, "sha256", &cli.tree.hex());
     }
 
-    fn source(&mut self, workspace: &lock::Workspace) {
-        let source = &workspace.source;
-        let Some(commit) = &source.commit else { return };
-        let uri = source_uri(workspace, commit);
-        self.add(&source.repo, uri.clone(), "gitCommit", commit);
-        let path = if source.path == "." { String::new() } else { format!("{}/", source.path) };
-        let lock_uri = uri.map(|uri| format!("{uri}#{path}yarn.lock"));
-        self.add(&format!("{}/yarn.lock", workspace.name), lock_uri, "sha256", &source.yarn_lock.hex());
-        if let Some(integrity) = source.yarn.integrity {
-            let package = crate::tools::provide::yarn_package(&source.yarn.version);
-            let uri = purl::npm(package, &source.yarn.version);
-            self.add(package, Some(uri), "sha512", &integrity.hex());
+    fn source(&mut self, plugin: &PluginBill<'_>) {
+        let origin = &plugin.origin;
+        if let Some(commit) = origin.commit {
+            self.add(origin.repo.unwrap_or(&plugin.workspace.name), origin.uri(), "gitCommit", commit);
+        }
+    }
+
+    fn yarn(&mut self, yarn: &lock::Yarn) {
+        if let Some(integrity) = yarn.integrity {
+            let package = crate::tools::provide::yarn_package(&yarn.version);
+            self.add(package, Some(purl::npm(package, &yarn.version)), "sha512", &integrity.hex());
+        }
+    }
+
+    /// All that a workspace is built from.
+    fn workspace(&mut self, plugin: &PluginBill<'_>) {
+        let lock::Workspace { name, source, input, .. } = plugin.workspace;
+        if source.commit.is_some() {
+            let path = if source.path == "." { String::new() } else { format!("{}/", source.path) };
+            let uri = plugin.origin.uri().map(|uri| format!("{uri}#{path}yarn.lock"));
+            self.add(&format!("{name}/yarn.lock"), uri, "sha256", &source.yarn_lock.hex());
+        }
+        for input in input {
+            self.add(&format!("{name}/{}", input.path), None, "sha256", &input.sha256.hex());
+        }
+    }
+
+    /// What of its workspace the plugin is built from: with patches and overlays in it, so that a commit has other contents
+    /// under these paths.
+    fn parts(&mut self, bill: &PluginBill<'_>) {
+        let name = &bill.workspace.name;
+        for SourcePart { path, content } in &bill.plugin.sources {
+            let part = format!("sources of {name}: {path}");
+            match content {
+                PartContent::Git { mode: TREE, id } => self.add(&part, None, "gitTree", id),
+                PartContent::Git { mode: SUBMODULE, id } => self.add(&part, None, "gitCommit", id),
+                PartContent::Git { id, .. } => self.add(&part, None, "gitBlob", id),
+                PartContent::Reached(digest) => self.add(&format!("reached in {part}"), None, "sha256", &digest.hex()),
+                PartContent::Gone => {}
+            }
+        }
+        if let Some(digest) = input_digest::scalprum(bill.workspace, bill.plugin) {
+            self.add(&format!("{name}/{}/{SCALPRUM}", bill.plugin.path), None, "sha256", &digest.hex());
         }
     }
 }

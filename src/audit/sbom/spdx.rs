@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
-use super::bill::{Bill, PluginBill, exported_name, source_uri, tgz_name};
+use super::bill::{Bill, PluginBill, exported_name, tgz_name};
 use super::graph::BillPackage;
 use super::purl;
 use super::stamp::uuid;
@@ -75,11 +75,16 @@ fn document(bill: &Bill<'_>, name: &str, root: &str, mut inventory: SpdxInventor
         .into_iter()
         .map(|(from, how, to)| json!({ "spdxElementId": from, "relationshipType": how, "relatedSpdxElement": to }))
         .collect();
+    let comment = if bill.is_release {
+        format!("The time is that of the newest commit; the release is {}", bill.identity)
+    } else {
+        "The time is that of the commit".to_owned()
+    };
     let content = json!({
         "creationInfo": {
             "created": bill.time(),
             "creators": [concat!("Tool: factory-", env!("CARGO_PKG_VERSION"))],
-            "comment": format!("The time is that of the newest commit; the release is {}", bill.identity),
+            "comment": comment,
         },
         "packages": inventory.packages.into_values().collect::<Vec<_>>(),
         "relationships": relationships,
@@ -129,8 +134,8 @@ fn plugin_package(bill: &PluginBill<'_>, reference: &str) -> Value {
         package.insert("checksums".into(), json!([{ "algorithm": "SHA512", "checksumValue": sealed.tgz.hex() }]));
     }
     let mut said = format!("workspace {}, folder {}, {}", workspace.name, plugin.path, plugin.role);
-    if let Some(commit) = &workspace.source.commit {
-        let uri = source_uri(workspace, commit).unwrap_or_else(|| commit.clone());
+    if let Some(commit) = bill.origin.commit {
+        let uri = bill.origin.uri().unwrap_or_else(|| commit.to_owned());
         said = format!("built from {uri}, {said}");
     }
     if bill.packages.is_none() {
