@@ -9,7 +9,8 @@
 //! [`git_index`] has the sides of a lock that a merge left unmerged. [`status`] says what is pinned, stale and built,
 //! [`outdated`] what there is by now, [`plan`] what is to build; [`sbom`] says what is in a release. [`why`] says where a
 //! package is: in what is [`shipped`], by which ways of a [`package_graph`], or only in a workspace; [`advisories`] says
-//! what is known to be wrong with it. [`refs`] holds the references of plugin lists against registries and the lock.
+//! what is known to be wrong with it. [`refs`] holds the references of plugin lists against registries and the lock,
+//! [`patch_audit`] a patch against the lockfile.
 
 pub mod advisories;
 mod branches;
@@ -32,6 +33,7 @@ pub mod markdown;
 pub mod outdated;
 pub mod package_graph;
 pub mod pairing;
+pub mod patch_audit;
 mod percent_encoding;
 pub mod phrase;
 pub mod plan;

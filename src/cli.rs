@@ -22,6 +22,7 @@
 mod at_revision;
 mod attach;
 mod audit;
+mod audit_patch;
 mod build;
 mod build_options;
 mod build_step;
@@ -162,6 +163,8 @@ enum Command {
     CheckRefs(CheckRefsArgs),
     /// Show known advisories about what is shipped, and what helps
     Audit(AuditArgs),
+    /// Show what a patch does to its workspace's lockfile, and whether it is shipped
+    AuditPatch(audit_patch::AuditPatchArgs),
     /// Merge locks: a merge driver for git
     Lock(LockArgs),
     /// Print the manual page of factory or of one of its commands
@@ -388,6 +391,7 @@ fn dispatch(matches: &clap::ArgMatches, mut cli: Cli, ui: Ui) -> Result<(), Repo
                 Command::Why(args) => why::run(session, args),
                 Command::CheckRefs(args) => check_refs::run(session, args).await,
                 Command::Audit(args) => audit::run(session, args).await,
+                Command::AuditPatch(args) => audit_patch::run(session, args),
                 Command::Lock(args) => lock::run(session, args),
             })
         }),

@@ -11,7 +11,8 @@
 //!    [`yarn_hash`]) and the arguments of its plugins ([`compute_args`]: [`build_args`]), and what of it each
 //!    plugin is built from ([`plugin_sources`]).
 //! 5. `tool_pins` pins node, npm and rhdh-cli; `previous` keeps what the lock there was knows and still holds.
-//! 6. [`survey`] looks at a repository of which nothing is configured yet; [`newest`] says what there is by now of what a
+//! 6. [`patched`] reads a workspace before and after one of its patches.
+//! 7. [`survey`] looks at a repository of which nothing is configured yet; [`newest`] says what there is by now of what a
 //!    lock has, and [`pinned_yarn_lock`] reads the lockfiles that one pins again.
 
 pub mod configured_pins;
@@ -29,6 +30,7 @@ pub mod discover;
 pub mod effective;
 pub mod newest;
 pub mod package_manager;
+pub mod patched;
 pub mod pinned_yarn_lock;
 pub mod plugin_fault;
 pub mod plugin_files;

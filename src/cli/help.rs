@@ -133,6 +133,13 @@ const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
     ),
     ("init", &[("factory init https://github.com/acme/plugins", "write a configuration for a repository")]),
     (
+        "audit-patch",
+        &[
+            ("factory audit-patch config/patches/1-cve.patch", "what it changes, and whether that is shipped"),
+            ("factory audit-patch 1-cve.patch --workspace todo --offline", "use no network"),
+        ],
+    ),
+    (
         "check-refs",
         &[
             ("factory check-refs outputs/dynamic-plugins.yaml", "look for each image, and for the plugins of the lock"),

@@ -49,6 +49,9 @@ pub enum Described {
     /// What `factory audit --format json` prints
     #[value(name = "audit")]
     Audit,
+    /// What `factory audit-patch PATCH --format json` prints
+    #[value(name = "audit-patch")]
+    AuditPatch,
 }
 
 impl Described {
@@ -68,6 +71,7 @@ impl Described {
             Self::Audit => include_str!("../../schema/factory.audit.schema.json"),
             Self::Why => include_str!("../../schema/factory.why.schema.json"),
             Self::CheckRefs => include_str!("../../schema/factory.check-refs.schema.json"),
+            Self::AuditPatch => include_str!("../../schema/factory.audit-patch.schema.json"),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The dependency graph of a workspace root, as its lock resolves it: every dependent gets the very package its own
 //! range is locked to. Nothing here asks where a package would sit in `node_modules`.
 
+pub mod immutable;
 mod index;
 mod local;
 pub mod manifests;

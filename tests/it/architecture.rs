@@ -41,8 +41,9 @@ const FORBIDDEN: [(&str, &str); 2] = [("resolve", "build"), ("build", "config")]
 const NETWORK: [&str; 6] = ["reqwest", "tokio", "rustls", "gix", "futures_util", "backon"];
 
 /// The commands, `completions` apart, which is a function of `cli.rs`.
-const COMMANDS: [&str; 18] = [
+const COMMANDS: [&str; 19] = [
     "audit",
+    "audit_patch",
     "build",
     "cache",
     "check_refs",

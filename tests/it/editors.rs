@@ -94,7 +94,7 @@ fn each_schema_has_an_id_and_is_printed() {
     let names = test.run(&["schema"]).success().stdout;
     assert_eq!(
         names,
-        "source.json\nplugins-list.yaml\nfactory.lock\nbuild-report.json\nshard\nplan\ndiff\ndoctor\nstatus\nverify\noutdated\nwhy\ncheck-refs\naudit\n"
+        "source.json\nplugins-list.yaml\nfactory.lock\nbuild-report.json\nshard\nplan\ndiff\ndoctor\nstatus\nverify\noutdated\nwhy\ncheck-refs\naudit\naudit-patch\n"
     );
     for name in names.lines() {
         let schema: Value = serde_json::from_str(&test.run(&["schema", name]).success().stdout).unwrap();

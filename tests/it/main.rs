@@ -15,6 +15,7 @@ mod architecture;
 mod at_revision;
 mod attached;
 mod audit;
+mod audit_patch;
 mod bad_plugin;
 mod build_args;
 mod check_refs;

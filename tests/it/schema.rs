@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use factory::audit::advisories::AuditReport;
 use factory::audit::outdated::Outdated;
+use factory::audit::patch_audit::PatchAudit;
 use factory::audit::plan::Plan;
 use factory::audit::refs::RefsReport;
 use factory::audit::status::Status;
@@ -71,6 +72,7 @@ fn schemas_are_those_of_the_types() {
     is_current("schema/factory.why.schema.json", &generated::<Why>("why"));
     is_current("schema/factory.check-refs.schema.json", &generated::<RefsReport>("check-refs"));
     is_current("schema/factory.audit.schema.json", &generated::<AuditReport>("audit"));
+    is_current("schema/factory.audit-patch.schema.json", &generated::<PatchAudit>("audit-patch"));
 }
 
 #[harness::test]

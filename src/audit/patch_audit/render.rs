@@ -1,0 +1,78 @@
+//! A [`PatchAudit`] as lines for people and as JSON.
+
+use std::fmt::Write as _;
+
+use super::PatchAudit;
+use crate::audit::change::{PackageChange, PackageMove};
+use crate::audit::version_step::VersionStep;
+use crate::ui::count;
+
+impl PatchAudit {
+    /// The JSON, with a final newline.
+    ///
+    /// # Panics
+    /// Never: all fields have a JSON form.
+    pub fn to_json(&self) -> String {
+        let mut text = serde_json::to_string_pretty(self).expect("it is plain data");
+        text.push('\n');
+        text
+    }
+
+    /// What changes, what yarn would refuse, and what is shipped.
+    pub fn to_text(&self) -> String {
+        let mut text = format!("{} of workspace `{}`", self.patch, self.workspace);
+        if let Some(commit) = &self.commit {
+            let _ = write!(text, " at commit {}", &commit[..commit.len().min(12)]);
+        }
+        let files = if self.files.is_empty() { "nothing".to_owned() } else { self.files.join(", ") };
+        let _ = writeln!(text, "\n  changes {files}");
+        section(&mut text, &self.heading(), self.packages.iter().map(line));
+        section(&mut text, "yarn refuses the lockfile (YN0028)", self.refused.iter().cloned());
+        let beyond = "not in the range of their keys, which yarn takes unless it checks resolutions";
+        section(&mut text, beyond, self.out_of_range.iter().cloned());
+        let shipped = self
+            .shipped
+            .iter()
+            .map(|one| format!("{} in `{}`, sealed with {}", one.package, one.plugin, one.sealed.join(", ")));
+        section(&mut text, "shipped", shipped);
+        let unknown = self.unknown.iter().map(|one| format!("`{}`: {}", one.plugin, one.why));
+        section(&mut text, "not known what is shipped", unknown);
+        let verdict = match self.changes_shipped {
+            Some(true) => "something that is shipped changes",
+            Some(false) => "nothing that is shipped changes",
+            None => "it is not known whether something that is shipped changes",
+        };
+        let _ = writeln!(text, "\n{verdict}");
+        text
+    }
+
+    fn heading(&self) -> String {
+        let is_major = |change: &&PackageChange| matches!(change.step, Some(VersionStep::Major));
+        let majors = self.packages.iter().filter(is_major).count();
+        let majors = if majors == 0 { String::new() } else { format!(", {majors} by a major version") };
+        format!("{} of the lockfile{majors}", count(self.packages.len(), "package"))
+    }
+}
+
+fn section(text: &mut String, heading: &str, lines: impl ExactSizeIterator<Item = String>) {
+    if lines.len() == 0 {
+        return;
+    }
+    let _ = writeln!(text, "\n{heading}");
+    for line in lines {
+        let _ = writeln!(text, "  {line}");
+    }
+}
+
+fn line(change: &PackageChange) -> String {
+    let (from, to) = (change.from.join(", "), change.to.join(", "));
+    let name = &change.package;
+    let step = change.step.and_then(VersionStep::word).map(|word| format!(" ({word})")).unwrap_or_default();
+    match (change.change, from.is_empty(), to.is_empty()) {
+        (PackageMove::Added, ..) => format!("+ {name} {to}"),
+        (PackageMove::Removed, ..) => format!("- {name} {from}"),
+        (PackageMove::Changed, true, _) => format!("~ {name} also {to}{step}"),
+        (PackageMove::Changed, _, true) => format!("~ {name} no longer {from}{step}"),
+        (PackageMove::Changed, ..) => format!("~ {name} {from} → {to}{step}"),
+    }
+}
