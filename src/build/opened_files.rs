@@ -1,5 +1,9 @@
 //! Which files of a folder are opened or moved while a program runs (`inotify`, which needs no privilege and looks through
 //! the mounts of the build root).
+//!
+//! It does not say who opens them: `du` or a backup that walks the cache meanwhile opens each folder as well. Such a walk
+//! also comes through empty folders beside the watched one, which the program cannot see; then lists of folders are not
+//! counted, only files.
 
 use std::collections::{BTreeSet, HashMap};
 use std::fs;
@@ -13,14 +17,19 @@ use std::thread::{self, JoinHandle};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, InotifyEvent, WatchDescriptor};
+use tempfile::TempDir;
 
 /// The endings of TypeScript's declarations.
 const DECLARATIONS: [&str; 3] = [".d.ts", ".d.mts", ".d.cts"];
 
+/// How many empty folders lie beside the watched one: a walk in the order of a file system most likely comes through one
+/// of them before it leaves the watched one.
+const BESIDE: usize = 4;
+
 /// Folders that are being watched. The kernel remembers few events (16,384 by default), so a thread takes them from it.
 pub(super) struct OpenedFiles {
     #[cfg(test)]
-    found: Arc<Mutex<OpenedPaths>>,
+    found: Arc<Mutex<SeenPaths>>,
     reader: JoinHandle<Result<Opened, Errno>>,
     /// Closing it ends the thread.
     until: PipeWriter,
@@ -33,7 +42,9 @@ struct FolderWatch {
     folders: HashMap<WatchDescriptor, WatchedFolder>,
     /// When it began, by the clock of the file system: seconds, nanoseconds.
     began: Option<(i64, i64)>,
-    found: Arc<Mutex<OpenedPaths>>,
+    /// Empty folders beside the root, which are removed with this.
+    beside: Vec<TempDir>,
+    found: Arc<Mutex<SeenPaths>>,
 }
 
 enum WatchedFolder {
@@ -41,6 +52,18 @@ enum WatchedFolder {
     Source(PathBuf),
     /// It, or the folder that it lies in, is a package of this name.
     Package(String),
+    /// Empty, beside the root.
+    Beside,
+}
+
+/// What events have said so far.
+#[derive(Debug, Default)]
+struct SeenPaths {
+    paths: OpenedPaths,
+    /// Folders that were opened, from the watched root.
+    listed: BTreeSet<String>,
+    /// Something walks through the folders around the root.
+    is_walked: bool,
 }
 
 /// What was opened.
@@ -100,11 +123,12 @@ impl OpenedFiles {
     ) -> Result<Self, Errno> {
         let inotify = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC)?;
         let (root, folders, found) = (root.to_path_buf(), HashMap::new(), Arc::default());
-        let mut watch = FolderWatch { inotify, began: now(&root), root, folders, found };
+        let mut watch = FolderWatch { inotify, began: now(&root), root, folders, beside: Vec::new(), found };
         watch.add(Path::new(""), is_watched, |folder| WatchedFolder::Source(folder.to_path_buf()))?;
         for (name, folder) in packages {
             watch.add(folder, |_| true, |_| WatchedFolder::Package(name.clone()))?;
         }
+        watch.add_beside()?;
         // This walk opened folders as well.
         while watch.events()?.is_some() {}
         #[cfg(test)]
@@ -156,6 +180,17 @@ impl FolderWatch {
         Ok(())
     }
 
+    /// Makes and watches empty folders beside the root, where that can be done.
+    fn add_beside(&mut self) -> Result<(), Errno> {
+        let Some(parent) = self.root.parent() else { return Ok(()) };
+        self.beside.extend((0..BESIDE).map_while(|_| TempDir::new_in(parent).ok()));
+        for folder in &self.beside {
+            let watch = self.inotify.add_watch(folder.path(), AddWatchFlags::IN_OPEN)?;
+            self.folders.insert(watch, WatchedFolder::Beside);
+        }
+        Ok(())
+    }
+
     /// Takes events from the kernel until the other end of `ended` is closed. A file that was linked to is opened under
     /// another name: that changed its own times.
     fn follow(self, ended: &PipeReader) -> Result<Opened, Errno> {
@@ -180,9 +215,13 @@ impl FolderWatch {
             }
         }
         let changed = self.changed();
-        let mut found = std::mem::take(&mut *self.found.lock().unwrap_or_else(PoisonError::into_inner));
-        found.files.extend(changed);
-        Ok(Opened::Some(found))
+        let found = std::mem::take(&mut *self.found.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut paths = found.paths;
+        paths.files.extend(changed);
+        if !found.is_walked {
+            paths.files.extend(found.listed);
+        }
+        Ok(Opened::Some(paths))
     }
 
     /// Some of what the kernel remembers, if there is anything.
@@ -197,20 +236,23 @@ impl FolderWatch {
     }
 
     /// Adds what an event says; a name that is not UTF-8 is the whole folder it is in.
-    fn add_event(&self, event: InotifyEvent, found: &mut OpenedPaths) {
+    fn add_event(&self, event: InotifyEvent, found: &mut SeenPaths) {
+        let is_listed = event.mask.contains(AddWatchFlags::IN_ISDIR) && event.mask.contains(AddWatchFlags::IN_OPEN);
         match self.folders.get(&event.wd) {
             Some(WatchedFolder::Source(folder)) => {
                 let path = event.name.map(|name| folder.join(name));
                 let path = path.as_deref().filter(|path| path.to_str().is_some()).unwrap_or(folder);
-                found.files.extend(path.to_str().map(|path| if path.is_empty() { "." } else { path }.to_owned()));
+                let path = path.to_str().map(|path| if path.is_empty() { "." } else { path }.to_owned());
+                if is_listed { &mut found.listed } else { &mut found.paths.files }.extend(path);
             }
             Some(WatchedFolder::Package(name)) => {
                 let is_file = !event.mask.contains(AddWatchFlags::IN_ISDIR);
                 let is_used = is_file && event.name.is_some_and(|file| !is_of_finding(file.to_str()));
-                if is_used && !found.packages.contains(name) {
-                    found.packages.insert(name.clone());
+                if is_used && !found.paths.packages.contains(name) {
+                    found.paths.packages.insert(name.clone());
                 }
             }
+            Some(WatchedFolder::Beside) => found.is_walked = true,
             None => {}
         }
     }
@@ -281,6 +323,20 @@ mod tests {
     }
 
     #[test]
+    fn a_walk_through_all_folders_lists_none() {
+        let dir = folder(&["a/in.txt", "a/b/deep.txt", "top.txt"]);
+        let watched = OpenedFiles::watch(&dir.path().join("source"), |_| true, &[]).unwrap();
+        let beside = fs::read_dir(dir.path()).unwrap().count();
+        assert_eq!(beside, 1 + BESIDE);
+        let walked = std::process::Command::new("du").arg(dir.path()).output().unwrap();
+        assert!(walked.status.success());
+        fs::read(dir.path().join("source/a/in.txt")).unwrap();
+        assert_eq!(some(watched).0, ["a/in.txt"]);
+        let left = fs::read_dir(dir.path()).unwrap().count();
+        assert_eq!(left, 1);
+    }
+
+    #[test]
     fn a_package_is_opened_by_its_files() {
         let files = ["n/a/package.json", "n/a/a.d.ts", "n/b/package.json", "n/b/lib/b.js", "n/@s/c/n/d/d.js"];
         let dir = folder(&files);
@@ -312,7 +368,7 @@ mod tests {
             let last = root.join(format!("{round}"));
             fs::write(&last, "").unwrap();
             // What comes after is more than fits, so what came before has to be gone.
-            while !watched.found.lock().unwrap().files.contains(&round.to_string()) {
+            while !watched.found.lock().unwrap().paths.files.contains(&round.to_string()) {
                 thread::yield_now();
             }
         }
