@@ -119,12 +119,12 @@ fn repository(session: &Session<'_>, text: &str) -> Result<(OciRegistry, ImageNa
     let (env, _) = Env::of_process().with_file(&paths::config_dir(session.global).join(FILE_NAME))?;
     let mut variables: BTreeMap<String, String> =
         env.iter().map(|(name, value)| (name.to_owned(), value.text.clone())).collect();
-    option.replace(&mut variables);
+    let login_of = option.replace(&mut variables);
     let registry = OciRegistry::from_variables(&variables).map_err(|error| {
         // Of other variables, it is their error.
         let is_address = ["`REGISTRY_URL`", "`REGISTRY_NAMESPACE`"].iter().any(|name| error.to_string().contains(name));
         if is_address { wrong() } else { error }
     })?;
     let name = Some(name).filter(|name| !name.contains(':')).ok_or_else(wrong)?;
-    Ok((registry, ImageName::of_package(name).map_err(|_| wrong())?))
+    Ok((registry.without_login_of(login_of), ImageName::of_package(name).map_err(|_| wrong())?))
 }

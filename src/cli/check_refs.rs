@@ -99,8 +99,8 @@ async fn ask(
             // That certificates are not checked is said of that registry alone.
             variables.remove("REGISTRY_INSECURE");
         }
-        option.replace(&mut variables);
-        OciRegistry::named(&variables, host, namespace)
+        let login_of = option.replace(&mut variables);
+        Ok(OciRegistry::named(&variables, host, namespace)?.without_login_of(login_of))
     };
     let sealed: BTreeMap<String, Sha256> = lock.iter().flat_map(|(_, lock)| sealed(lock)).collect();
     let store = if args.layers { Some(session.store()?) } else { None };

@@ -183,12 +183,13 @@ pub fn registries(config: &Config, names: &[String], args: &PublishArgs) -> Resu
     let pushed = |name: &String| args.push_images && (names.is_empty() || names.contains(name));
     let registry = |workspace: &WorkspaceConfig| {
         let mut variables = workspace.env.iter().map(|(name, value)| (name.to_owned(), value.text.clone())).collect();
-        if let Some(text) = &args.registry {
-            RegistryOption::parse(text)?.replace(&mut variables);
-        }
+        let login_of = match &args.registry {
+            Some(text) => RegistryOption::parse(text)?.replace(&mut variables),
+            None => None,
+        };
         let registry = OciRegistry::from_variables(&variables);
         let registry = registry.map_err(|error| of_workspace(config, &workspace.name, error))?;
-        Ok((workspace.name.clone(), registry))
+        Ok((workspace.name.clone(), registry.without_login_of(login_of)))
     };
     config.workspaces.iter().filter(|workspace| pushed(&workspace.name)).map(registry).collect()
 }

@@ -38,20 +38,27 @@ impl<'a> RegistryOption<'a> {
 
     /// True where the variables are about the registry of another host.
     pub fn is_other(&self, variables: &BTreeMap<String, String>) -> bool {
-        let host =
-            |url: &str| url.split("://").last().unwrap_or_default().split('/').next().unwrap_or_default().to_owned();
-        let is_other = |url: &String| !url.is_empty() && host(url.trim_matches(['"', '\''])) != host(self.host);
+        let is_other = |url: &String| !url.is_empty() && host(url) != host(self.host);
         variables.get("REGISTRY_URL").is_some_and(is_other)
     }
 
-    /// Puts it in place of what the variables say. Their user and password are for their own host.
-    pub fn replace(&self, variables: &mut BTreeMap<String, String>) {
+    /// Puts it in place of what the variables say. Their user and password are for their own host, which is returned where
+    /// they are left out for that.
+    pub fn replace(&self, variables: &mut BTreeMap<String, String>) -> Option<String> {
+        let mut left_out = None;
         if self.is_other(variables) {
-            for name in ["REGISTRY_USERNAME", "REGISTRY_PASSWORD"] {
-                variables.remove(name);
-            }
+            let login =
+                ["REGISTRY_USERNAME", "REGISTRY_PASSWORD"].map(|name| variables.remove(name).unwrap_or_default());
+            let has_login = login.iter().all(|value| !value.is_empty());
+            left_out = variables.get("REGISTRY_URL").filter(|_| has_login).map(|url| host(url).to_owned());
         }
         variables.insert("REGISTRY_URL".to_owned(), self.host.to_owned());
         variables.insert("REGISTRY_NAMESPACE".to_owned(), self.namespace.to_owned());
+        left_out
     }
+}
+
+/// The host of a URL as `REGISTRY_URL` may be written.
+fn host(url: &str) -> &str {
+    url.trim_matches(['"', '\'']).split("://").last().unwrap_or_default().split('/').next().unwrap_or_default()
 }

@@ -25,6 +25,8 @@ pub struct OciRegistry {
     namespace: String,
     insecure: bool,
     login: Login,
+    /// The host that `REGISTRY_USERNAME` and `REGISTRY_PASSWORD` are for, where it is another one.
+    login_of: Option<String>,
     /// All variables of the workspace: where helpers, certificates and programs are looked up.
     variables: Variables,
 }
@@ -104,7 +106,7 @@ impl OciRegistry {
             }
             (None, ..) => Login::Machine,
         };
-        Ok(Self { host, namespace, insecure, login, variables })
+        Ok(Self { host, namespace, insecure, login, login_of: None, variables })
     }
 
     /// The registry of an image that something names, with the login and settings of the variables. `namespace` is the
@@ -115,6 +117,31 @@ impl OciRegistry {
         variables.insert(URL.to_owned(), host.to_owned());
         variables.insert(NAMESPACE.to_owned(), known.to_owned());
         Ok(Self { namespace: namespace.to_owned(), ..Self::from_variables(&variables)? })
+    }
+
+    /// Says that a login was left out of the variables, since it is for the registry of this host.
+    #[must_use]
+    pub fn without_login_of(self, host: Option<String>) -> Self {
+        Self { login_of: host, ..self }
+    }
+
+    /// What gives the login that is missing at `address`, and was looked for in `source`.
+    pub(super) fn missing_login(&self, address: &str, source: &str) -> String {
+        let host = &self.host;
+        match self.other_login() {
+            Some(other) => format!(
+                "{other}: if they are for `{host}`, set `{URL}` to it, else give a login for `{host}` in `{AUTH_FILE}`"
+            ),
+            None => format!(
+                "there is no login for `{address}` in {source}: set `{USERNAME}` and `{PASSWORD}`, or `{AUTH_FILE}`"
+            ),
+        }
+    }
+
+    /// The login that is there and not used, and for which host it is.
+    pub(super) fn other_login(&self) -> Option<String> {
+        let host = self.login_of.as_ref().filter(|_| matches!(self.login, Login::Machine))?;
+        Some(format!("`{USERNAME}` and `{PASSWORD}` are for `{host}` (`{URL}`)"))
     }
 
     /// The host, with its port if one was given.
@@ -138,7 +165,7 @@ impl OciRegistry {
         let why = match (is_set(USERNAME), is_set(PASSWORD)) {
             (true, false) => format!("`{USERNAME}` is set and `{PASSWORD}` is not, so neither is used"),
             (false, true) => format!("`{PASSWORD}` is set and `{USERNAME}` is not, so neither is used"),
-            _ => format!("no `{USERNAME}` and `{PASSWORD}`, no `{AUTH_FILE}`"),
+            _ => self.other_login().unwrap_or_else(|| format!("no `{USERNAME}` and `{PASSWORD}`, no `{AUTH_FILE}`")),
         };
         matches!(self.login, Login::Machine)
             .then(|| format!("{why}: pushing to `{}` with this machine's own login, if it has one", self.host))
@@ -316,6 +343,15 @@ mod tests {
             let expected = format!("{why}: pushing to `quay.io` with this machine's own login, if it has one");
             assert_eq!(half.warning().unwrap(), expected);
         }
+        let other = registry(&base).unwrap().without_login_of(Some("registry.example.com".into()));
+        assert_eq!(
+            other.warning().unwrap(),
+            "`REGISTRY_USERNAME` and `REGISTRY_PASSWORD` are for `registry.example.com` (`REGISTRY_URL`): pushing to `quay.io` with this machine's own login, if it has one"
+        );
+        assert_eq!(
+            other.missing_login("quay.io/me/a", "this machine's login"),
+            "`REGISTRY_USERNAME` and `REGISTRY_PASSWORD` are for `registry.example.com` (`REGISTRY_URL`): if they are for `quay.io`, set `REGISTRY_URL` to it, else give a login for `quay.io` in `REGISTRY_AUTH_FILE`"
+        );
         let quoted = [(URL, "'quay.io'"), (NAMESPACE, "me"), (USERNAME, "u"), (PASSWORD, "'hunter2'")];
         assert!(
             matches!(registry(&quoted).unwrap().login(), Login::Password { password, .. } if password.reveal() == "hunter2")

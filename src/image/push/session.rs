@@ -244,11 +244,7 @@ impl RegistrySession {
         let source = &self.credential.source;
         let hint = match (&failed.hint, failed.status, &self.credential.kind) {
             (Some(hint), ..) => hint.clone(),
-            (None, Some(401 | 403), CredentialKind::None) => format!(
-                "there is no login for `{}` in {source}: set `REGISTRY_USERNAME` and `REGISTRY_PASSWORD`, or \
-                 `REGISTRY_AUTH_FILE`",
-                self.address()
-            ),
+            (None, Some(401 | 403), CredentialKind::None) => self.registry.missing_login(&self.address(), source),
             (None, Some(401 | 403), _) => format!(
                 "the login is from {source}: check that it is right and may push to `{}`; some registries want the \
                  repository created first",
