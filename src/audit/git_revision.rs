@@ -50,6 +50,11 @@ impl Revision {
             .ok_or_else(|| {
                 let hint = match rev {
                     "HEAD" => "nothing is committed yet: commit the lock".to_owned(),
+                    _ if repo.is_shallow().unwrap_or(false) => {
+                        "this clone is shallow, and has no earlier commits than its own: run `git fetch \
+                                               --unshallow`; in GitHub's checkout action, set `fetch-depth: 0`"
+                            .to_owned()
+                    }
                     _ => format!("fetch it; for a branch of a remote, use `origin/{}`", rev.escape_debug()),
                 };
                 Error::usage(format!("`{}` is not a commit in this repository", rev.escape_debug()), hint)
