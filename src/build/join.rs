@@ -2,7 +2,7 @@
 //! `dynamic-plugins.yaml`. Whoever can write a shard's folder is believed about nothing but what was built there: what the
 //! files name is looked for below them alone, and held to its digests.
 
-mod archives;
+mod checked;
 mod files;
 mod given;
 mod held;
@@ -42,8 +42,8 @@ pub struct JoinedBuild {
     pub exit_code: u8,
 }
 
-/// Joins the shards of a build of `lock`. What lies beside the lock is written to `lock_dir`, outputs and results to
-/// `output_dir`. All that can be checked is, before anything is written.
+/// Joins the shards of a build of `lock`, which lies in `lock_dir`. Outputs and results are written to `output_dir`; the
+/// lock and what lies beside it are for the caller to write, last. All is checked before anything is written.
 pub fn join(
     lock: &Lock,
     lock_dir: &Path,
@@ -53,7 +53,7 @@ pub fn join(
 ) -> Result<JoinedBuild> {
     let parts = parts::of(lock, shards)?;
     held::all(lock, &parts)?;
-    archives::check_lists(&parts, interrupt.flag())?;
+    checked::all(&parts, output_dir, interrupt.flag())?;
     let mut sealed = SealedLock::of(lock.clone());
     for part in &parts {
         seal(part, lock_dir, &mut sealed)?;
@@ -129,7 +129,7 @@ fn seal(part: &Part<'_>, lock_dir: &Path, into: &mut SealedLock) -> Result<()> {
             read: seal.read.as_ref(),
             companions: FoundCompanions { closure: closure.as_deref(), bundle: bundle.as_deref(), files: &files },
         };
-        into.seal_plugin(lock_dir, (part.index, place), &found)?;
+        into.seal_plugin((part.index, place), &found);
     }
     let Some(digest) = part.built.packages else { return Ok(()) };
     let used = Unpinned::parse(&companion(part, &CompanionPath::packages(name), digest)?);

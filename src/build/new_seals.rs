@@ -13,10 +13,12 @@ use crate::lock::{Lock, Sealed, SealedPackages, Sha256, Stamp, Workspace};
 use crate::store::file_beneath;
 use crate::ui::count;
 
-/// A lock with the seals of a build, and how many of them are new.
+/// A lock with the seals of a build, and how many of them are new. Nothing of it is written yet.
 pub struct SealedLock {
-    /// The lock, not written yet.
+    /// The lock.
     pub lock: Lock,
+    /// What lies beside it of the new seals.
+    companions: Vec<(CompanionPath, String)>,
     /// Newly sealed plugins.
     pub plugins: usize,
     /// Workspaces with newly sealed packages.
@@ -42,41 +44,38 @@ pub(super) struct FoundCompanions<'a> {
 }
 
 impl FoundCompanions<'_> {
-    /// Writes them beside the lock in `lock_dir`.
-    pub(super) fn write(&self, lock_dir: &Path, workspace: &str, plugin: &str) -> Result<()> {
+    /// Those that there are, with their places.
+    pub(super) fn placed(&self, workspace: &str, plugin: &str) -> impl Iterator<Item = (CompanionPath, &str)> {
         let all = [
             (CompanionPath::closure(workspace, plugin), self.closure),
             (CompanionPath::bundle(workspace, plugin), self.bundle),
             (CompanionPath::files(workspace, plugin), Some(self.files)),
         ];
-        for (path, text) in all {
-            if let Some(text) = text {
-                file_beneath(lock_dir, &path.below(lock_dir), text.as_bytes())?;
-            }
-        }
-        Ok(())
+        all.into_iter().filter_map(|(path, text)| Some((path, text?)))
     }
 }
 
 impl SealedLock {
     /// A lock with the seals it has.
     pub(super) fn of(lock: Lock) -> Self {
-        Self { lock, plugins: 0, packages: 0 }
+        Self { lock, companions: Vec::new(), plugins: 0, packages: 0 }
     }
 
-    /// Seals a plugin that is not sealed yet. The companions are written, since a lock must never name what is not there.
-    pub(super) fn seal_plugin(
-        &mut self,
-        lock_dir: &Path,
-        (workspace, place): (usize, usize),
-        found: &FoundSeal<'_>,
-    ) -> Result<()> {
+    /// Writes what lies beside the lock to `lock_dir`: before the lock, which must never name what is not there.
+    pub fn write_companions(&self, lock_dir: &Path) -> Result<()> {
+        self.companions
+            .iter()
+            .try_for_each(|(path, text)| file_beneath(lock_dir, &path.below(lock_dir), text.as_bytes()))
+    }
+
+    /// Seals a plugin that is not sealed yet.
+    pub(super) fn seal_plugin(&mut self, (workspace, place): (usize, usize), found: &FoundSeal<'_>) {
         let Workspace { name, plugin, .. } = &mut self.lock.workspace[workspace];
         let plugin = &mut plugin[place];
         if plugin.sealed.is_some() {
-            return Ok(());
+            return;
         }
-        found.companions.write(lock_dir, name, &plugin.path)?;
+        self.companions.extend(found.companions.placed(name, &plugin.path).map(|(path, text)| (path, text.to_owned())));
         plugin.sealed = Some(found.sealed.clone());
         plugin.stamp = found.stamp.cloned();
         if let Some(ReadSources { reads, sources }) = found.read {
@@ -84,7 +83,6 @@ impl SealedLock {
             plugin.sources.clone_from(sources);
         }
         self.plugins += 1;
-        Ok(())
     }
 
     /// Seals the packages without a checksum that a workspace used, if one of its plugins is sealed.
@@ -93,9 +91,8 @@ impl SealedLock {
         let mut packages = Unpinned::sealed(lock_dir, workspace)?;
         if workspace.plugin.iter().any(|plugin| plugin.sealed.is_some()) && packages.merge(used) {
             let text = packages.to_text();
-            let path = CompanionPath::packages(&workspace.name).below(lock_dir);
-            file_beneath(lock_dir, &path, text.as_bytes())?;
             workspace.sealed = Some(SealedPackages { packages: Sha256::of(&text) });
+            self.companions.push((CompanionPath::packages(&workspace.name), text));
             self.packages += 1;
         }
         Ok(())
@@ -132,7 +129,7 @@ impl Artefact {
     }
 }
 
-/// Seals what is not sealed yet. The companions are written; the lock is for the caller to write.
+/// Seals what is not sealed yet; the lock and what lies beside it are for the caller to write.
 pub fn seal(shared: &Shared, built: &[BuiltWorkspace]) -> Result<SealedLock> {
     let mut sealed = SealedLock::of(shared.lock.clone());
     let lock_dir = &shared.options.lock_dir;
@@ -143,7 +140,7 @@ pub fn seal(shared: &Shared, built: &[BuiltWorkspace]) -> Result<SealedLock> {
         }
         for (place, plugin) in &built.plugins {
             let Ok(artefact) = plugin else { continue };
-            sealed.seal_plugin(lock_dir, (index, *place), &artefact.found(&artefact.files.to_text()))?;
+            sealed.seal_plugin((index, *place), &artefact.found(&artefact.files.to_text()));
         }
         sealed.seal_packages(lock_dir, index, built.unpinned.clone())?;
     }

@@ -142,7 +142,9 @@ fn workspace(shared: &Shared, folder: &Path, locked: &Workspace, built: &BuiltWo
         let seal = is_sealed.then(|| {
             let files = artefact.files.to_text();
             let found = artefact.found(&files);
-            found.companions.write(folder, &locked.name, path)?;
+            for (path, text) in found.companions.placed(&locked.name, path) {
+                file_beneath(folder, &path.below(folder), text.as_bytes())?;
+            }
             let (sealed, stamp, read) = (found.sealed.clone(), found.stamp.cloned(), found.read.cloned());
             Ok(ShardSeal { sealed, stamp, read, files: Sha256::of(&files) })
         });

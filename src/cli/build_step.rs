@@ -4,6 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tempfile::TempDir;
+
 use super::build_options::BuildFlags;
 use super::github_output::StepOutputs;
 use super::publish::{self, BuilderChoice, Installer};
@@ -14,7 +16,7 @@ use super::{lock_file, paths};
 use crate::build::{self, BuildOptions, BuiltWorkspace, Shared, new_seals, results, room, shard};
 use crate::config::Config;
 use crate::error::{Error, Result, exit_code};
-use crate::lock::{Lock, Shard};
+use crate::lock::{Lock, Shard, companions};
 use crate::npm::registry::NpmRegistry;
 use crate::store::Store;
 
@@ -66,12 +68,16 @@ impl Replay<'_> {
             return summary::fetched(&session.ui, &built);
         }
         // Sealed before it is pushed: what is attached to the images describes what is sealed.
-        let write = part.is_none();
-        let sealed =
-            if flags.frozen { Ok(shared.lock.clone()) } else { seal(session, &shared, &built, (lock_file, write)) };
+        let described = publication.as_ref().filter(|_| part.is_some()).map(|_| scratch()).transpose()?;
+        let to = if part.is_some() { SealTarget::Apart(described.as_ref()) } else { SealTarget::Lock(lock_file) };
+        let sealed = if flags.frozen { Ok(shared.lock.clone()) } else { seal(session, &shared, &built, &to) };
         let lock = sealed.as_ref().unwrap_or(&shared.lock);
         let pushed = match publication.as_ref().filter(|_| sealed.is_ok()) {
-            Some(publication) => publication.push(session, lock, &shared.options.lock_dir, &mut built).await?,
+            Some(publication) => {
+                let lock_dir =
+                    described.as_ref().filter(|_| !flags.frozen).map_or(&*shared.options.lock_dir, TempDir::path);
+                publication.push(session, lock, lock_dir, &mut built).await?
+            }
             None => Vec::new(),
         };
         let written = results::write(&shared, lock, &built).map_err(|error| room::of_outputs(&shared, error));
@@ -157,20 +163,33 @@ impl Replay<'_> {
     }
 }
 
-/// Seals what is not sealed yet, and returns the lock as it is then. It is written if that is asked for.
-fn seal(
-    session: &Session<'_>,
-    shared: &Shared,
-    built: &[BuiltWorkspace],
-    (lock_file, write): (&Path, bool),
-) -> Result<Lock> {
+/// Where seals go.
+enum SealTarget<'a> {
+    /// Into the lock.
+    Lock(&'a Path),
+    /// Nowhere, as those of a shard; what lies beside a lock is laid into this folder, if something is to describe it.
+    Apart(Option<&'a TempDir>),
+}
+
+/// Seals what is not sealed yet, and returns the lock as it is then.
+fn seal(session: &Session<'_>, shared: &Shared, built: &[BuiltWorkspace], to: &SealTarget<'_>) -> Result<Lock> {
     // All plugins are sealed then, and what this platform adds is not worth a copy elsewhere.
-    if paths::is_read_only(&paths::folder_of(lock_file)) {
+    if matches!(to, SealTarget::Lock(file) if paths::is_read_only(&paths::folder_of(file))) {
         return Ok(shared.lock.clone());
     }
     let sealed = new_seals::seal(shared, built)?;
-    if write {
-        lock_file::write_sealed(session, lock_file, &sealed)?;
+    match to {
+        SealTarget::Lock(lock_file) => lock_file::write_sealed(session, lock_file, &sealed)?,
+        SealTarget::Apart(None) => {}
+        SealTarget::Apart(Some(folder)) => {
+            let from = shared.options.lock_dir.join(companions::FOLDER_NAME);
+            lock_file::copy(&from, folder.path(), &folder.path().join(companions::FOLDER_NAME))?;
+            sealed.write_companions(folder.path())?;
+        }
     }
     Ok(sealed.lock)
+}
+
+fn scratch() -> Result<TempDir> {
+    tempfile::tempdir().map_err(Error::io("create", &std::env::temp_dir()))
 }

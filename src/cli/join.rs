@@ -45,7 +45,7 @@ pub(super) fn run(session: &Session<'_>, args: &JoinArgs) -> Result<()> {
     let joined = join::join(&lock, &paths::folder_of(&written), &output_dir, &shards, &session.interrupt)
         .map_err(|error| MovableFolder::outputs(&output_dir).explained(error))?;
     let sealed = lock_file::write_sealed(session, &written, &joined.sealed);
-    say_others(session, &lock, &joined.report);
+    let has_others = say_others(session, &lock, &joined.report);
     let unresolved = lock.problems(&[]);
     let reports: Vec<_> = joined.report.workspaces.iter().collect();
     if let Some(text) = left_behind_note(&output_dir, &joined.old) {
@@ -55,14 +55,21 @@ pub(super) fn run(session: &Session<'_>, args: &JoinArgs) -> Result<()> {
     let mode = if lock.workspace.iter().all(|workspace| workspace.dir == ".") { Mode::Single } else { Mode::Multi };
     StepOutputs::of(mode, &joined.sealed.lock, &reports, joined.published, &unresolved).write(session);
     let (output_dir, code) = (&output_dir, joined.exit_code);
-    let outcome = BuildOutcome { reports, unresolved: &unresolved, output_dir, has_report: true, code, sealed: None };
+    let outcome = BuildOutcome {
+        reports,
+        unresolved: &unresolved,
+        output_dir,
+        has_report: true,
+        code,
+        sealed: (!has_others).then_some(&lock),
+    };
     let said = outcome.say(&session.ui);
     let others = joined.report.workspaces.len();
     both(session, failures(session, unresolved, others), sealed.and(said))
 }
 
-/// Names the plugins whose images are not those that the lock has sealed: nothing holds them to it.
-fn say_others(session: &Session<'_>, lock: &Lock, report: &Report) {
+/// Names the plugins whose images are not those that the lock has sealed: nothing holds them to it. True if there are any.
+fn say_others(session: &Session<'_>, lock: &Lock, report: &Report) -> bool {
     let mut others = Vec::new();
     for (workspace, plugin) in
         report.workspaces.iter().flat_map(|one| one.plugins.iter().map(move |plugin| (one, plugin)))
@@ -80,4 +87,5 @@ fn say_others(session: &Session<'_>, lock: &Lock, report: &Report) {
             some_names(others.iter())
         ));
     }
+    !others.is_empty()
 }

@@ -250,9 +250,10 @@ fn name_renamed(reasons: &mut Vec<StaleReason>, names: &Renames) {
     }
 }
 
-/// Writes a lock with its new seals, if there are any, and says so.
+/// Writes a lock with its new seals and what lies beside it, if there are any, and says so.
 pub fn write_sealed(session: &Session<'_>, lock_file: &Path, sealed: &SealedLock) -> Result<()> {
     let Some(news) = sealed.news() else { return Ok(()) };
+    sealed.write_companions(&paths::folder_of(lock_file))?;
     write(lock_file, &sealed.lock)?;
     session.ui.note(format!("{}: {news}", lock_file.display()));
     Ok(())

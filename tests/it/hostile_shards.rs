@@ -27,7 +27,19 @@ type Harm = (&'static str, fn(&Test), i32, &'static str);
 #[harness::test]
 fn what_a_shard_lies_about_is_refused() {
     const FILE: &str = "shard1/shard-1.json";
-    let table: [Harm; 9] = [
+    let table: [Harm; 11] = [
+        (
+            "a folder that is not there",
+            |test| fs::remove_dir_all(test.path("shard1/three")).unwrap(),
+            1,
+            ".tgz` is not there\n\nhint: copy the shard's output directory again, or build the shard again",
+        ),
+        (
+            "the exit code of a failure alone",
+            |test| replace(test, FILE, "\"exit-code\": 0", "\"exit-code\": 1"),
+            1,
+            "it has the exit code of a failure, and nothing that failed",
+        ),
         (
             "an archive with other bytes",
             |test| fs::write(archive(test), "x").unwrap(),
@@ -101,7 +113,7 @@ fn what_a_shard_lies_about_is_refused() {
     for said in build_shards(&test, 2) {
         said.success();
     }
-    let (shard, lock) = (files(&test.path("shard1")), test.read("config/factory.lock"));
+    let (shard, lock) = (files(&test.path("shard1")), locks(&test));
     for (what, harm, code, said) in table {
         fs::remove_dir_all(test.path("shard1")).unwrap();
         for (name, bytes) in &shard {
@@ -111,8 +123,8 @@ fn what_a_shard_lies_about_is_refused() {
         let outcome = join(&test, &["shard1", "shard2"]);
         assert_eq!(outcome.code, code, "{what}: {}", outcome.stderr);
         assert!(outcome.stderr.contains(said), "{what}: {}", outcome.stderr);
-        assert_eq!(test.read("config/factory.lock"), lock, "{what}: the lock is not written");
-        assert!(!test.path("joined/build-report.json").exists(), "{what}");
+        assert_eq!(locks(&test), lock, "{what}: neither the lock nor what lies beside it is written");
+        assert!(!test.path("joined").exists() || files(&test.path("joined")).is_empty(), "{what}");
     }
 }
 

@@ -66,6 +66,18 @@ pub(super) fn companion(part: &Part<'_>, path: &CompanionPath, digest: Sha256) -
     text.ok_or_else(what).map_err(|error| error.in_workspace(&part.locked.name))
 }
 
+/// The archive of a plugin, and how many bytes it has.
+pub(super) fn open_archive(part: &Part<'_>, output: &Output) -> Result<(File, u64)> {
+    let missing = |error: Error| if error.is_missing_file() { damaged(&output.tgz, "is not there") } else { error };
+    let file = part.from.tree.open_file(Path::new(&output.tgz)).map_err(missing)?;
+    let len = file.metadata().map_err(Error::io("read", Path::new(&output.tgz)))?.len();
+    if len == output.tgz_bytes && len <= LARGEST { Ok((file, len)) } else { Err(other_archive(output)) }
+}
+
+pub(super) fn other_archive(output: &Output) -> Error {
+    damaged(&output.tgz, "is not the archive that its shard names")
+}
+
 /// The outputs of a workspace.
 pub(super) struct PartFiles<'a> {
     pub(super) part: &'a Part<'a>,
@@ -80,6 +92,11 @@ impl PartFiles<'_> {
         file_beneath(self.output_dir, &integrity, format!("{}\n", output.integrity).as_bytes())?;
         let layout = output_folder(self.output_dir, self.part.locked).join(LAYOUT);
         room_beneath(self.output_dir, &layout.join("blobs/sha256/x"))?;
+        self.image(output, |image, from| Layout::open(&layout)?.adopt(&self.part.from.tree, from, image))
+    }
+
+    /// The image of a plugin and the shard's layout of it, for `of`.
+    pub(super) fn image(&self, output: &Output, of: impl Fn(&AdoptedImage<'_>, &Path) -> Result<()>) -> Result<()> {
         let image = AdoptedImage {
             reference: &output.image,
             manifest: output.digest,
@@ -87,22 +104,27 @@ impl PartFiles<'_> {
             most: LARGEST,
             of: &label(self.part.locked),
         };
-        let from = output_folder(Path::new(""), self.part.locked).join(LAYOUT);
-        Layout::open(&layout)?.adopt(&self.part.from.tree, &from, &image)
+        of(&image, &output_folder(Path::new(""), self.part.locked).join(LAYOUT))
     }
 
     /// The plugin's configuration in RHDH: what the user's file says, which is laid down, else the plugin's own.
     pub(super) fn config(&self, plugin: &Plugin, output: &Output, shard: &ShardPlugin) -> Result<Option<Value>> {
-        let Some(input) = plugins_yaml::users_file(self.part.locked, plugin) else {
+        let Some(bytes) = self.users_file(plugin, output)? else {
             return Ok(shard.config.as_deref().and_then(|own| yaml_serde::from_str(own).ok()));
         };
+        file_beneath(self.output_dir, &self.beside(output, USERS_FILE), &bytes)?;
+        Ok(plugins_yaml::users_config(&bytes))
+    }
+
+    /// The user's file with the plugin's configuration, if there is one.
+    pub(super) fn users_file(&self, plugin: &Plugin, output: &Output) -> Result<Option<Vec<u8>>> {
+        let Some(input) = plugins_yaml::users_file(self.part.locked, plugin) else { return Ok(None) };
         let from = PathBuf::from(format!("{}.{USERS_FILE}", output.tgz));
         let bytes = self.part.from.tree.read(&from, user_file::SETTINGS)?;
         if Sha256::of(&bytes) != input.sha256 {
             return Err(damaged(&from.display().to_string(), "is not the file that the lock names"));
         }
-        file_beneath(self.output_dir, &self.beside(output, USERS_FILE), &bytes)?;
-        Ok(plugins_yaml::users_config(&bytes))
+        Ok(Some(bytes))
     }
 
     /// The file beside the archive that is named as it is, and this.
@@ -116,13 +138,8 @@ impl PartFiles<'_> {
         if open_unlinked(&target).is_ok_and(is_there) {
             return Ok(());
         }
-        let from = self.part.from.tree.open_file(Path::new(&output.tgz))?;
+        let (from, len) = open_archive(self.part, output)?;
         let io = || Error::io("read", &target);
-        let other = || damaged(&output.tgz, "is not the archive that its shard names");
-        let len = from.metadata().map_err(io())?.len();
-        if len != output.tgz_bytes || len > LARGEST {
-            return Err(other());
-        }
         room_beneath(self.output_dir, &target)?;
         let mut copy = AtomicFile::new(&target)?;
         let (mut from, mut hasher, mut buffer) = (from.take(len), sha2::Sha512::new(), vec![0; 256 * 1024]);
@@ -135,21 +152,28 @@ impl PartFiles<'_> {
             copy.write_all(&buffer[..got]).map_err(Error::io("write", &target))?;
         }
         if Integrity::from_bytes(hasher.finalize().into()) != output.integrity {
-            return Err(other());
+            return Err(other_archive(output));
         }
         copy.commit()
     }
 
-    /// Copies the logs that the report names, where they are.
-    pub(super) fn copy_logs(&self) -> Result<()> {
+    /// The logs that the report names.
+    pub(super) fn logs(&self) -> Result<Vec<&Path>> {
         let folder = output_folder(Path::new(""), self.part.locked).join("logs");
         let report = &self.part.built.report;
         let named = report.log.iter().chain(report.plugins.iter().filter_map(|plugin| plugin.log.as_ref()));
-        for log in named {
+        let checked = named.map(|log| {
             let path = Path::new(log);
-            if !is_relative(log) || path.parent() != Some(&folder) {
-                return Err(damaged(&self.part.from.shown, &format!("names the log `{}`", log.escape_debug())));
-            }
+            let is_one = is_relative(log) && path.parent() == Some(&folder);
+            let other = || damaged(&self.part.from.shown, &format!("names the log `{}`", log.escape_debug()));
+            is_one.then_some(path).ok_or_else(other)
+        });
+        checked.collect()
+    }
+
+    /// Copies the logs that the report names, where they are.
+    pub(super) fn copy_logs(&self) -> Result<()> {
+        for path in self.logs()? {
             match self.part.from.tree.read(path, LARGEST_LOG) {
                 Ok(bytes) => file_beneath(self.output_dir, &self.output_dir.join(path), &bytes)?,
                 Err(error) if error.is_missing_file() => {}

@@ -27,6 +27,8 @@ pub struct GivenShard {
 const HINT: &str = "`factory build` leaves no such thing there: it was made later, or when the folder was copied; copy the \
                     shard's output directory again, or build the shard again";
 
+const NAMED: &str = "name the output directories of `factory build --shard`, or the `shard-<n>.json` in them";
+
 /// The folder of a shard.
 fn open(folder: &Path) -> Result<UntrustedTree> {
     Ok(UntrustedTree::open(folder, format!("shard `{}`", folder.display()))?.with_hint(HINT))
@@ -35,6 +37,7 @@ fn open(folder: &Path) -> Result<UntrustedTree> {
 #[derive(Deserialize)]
 struct Versioned {
     version: u32,
+    shard: Option<serde::de::IgnoredAny>,
 }
 
 impl GivenShard {
@@ -67,7 +70,10 @@ impl GivenShard {
                 "copy the file again, or build the shard again",
             )
         };
-        let Versioned { version } = serde_json::from_slice(&bytes).map_err(|error| broken(&error))?;
+        let Versioned { version, shard: is_shard } = serde_json::from_slice(&bytes).map_err(|error| broken(&error))?;
+        if is_shard.is_none() {
+            return Err(Error::usage(format!("`{}` is not the file of a shard", path.display()), NAMED));
+        }
         if version != shard::VERSION {
             return Err(Error::usage(
                 format!("{}: its format {version} is not one that this factory reads", path.display()),
@@ -90,10 +96,7 @@ fn files(path: &Path) -> Result<Vec<(PathBuf, String)>> {
     let names = tree.entries(Path::new(""))?.into_iter().map(|(name, _)| name);
     let found: Vec<_> = names.filter(|name| is_shard(name)).map(|name| (path.to_path_buf(), name)).collect();
     if found.is_empty() {
-        return Err(Error::usage(
-            format!("there is no `shard-<n>.json` in `{}`", path.display()),
-            "name the output directories of `factory build --shard`, or the `shard-<n>.json` in them",
-        ));
+        return Err(Error::usage(format!("there is no `shard-<n>.json` in `{}`", path.display()), NAMED));
     }
     Ok(found)
 }

@@ -29,9 +29,13 @@ fn check(part: &Part<'_>) -> Result<()> {
     if report.earlier || report.plugins.iter().any(|plugin| plugin.earlier) {
         return wrong("it has what an earlier build left".into());
     }
-    let has_failed = report.error.is_some() || report.plugins.iter().any(|plugin| plugin.error.is_some());
-    if has_failed && from.record.exit_code == exit_code::OK {
+    let failed =
+        |report: &WorkspaceReport| report.error.is_some() || report.plugins.iter().any(|one| one.error.is_some());
+    if failed(report) && from.record.exit_code == exit_code::OK {
         return wrong("it has what failed, and the exit code of a success".into());
+    }
+    if from.record.exit_code != exit_code::OK && !from.record.workspaces.iter().any(|one| failed(&one.report)) {
+        return Err(contradiction(from, "it has the exit code of a failure, and nothing that failed"));
     }
     let mut archives = BTreeSet::new();
     let mut rows = report.plugins.iter();

@@ -18,7 +18,7 @@ pub(super) struct Part<'a> {
 /// The workspaces of the lock, in its order. Those without plugins are not built.
 pub(super) fn of<'a>(lock: &'a Lock, shards: &'a [GivenShard]) -> Result<Vec<Part<'a>>> {
     check_shards(lock, shards)?;
-    let mut parts = Vec::new();
+    let (mut parts, mut none, mut twice) = (Vec::new(), Vec::new(), Vec::new());
     for (index, locked) in lock.workspace.iter().enumerate() {
         let of = |from: &'a GivenShard| {
             let named = from.record.workspaces.iter().filter(|built| built.report.name == locked.name);
@@ -28,18 +28,13 @@ pub(super) fn of<'a>(lock: &'a Lock, shards: &'a [GivenShard]) -> Result<Vec<Par
         match (found.next(), found.next()) {
             (Some(part), None) => parts.push(part),
             (Some(one), Some(other)) => {
-                let what = format!("workspace `{}` is also in `{}`", locked.name, one.from.shown);
-                return Err(contradiction(other.from, &what));
+                twice.push(format!("`{}` is in `{}` and `{}`", locked.name, one.from.shown, other.from.shown));
             }
             (None, _) if locked.plugin.is_empty() => {}
-            (None, _) => {
-                return Err(Error::usage(
-                    format!("workspace `{}` is in none of the {} shards", locked.name, shards.len()),
-                    "build all shards with the same names, or all without names",
-                ));
-            }
+            (None, _) => none.push(&locked.name),
         }
     }
+    check_once(&none, &twice, shards.len())?;
     for shard in shards {
         let is_known = |name: &str| lock.workspace.iter().any(|locked| locked.name == name);
         if let Some(unknown) = shard.record.workspaces.iter().find(|built| !is_known(&built.report.name)) {
@@ -48,6 +43,27 @@ pub(super) fn of<'a>(lock: &'a Lock, shards: &'a [GivenShard]) -> Result<Vec<Par
         }
     }
     Ok(parts)
+}
+
+/// Err for workspaces that are in no shard or in several, as where shards were built with names.
+fn check_once(none: &[&String], twice: &[String], shards: usize) -> Result<()> {
+    let mut what = Vec::new();
+    if let Some(first) = twice.first() {
+        let others =
+            if twice.len() == 1 { String::new() } else { format!(", and {} more are twice there", twice.len() - 1) };
+        what.push(format!("workspace {first}{others}"));
+    }
+    if !none.is_empty() {
+        let (word, verb) = if none.len() == 1 { ("workspace", "is") } else { ("workspaces", "are") };
+        what.push(format!("{word} {} {verb} in none of the {shards} shards", some_names(none.iter())));
+    }
+    if what.is_empty() {
+        return Ok(());
+    }
+    Err(Error::usage(
+        what.join(", and "),
+        "build all shards without names, or each with names of its own, which are together all workspaces of the lock",
+    ))
 }
 
 /// Whether these are all shards of one build of this lock.
