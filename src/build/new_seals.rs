@@ -10,7 +10,7 @@ use super::workspace::BuiltWorkspace;
 use crate::error::Result;
 use crate::lock::companions::CompanionPath;
 use crate::lock::{Lock, Sealed, SealedPackages, Sha256, Stamp, Workspace};
-use crate::store::file_beneath;
+use crate::store::{discard_unfinished, file_beneath};
 use crate::ui::count;
 
 /// A lock with the seals of a build, and how many of them are new. Nothing of it is written yet.
@@ -61,11 +61,16 @@ impl SealedLock {
         Self { lock, companions: Vec::new(), plugins: 0, packages: 0 }
     }
 
-    /// Writes what lies beside the lock to `lock_dir`: before the lock, which must never name what is not there.
+    /// Writes what lies beside the lock to `lock_dir`: before the lock, which must never name what is not there. What a
+    /// killed run began to write there goes.
     pub fn write_companions(&self, lock_dir: &Path) -> Result<()> {
-        self.companions
-            .iter()
-            .try_for_each(|(path, text)| file_beneath(lock_dir, &path.below(lock_dir), text.as_bytes()))
+        for (path, text) in &self.companions {
+            let path = path.below(lock_dir);
+            file_beneath(lock_dir, &path, text.as_bytes())?;
+            path.parent().into_iter().for_each(discard_unfinished);
+        }
+        discard_unfinished(lock_dir);
+        Ok(())
     }
 
     /// Seals a plugin that is not sealed yet.
