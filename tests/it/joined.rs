@@ -15,18 +15,11 @@ fn the_outputs_of_its_step_are_those_of_a_build() {
         if number == 2 {
             registry.say("PUT manifest", 99, 403);
         }
-        let variables = [
-            ("REGISTRY_URL", registry.address.as_str()),
-            ("REGISTRY_NAMESPACE", "team"),
-            ("REGISTRY_INSECURE", "true"),
-            ("REGISTRY_USERNAME", "u"),
-            ("REGISTRY_PASSWORD", "planted-password"),
-        ];
         let (shard, out) = (format!("{number}/3"), format!("shard{number}"));
         // Its tags are those of no repository but of all.
         let prefix = format!("pr_{number}__");
         let args = ["build", "--shard", &shard, "--output-dir", &out, "--push-images", "--tag-prefix", &prefix];
-        test.run_with(&args, &variables).exits(if number == 2 { 5 } else { 0 });
+        test.run_with(&args, &registry.variables()).exits(if number == 2 { 5 } else { 0 });
     }
     let of = |number: usize| {
         let record: Value = serde_json::from_str(&test.read(&format!("shard{number}/shard-{number}.json"))).unwrap();

@@ -63,14 +63,8 @@ fn only_what_is_pushed_has_labels() {
 
     // The variable says the same, and without labels all is as it was.
     let sent = labelled.requests().len();
-    let variables = [
-        ("FACTORY_LABEL", "com.example.of=a=b, c\nquay.expires-after=2w\n"),
-        ("REGISTRY_INSECURE", "true"),
-        ("REGISTRY_USERNAME", "u"),
-        ("REGISTRY_PASSWORD", "planted-password"),
-        ("REGISTRY_URL", &labelled.address),
-        ("REGISTRY_NAMESPACE", "team"),
-    ];
+    let labels = ("FACTORY_LABEL", "com.example.of=a=b, c\nquay.expires-after=2w\n");
+    let variables = [&[labels][..], &labelled.variables()].concat();
     test.run_with(&["build", "one", "--output-dir", "out", "--push-images"], &variables).success();
     assert!(
         labelled.requests()[sent..]

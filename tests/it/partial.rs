@@ -129,14 +129,7 @@ fn a_report_of_the_first_format_is_read() {
 }
 
 pub fn push(test: &Test, registry: &FakeRegistry, more: &[&str]) -> Outcome {
-    let variables = [
-        ("REGISTRY_URL", registry.address.as_str()),
-        ("REGISTRY_NAMESPACE", "team"),
-        ("REGISTRY_INSECURE", "true"),
-        ("REGISTRY_USERNAME", "u"),
-        ("REGISTRY_PASSWORD", "planted-password"),
-    ];
-    test.run_with(&[&BUILD[..], &["--push-images"], more].concat(), &variables)
+    test.run_with(&[&BUILD[..], &["--push-images"], more].concat(), &registry.variables())
 }
 
 #[harness::test]

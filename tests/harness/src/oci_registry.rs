@@ -105,6 +105,17 @@ impl FakeRegistry {
         Self::serving(habits, Arc::default())
     }
 
+    /// The variables with which images are pushed to it.
+    pub fn variables(&self) -> [(&'static str, &str); 5] {
+        [
+            ("REGISTRY_URL", &self.address),
+            ("REGISTRY_NAMESPACE", "team"),
+            ("REGISTRY_INSECURE", "true"),
+            ("REGISTRY_USERNAME", "u"),
+            ("REGISTRY_PASSWORD", "planted-password"),
+        ]
+    }
+
     /// Another address with the same contents.
     pub fn beside(&self, habits: Habits) -> Self {
         Self::serving(habits, Arc::clone(&self.shared.contents))
