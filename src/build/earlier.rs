@@ -81,14 +81,12 @@ impl Earlier {
     }
 }
 
-/// The archives that the report of an earlier build in this folder names.
-pub(super) fn archives_before(output_dir: &Path) -> BTreeSet<String> {
-    report_before(output_dir).iter().flat_map(archives).collect()
-}
-
-/// Those of them that it says are left behind: they were named then.
-pub(super) fn left_before(output_dir: &Path) -> BTreeSet<String> {
-    report_before(output_dir).into_iter().flat_map(|report| report.left_behind).collect()
+/// The archives that the report of an earlier build in this folder names, and those of them that it says are left behind:
+/// they were named then.
+pub(super) fn archives_before(output_dir: &Path) -> (BTreeSet<String>, BTreeSet<String>) {
+    let report = report_before(output_dir);
+    let named = report.iter().flat_map(archives).collect();
+    (named, report.into_iter().flat_map(|report| report.left_behind).collect())
 }
 
 /// The report of an earlier build, where it can be read.

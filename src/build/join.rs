@@ -62,8 +62,7 @@ pub fn join(
         clear_outputs(output_dir, &output_folder(output_dir, part.locked))?;
     }
     discard_unfinished(output_dir);
-    let before = earlier::archives_before(output_dir);
-    let named = earlier::left_before(output_dir);
+    let (before, named) = earlier::archives_before(output_dir);
     let (mut entries, mut published) = (Vec::new(), Vec::new());
     for part in &parts {
         let outputs = PartFiles { part, output_dir };

@@ -257,9 +257,9 @@ impl PluginTarget<'_> {
     }
 
     /// What was read though it is not among the plugin's sources: packages as a whole; of what is in no package the
-    /// outermost folder, since a file that is added there may be read next time; each with the first file of it. Every package's `package.json` is read
-    /// to find packages, and counts only for those that the plugin reaches. A declaration that `yarn tsc` made is its
-    /// package.
+    /// outermost folder, since a file that is added there may be read next time; each with the first file of it. Every
+    /// package's `package.json` is read to find packages, and counts only for those that the plugin reaches. A declaration
+    /// that `yarn tsc` made is its package.
     fn besides(
         self,
         laid: &LaidSource<'_>,

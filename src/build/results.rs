@@ -1,7 +1,7 @@
 //! What a build leaves in its output directory beside archives and images: `build-report.json` and
 //! `dynamic-plugins.yaml`. What earlier builds left of other workspaces stays in both.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use yaml_serde::Value;
@@ -88,9 +88,9 @@ pub(super) fn lay_down(output_dir: &Path, report: &Report, entries: &[DynamicPlu
 
 /// Those of these archives that are of nothing in the lock, in whatever folder they lie.
 pub(super) fn no_longer_locked(lock: &Lock, left_behind: &[String]) -> Vec<String> {
-    let plugins = || lock.workspace.iter().flat_map(|workspace| &workspace.plugin);
-    let file_name = |archive: &str| archive.rsplit('/').next().unwrap_or_default().to_owned();
-    let is_locked = |archive: &String| plugins().any(|plugin| archive_of(plugin) == file_name(archive));
+    let locked: BTreeSet<String> =
+        lock.workspace.iter().flat_map(|workspace| &workspace.plugin).map(archive_of).collect();
+    let is_locked = |archive: &str| locked.contains(archive.rsplit('/').next().unwrap_or_default());
     left_behind.iter().filter(|archive| !is_locked(archive)).cloned().collect()
 }
 
