@@ -14,6 +14,15 @@ use crate::yarn::lockfile::YarnLock;
 /// The versions of each package.
 pub type PackageVersions = BTreeMap<String, BTreeSet<String>>;
 
+/// The versions of each package, of names and versions.
+pub fn versions<'v>(all: impl IntoIterator<Item = (&'v str, &'v str)>) -> PackageVersions {
+    let mut packages = PackageVersions::new();
+    for (name, version) in all {
+        packages.entry(name.to_owned()).or_default().insert(version.to_owned());
+    }
+    packages
+}
+
 /// A plugin's private dependencies.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PluginClosure {
@@ -33,7 +42,7 @@ impl PluginClosure {
         let mut closure = Self::default();
         for entry in &lock.entries {
             // The plugin itself, and what is embedded in it.
-            if entry.workspace_path().is_some() || entry.is_from_folder() {
+            if entry.is_own() {
                 closure.shares.extend(entry.peers.iter().map(|peer| peer.name.to_string()));
                 for dependency in &entry.dependencies {
                     if let Some(met) = lock.entries.iter().find(|other| other.meets(dependency)) {
@@ -52,10 +61,7 @@ impl PluginClosure {
 /// The packages in the bundles of a frontend, and what it shares with its host.
 impl From<&Bundle> for PluginClosure {
     fn from(bundle: &Bundle) -> Self {
-        let mut packages = PackageVersions::new();
-        for package in &bundle.packages {
-            packages.entry(package.name.clone()).or_default().insert(package.version.clone());
-        }
+        let packages = versions(bundle.by_package().into_keys());
         let shares = bundle.shares.iter().map(|shared| shared.name.clone()).collect();
         // It does not say who asked for them.
         Self { packages, shares, own: PackageVersions::new() }

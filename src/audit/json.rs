@@ -1,15 +1,16 @@
-//! The changes as JSON, and its schema.
+//! Answers as JSON, and the schema of the changes.
 
+use serde::Serialize;
 use serde_json::Value;
 
 use super::diff::Diff;
 
-/// The JSON of a diff, with a final newline.
+/// The JSON of an answer, with a final newline.
 ///
 /// # Panics
-/// Never: all fields have a JSON form.
-pub fn render(diff: &Diff) -> String {
-    let mut text = serde_json::to_string_pretty(diff).expect("a diff is plain data");
+/// Never: all that is answered is plain data.
+pub fn render(answer: &impl Serialize) -> String {
+    let mut text = serde_json::to_string_pretty(answer).expect("it is plain data");
     text.push('\n');
     text
 }

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::display::{printable, short_ref};
+use super::json;
 use crate::resolve::newest::NewestRef;
 use crate::tools::newest::NewestTool;
 use crate::ui::count;
@@ -141,13 +142,8 @@ impl Outdated {
     }
 
     /// The JSON, with a final newline.
-    ///
-    /// # Panics
-    /// Never: all fields have a JSON form.
     pub fn to_json(&self) -> String {
-        let mut text = serde_json::to_string_pretty(self).expect("it is plain data");
-        text.push('\n');
-        text
+        json::render(self)
     }
 
     /// A table, of lines with at most `columns` characters as far as names can be cut.

@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::change::PackageChange;
-use super::closure::{PackageVersions, changes};
+use super::closure::{PackageVersions, changes, versions};
 use super::shipped::ShippedPlugin;
 use crate::error::Result;
 use crate::resolve::patched::{PatchSides, PatchedFiles};
@@ -92,22 +92,18 @@ impl<'t> LockedSide<'t> {
     }
 
     fn packages(&self) -> PackageVersions {
-        let mut packages = PackageVersions::new();
-        for entry in self.lock.entries.iter().filter(|entry| entry.workspace_path().is_none()) {
-            packages.entry(entry.name().to_owned()).or_default().insert(entry.version.to_string());
-        }
-        packages
+        let others = self.lock.entries.iter().filter(|entry| entry.workspace_path().is_none());
+        versions(others.map(|entry| (entry.name(), &*entry.version)))
     }
 
     fn mismatches(&self, files: &PatchedFiles) -> BTreeSet<LockMismatch> {
         mismatches(&self.lock, &self.manifests, files.manifests.keys().map(String::as_str))
     }
 
-    /// The versions of each package that a plugin reaches: by what it needs in production, and by all that it depends on.
-    pub(super) fn reached(&self, plugin: &str) -> [PackageVersions; 2] {
+    /// What plugins need in production, and all that packages of the workspace depend on.
+    pub(super) fn graphs(&self) -> [DependencyGraph<'_>; 2] {
         let production = DependencyGraph::new(&self.lock, &self.manifests, &Platform::of_machine());
-        let complete = DependencyGraph::complete(&self.lock, &self.manifests);
-        [&production, &complete].map(|graph| shipped::reached(graph, plugin))
+        [production, DependencyGraph::complete(&self.lock, &self.manifests)]
     }
 }
 

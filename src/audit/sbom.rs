@@ -5,7 +5,7 @@
 //! Documents are reproducible: their times are those of commits, their identifiers are made of their content.
 
 mod bill;
-mod cyclonedx;
+pub(super) mod cyclonedx;
 mod graph;
 pub mod provenance;
 pub(super) mod purl;

@@ -7,11 +7,10 @@ use super::change::Tie;
 use super::companions::{Companions, read_bundle};
 use super::host::tie_of;
 use super::package_graph::PackageGraph;
-use crate::build;
 use crate::error::Result;
+use crate::lock;
 use crate::lock::bundle::Bundle;
 use crate::lock::companions::CompanionPath;
-use crate::lock::{self, Lock};
 use crate::ui::count;
 use crate::yarn::lockfile::YarnLock;
 
@@ -69,11 +68,10 @@ impl PluginContents {
     }
 }
 
-/// Reads what is in the plugins of the named workspaces; of all when none is named.
-pub fn read<'a>(lock: &'a Lock, companions: &Companions, names: &[String]) -> Result<Vec<ShippedPlugin<'a>>> {
-    build::choose(lock, names)?;
-    let chosen = lock.workspace.iter().filter(|known| names.is_empty() || names.contains(&known.name));
-    let plugins = chosen.flat_map(|workspace| workspace.plugin.iter().map(move |plugin| (workspace, plugin)));
+/// Reads what is in the plugins of these workspaces.
+pub fn read<'a>(workspaces: &'a [lock::Workspace], companions: &Companions) -> Result<Vec<ShippedPlugin<'a>>> {
+    let plugins =
+        workspaces.iter().flat_map(|workspace| workspace.plugin.iter().map(move |plugin| (workspace, plugin)));
     plugins.map(|(workspace, plugin)| ShippedPlugin::read(workspace, plugin, companions)).collect()
 }
 
@@ -96,8 +94,7 @@ impl<'a> ShippedPlugin<'a> {
                     let bytes = companions.required(&path, digest)?;
                     let closure = YarnLock::parse(&bytes, Path::new(path.as_str()))?;
                     // The plugin itself, and what is embedded in it: peers of others are met inside.
-                    let own = |entry: &&_| is_own(entry);
-                    let peers = closure.entries.iter().filter(own).flat_map(|entry| &entry.peers);
+                    let peers = closure.entries.iter().filter(|entry| entry.is_own()).flat_map(|entry| &entry.peers);
                     shares.extend(peers.map(|peer| peer.name.to_string()));
                     PluginContents::Closure(PackageGraph::of(&closure))
                 }
@@ -110,8 +107,4 @@ impl<'a> ShippedPlugin<'a> {
     pub fn place(&self) -> String {
         format!("{} {}", self.workspace.name, self.plugin.path)
     }
-}
-
-fn is_own(entry: &crate::yarn::lockfile::YarnEntry<'_>) -> bool {
-    entry.workspace_path().is_some() || entry.is_from_folder()
 }

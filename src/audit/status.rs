@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::display::{day, printable, short_ref};
+use super::json;
 use crate::build::report::{PluginReport, Report};
 use crate::lock::input_digest;
 use crate::lock::stale::StaleReason;
@@ -242,13 +243,8 @@ fn built(
 
 impl Status {
     /// The JSON, with a final newline.
-    ///
-    /// # Panics
-    /// Never: all fields have a JSON form.
     pub fn to_json(&self) -> String {
-        let mut text = serde_json::to_string_pretty(self).expect("a status is plain data");
-        text.push('\n');
-        text
+        json::render(self)
     }
 
     /// For a terminal.

@@ -11,6 +11,7 @@ use super::{host_lock, lock_file, paths, workspace_locks};
 use crate::audit::advisories::bulk;
 use crate::audit::advisories::find::AdvisorySearch;
 use crate::audit::advisories::osv_files::OsvRecords;
+use crate::audit::advisories::text::advisories;
 use crate::audit::advisories::{Advisory, AdvisorySeverity, AuditEvidence, AuditReport, IgnoreList, sarif, vex};
 use crate::audit::companions::Companions;
 use crate::audit::shipped;
@@ -77,7 +78,7 @@ pub(super) async fn run(session: &Session<'_>, args: &AuditArgs) -> Result<()> {
         .ok_or_else(|| lock_file::missing(&file, "run `factory resolve` and `factory build` first"))?;
     let chosen = build::choose(&lock, &args.workspaces)?;
     let companions = Companions::Folder(paths::folder_of(&file));
-    let plugins = shipped::read(&lock, &companions, &args.workspaces)?;
+    let plugins = shipped::read(&chosen, &companions)?;
     let yarn_locks = workspace_locks::read(session, &file, &chosen, (&args.source, args.offline))?;
     let host = lock.rhdh.as_ref().and_then(|rhdh| host_lock::cached(session, rhdh).ok().flatten());
     let osv = args.osv.as_ref().map(|path| path.display().to_string());
@@ -89,11 +90,11 @@ pub(super) async fn run(session: &Session<'_>, args: &AuditArgs) -> Result<()> {
         host: host.as_ref(),
     };
     let search = AdvisorySearch::new(&evidence);
-    let advisories = match &args.osv {
+    let records = match &args.osv {
         Some(path) => of_files(session, path, &search.wanted())?,
         None => of_registry(session, &search).await?,
     };
-    let (report, used) = search.report(advisories, &ignore, &today());
+    let (report, used) = search.report(records, &ignore, &today());
     warn(session, &report, &ignore, &used);
     let text = match args.format {
         AuditFormat::Human => report.to_text(args.all),
@@ -107,8 +108,8 @@ pub(super) async fn run(session: &Session<'_>, args: &AuditArgs) -> Result<()> {
     match report.at_least(least) {
         0 => Ok(()),
         found => {
-            let what = if found == 1 { "1 advisory".to_owned() } else { format!("{found} advisories") };
-            Err(Error::Failed { what: format!("{what} at least {}", least.as_str()), code: exit_code::FAILED })
+            let what = format!("{} at least {}", advisories(found), least.as_str());
+            Err(Error::Failed { what, code: exit_code::FAILED })
         }
     }
 }

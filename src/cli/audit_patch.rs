@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 
 use super::session::Session;
 use super::source_options::SourceArgs;
-use super::{lock_file, paths};
+use super::{lock_file, paths, workspace_locks};
 use crate::audit::companions::Companions;
 use crate::audit::patch_audit::{AuditedPatch, PatchAudit, audit};
 use crate::audit::shipped;
@@ -16,10 +16,8 @@ use crate::lock::{Lock, Workspace};
 use crate::resolve::configured_pins::{folder, is_same_repository};
 use crate::resolve::patched;
 use crate::resolve::source_files::Files;
-use crate::sandbox::root::Isolation;
+use crate::store::Store;
 use crate::store::git::{Network, SourceUrl, Tree};
-use crate::store::{Reading, Store};
-use crate::tools::provide::Provider;
 use crate::ui::{self, count, some_names};
 
 /// Options of `factory audit-patch`.
@@ -57,14 +55,7 @@ pub(super) fn run(session: &Session<'_>, args: &AuditPatchArgs) -> Result<()> {
     let workspace = workspace(&config, args)?;
     let locked = lock.as_ref().and_then(|lock| locked(lock, workspace));
     let store = session.store()?;
-    let provider = Provider {
-        store: &store,
-        registry: None,
-        reading: Reading::Changed,
-        isolation: Isolation::None,
-        ui: &session.ui,
-        interrupt: &session.interrupt,
-    };
+    let provider = workspace_locks::patching(session, &store);
     let network = args.source.network(&session.ui);
     let source = SourceOf { session, store: &store, network: &network, workspace, locked, offline: args.offline };
     let commit = source.commit()?;
@@ -73,10 +64,7 @@ pub(super) fn run(session: &Session<'_>, args: &AuditPatchArgs) -> Result<()> {
     let sides = tokio::task::block_in_place(|| patched::sides(&provider, workspace, &args.patch, &open))?;
     step.done("");
     let companions = Companions::Folder(paths::folder_of(&lock_file));
-    let shipped = match (&lock, locked) {
-        (Some(lock), Some(locked)) => shipped::read(lock, &companions, std::slice::from_ref(&locked.name))?,
-        _ => Vec::new(),
-    };
+    let shipped = shipped::read(locked.map_or(&[], std::slice::from_ref), &companions)?;
     let plugins = plugins(workspace, locked);
     let name = args.patch.display().to_string();
     let audited = AuditedPatch {

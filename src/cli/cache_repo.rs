@@ -1,18 +1,15 @@
 //! `--cache-repo` and its options.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use super::paths;
-use super::registry_option::RegistryOption;
+use super::registry_option::{self, RegistryOption};
 use super::session::Session;
 use crate::build::cache_repo::keys::{SigningKey, TrustedKeys};
 use crate::build::cache_repo::{CacheRepo, CacheRepoMode, CacheRepoSettings};
-use crate::config::env::{Env, FILE_NAME};
 use crate::error::{Error, Result};
 use crate::image::{ImageName, OciRegistry, OciRepository, RepositoryAccess, Retries};
 
@@ -116,9 +113,7 @@ fn repository(session: &Session<'_>, text: &str) -> Result<(OciRegistry, ImageNa
     }
     let (registry, name) = path.trim_end_matches('/').rsplit_once('/').ok_or_else(wrong)?;
     let option = RegistryOption::of(registry).ok_or_else(wrong)?;
-    let (env, _) = Env::of_process().with_file(&paths::config_dir(session.global).join(FILE_NAME))?;
-    let mut variables: BTreeMap<String, String> =
-        env.iter().map(|(name, value)| (name.to_owned(), value.text.clone())).collect();
+    let mut variables = registry_option::variables(session.global)?;
     let login_of = option.replace(&mut variables);
     let registry = OciRegistry::from_variables(&variables).map_err(|error| {
         // Of other variables, it is their error.

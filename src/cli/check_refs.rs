@@ -5,13 +5,12 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
-use super::registry_option::RegistryOption;
+use super::lock_file;
+use super::registry_option::{self, RegistryOption};
 use super::session::Session;
-use super::{lock_file, paths};
 use crate::audit::refs::asked::ImageQuestions;
 use crate::audit::refs::report::RefFaultKind;
 use crate::audit::refs::{AskedImages, RefFile, RefRules, RefsReport, check, images};
-use crate::config::env::{Env, FILE_NAME};
 use crate::error::{Error, Result, exit_code};
 use crate::image::{ImageName, OciRegistry};
 use crate::lock::{Lock, Sha256};
@@ -90,9 +89,7 @@ async fn ask(
     files: &[RefFile],
     lock: Option<&(String, Lock)>,
 ) -> Result<AskedImages> {
-    let (env, _) = Env::of_process().with_file(&paths::config_dir(session.global).join(FILE_NAME))?;
-    let variables: BTreeMap<String, String> =
-        env.iter().map(|(name, value)| (name.to_owned(), value.text.clone())).collect();
+    let variables = registry_option::variables(session.global)?;
     let registry = |host: &str, namespace: &str| {
         let (mut variables, option) = (variables.clone(), RegistryOption::at(host, namespace));
         if option.is_other(&variables) {

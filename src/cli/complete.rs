@@ -56,8 +56,16 @@ fn commands() -> Vec<CompletionCandidate> {
         let Some(inner) = command.find_subcommand(word).cloned() else { return Vec::new() };
         command = inner;
     }
-    let is_shown = |inner: &&clap::Command| !inner.is_hide_set() && inner.get_name() != "help";
-    command.get_subcommands().filter(is_shown).map(|inner| CompletionCandidate::new(inner.get_name())).collect()
+    command
+        .get_subcommands()
+        .filter(|inner| is_shown(inner))
+        .map(|inner| CompletionCandidate::new(inner.get_name()))
+        .collect()
+}
+
+/// True for a command that has a page, and is offered.
+pub fn is_shown(command: &clap::Command) -> bool {
+    !command.is_hide_set() && command.get_name() != "help"
 }
 
 /// What `find` has of the configuration directory and the lock that the words so far, or variables, name.

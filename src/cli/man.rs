@@ -4,6 +4,7 @@ use std::path::Path;
 
 use clap_mangen::Man;
 
+use super::complete::is_shown;
 use crate::error::{Error, Result};
 use crate::store::atomic_file;
 
@@ -46,8 +47,7 @@ fn pages() -> Result<Vec<(String, String)>> {
 
 /// A command, and the commands in it.
 fn with_all(command: clap::Command, all: &mut Vec<clap::Command>) {
-    let is_shown = |inner: &&clap::Command| !inner.is_hide_set() && inner.get_name() != "help";
-    let inner: Vec<_> = command.get_subcommands().filter(is_shown).cloned().collect();
+    let inner: Vec<_> = command.get_subcommands().filter(|inner| is_shown(inner)).cloned().collect();
     all.push(command);
     for inner in inner {
         with_all(inner, all);

@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 use crate::lock::{Lock, Workspace};
 use crate::npm::registry::NpmRegistry;
 use crate::parallel::Workers;
-use crate::resolve::configured_pins::{self, is_same_repository};
+use crate::resolve::configured_pins;
 use crate::resolve::newest::{NewestRef, of_commit, of_host};
 use crate::resolve::refs::{Refs, list_refs};
 use crate::store::git::{RefScope, SourceUrl};
@@ -158,13 +158,8 @@ impl<'a> Question<'a> {
 
     /// The repository of a workspace, with the login that only the configuration has.
     fn url(&self, locked: &Workspace) -> Result<SourceUrl> {
-        let folder = paths::config_dir(self.session.global).join(&locked.dir);
         let configured = self.config.and_then(|config| config.workspaces.iter().find(|one| one.name == locked.name));
-        let configured = configured.filter(|one| is_same_repository(one, locked));
-        match configured.and_then(|one| Some((one.source.repo.as_ref()?, configured_pins::folder(one)))) {
-            Some((repo, folder)) => SourceUrl::parse(repo.with_credentials(), folder),
-            None => SourceUrl::parse(&locked.source.repo, &folder),
-        }
+        configured_pins::url(locked, configured, &paths::config_dir(self.session.global))
     }
 
     async fn tools(&self) -> Result<Vec<OutdatedPin>> {

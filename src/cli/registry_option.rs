@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use super::{GlobalArgs, paths};
+use crate::config::env::{Env, FILE_NAME};
 use crate::error::{Error, Result};
 
 /// The value of `--registry`, or a part of another option's.
@@ -56,6 +58,12 @@ impl<'a> RegistryOption<'a> {
         variables.insert("REGISTRY_NAMESPACE".to_owned(), self.namespace.to_owned());
         left_out
     }
+}
+
+/// The variables of the environment, and of the configuration's own `.env`.
+pub fn variables(global: &GlobalArgs) -> Result<BTreeMap<String, String>> {
+    let (env, _) = Env::of_process().with_file(&paths::config_dir(global).join(FILE_NAME))?;
+    Ok(env.iter().map(|(name, value)| (name.to_owned(), value.text.clone())).collect())
 }
 
 /// The host of a URL as `REGISTRY_URL` may be written.

@@ -69,7 +69,7 @@ pub(super) fn run(session: &Session<'_>, args: &WhyArgs) -> Result<()> {
         .ok_or_else(|| lock_file::missing(&file, "run `factory resolve` and `factory build` first"))?;
     let companions = Companions::Folder(paths::folder_of(&file));
     let chosen = build::choose(&lock, &args.workspaces)?;
-    let plugins = shipped::read(&lock, &companions, &args.workspaces)?;
+    let plugins = shipped::read(&chosen, &companions)?;
     let yarn_locks = workspace_locks::read(session, &file, &chosen, (&args.source, args.offline))?;
     let evidence = WhyEvidence {
         lock: (&lock, session.global.laid_out.shown(&file)),

@@ -15,7 +15,7 @@ use crate::lock::{Lock, Workspace};
 use crate::parallel::Workers;
 use crate::resolve::pinned_yarn_lock::PinnedYarnLocks;
 use crate::sandbox::root::Isolation;
-use crate::store::Reading;
+use crate::store::{Reading, Store};
 use crate::tools::provide::Provider;
 
 /// Repositories asked at once.
@@ -29,6 +29,18 @@ fn sources_dir(session: &Session<'_>, lock_file: &Path) -> PathBuf {
     session.global.laid_out.in_work_tree(&paths::folder_of(lock_file))
 }
 
+/// What reads sources with their patches: GNU patch alone runs.
+pub fn patching<'a>(session: &'a Session<'_>, store: &'a Store) -> Provider<'a> {
+    Provider {
+        store,
+        registry: None,
+        reading: Reading::Changed,
+        isolation: Isolation::None,
+        ui: &session.ui,
+        interrupt: &session.interrupt,
+    }
+}
+
 /// The packages in the `yarn.lock` of each workspace, from the cache; from the network where it does not have them.
 pub fn read(
     session: &Session<'_>,
@@ -40,15 +52,7 @@ pub fn read(
     // A lock alone, in a release's archive say, can be asked about as well.
     let config = source.config(session, &names).ok();
     let store = session.store()?;
-    let provider = Provider {
-        store: &store,
-        registry: None,
-        reading: Reading::Changed,
-        // GNU patch alone runs.
-        isolation: Isolation::None,
-        ui: &session.ui,
-        interrupt: &session.interrupt,
-    };
+    let provider = patching(session, &store);
     let network = source.network(&session.ui);
     let runtime = tokio::runtime::Handle::current();
     let locks = PinnedYarnLocks {

@@ -6,6 +6,7 @@ use std::path::{Component, Path, PathBuf};
 use crate::config::env::EnvOrigin;
 use crate::config::variables::HOST_LOCKFILE;
 use crate::config::{self, Config, WorkspaceConfig};
+use crate::error::Result;
 use crate::lock::stale::{Requested, RequestedFile, RequestedWorkspace};
 use crate::lock::{Lock, Sha256, Workspace};
 use crate::store::git::SourceUrl;
@@ -72,6 +73,16 @@ pub fn is_same_repository(workspace: &WorkspaceConfig, locked: &Workspace) -> bo
     }
     let before = root(workspace).join(&locked.dir);
     place(&asked, folder(workspace)).is_some_and(|asked| place(locked_repo, &before) == Some(asked))
+}
+
+/// The repository of a locked workspace, with the login that only the configuration has. Where it is of another one, a
+/// relative path starts in the workspace's folder below `root`.
+pub fn url(locked: &Workspace, configured: Option<&WorkspaceConfig>, root: &Path) -> Result<SourceUrl> {
+    let configured = configured.filter(|one| is_same_repository(one, locked));
+    match configured.and_then(|one| Some((one.source.repo.as_ref()?, folder(one)))) {
+        Some((repo, folder)) => SourceUrl::parse(repo.with_credentials(), folder),
+        None => SourceUrl::parse(&locked.source.repo, &root.join(&locked.dir)),
+    }
 }
 
 /// Where a repository is, whose relative path starts in this folder; none for what is no repository.

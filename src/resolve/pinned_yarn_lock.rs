@@ -2,13 +2,13 @@
 
 use std::path::PathBuf;
 
-use super::configured_pins::{self, is_same_repository};
+use super::configured_pins;
 use super::effective::EffectiveTree;
 use super::source_files::Files;
-use crate::config::{Config, WorkspaceConfig};
+use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::lock::{Sha256, Workspace, at};
-use crate::store::git::{Network, SourceUrl};
+use crate::store::git::Network;
 use crate::tools::provide::Provider;
 
 /// Reads lockfiles from the cache's repositories.
@@ -41,7 +41,7 @@ impl PinnedYarnLocks<'_> {
             return Ok(Err("a local tree is not pinned".into()));
         };
         let config = self.config.and_then(|config| config.workspaces.iter().find(|one| one.name == workspace.name));
-        let url = self.url(workspace, config)?;
+        let url = configured_pins::url(workspace, config, &self.config_dir)?;
         let interrupt = self.provider.interrupt.flag();
         let repository = self.provider.store.repository(&url, interrupt)?;
         let tree = match (repository.tree(commit)?, self.network) {
@@ -60,15 +60,6 @@ impl PinnedYarnLocks<'_> {
         let files = EffectiveTree { provider: self.provider, runtime: self.runtime, config }.of(files)?;
         let other = "with the patches of the configuration it is not the one that the lock pins";
         Ok(held(files.read(&path)?, effective.yarn_lock, other))
-    }
-
-    /// The repository, with the login that only the configuration has.
-    fn url(&self, workspace: &Workspace, config: Option<&WorkspaceConfig>) -> Result<SourceUrl> {
-        let config = config.filter(|config| is_same_repository(config, workspace));
-        match config.and_then(|config| Some((config.source.repo.as_ref()?, configured_pins::folder(config)))) {
-            Some((repo, folder)) => SourceUrl::parse(repo.with_credentials(), folder),
-            None => SourceUrl::parse(&workspace.source.repo, &self.config_dir.join(&workspace.dir)),
-        }
     }
 }
 

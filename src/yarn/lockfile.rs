@@ -144,6 +144,11 @@ impl YarnEntry<'_> {
         self.locator()?.workspace_path()
     }
 
+    /// True for what a closure is of: the plugin itself, and what is embedded in it.
+    pub fn is_own(&self) -> bool {
+        self.workspace_path().is_some() || self.is_from_folder()
+    }
+
     /// True for the entry that a dependency of the same lock resolves to.
     pub fn meets(&self, dependency: &LockedDependency<'_>) -> bool {
         let is_of = |range: &str| range == dependency.range || range.strip_prefix("npm:") == Some(&*dependency.range);

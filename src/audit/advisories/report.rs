@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::severity::AdvisorySeverity;
+use crate::audit::json;
 
 /// The format of the JSON.
 pub(super) const FORMAT: u32 = 1;
@@ -169,13 +170,8 @@ pub struct UnknownContent {
 
 impl AuditReport {
     /// The JSON, with a final newline.
-    ///
-    /// # Panics
-    /// Never: all fields have a JSON form.
     pub fn to_json(&self) -> String {
-        let mut text = serde_json::to_string_pretty(self).expect("it is plain data");
-        text.push('\n');
-        text
+        json::render(self)
     }
 
     /// How many findings are at least so severe. One of which that is not known is.

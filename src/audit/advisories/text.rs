@@ -95,7 +95,8 @@ impl AuditReport {
     }
 }
 
-fn advisories(number: usize) -> String {
+/// `1 advisory`, `2 advisories`.
+pub fn advisories(number: usize) -> String {
     if number == 1 { "1 advisory".to_owned() } else { format!("{number} advisories") }
 }
 

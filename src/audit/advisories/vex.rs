@@ -6,13 +6,12 @@ use serde_json::{Map, Value, json};
 
 use super::report::{AuditFinding, AuditReport, ScaffoldFinding};
 use super::severity::AdvisorySeverity;
-use crate::audit::sbom::purl;
-use crate::audit::sbom::stamp::{time, uuid};
+use crate::audit::sbom::stamp::time;
+use crate::audit::sbom::{cyclonedx, purl};
 use crate::lock::Lock;
 
 /// The document, with a final newline.
 pub fn document(report: &AuditReport, lock: &Lock) -> String {
-    let identity = lock.identity();
     let mut components: BTreeMap<String, Value> = BTreeMap::new();
     let mut vulnerabilities = Vec::new();
     for finding in &report.findings {
@@ -25,32 +24,15 @@ pub fn document(report: &AuditReport, lock: &Lock) -> String {
         vulnerabilities.push(scaffold(finding, &mut components));
     }
     let epoch = lock.workspace.iter().map(|workspace| workspace.source.epoch).max().unwrap_or(0);
-    let content = json!({
-        "metadata": {
-            "timestamp": time(epoch),
-            "tools": { "components": [
-                { "type": "application", "name": "factory", "version": env!("CARGO_PKG_VERSION") },
-            ] },
-            "component": {
-                "type": "application",
-                "bom-ref": format!("release:{identity}"),
-                "name": "rhdh-dynamic-plugins",
-                "version": identity.to_string(),
-            },
-        },
-        "components": components.into_values().collect::<Vec<_>>(),
-        "vulnerabilities": vulnerabilities,
-    });
-    let mut document = Map::new();
-    document.insert("$schema".into(), "http://cyclonedx.org/schema/bom-1.6.schema.json".into());
-    document.insert("bomFormat".into(), "CycloneDX".into());
-    document.insert("specVersion".into(), "1.6".into());
-    document.insert("serialNumber".into(), format!("urn:uuid:{}", uuid(&content)).into());
-    document.insert("version".into(), 1.into());
-    if let Value::Object(content) = content {
-        document.extend(content);
-    }
-    format!("{:#}\n", Value::Object(document))
+    let document = cyclonedx::wrapped(
+        &time(epoch),
+        &cyclonedx::release_root(lock.identity()).into(),
+        json!({
+            "components": components.into_values().collect::<Vec<_>>(),
+            "vulnerabilities": vulnerabilities,
+        }),
+    );
+    format!("{document:#}\n")
 }
 
 fn shipped(finding: &AuditFinding, reason: Option<&str>, components: &mut BTreeMap<String, Value>) -> Value {

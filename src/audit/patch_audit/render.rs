@@ -4,18 +4,14 @@ use std::fmt::Write as _;
 
 use super::PatchAudit;
 use crate::audit::change::{PackageChange, PackageMove};
+use crate::audit::json;
 use crate::audit::version_step::VersionStep;
 use crate::ui::count;
 
 impl PatchAudit {
     /// The JSON, with a final newline.
-    ///
-    /// # Panics
-    /// Never: all fields have a JSON form.
     pub fn to_json(&self) -> String {
-        let mut text = serde_json::to_string_pretty(self).expect("it is plain data");
-        text.push('\n');
-        text
+        json::render(self)
     }
 
     /// What changes, what yarn would refuse, and what is shipped.

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{AuditedPatch, LockedSide, UnknownPlugin};
-use crate::audit::closure::PackageVersions;
+use crate::audit::closure::{PackageVersions, versions};
 use crate::audit::shipped::PluginContents;
 use crate::yarn::graph::{DependencyGraph, EdgeTarget};
 
@@ -24,18 +24,13 @@ pub struct ShippedChange {
 
 /// The versions that are known to be in a plugin, by package.
 fn sealed(contents: &PluginContents) -> PackageVersions {
-    let mut packages = PackageVersions::new();
-    let mut add = |name: &str, version: &str| {
-        packages.entry(name.to_owned()).or_default().insert(version.to_owned());
-    };
     match contents {
-        PluginContents::Closure(graph) => graph.nodes().iter().for_each(|node| add(&node.name, &node.version)),
-        PluginContents::Bundle(bundle) => {
-            bundle.by_package().into_keys().for_each(|(name, version)| add(name, version));
+        PluginContents::Closure(graph) => {
+            versions(graph.nodes().iter().map(|node| (node.name.as_str(), node.version.as_str())))
         }
-        PluginContents::Unsealed | PluginContents::Unrecorded => {}
+        PluginContents::Bundle(bundle) => versions(bundle.by_package().into_keys()),
+        PluginContents::Unsealed | PluginContents::Unrecorded => PackageVersions::new(),
     }
-    packages
 }
 
 /// What moves and is shipped, and the plugins of which that is not known.
@@ -45,8 +40,10 @@ pub(super) fn of(
     audited: &AuditedPatch<'_>,
 ) -> (Vec<ShippedChange>, Vec<UnknownPlugin>) {
     let (mut shipped, mut unknown) = (Vec::new(), Vec::new());
+    let (before, after) = (before.graphs(), after.graphs());
     for plugin in audited.plugins {
-        let moved = moved(&before.reached(plugin), &after.reached(plugin));
+        let reached = |graphs: &[DependencyGraph<'_>; 2]| [reached(&graphs[0], plugin), reached(&graphs[1], plugin)];
+        let moved = moved(&reached(&before), &reached(&after));
         // Whatever is in it, it stays.
         if moved.is_empty() {
             continue;
@@ -84,7 +81,7 @@ fn moved(before: &[PackageVersions; 2], after: &[PackageVersions; 2]) -> Package
 }
 
 /// The versions of each package that a plugin reaches; packages of the workspace are none.
-pub(super) fn reached(graph: &DependencyGraph<'_>, plugin: &str) -> PackageVersions {
+fn reached(graph: &DependencyGraph<'_>, plugin: &str) -> PackageVersions {
     let mut pending: Vec<usize> = graph.workspace(plugin).into_iter().collect();
     let (mut seen, mut found) = (BTreeSet::new(), PackageVersions::new());
     while let Some(number) = pending.pop() {

@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::super::display::printable;
 use super::{Plan, PlannedWorkspace};
+use crate::audit::json;
 use crate::error::{Error, Result};
 use crate::ui::count;
 
@@ -15,13 +16,8 @@ const TEKTON_RESULT: usize = 3072;
 
 impl Plan {
     /// The JSON, with a final newline.
-    ///
-    /// # Panics
-    /// Never: all fields have a JSON form.
     pub fn to_json(&self) -> String {
-        let mut text = serde_json::to_string_pretty(self).expect("a plan is plain data");
-        text.push('\n');
-        text
+        json::render(self)
     }
 
     /// A matrix for `fromJSON`, on one line: a job per shard, with the arguments of its build.

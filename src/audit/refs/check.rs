@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use super::asked::{AskedImages, ImageAnswer, ImageKey};
+use super::asked::{AskedImages, ImageAnswer};
 use super::entry::{RefEntry, RefTarget};
 use super::integrity::RefIntegrity;
 use super::listed::{RefFile, RefFileKind};
@@ -120,9 +120,13 @@ impl FoundFaults<'_> {
             self.faults.push(entry.fault(RefFaultKind::NotPinned, what));
         }
         let Some(key) = entry.key.clone() else { return };
-        let found = match self.rules.asked.and_then(|asked| asked.get(&key)) {
+        let (image, folders) = match self.rules.asked.and_then(|asked| asked.get(&key)) {
             // That it cannot be asked for is the fault of the entry which it inherits from.
-            Some(_) if reference.pin == ImagePin::Inherited && !is_found(self.rules.asked, &key) => return,
+            Some(ImageAnswer::Missing | ImageAnswer::Unreadable(_) | ImageAnswer::Unanswered(_))
+                if reference.pin == ImagePin::Inherited =>
+            {
+                return;
+            }
             Some(ImageAnswer::Found { image, folders, .. }) => (image, folders),
             Some(ImageAnswer::Missing) => {
                 self.faults.push(entry.fault(RefFaultKind::Missing, "is not in the registry"));
@@ -138,7 +142,6 @@ impl FoundFaults<'_> {
             }
             None => return,
         };
-        let (image, folders) = found;
         if let Some(digest) = entry.digest.filter(|digest| *digest != image.digest) {
             let what = format!("is answered with another image, {} in place of {digest}", image.digest);
             self.faults.push(entry.fault(RefFaultKind::OtherDigest, what));
@@ -231,10 +234,6 @@ impl FoundFaults<'_> {
             }
         }
     }
-}
-
-fn is_found(asked: Option<&AskedImages>, key: &ImageKey) -> bool {
-    matches!(asked.and_then(|asked| asked.get(key)), Some(ImageAnswer::Found { .. }))
 }
 
 fn file_name(path: &str) -> Option<&str> {

@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::audit::json;
 use crate::lock::Sha256;
 use crate::ui::count;
 
@@ -151,14 +152,8 @@ pub enum RefFaultKind {
 
 impl RefsReport {
     /// The JSON.
-    ///
-    /// # Panics
-    ///
-    /// Never: it is plain data.
     pub fn to_json(&self) -> String {
-        let mut text = serde_json::to_string_pretty(self).expect("it is plain data");
-        text.push('\n');
-        text
+        json::render(self)
     }
 
     /// A line for each fault, and what was looked at.

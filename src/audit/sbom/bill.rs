@@ -194,8 +194,3 @@ fn plugin_bill<'a>(
 pub(super) fn exported_name(plugin: &lock::Plugin) -> String {
     format!("{}-dynamic", plugin.name)
 }
-
-/// Its archive's name.
-pub(super) fn tgz_name(plugin: &lock::Plugin) -> String {
-    format!("{}-{}.tgz", exported_name(plugin).trim_start_matches('@').replace('/', "-"), plugin.version)
-}

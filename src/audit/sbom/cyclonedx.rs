@@ -8,7 +8,7 @@ use super::bill::{Bill, PluginBill, exported_name};
 use super::graph::{BillPackage, Bundling};
 use super::purl;
 use super::stamp::uuid;
-use crate::lock::Integrity;
+use crate::lock::{Integrity, Sha256};
 
 /// The bill of a release: its plugins, and the packages in any of them.
 pub fn release(bill: &Bill<'_>) -> Value {
@@ -17,16 +17,11 @@ pub fn release(bill: &Bill<'_>) -> Value {
         inventory.plugin(plugin);
     }
     let plugins: Vec<Value> = bill.plugins.iter().map(plugin_component).collect();
-    let root = json!({
-        "type": "application",
-        "bom-ref": format!("release:{}", bill.identity),
-        "name": "rhdh-dynamic-plugins",
-        "version": bill.identity.to_string(),
-        "properties": [{ "name": "factory:identity", "value": bill.identity.to_string() }],
-    });
+    let mut root = release_root(bill.identity);
+    root.insert("properties".into(), json!([property("factory:identity", &bill.identity.to_string())]));
     let depends: Vec<String> = bill.plugins.iter().map(plugin_ref).collect();
     inventory.depends.insert(format!("release:{}", bill.identity), depends.into_iter().collect());
-    document(bill, &root, plugins, inventory)
+    document(bill, &root.into(), plugins, inventory)
 }
 
 /// The bill of one plugin: the packages in it.
@@ -87,18 +82,41 @@ fn document(bill: &Bill<'_>, root: &Value, plugins: Vec<Value>, inventory: Cyclo
         depends.into_iter().map(|(reference, on)| json!({ "ref": reference, "dependsOn": on })).collect();
     let composition = |(aggregate, plugins)| json!({ "aggregate": aggregate, "dependencies": plugins });
     let compositions: Vec<Value> = known.into_iter().map(composition).collect();
-    let content = json!({
+    wrapped(
+        &bill.time(),
+        root,
+        json!({
+            "components": plugins.into_iter().chain(components.into_values()).collect::<Vec<_>>(),
+            "dependencies": dependencies,
+            "compositions": compositions,
+        }),
+    )
+}
+
+/// What a release is in a document.
+pub fn release_root(identity: Sha256) -> Map<String, Value> {
+    let mut root = Map::new();
+    root.insert("type".into(), "application".into());
+    root.insert("bom-ref".into(), format!("release:{identity}").into());
+    root.insert("name".into(), "rhdh-dynamic-plugins".into());
+    root.insert("version".into(), identity.to_string().into());
+    root
+}
+
+/// A document of this time and about `root`, with these fields; its identifier is made of all of them.
+pub fn wrapped(time: &str, root: &Value, fields: Value) -> Value {
+    let mut content = json!({
         "metadata": {
-            "timestamp": bill.time(),
+            "timestamp": time,
             "tools": { "components": [
                 { "type": "application", "name": "factory", "version": env!("CARGO_PKG_VERSION") },
             ] },
             "component": root,
         },
-        "components": plugins.into_iter().chain(components.into_values()).collect::<Vec<_>>(),
-        "dependencies": dependencies,
-        "compositions": compositions,
     });
+    if let (Value::Object(content), Value::Object(fields)) = (&mut content, fields) {
+        content.extend(fields);
+    }
     let mut document = Map::new();
     document.insert("$schema".into(), "http://cyclonedx.org/schema/bom-1.6.schema.json".into());
     document.insert("bomFormat".into(), "CycloneDX".into());

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::bill::{Bill, PluginBill, tgz_name};
+use super::bill::{Bill, PluginBill};
 use super::purl;
+use crate::build::artefact::archive_of;
 use crate::error::{Error, Result};
 use crate::image::{ImageName, Tag};
 use crate::lock::companions::CompanionPath;
@@ -41,7 +42,7 @@ pub fn statement(bill: &Bill<'_>, builder: &str) -> Result<Value> {
     let mut dependencies = ResolvedDependencies::default();
     for plugin in &bill.plugins {
         let Some(sealed) = &plugin.plugin.sealed else { continue };
-        subjects.push(json!({ "name": tgz_name(plugin.plugin), "digest": { "sha512": sealed.tgz.hex() } }));
+        subjects.push(json!({ "name": archive_of(plugin.plugin), "digest": { "sha512": sealed.tgz.hex() } }));
         let image = ImageName::of_package(&plugin.plugin.name)?;
         let tag = Tag::of_version("", &plugin.plugin.version)?;
         subjects.push(json!({ "name": format!("{image}:{tag}"), "digest": { "sha256": sealed.image.hex() } }));

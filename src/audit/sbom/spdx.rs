@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
-use super::bill::{Bill, PluginBill, exported_name, tgz_name};
+use super::bill::{Bill, PluginBill, exported_name};
 use super::graph::BillPackage;
 use super::purl;
 use super::stamp::uuid;
+use crate::build::artefact::archive_of;
 use crate::lock::Sha256;
 
 const NOASSERTION: &str = "NOASSERTION";
@@ -128,7 +129,7 @@ fn blank(reference: &str, name: &str, version: &str) -> Map<String, Value> {
 fn plugin_package(bill: &PluginBill<'_>, reference: &str) -> Value {
     let (workspace, plugin) = (bill.workspace, bill.plugin);
     let mut package = blank(reference, &exported_name(plugin), &plugin.version);
-    package.insert("packageFileName".into(), tgz_name(plugin).into());
+    package.insert("packageFileName".into(), archive_of(plugin).into());
     package.insert("primaryPackagePurpose".into(), "LIBRARY".into());
     if let Some(sealed) = &plugin.sealed {
         package.insert("checksums".into(), json!([{ "algorithm": "SHA512", "checksumValue": sealed.tgz.hex() }]));

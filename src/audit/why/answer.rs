@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::audit::json;
+
 /// The format of the JSON.
 pub(super) const FORMAT: u32 = 1;
 
@@ -179,13 +181,8 @@ pub struct WhyTool {
 
 impl Why {
     /// The JSON, with a final newline.
-    ///
-    /// # Panics
-    /// Never: all fields have a JSON form.
     pub fn to_json(&self) -> String {
-        let mut text = serde_json::to_string_pretty(self).expect("it is plain data");
-        text.push('\n');
-        text
+        json::render(self)
     }
 
     /// How many plugins ship a version that is asked for; all versions are where no range was given.

@@ -8,7 +8,7 @@ use super::answer::{
     WhyPlugin, WhyTool, WhyWorkspace,
 };
 use super::query::PackageQuery;
-use crate::audit::closure::PackageVersions;
+use crate::audit::closure::{PackageVersions, versions};
 use crate::audit::package_graph::PackageGraph;
 use crate::audit::shipped::{PluginContents, ShippedPlugin};
 use crate::lock::bundle::{Bundle, BundlePlace, PackageOrigin};
@@ -62,12 +62,8 @@ impl WorkspaceLock {
         let mut graph = PackageGraph::default();
         let packages = yarn_lock.and_then(|bytes| {
             let lock = YarnLock::parse(&bytes, Path::new("yarn.lock")).map_err(|error| error.to_string())?;
-            let mut packages = PackageVersions::new();
-            for entry in &lock.entries {
-                packages.entry(entry.name().to_owned()).or_default().insert(entry.version.to_string());
-            }
             graph = PackageGraph::of(&lock);
-            Ok(packages)
+            Ok(versions(lock.entries.iter().map(|entry| (entry.name(), &*entry.version))))
         });
         Self { workspace: workspace.to_owned(), packages, graph }
     }

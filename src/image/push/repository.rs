@@ -17,6 +17,7 @@ use super::options::Retries;
 use super::registry::OciRegistry;
 use super::response::{body, refused};
 use super::session::RegistrySession;
+use super::transfer::ANY_MANIFEST;
 use super::upload::{BlobSource, upload};
 use crate::answer::{AnswerFailure, AnswerLimits, BoundedAnswer};
 use crate::image::manifest::MANIFEST_TYPE;
@@ -24,11 +25,6 @@ use crate::image::name::ImageName;
 use crate::lock::Sha256;
 use crate::{Error, Result};
 
-/// What `podman pull` takes.
-const ANY_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json, \
-                            application/vnd.docker.distribution.manifest.v2+json, \
-                            application/vnd.oci.image.index.v1+json, \
-                            application/vnd.docker.distribution.manifest.list.v2+json";
 /// The most bytes of one page of tags.
 const MAX_TAGS: usize = 4 << 20;
 /// The most pages of tags that are read, of a thousand tags each where the registry has its way.
