@@ -2,12 +2,13 @@
 //!
 //! In the order of the data: [`repo`] is the repository in use, [`keys`] signs and trusts, [`entry`] is what lies under a
 //! tag; `lookup` finds the entries of plugins that the local cache does not have, `proven` holds their archives against
-//! what they say of themselves, and `upload` stores what was built here while other plugins are built. [`tagged`] lists
-//! and removes entries.
+//! what they say of themselves, and `upload` stores what was built here while other plugins are built, unless another machine
+//! says in a [`claim`] that it does. [`tagged`] lists and removes entries.
 //!
 //! The repository is believed nothing: what comes from it is what the lock has sealed, or what a trusted key has signed
 //! for these very inputs. Whatever is wrong with it, plugins are built.
 
+pub mod claim;
 pub mod entry;
 pub mod keys;
 mod lookup;

@@ -55,12 +55,11 @@ pub(super) async fn run(session: &Session<'_>, args: &CacheArgs) -> Result<()> {
         CacheCommand::Size { cache_repo: Some(repository) } => {
             let repository = cache_repo::open(session, repository, RepositoryAccess::Read)?;
             let StoredEntries { entries, is_cut } = unless(session, tagged::list(&repository)).await?;
-            let bytes = tagged::size(&entries);
+            let (builds, bytes) = (tagged::builds(&entries), tagged::size(&entries));
             if is_cut {
                 session.ui.warn(format!("{}, and the others are not counted", more_tags(&repository)));
             }
-            let text =
-                format!("{:<7} {:>5} {:>10}  {}\n", "builds", entries.len(), megabytes(bytes), repository.address());
+            let text = format!("{:<7} {builds:>5} {:>10}  {}\n", "builds", megabytes(bytes), repository.address());
             ui::text(&text).map_err(Error::io("write", "stdout"))
         }
         CacheCommand::Prune { older_than, max_size, cache_repo: Some(repository) } => {

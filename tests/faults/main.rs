@@ -12,6 +12,7 @@ use std::process::ExitCode;
 
 mod cache_keys;
 mod cache_repo;
+mod claims;
 mod flipped;
 mod full_disk;
 mod git_local;

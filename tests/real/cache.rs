@@ -6,7 +6,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use harness::program::{Outcome, Test, names};
+use harness::program::{Outcome, Test, copy, names};
 
 /// Its folder.
 pub fn cache() -> PathBuf {
@@ -46,13 +46,6 @@ pub fn link_to(other: &Path, copied: &str) {
         let (here, there) = (cache().join("tools").join(&name), other.join("tools").join(&name));
         if name == copied { copy(&here, &there) } else { symlink(here, there).unwrap() }
     }
-}
-
-/// `cp -a`
-#[track_caller]
-pub fn copy(from: &Path, to: &Path) {
-    let copied = Command::new("cp").arg("-a").args([from, to]).status().unwrap();
-    assert!(copied.success(), "{} to {}", from.display(), to.display());
 }
 
 /// Runs factory in the folder of a test with this cache and nothing of the caller's `FACTORY_…` variables.

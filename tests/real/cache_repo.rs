@@ -1,10 +1,12 @@
 //! Finished builds shared through Debian's docker-registry.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::process::{Child, Stdio};
 
 use harness::docker_registry::{PAIR, PASSWORD, Server, USER};
-use harness::program::{Test, names, outputs};
+use harness::program::{Test, copy, names, outputs};
+use harness::proxy::Proxy;
 use harness::workspace::scripted;
 
 use crate::greeting::{self, Greeting, assert_code, stderr};
@@ -13,13 +15,14 @@ use crate::greeting::{self, Greeting, assert_code, stderr};
 fn machines_that_race_on_one_repository_make_the_same_and_leave_it_whole() {
     harness::needs(&["docker-registry"]);
     let server = Server::open();
+    let counting = Proxy::before(&server.address);
     let plugins = ["a", "b", "c"].map(|name| (name.to_owned(), "frontend-plugin", String::new()));
     let mut test: Test = scripted(&plugins, "");
-    test.env("FACTORY_CACHE_REPO", format!("oci://{}/team/cache", server.address)).env("REGISTRY_INSECURE", "true");
+    test.env("FACTORY_CACHE_REPO", format!("oci://{}/team/cache", counting.address)).env("REGISTRY_INSECURE", "true");
     test.run(&["resolve", "--host-lockfile", "config/host.lock"]).success();
     let builds = |name: &str, mode: &str| -> Child {
         let (config, cache) = (test.path(&format!("{name}-config")), test.path(&format!("{name}-cache")));
-        crate::cache::copy(&test.path("config"), &config);
+        copy(&test.path("config"), &config);
         let mut command = test.command(&["build", "--output-dir", name, "--cache-mode", mode]);
         command.arg("--config-dir").arg(config).arg("--cache-dir").arg(cache);
         command.stderr(Stdio::piped()).spawn().unwrap()
@@ -36,14 +39,26 @@ fn machines_that_race_on_one_repository_make_the_same_and_leave_it_whole() {
         assert_eq!(made(name), first);
     }
     let tags = server.dir.path().join("data/docker/registry/v2/repositories/team/cache/_manifests/tags");
-    assert_eq!(names(&tags).len(), 3);
+    let is_entry = |tag: &String| tag.starts_with("inputs-");
+    assert_eq!(names(&tags).iter().filter(|tag| is_entry(tag)).count(), 3);
+    let uploads = || {
+        let mut uploads = BTreeMap::<String, usize>::new();
+        for request in counting.requests().into_iter().filter(|request| request.kind() == "PUT manifest") {
+            *uploads.entry(request.path.rsplit('/').next().unwrap().to_owned()).or_default() += 1;
+        }
+        uploads.retain(|tag, _| is_entry(tag));
+        uploads
+    };
+    let stored = uploads();
+    assert!(stored.len() == 3 && stored.values().all(|times| *times <= 2), "{stored:?}");
     // What one of them has sealed, another takes that has nothing.
     fs::remove_dir_all(test.path("config")).unwrap();
-    crate::cache::copy(&test.path("one-config"), &test.path("config"));
+    copy(&test.path("one-config"), &test.path("config"));
     let output = builds("four", "read").wait_with_output().unwrap();
     assert_code(&output, 0);
     assert!(stderr(&output).contains("3 of them from the cache"), "{}", stderr(&output));
     assert_eq!(made("four"), first);
+    assert_eq!(uploads(), stored, "it stores nothing");
 }
 
 #[harness::test]

@@ -2,12 +2,12 @@
 
 use std::fs;
 
-use harness::program::Test;
+use harness::program::{Test, copy};
 use harness::repository::Repository;
 use harness::workspace;
 use serde_json::Value;
 
-use crate::cache::{self, copy, factory};
+use crate::cache::{self, factory};
 use crate::registry_login::with_text;
 
 const PLUGIN: &str = "workspaces/a/plugins/a-backend";

@@ -8,7 +8,7 @@ use std::process::{Command, Output, Stdio};
 use std::sync::LazyLock;
 
 use factory::lock::Lock;
-use harness::program::{names, text};
+use harness::program::{copy, names, text};
 use harness::repository::Repository;
 
 use crate::cache::{self, cache};
@@ -61,7 +61,7 @@ impl Greeting {
     pub fn sealed(self) -> Self {
         let first = first().greeting.config();
         for name in ["factory.lock", "factory.lock.d"] {
-            cache::copy(&first.join(name), &self.config().join(name));
+            copy(&first.join(name), &self.config().join(name));
         }
         self
     }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use flate2::read::GzDecoder;
+use harness::program::copy;
 
 use crate::cache;
 use crate::greeting::{self, Greeting, alone, assert_code, stderr};
@@ -282,7 +283,7 @@ fn a_flipped_bit_is_named_and_never_built_from() {
         let said = stderr(&output);
         assert!(said.contains(what) && said.contains("not in the cache"), "{said}");
         assert!(said.contains("run `factory fetch"), "{said}");
-        cache::copy(&cache::cache().join(entry.strip_prefix(&own.cache).unwrap()), &entry);
+        copy(&cache::cache().join(entry.strip_prefix(&own.cache).unwrap()), &entry);
         assert_eq!(fs::read(&file).unwrap(), kept);
     }
 

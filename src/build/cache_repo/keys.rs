@@ -16,6 +16,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use rustls::pki_types::pem::{SectionKind, from_buf};
 
 use crate::error::{Error, Place, Result};
+use crate::lock::Sha256;
 use crate::user_file;
 
 /// `SubjectPublicKeyInfo` up to the 32 bytes of an ed25519 key (RFC 8410).
@@ -59,6 +60,14 @@ impl SigningKey {
         match EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, der) {
             Ok(pair) => Ok(Self(KeyPairKind::P256(pair))),
             Err(_) => Err(wrong("has a private key of another kind", KINDS)),
+        }
+    }
+
+    /// Of its public key.
+    pub fn digest(&self) -> Sha256 {
+        match &self.0 {
+            KeyPairKind::Ed25519(pair) => Sha256::of(pair.public_key()),
+            KeyPairKind::P256(pair) => Sha256::of(pair.public_key()),
         }
     }
 

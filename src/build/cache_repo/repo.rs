@@ -56,6 +56,8 @@ pub struct CacheRepo {
     pub(super) trusted: TrustedKeys,
     pub(super) key: Option<SigningKey>,
     pub(super) patience: Duration,
+    /// Who this is in claims: nobody else has the same.
+    pub(super) claimant: String,
     /// What it was given up for, which is said once.
     pub(super) is_given_up: AtomicBool,
     /// That unsealed plugins are not looked for was said.
@@ -78,6 +80,7 @@ impl CacheRepo {
             trusted,
             key,
             patience,
+            claimant: anybody(),
             is_given_up: AtomicBool::new(false),
             has_said_unsealed: AtomicBool::new(false),
             lookups: Semaphore::new(LOOKUPS),
@@ -117,6 +120,15 @@ impl CacheRepo {
 
     pub(super) fn has_refused(&self, tag: &str) -> bool {
         self.refused.lock().unwrap_or_else(PoisonError::into_inner).contains(tag)
+    }
+}
+
+/// Random; where no random numbers are to be had, this process.
+fn anybody() -> String {
+    let mut random = [0; 16];
+    match aws_lc_rs::rand::fill(&mut random) {
+        Ok(()) => hex::encode(random),
+        Err(_) => format!("process {}", std::process::id()),
     }
 }
 

@@ -7,6 +7,7 @@ use futures_util::StreamExt as _;
 use futures_util::stream;
 use time::OffsetDateTime;
 
+use super::claim::{self, is_claim};
 use super::entry::{EntryManifest, is_entry};
 use crate::error::{Error, Result};
 use crate::image::{OciRepository, RepositoryFailure};
@@ -24,6 +25,8 @@ pub struct StoredEntry {
     pub bytes: u64,
     /// When it was stored; none where it does not say so.
     pub created: Option<OffsetDateTime>,
+    /// It is no build, but a claim on one.
+    pub is_claim: bool,
 }
 
 /// The entries of a repository.
@@ -42,20 +45,32 @@ pub async fn list(repository: &OciRepository) -> Result<StoredEntries> {
                     `REGISTRY_AUTH_FILE`";
         Error::network(format!("the cache repository `{}` cannot be read: {failure}", repository.address()), hint)
     };
-    let listed = repository.tags(is_entry).await.map_err(unread)?;
-    let manifests = listed.tags.iter().map(|tag| repository.manifest(tag));
+    let listed = repository.tags(|tag| is_entry(tag) || is_claim(tag)).await.map_err(unread)?;
+    let manifests = listed.tags.iter().map(async |tag| (is_claim(tag), repository.manifest(tag).await));
     let mut manifests = stream::iter(manifests).buffer_unordered(AT_ONCE);
     let mut entries = BTreeMap::new();
-    while let Some(manifest) = manifests.next().await {
+    while let Some((is_claim, manifest)) = manifests.next().await {
         // Removed since.
         let Some(bytes) = manifest.map_err(unread)? else { continue };
-        let (digest, known) = (Sha256::of(&bytes), serde_json::from_slice::<EntryManifest>(&bytes).ok());
+        let manifest = Sha256::of(&bytes);
+        if is_claim {
+            let Some(made) = claim::made_at(&bytes) else { continue };
+            let claim = StoredEntry { manifest, bytes: 0, created: Some(made), is_claim };
+            entries.entry(manifest).or_insert(claim);
+            continue;
+        }
+        let known = serde_json::from_slice::<EntryManifest>(&bytes).ok();
         let (bytes, created) = known.map_or((0, None), |known| (known.size(), known.created()));
-        entries.insert(digest, StoredEntry { manifest: digest, bytes, created });
+        entries.insert(manifest, StoredEntry { manifest, bytes, created, is_claim });
     }
     let mut entries: Vec<_> = entries.into_values().collect();
     entries.sort_by_key(|entry| (entry.created, entry.manifest));
     Ok(StoredEntries { entries, is_cut: listed.is_cut })
+}
+
+/// How many of entries are builds.
+pub fn builds(entries: &[StoredEntry]) -> usize {
+    entries.iter().filter(|entry| !entry.is_claim).count()
 }
 
 /// Bytes of entries together; what they say of themselves may be more than a number holds.
@@ -81,7 +96,7 @@ pub fn to_remove(entries: Vec<StoredEntry>, age: Option<Duration>, most: Option<
     entries.into_iter().filter(is_removed).collect()
 }
 
-/// Removes entries; how many, with an error if the registry does not let it.
+/// Removes entries; how many builds, with an error if the registry does not let it.
 pub async fn remove(repository: &OciRepository, entries: &[StoredEntry]) -> Result<usize> {
     for entry in entries {
         repository.delete(entry.manifest).await.map_err(|failure| {
@@ -99,7 +114,7 @@ pub async fn remove(repository: &OciRepository, entries: &[StoredEntry]) -> Resu
             Error::network(format!("entries of `{}` cannot be removed: {failure}", repository.address()), hint)
         })?;
     }
-    Ok(entries.len())
+    Ok(builds(entries))
 }
 
 #[cfg(test)]
@@ -113,6 +128,7 @@ mod tests {
             manifest: Sha256::of(name),
             bytes,
             created: days.map(|days| now - time::Duration::days(days)),
+            is_claim: false,
         };
         let all =
             || vec![entry("none", None, 1), entry("a", Some(30), 10), entry("b", Some(9), 20), entry("c", Some(1), 40)];
@@ -131,7 +147,7 @@ mod tests {
     #[test]
     fn sizes_that_lie_remove_nothing_else() {
         let created = Some(OffsetDateTime::now_utc());
-        let entry = |name: &str, bytes| StoredEntry { manifest: Sha256::of(name), bytes, created };
+        let entry = |name: &str, bytes| StoredEntry { manifest: Sha256::of(name), bytes, created, is_claim: false };
         let all = || vec![entry("a", u64::MAX), entry("b", u64::MAX), entry("c", 10), entry("d", 20)];
         let left = |most| to_remove(all(), None, Some(most)).len();
         assert_eq!((left(30), left(20), left(u64::MAX)), (2, 3, 2));

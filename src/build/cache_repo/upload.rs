@@ -3,9 +3,11 @@
 use std::fs;
 use std::sync::{Arc, PoisonError};
 
+use super::claim::Claim;
 use super::entry::{
     BuildFacts, BuildStatement, MAX_ARCHIVE, MAX_FACTS, UnsealedOf, sealed_tag, unsealed_inputs, unsealed_tag,
 };
+use super::keys::SigningKey;
 use super::repo::{CacheRepo, TRANSFER, Uploaded};
 use crate::answer::duration;
 use crate::build::artefact::Artefact;
@@ -92,21 +94,40 @@ impl CacheRepo {
         };
         let repo = Arc::clone(self);
         let mut uploads = self.uploads.lock().unwrap_or_else(PoisonError::into_inner);
-        uploads.spawn(async move {
-            let _slot = repo.transfers.acquire().await;
-            if repo.writes() { repo.send(&upload).await } else { Ok(false) }
-        });
+        uploads.spawn(async move { repo.send_unless_others_do(&upload).await });
     }
 
-    async fn send(&self, upload: &Upload) -> Uploaded {
-        let Upload { entry, statement, facts, tags } = upload;
+    /// Stores something that no other machine has stored or is about to.
+    async fn send_unless_others_do(&self, upload: &Upload) -> Uploaded {
+        let Upload { statement, tags, .. } = upload;
         // Nobody would take it.
         if statement.archive.size.max(statement.layer.size) > MAX_ARCHIVE || statement.facts.size > MAX_FACTS {
             return Ok(false);
         }
-        if self.missing(tags).await?.is_empty() {
-            return Ok(false);
+        let claim = Claim::of(tags, self.key.as_ref().map(SigningKey::digest));
+        let pause = {
+            let _slot = self.transfers.acquire().await;
+            if !self.writes() || self.missing(tags).await?.is_empty() {
+                return Ok(false);
+            }
+            self.claim(&claim).await?
+        };
+        if let Some(pause) = pause {
+            tokio::time::sleep(pause).await;
+            let _slot = self.transfers.acquire().await;
+            if !self.writes() {
+                return Ok(false);
+            }
+            if !self.is_claimed(&claim).await? {
+                return self.send(upload).await;
+            }
         }
+        tracing::debug!("another machine is about to store `{}:{}`", self.address(), tags[0]);
+        Ok(false)
+    }
+
+    async fn send(&self, upload: &Upload) -> Uploaded {
+        let Upload { entry, statement, facts, tags } = upload;
         let bytes = statement.to_bytes();
         let manifest = statement.manifest(self.key.as_ref()).map_err(|error| RepositoryFailure {
             what: error.to_string(),

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::io::{BufReader, Read as _, Write as _};
 use std::net::Shutdown;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Barrier, Mutex, MutexGuard};
 
 use factory::image::OciRegistry;
 use factory::lock::Sha256;
@@ -61,6 +61,8 @@ pub enum Reaction {
     Hang,
     /// This answer but for its last byte, for which the other side waits until it has had enough.
     Stall(Response),
+    /// The usual answer, when as many of these requests have come as the barrier waits for.
+    Together(Arc<Barrier>),
 }
 
 struct Rule {
@@ -240,6 +242,7 @@ impl Shared {
         match reaction {
             Some(Reaction::Say(response)) => return Ok(response),
             Some(reaction @ (Reaction::Drop | Reaction::Hang | Reaction::Stall(_))) => return Err(reaction),
+            Some(Reaction::Together(ref barrier)) => drop(barrier.wait()),
             _ => {}
         }
         let usual = self.refused(request, &kind).unwrap_or_else(|| self.answer(request, &kind));

@@ -143,6 +143,13 @@ impl Outcome {
     }
 }
 
+/// `cp -a`
+#[track_caller]
+pub fn copy(from: &Path, to: &Path) {
+    let copied = Command::new("cp").arg("-a").args([from, to]).status().unwrap();
+    assert!(copied.success(), "{} to {}", from.display(), to.display());
+}
+
 /// The names in a folder, sorted; none when it is not there.
 pub fn names(folder: &Path) -> Vec<String> {
     let entries = fs::read_dir(folder).into_iter().flatten();
