@@ -1,10 +1,11 @@
 //! Questions about releases: what changed between two of them and why, what is pinned and built, and what is in them.
 //!
 //! OLD and NEW of a comparison are read by [`diff_side`] into a [`Release`], from a lock ([`release`]) or a configuration
-//! ([`configurations`]), on disk or in a commit ([`git_revision`]) with the files beside it ([`companions`]).
+//! ([`configurations`]), on disk or in a commit ([`git_revision`]) with the files beside it ([`companions`], [`metadata`]).
 //! [`compare`](mod@compare) finds what moved ([`pairing`]) and makes one [`Diff`], a list of [`Change`]s: how far versions
-//! moved ([`version_step`]), in private dependencies ([`closure`]) and in the host ([`host`]), with [`link`]s.
-//! [`phrase`] puts a change into words; [`human`], [`markdown`], [`html`] and [`json`] render the list.
+//! moved ([`version_step`]), in private dependencies ([`closure`]) and in the host ([`host`]), with [`link`]s, and which
+//! plugins of each level of [`support`] did. [`placed`] is YAML with its lines.
+//! [`phrase`] puts a change into words; [`human`], [`markdown`], [`asciidoc`], [`html`] and [`json`] render the list.
 //!
 //! [`git_index`] has the sides of a lock that a merge left unmerged. [`status`] says what is pinned, stale and built,
 //! [`outdated`] what there is by now, [`plan`] what is to build; [`sbom`] says what is in a release. [`why`] says where a
@@ -13,6 +14,7 @@
 //! [`patch_audit`] a patch against the lockfile.
 
 pub mod advisories;
+pub mod asciidoc;
 mod branches;
 pub mod change;
 pub mod closure;
@@ -30,18 +32,21 @@ pub mod human;
 pub mod json;
 pub mod link;
 pub mod markdown;
+pub mod metadata;
 pub mod outdated;
 pub mod package_graph;
 pub mod pairing;
 pub mod patch_audit;
 mod percent_encoding;
 pub mod phrase;
+pub mod placed;
 pub mod plan;
 pub mod refs;
 pub mod release;
 pub mod sbom;
 pub mod shipped;
 pub mod status;
+pub mod support;
 pub mod version_step;
 pub mod why;
 

@@ -6,6 +6,7 @@ mod output;
 mod plugin;
 mod release;
 mod summary;
+mod support;
 mod workspace;
 
 use super::diff::Diff;

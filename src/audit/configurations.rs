@@ -9,6 +9,7 @@ use std::path::Path;
 use super::change::{ExplainedArgument, Pin};
 use super::companions::Companions;
 use super::diff::Form;
+use super::metadata::MetadataFiles;
 use super::release::{Release, ReleasePlugin, ReleaseWorkspace};
 use crate::config::{self, Config, ConfigOptions, Env};
 use crate::error::Result;
@@ -44,6 +45,7 @@ pub fn read(name: &str, dir: &Path) -> Result<Release> {
         tools: release_tools,
         workspaces: config.workspaces.iter().zip(&asked).map(|(one, asked)| workspace(one, asked)).collect(),
         broken: config.broken.iter().map(broken).collect(),
+        metadata: MetadataFiles::beside(dir)?,
     })
 }
 

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::change::Change;
+use super::support::SupportGroup;
 use crate::lock::Sha256;
 
 /// The format of the JSON.
@@ -23,6 +24,8 @@ pub struct Diff {
     pub new: Side,
     /// Everything counted, what did not change too.
     pub summary: Summary,
+    /// Plugins that are new, gone or changed, by their level of support, the most supported first.
+    pub support: Vec<SupportGroup>,
     /// The changes: causes of all workspaces first, then by workspace and plugin.
     pub changes: Vec<Change>,
     /// What could not be compared, and why.

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::companions::Companions;
 use super::configurations;
 use super::git_revision::{Revision, TreePathKind, WORKSPACES, below};
+use super::metadata::MetadataFiles;
 use super::release::Release;
 use crate::config::source_json;
 use crate::error::{Error, Place, Result};
@@ -48,10 +49,28 @@ impl DiffSide {
             return Ok(Self { name, place: SidePlace::Path(path), folder });
         }
         let Some((rev, path)) = text.split_once(':').filter(|(rev, _)| !rev.is_empty()) else {
-            return Ok(Self { name, place: SidePlace::Nowhere(here.to_path_buf()), folder: None });
+            return Ok(Self::of_commit(text, here));
         };
         let revision = Revision::open(here, rev)?;
         let path = revision.path(here, path)?;
+        Self::at(name, revision, path)
+    }
+
+    /// A commit alone stands for the lock in it, or for the workspaces of RHDH's export repository.
+    fn of_commit(text: &str, here: &Path) -> Self {
+        let found = Revision::open(here, text).ok().and_then(|revision| {
+            let path = known_lock(&revision).or_else(|| {
+                let is_there = matches!(revision.kind(WORKSPACES), Ok(Some(TreePathKind::Folder)));
+                is_there.then(|| WORKSPACES.to_owned())
+            })?;
+            Self::at(format!("{text}:{path}"), revision, path).ok()
+        });
+        let nowhere = || Self { name: text.to_owned(), place: SidePlace::Nowhere(here.to_path_buf()), folder: None };
+        found.unwrap_or_else(nowhere)
+    }
+
+    /// A path in a commit, from the repository's root.
+    fn at(name: String, revision: Revision, path: String) -> Result<Self> {
         let folder = match revision.kind(&path)? {
             Some(TreePathKind::Folder) => {
                 Some(HasLock(revision.kind(&below(&path, FILE_NAME))? == Some(TreePathKind::File)))
@@ -116,11 +135,15 @@ impl DiffSide {
     }
 }
 
-/// Where a commit has a lock: at its root, or in the usual configuration directory.
+/// Where a commit has a lock, for messages.
 pub fn lock_in(revision: &Revision) -> String {
-    let usual = format!("config/{FILE_NAME}");
-    let is_lock = |path: &str| matches!(revision.kind(path), Ok(Some(TreePathKind::File)));
-    [FILE_NAME, &usual].into_iter().find(|path| is_lock(path)).unwrap_or("<folder>/factory.lock").to_owned()
+    known_lock(revision).unwrap_or_else(|| "<folder>/factory.lock".to_owned())
+}
+
+/// The lock at a commit's root, in the usual configuration directory, or in that of the export repository.
+fn known_lock(revision: &Revision) -> Option<String> {
+    let is_lock = |path: &String| matches!(revision.kind(path), Ok(Some(TreePathKind::File)));
+    ["", "config", WORKSPACES].into_iter().map(|folder| below(folder, FILE_NAME)).find(is_lock)
 }
 
 fn of_stdin() -> Result<Release> {
@@ -160,7 +183,8 @@ pub fn at_path(name: &str, path: &Path) -> Result<Release> {
     }
     let bytes = user_file::read_piped(path, user_file::DOCUMENT).map_err(Error::io("read", path))?;
     let folder = path.parent().map(Path::to_path_buf).unwrap_or_default();
-    of_bytes(name, bytes, Path::new(name), Companions::Folder(folder))
+    let metadata = MetadataFiles::beside(&folder)?;
+    Ok(Release { metadata, ..of_bytes(name, bytes, Path::new(name), Companions::Folder(folder))? })
 }
 
 fn at_revision(name: &str, revision: Revision, path: &str) -> Result<Release> {
@@ -168,7 +192,9 @@ fn at_revision(name: &str, revision: Revision, path: &str) -> Result<Release> {
         Some(TreePathKind::File) => {
             let bytes = revision.read(path)?.unwrap_or_default();
             let dir = path.rsplit_once('/').map_or("", |(dir, _)| dir).to_owned();
-            of_bytes(name, bytes, Path::new(name), Companions::Revision(Box::new(revision), dir))
+            let metadata = MetadataFiles::in_commit(&revision, &dir)?;
+            let companions = Companions::Revision(Box::new(revision), dir);
+            Ok(Release { metadata, ..of_bytes(name, bytes, Path::new(name), companions)? })
         }
         Some(TreePathKind::Folder) => folder_of(name, &revision, path),
         None => Err(Error::usage(

@@ -122,6 +122,24 @@ impl Revision {
         }))
     }
 
+    /// The plain names of what a folder has; nothing where there is none.
+    pub fn entries(&self, path: &str) -> Result<Vec<(String, TreePathKind)>> {
+        let Some((id, EntryKind::Tree)) = self.find(path)? else { return Ok(Vec::new()) };
+        let tree = self.repo.find_tree(id).map_err(|e| self.damaged(&e))?;
+        let mut entries = Vec::new();
+        for entry in tree.iter() {
+            let entry = entry.map_err(|e| self.damaged(&e))?;
+            let kind = match entry.mode().kind() {
+                EntryKind::Blob | EntryKind::BlobExecutable => TreePathKind::File,
+                EntryKind::Tree => TreePathKind::Folder,
+                EntryKind::Link | EntryKind::Commit => continue,
+            };
+            let name = std::str::from_utf8(entry.filename()).ok().filter(|name| is_plain_name(name));
+            entries.extend(name.map(|name| (name.to_owned(), kind)));
+        }
+        Ok(entries)
+    }
+
     /// The bytes of a file.
     pub fn read(&self, path: &str) -> Result<Option<Vec<u8>>> {
         match self.find(path)? {

@@ -2,6 +2,8 @@
 //!
 //! All text from outside is escaped. Should anything slip through, the page's own policy runs no script but ours.
 
+mod levels;
+
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
@@ -36,6 +38,7 @@ pub fn render(diff: &Diff) -> String {
         escaped(&title),
     );
     head(&mut page, diff);
+    levels::levels(&mut page, diff);
     controls(&mut page, diff);
     table(&mut page, diff);
     if !diff.notes.is_empty() {

@@ -57,6 +57,7 @@ pub fn render(diff: &Diff, options: HumanOptions) -> String {
         }
     }
     page.host(causes().filter(is_host));
+    page.support(diff);
     let rest: Vec<&Change> = diff.changes.iter().filter(|change| change.workspace.is_some()).collect();
     let workspaces = rest.chunk_by(|a, b| a.workspace == b.workspace);
     let (mut quiet, mut others): (Vec<_>, Vec<_>) = workspaces.partition(|changes| is_quiet(changes));
@@ -146,6 +147,25 @@ impl HumanPage {
         }
     }
 
+    /// Plugins by their level of support, where metadata says it.
+    fn support(&mut self, diff: &Diff) {
+        if !phrase::support::has_support(diff) {
+            return;
+        }
+        self.heading("Plugins by support level");
+        for group in &diff.support {
+            let tally = PhraseSpan::Text(format!(": {}", phrase::support::tally(group)));
+            self.put(2, "", &[phrase::support::level(group), tally]);
+            let shown = self.shown(group.plugins.len());
+            for row in &group.plugins[..shown] {
+                let Phrase { head, lines, .. } = phrase::support::row(row);
+                self.marked(4, phrase::support::row_mark(row), &head);
+                self.lines(8, &lines);
+            }
+            self.rest(group.plugins.len() - shown, 6);
+        }
+    }
+
     fn heading(&mut self, text: &str) {
         let text = self.styled(&text.to_uppercase(), BOLD);
         let _ = writeln!(self.text, "\n{text}");
@@ -207,13 +227,21 @@ impl HumanPage {
     }
 
     fn packages(&mut self, packages: &[PackageChange], indent: usize) {
-        let shown = if self.options.all || packages.len() <= SHOWN + 2 { packages.len() } else { SHOWN };
+        let shown = self.shown(packages.len());
         for package in &packages[..shown] {
             self.marked(indent, phrase::package_mark(package), &phrase::package_spans(package));
         }
-        if shown < packages.len() {
-            let more = format!("and {} more (see all with `--all`)", packages.len() - shown);
-            self.put(indent + 2, "", &[PhraseSpan::Text(more)]);
+        self.rest(packages.len() - shown, indent + 2);
+    }
+
+    /// How many of a list are shown.
+    fn shown(&self, all: usize) -> usize {
+        if self.options.all || all <= SHOWN + 2 { all } else { SHOWN }
+    }
+
+    fn rest(&mut self, left_out: usize, indent: usize) {
+        if left_out > 0 {
+            self.put(indent, "", &[PhraseSpan::Text(format!("and {left_out} more (see all with `--all`)"))]);
         }
     }
 

@@ -5,6 +5,7 @@ mod package;
 mod plugin;
 mod span;
 mod summary;
+pub mod support;
 mod workspace;
 
 use super::change::{Change, ChangeKind};

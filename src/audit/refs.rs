@@ -1,6 +1,6 @@
 //! `factory check-refs`: what lists of plugins refer to, held against registries, files and the lock.
 //!
-//! In the order of the data: [`placed`] reads YAML with its lines, [`listed`] takes the references out of a file, [`entry`]
+//! In the order of the data: [`listed`] takes the references out of a file, [`entry`]
 //! says of what kind each is, [`asked`] asks registries for the images, `integrity` reads checksums of archives,
 //! [`check`](mod@check) finds the faults, `sealed` those against a lock, and [`report`] says them.
 
@@ -9,7 +9,6 @@ pub mod check;
 pub mod entry;
 mod integrity;
 pub mod listed;
-pub mod placed;
 pub mod report;
 mod sealed;
 

@@ -6,6 +6,7 @@ use super::change::{ExplainedArgument, InputKind, Pin, PluginPlace, ReleaseSourc
 use super::companions::Companions;
 use super::diff::Form;
 use super::display::day;
+use super::metadata::MetadataFiles;
 use crate::config::inputs::{APP_CONFIG, BACKSTAGE, OVERLAYS, PATCHES, SCALPRUM};
 use crate::lock::{self, ArgsFrom, Input, Lock, PluginProblem, Rhdh, Role, Sealed, Sha256};
 use crate::resolve::configured_pins::from_root;
@@ -31,6 +32,8 @@ pub struct Release {
     pub workspaces: Vec<ReleaseWorkspace>,
     /// Workspaces that cannot be read, with the reason; they are compared with nothing.
     pub broken: Vec<(String, String)>,
+    /// What the export repository says of its packages.
+    pub metadata: MetadataFiles,
 }
 
 /// A workspace.
@@ -127,6 +130,7 @@ impl Release {
             tools: tools(&lock.tools),
             workspaces,
             broken: Vec::new(),
+            metadata: MetadataFiles::default(),
             lock: Some(lock),
         }
     }

@@ -7,6 +7,7 @@ use clap::{Args, ValueEnum};
 use super::session::Session;
 use super::{host_lock, lock_file};
 use crate::audit::diff_side::{self, DiffSide};
+use crate::audit::metadata::MetadataFiles;
 use crate::audit::{self, Diff, Hosts, Release, human, json};
 use crate::error::{Error, Result, exit_code};
 use crate::lock::{Rhdh, Sha256};
@@ -26,6 +27,9 @@ pub struct DiffArgs {
     /// Output format
     #[arg(long, value_enum, default_value = "human", value_name = "FORMAT", env = "FACTORY_DIFF_FORMAT")]
     pub format: DiffFormat,
+    /// With `--format markdown`: the body of a pull request, with a table of what moved and the details folded up
+    #[arg(long)]
+    pub pr: bool,
     /// Only this workspace, with all its packages; can be given several times
     #[arg(short, long = "workspace", value_name = "NAME")]
     pub workspaces: Vec<String>,
@@ -44,6 +48,13 @@ pub struct DiffArgs {
     /// yarn.lock of the new RHDH release
     #[arg(long, value_name = "FILE", requires = "old_host")]
     pub new_host: Option<PathBuf>,
+    /// Directory with the package metadata of the new release (`metadata/*.yaml` of the export repository), for the
+    /// support levels of plugins [default: what lies beside the lock or the configuration]
+    #[arg(long, value_name = "DIR")]
+    pub metadata: Option<PathBuf>,
+    /// The same of the old release [default: as for the new one, else that of `--metadata`]
+    #[arg(long, value_name = "DIR")]
+    pub old_metadata: Option<PathBuf>,
 }
 
 /// How changes are written.
@@ -57,6 +68,8 @@ pub enum DiffFormat {
     Json,
     /// One page that needs no network
     Html,
+    /// Release notes: tables of plugins by support level
+    Asciidoc,
 }
 
 /// Changes that fail a run.
@@ -69,8 +82,12 @@ pub enum FailOn {
 }
 
 pub(super) fn run(session: &Session<'_>, args: &DiffArgs) -> Result<()> {
+    if args.pr && args.format != DiffFormat::Markdown {
+        return Err(Error::usage("`--pr` is the body of a pull request, which is markdown", "add `--format markdown`"));
+    }
     let here = std::env::current_dir().map_err(Error::io("open", Path::new(".")))?;
-    let (old, new) = sides(session, args, &here)?;
+    let (mut old, mut new) = sides(session, args, &here)?;
+    metadata(args, &mut old, &mut new)?;
     let hosts = hosts(session, args, &old, &new)?;
     let mut diff = audit::compare(&old, &new, hosts.as_ref())?;
     if !args.workspaces.is_empty() {
@@ -86,7 +103,9 @@ pub(super) fn run(session: &Session<'_>, args: &DiffArgs) -> Result<()> {
             human::render(&diff, human::HumanOptions { all, colour: true, width })
         }
         DiffFormat::Json => json::render(&diff),
+        DiffFormat::Markdown if args.pr => audit::markdown::pull_request::render(&diff),
         DiffFormat::Markdown => audit::markdown::render(&diff),
+        DiffFormat::Asciidoc => audit::asciidoc::render(&diff),
         DiffFormat::Html => audit::html::render(&diff),
     };
     // Other formats are not for a terminal: what looks like a colour in them is data.
@@ -129,6 +148,20 @@ fn named(session: &Session<'_>, args: &DiffArgs, here: &Path) -> Result<(Option<
     Ok((old, new))
 }
 
+/// The metadata that is named comes before what lies beside a release.
+fn metadata(args: &DiffArgs, old: &mut Release, new: &mut Release) -> Result<()> {
+    if let Some(folder) = &args.metadata {
+        new.metadata = MetadataFiles::named(folder)?;
+        if old.metadata.is_empty() {
+            old.metadata = new.metadata.clone();
+        }
+    }
+    if let Some(folder) = &args.old_metadata {
+        old.metadata = MetadataFiles::named(folder)?;
+    }
+    Ok(())
+}
+
 /// The lockfiles of the two RHDH releases: those that are given, else what `factory resolve` left in the cache.
 fn hosts(session: &Session<'_>, args: &DiffArgs, old: &Release, new: &Release) -> Result<Option<Hosts>> {
     if let (Some(old_file), Some(new_file)) = (&args.old_host, &args.new_host) {
@@ -169,6 +202,11 @@ fn keep_only(diff: &mut Diff, names: &[String], old: &Release, new: &Release) ->
             "see the names with `factory diff`",
         ));
     }
+    for group in &mut diff.support {
+        group.unchanged = None;
+        group.plugins.retain(|row| row.workspace.as_ref().is_some_and(|workspace| names.contains(workspace)));
+    }
+    diff.support.retain(|group| !group.plugins.is_empty());
     diff.changes.retain(|change| {
         change.workspace.as_ref().is_none_or(|name| {
             names.contains(name) || change.came_from().is_some_and(|was| names.iter().any(|name| name == was))

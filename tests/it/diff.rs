@@ -1,6 +1,6 @@
 //! `factory diff`: what a reader is told, and what a script gets.
 
-use harness::releases;
+use harness::{package_metadata, releases};
 use std::fs;
 use std::path::Path;
 
@@ -23,6 +23,9 @@ impl Fixture {
         let root = tempfile::tempdir().unwrap();
         release(false).write(&root.path().join("old"));
         release(true).write(&root.path().join("new"));
+        for (dir, is_new) in [("old", false), ("new", true)] {
+            package_metadata::write(&root.path().join(dir), is_new);
+        }
         fs::write(root.path().join("old-host.lock"), old_host()).unwrap();
         fs::write(root.path().join("new-host.lock"), new_host()).unwrap();
         Self { root }
@@ -48,10 +51,15 @@ const HOSTS: [&str; 4] = ["--old-host", "old-host.lock", "--new-host", "new-host
 #[harness::test]
 fn every_format_is_its_golden_file() {
     let fixture = Fixture::new();
-    for (format, file) in
-        [("human", "human.txt"), ("markdown", "markdown.md"), ("json", "diff.json"), ("html", "page.html")]
-    {
-        let args: Vec<&str> = ["--format", format].into_iter().chain(HOSTS).collect();
+    for (format, file) in [
+        (&["human"][..], "human.txt"),
+        (&["markdown"], "markdown.md"),
+        (&["markdown", "--pr"], "pull-request.md"),
+        (&["asciidoc"], "release-notes.adoc"),
+        (&["json"], "diff.json"),
+        (&["html"], "page.html"),
+    ] {
+        let args: Vec<&str> = [&["--format"], format, &HOSTS].concat();
         golden(&format!("tests/data/diff/{file}"), &fixture.stdout(&args));
     }
 }
@@ -211,8 +219,12 @@ fn a_revision_or_path_that_is_not_there_is_named() {
     };
     let said = stderr(&["v9:config/factory.lock", "config/factory.lock"], 2);
     assert!(said.contains("`v9` is not a commit in this repository") && said.contains("`origin/v9`"), "{said}");
-    let said = stderr(&["HEAD", "config/factory.lock"], 2);
-    assert!(said.contains("hint: it is a commit: give the lock in it as `HEAD:config/factory.lock`\n"), "{said}");
+    repository.git(&["mv", "config", "elsewhere"]);
+    repository.commit("moved");
+    let said = stderr(&["HEAD", "elsewhere/factory.lock"], 2);
+    assert!(said.contains("hint: it is a commit: give the lock in it as `HEAD:<folder>/factory.lock`\n"), "{said}");
+    repository.git(&["mv", "elsewhere", "config"]);
+    repository.commit("moved back");
     let said = stderr(&["HEAD:factory.lock", "config/factory.lock"], 2);
     assert!(said.contains("`HEAD:factory.lock` not found"), "{said}");
     let said = stderr(&["nowhere.lock", "config/factory.lock"], 2);

@@ -23,6 +23,8 @@ mod cli_tree;
 mod confined;
 mod content;
 mod diff;
+mod diff_release_notes;
+mod diff_support;
 mod docs;
 mod editors;
 mod effective;

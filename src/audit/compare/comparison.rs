@@ -101,6 +101,7 @@ impl<'a> Comparison<'a> {
     /// The list of changes, with counts and notes.
     pub(super) fn finish(mut self) -> Diff {
         let summary = self.summary();
+        let support = self.support();
         for ((is_new, why), paths) in &self.unusable {
             let side = if *is_new { &self.new.name } else { &self.old.name };
             let (first, more) = (&paths[0], paths.len() - 1);
@@ -137,6 +138,7 @@ impl<'a> Comparison<'a> {
             old: side(self.old),
             new: side(self.new),
             summary,
+            support,
             changes: self.changes,
             notes: self.notes,
         }

@@ -21,6 +21,20 @@ pub enum PhraseSpan {
     Command(String),
 }
 
+impl PhraseSpan {
+    /// The text, an address and a command too.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Text(text)
+            | Self::Name(text)
+            | Self::Sentence(text)
+            | Self::Link(text)
+            | Self::Loud(text)
+            | Self::Command(text) => text,
+        }
+    }
+}
+
 /// A line below a change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PhraseLine {

@@ -151,20 +151,16 @@ mod tests {
 
     fn said(form: Form, summary: Summary) -> String {
         let side = || Side { name: "a".into(), form, identity: None };
-        let diff = Diff { version: VERSION, old: side(), new: side(), summary, changes: Vec::new(), notes: Vec::new() };
-        let plain = |spans: Vec<PhraseSpan>| -> String {
-            spans
-                .into_iter()
-                .map(|span| match span {
-                    PhraseSpan::Text(text)
-                    | PhraseSpan::Name(text)
-                    | PhraseSpan::Sentence(text)
-                    | PhraseSpan::Link(text)
-                    | PhraseSpan::Loud(text)
-                    | PhraseSpan::Command(text) => text,
-                })
-                .collect()
+        let diff = Diff {
+            version: VERSION,
+            old: side(),
+            new: side(),
+            summary,
+            support: Vec::new(),
+            changes: Vec::new(),
+            notes: Vec::new(),
         };
+        let plain = |spans: Vec<PhraseSpan>| -> String { spans.iter().map(PhraseSpan::as_str).collect() };
         let lines = super::summary(&diff).into_iter().map(|(what, spans)| format!("{what}: {}", plain(spans)));
         lines.collect::<Vec<_>>().join("\n")
     }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::placed::{self, PlacedYaml};
+use super::super::placed::{self, PlacedYaml};
 use crate::error::{Error, Place, Result};
 use crate::image::reference::SCHEME;
 use crate::user_file;

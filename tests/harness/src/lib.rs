@@ -13,6 +13,7 @@ pub mod npm_configuration;
 pub mod npm_registry;
 pub mod oci_registry;
 pub mod package;
+pub mod package_metadata;
 pub mod program;
 pub mod proxy;
 pub mod releases;

@@ -110,7 +110,8 @@ pub fn read(text: &str) -> Result<Vec<Rc<PlacedYaml>>, PlacedFault> {
 struct PlacedBuilder {
     documents: Vec<Rc<PlacedYaml>>,
     open: Vec<OpenValue>,
-    anchors: HashMap<usize, Rc<PlacedYaml>>,
+    /// By their numbers: each value, and how many are within each other in it.
+    anchors: HashMap<usize, (Rc<PlacedYaml>, usize)>,
     values: usize,
     fault: Option<String>,
 }
@@ -121,6 +122,8 @@ struct OpenValue {
     anchor: usize,
     is_map: bool,
     items: Vec<Rc<PlacedYaml>>,
+    /// The most values within each other in one of the items.
+    deepest: usize,
 }
 
 impl SpannedEventReceiver<'_> for PlacedBuilder {
@@ -129,10 +132,10 @@ impl SpannedEventReceiver<'_> for PlacedBuilder {
         match event {
             Event::Scalar(text, style, anchor, _) => {
                 let value = PlacedValue::Scalar { text: text.into_owned(), is_plain: style == ScalarStyle::Plain };
-                self.add(Rc::new(PlacedYaml { line, value }), anchor);
+                self.add(Rc::new(PlacedYaml { line, value }), anchor, 1);
             }
             Event::Alias(anchor) => match self.anchors.get(&anchor).cloned() {
-                Some(value) => self.add(value, 0),
+                Some((value, depth)) => self.add(value, 0, depth),
                 None => self.fault = Some("an alias of a value that is not ended".to_owned()),
             },
             Event::SequenceStart(anchor, _) => self.begin(line, anchor, false),
@@ -145,7 +148,7 @@ impl SpannedEventReceiver<'_> for PlacedBuilder {
                 } else {
                     PlacedValue::List(open.items)
                 };
-                self.add(Rc::new(PlacedYaml { line: open.line, value }), open.anchor);
+                self.add(Rc::new(PlacedYaml { line: open.line, value }), open.anchor, open.deepest + 1);
             }
             _ => {}
         }
@@ -155,21 +158,32 @@ impl SpannedEventReceiver<'_> for PlacedBuilder {
 impl PlacedBuilder {
     fn begin(&mut self, line: usize, anchor: usize, is_map: bool) {
         if self.open.len() >= DEEPEST {
-            self.fault = Some(format!("more than {DEEPEST} values within each other"));
+            self.is_too_deep();
         }
-        self.open.push(OpenValue { line, anchor, is_map, items: Vec::new() });
+        self.open.push(OpenValue { line, anchor, is_map, items: Vec::new(), deepest: 0 });
     }
 
-    fn add(&mut self, value: Rc<PlacedYaml>, anchor: usize) {
+    fn is_too_deep(&mut self) {
+        self.fault = Some(format!("more than {DEEPEST} values within each other"));
+    }
+
+    fn add(&mut self, value: Rc<PlacedYaml>, anchor: usize, depth: usize) {
         self.values += 1;
         if self.values > MOST_VALUES {
             self.fault = Some(format!("more than {MOST_VALUES} values"));
         }
+        // Aliases go deeper than what is open.
+        if depth > DEEPEST {
+            self.is_too_deep();
+        }
         if anchor != 0 {
-            self.anchors.insert(anchor, Rc::clone(&value));
+            self.anchors.insert(anchor, (Rc::clone(&value), depth));
         }
         match self.open.last_mut() {
-            Some(open) => open.items.push(value),
+            Some(open) => {
+                open.items.push(value);
+                open.deepest = open.deepest.max(depth);
+            }
             None => self.documents.push(value),
         }
     }
@@ -201,6 +215,11 @@ mod tests {
         assert!(fault.line >= 2, "{fault:?}");
         let deep = read(&"[".repeat(200)).unwrap_err();
         assert_eq!(deep.what, "more than 128 values within each other");
+        let chain = |last: usize| -> String {
+            (1..=last).map(|n| format!("- &a{n} [*a{}]\n", n - 1)).fold("- &a0 []\n".to_owned(), |all, one| all + &one)
+        };
+        assert!(read(&chain(100)).is_ok());
+        assert_eq!(read(&chain(100_000)).unwrap_err().what, "more than 128 values within each other");
         assert_eq!(read("a: &x [*x]\n").unwrap_err().what, "an alias of a value that is not ended");
     }
 }
