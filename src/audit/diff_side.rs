@@ -85,6 +85,11 @@ impl DiffSide {
         self.folder == Some(HasLock(false))
     }
 
+    /// True for what is neither there nor `-` nor `REV:path`; it may be a commit.
+    pub fn is_nowhere(&self) -> bool {
+        matches!(self.place, SidePlace::Nowhere(_))
+    }
+
     /// As it was given.
     pub fn name(&self) -> &str {
         &self.name
@@ -154,6 +159,10 @@ fn of_stdin() -> Result<Release> {
         let what = format!("stdin has more than {} bytes", user_file::DOCUMENT);
         return Err(Error::usage(what, "write a factory.lock to it"));
     }
+    if bytes.trim_ascii().is_empty() {
+        let hint = "pipe a factory.lock into the command, such as that of `git show v1:config/factory.lock`";
+        return Err(Error::usage("nothing came from stdin", hint));
+    }
     of_bytes("stdin", bytes, Path::new("stdin"), Companions::None)
 }
 
@@ -199,7 +208,7 @@ fn at_revision(name: &str, revision: Revision, path: &str) -> Result<Release> {
         Some(TreePathKind::Folder) => folder_of(name, &revision, path),
         None => Err(Error::usage(
             format!("`{}` not found", name.escape_debug()),
-            "paths in a commit start at the repository's root; commit the lock, or pass OLD and NEW",
+            "paths in a commit start at the repository's root; commit the lock, or name another one",
         )),
     }
 }

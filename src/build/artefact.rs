@@ -80,7 +80,8 @@ impl Artefact {
     /// The image's name and tag with the start of its digest, for people: `todo:1.0.0 sha256:0123456789ab`.
     pub(super) fn label(&self) -> String {
         let digest = self.output.digest.to_string();
-        format!("{} {}", self.output.image, &digest[..digest.len().min("sha256:".len() + 12)])
+        let Image { name, tag, .. } = &self.image;
+        format!("{name}:{tag} {}", &digest[..digest.len().min("sha256:".len() + 12)])
     }
 }
 

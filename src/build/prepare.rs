@@ -34,7 +34,7 @@ pub(super) struct Prepared {
 impl WorkspaceBuild<'_> {
     pub(super) async fn prepare(&self) -> Result<Prepared> {
         let log = self.new_log(self.log_path())?;
-        let tools = self.provide_tools().await?;
+        let tools = self.provide_tools()?;
         let folders = self.clear_folders().await?;
         self.warn_of_room(&folders.work);
         self.write_sources(&folders, &log).await?;
@@ -70,7 +70,7 @@ impl WorkspaceBuild<'_> {
         asked.get_or_try_init(ask).await.cloned()
     }
 
-    async fn provide_tools(&self) -> Result<Toolset> {
+    fn provide_tools(&self) -> Result<Toolset> {
         let started = Instant::now();
         let (shared, source) = (self.shared, &self.workspace.source);
         let options = &shared.options;
@@ -85,9 +85,9 @@ impl WorkspaceBuild<'_> {
         };
         let tools = shared.lock.tools_of(self.workspace);
         let tools = Toolset {
-            node: provider.node(tools).await?,
-            npm: provider.npm(tools).await?,
-            yarn: provider.yarn(&source.yarn).await?,
+            node: provider.node(tools)?,
+            npm: provider.npm(tools)?,
+            yarn: provider.yarn(&source.yarn)?,
             cli: provider.cli(tools, &options.lock_dir)?,
         };
         self.timings.record_since("tools", started);

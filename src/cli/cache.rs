@@ -38,7 +38,8 @@ enum CacheCommand {
         /// Remove what was not used for the longest time until the cache has at most this size, such as `20GB`
         #[arg(long, value_name = "SIZE", value_parser = size)]
         max_size: Option<u64>,
-        /// Remove finished builds of this cache repository instead; they count from the day they were stored
+        /// Remove finished builds of this cache repository instead, which needs one of the two limits; they count from the day
+        /// they were stored
         #[arg(long, value_name = "REPOSITORY")]
         cache_repo: Option<String>,
     },
@@ -62,6 +63,10 @@ pub(super) async fn run(session: &Session<'_>, args: &CacheArgs) -> Result<()> {
             let text = format!("{:<7} {builds:>5} {:>10}  {}\n", "builds", megabytes(bytes), repository.address());
             ui::text(&text).map_err(Error::io("write", "stdout"))
         }
+        CacheCommand::Prune { older_than: None, max_size: None, cache_repo: Some(_) } => Err(Error::usage(
+            "a cache repository is everybody's, and is pruned with `--older-than` or `--max-size` alone",
+            "`--older-than 30` keeps what was stored within 30 days; `--older-than 0` removes all builds",
+        )),
         CacheCommand::Prune { older_than, max_size, cache_repo: Some(repository) } => {
             let repository = cache_repo::open(session, repository, RepositoryAccess::Delete)?;
             let prune = async {

@@ -32,6 +32,10 @@ fn pages() -> Result<Vec<(String, String)>> {
     let mut program = super::command();
     program.build();
     let rendered = |command: clap::Command| {
+        // As `--help` says it, with values; and what `-h` leaves out has no text in a page.
+        let usage = command.clone().render_usage().to_string();
+        let usage = usage.strip_prefix("Usage: ").unwrap_or(&usage).to_owned();
+        let command = command.override_usage(usage).mut_args(|arg| arg.hide_short_help(false));
         let man = Man::new(command).manual("factory").source(concat!("factory ", env!("CARGO_PKG_VERSION")));
         let mut page = Vec::new();
         man.render(&mut page).map_err(Error::io("write", "the manual"))?;

@@ -11,6 +11,7 @@ use super::session::Session;
 use super::source_options::SourceArgs;
 use super::{lock_file, paths};
 use crate::audit::diff_side::{self, DiffSide};
+use crate::audit::git_revision::Revision;
 use crate::audit::plan::{self, CachePlace, Plan, PlanBasis};
 use crate::build::cache_repo::sealed_inputs;
 use crate::build::report::{self, Report};
@@ -22,8 +23,8 @@ use crate::ui;
 /// Options of `factory plan`.
 #[derive(Clone, Debug, Args)]
 pub struct PlanArgs {
-    /// Say what changed since this release: a lock, a folder with a lock, `REV:path`, or `-` for stdin [default: the lock in
-    /// HEAD]
+    /// Say what changed since this release: a lock, a folder with a lock, a commit (the lock at the same path), `REV:path`, or
+    /// `-` for stdin [default: HEAD]
     #[arg(long, value_name = "LOCK")]
     pub since: Option<String>,
     /// Divide the workspaces into at most so many shards, which take about the same time [default: 256 for github and tekton]
@@ -98,6 +99,11 @@ fn since(session: &Session<'_>, args: &PlanArgs, lock_file: &Path) -> Result<Opt
         return Ok(there.ok().and_then(|release| Some((release.name, release.lock?))));
     };
     let side = DiffSide::find(text, &here)?.or_its_lock();
+    let own = session.global.laid_out.in_work_tree(lock_file);
+    if side.is_nowhere() && Revision::open(&paths::folder_of(&here.join(&own)), text).is_ok() {
+        let release = diff_side::at_rev(text, &own, &here)?;
+        return Ok(release.lock.map(|lock| (release.name, lock)));
+    }
     let no_lock = || {
         let what = format!("`{}` is a configuration without a lock", text.escape_debug());
         Error::usage(what, "name a factory.lock, or `REV:path` of one")

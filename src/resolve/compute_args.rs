@@ -203,7 +203,8 @@ impl ArgsComputation<'_> {
             Some(integrity) => integrity,
             None => published_integrity(&document)?,
         };
-        let entry = self.runtime.block_on(self.provider.package(&request.name, &request.version, &integrity)).ok()?;
+        let _runtime = self.runtime.enter();
+        let entry = self.provider.package(&request.name, &request.version, &integrity).ok()?;
         let bytes = std::fs::read(entry.path().join("package.json")).ok()?;
         PackageJson::parse(&bytes, &what).ok()
     }

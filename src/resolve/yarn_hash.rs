@@ -76,7 +76,7 @@ async fn bytes(provider: &Provider<'_>, yarn: &Yarn, integrity: &Integrity) -> R
         registry.tarball("yarn", &yarn.version, integrity, &tarball).await?;
         return read(&tarball);
     }
-    match provider.yarn(yarn).await? {
+    match provider.yarn(yarn)? {
         Some(entry) => read(&entry.path().join("bin/yarn.js")),
         None => Ok(vec![]),
     }

@@ -42,19 +42,19 @@ impl Provider<'_> {
             return Ok(entry);
         }
         let registry = self.registry.ok_or_else(|| missing_offline(&what))?;
-        let step = self.ui.step("tools", format!("install {CLI_PACKAGE}@{}", cli.version));
-        let log = Log::create(self.store.dir().join("logs/rhdh-cli.log"))?;
-        let installing = Installing { provider: self, tools, registry, tree: &tree, log: &log };
         let handle = tokio::runtime::Handle::current();
         let install = |to: &Path| -> Result<KnownSums> {
+            let step = self.ui.step("tools", format!("install {CLI_PACKAGE}@{}", cli.version));
+            let log = Log::create(self.store.dir().join("logs/rhdh-cli.log"))?;
+            let installing = Installing { provider: self, tools, registry, tree: &tree, log: &log };
             std::fs::write(to.join("package.json"), &manifest).map_err(Error::io("write", to))?;
             std::fs::write(to.join("package-lock.json"), &tree).map_err(Error::io("write", to))?;
-            handle.block_on(installing.install(platform, to))
+            let known = handle.block_on(installing.install(platform, to))?;
+            step.done("");
+            Ok(known)
         };
         let fill = || self.store.hashed_entry(CacheKind::Tools, &key, self.interrupt.flag(), install);
-        let entry = tokio::task::block_in_place(fill)?;
-        step.done("");
-        Ok(entry)
+        tokio::task::block_in_place(fill)
     }
 }
 
@@ -96,7 +96,7 @@ impl Installing<'_> {
 
     async fn npm_ci(&self, to: &Path) -> Result<()> {
         let Self { provider, tools, registry, log, .. } = *self;
-        let (node, npm) = (provider.node(tools).await?, provider.npm(tools).await?);
+        let (node, npm) = (provider.node(tools)?, provider.npm(tools)?);
         let cache = provider.store.tool_cache(CacheKind::Npm, provider.interrupt.flag())?;
         let npm = Npm { node: node.path(), npm: npm.path(), cache: cache.path(), registry, provider: *provider };
         // Install scripts are third-party code that the CLI's bundlers do without.

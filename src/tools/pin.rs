@@ -223,7 +223,7 @@ async fn recent_tree(provider: &Provider<'_>, registry: &NpmRegistry, tools: &To
 
 /// Resolves the CLI's dependencies with the pinned npm: the package-lock, naming no registry.
 async fn tree(provider: &Provider<'_>, registry: &NpmRegistry, tools: &Tools) -> Result<Vec<u8>> {
-    let (node, npm) = (provider.node(tools).await?, provider.npm(tools).await?);
+    let (node, npm) = (provider.node(tools)?, provider.npm(tools)?);
     let version = &tools.rhdh_cli.version;
     let step = provider.ui.step("tools", format!("resolve the dependencies of {CLI_PACKAGE}@{version}"));
     let scratch = provider.store.scratch()?;

@@ -54,7 +54,7 @@ pub fn platform() -> Result<&'static str> {
 
 impl Provider<'_> {
     /// Node.js: the folder that holds `bin/node`.
-    pub async fn node(&self, tools: &Tools) -> Result<CacheEntry> {
+    pub fn node(&self, tools: &Tools) -> Result<CacheEntry> {
         let platform = platform()?;
         let node = &tools.node;
         let integrity = node.integrity.get(platform).ok_or_else(|| {
@@ -63,24 +63,24 @@ impl Provider<'_> {
                 "choose a version that has one (`NODE_VERSION`) and run `factory resolve`",
             )
         })?;
-        self.package(&format!("node-{platform}"), &node.version, integrity).await
+        self.package(&format!("node-{platform}"), &node.version, integrity)
     }
 
     /// npm: the folder that holds `bin/npm-cli.js`.
-    pub async fn npm(&self, tools: &Tools) -> Result<CacheEntry> {
-        self.package("npm", &tools.npm.version, &tools.npm.integrity).await
+    pub fn npm(&self, tools: &Tools) -> Result<CacheEntry> {
+        self.package("npm", &tools.npm.version, &tools.npm.integrity)
     }
 
     /// yarn: the folder that holds `bin/yarn.js`; none for a committed one.
-    pub async fn yarn(&self, yarn: &Yarn) -> Result<Option<CacheEntry>> {
+    pub fn yarn(&self, yarn: &Yarn) -> Result<Option<CacheEntry>> {
         match &yarn.integrity {
-            Some(integrity) => self.package(yarn_package(&yarn.version), &yarn.version, integrity).await.map(Some),
+            Some(integrity) => self.package(yarn_package(&yarn.version), &yarn.version, integrity).map(Some),
             None => Ok(None),
         }
     }
 
     /// A package whose tarball is all of it, unpacked in the cache.
-    pub async fn package(&self, name: &str, version: &str, integrity: &Integrity) -> Result<CacheEntry> {
+    pub fn package(&self, name: &str, version: &str, integrity: &Integrity) -> Result<CacheEntry> {
         // Of the whole integrity: whichever digit of it changes, it is another entry.
         let digits = &Sha256::of(integrity.to_string()).hex()[..16];
         let key = format!("{}-{version}-{digits}", name.trim_start_matches('@').replace('/', "-"));
@@ -90,13 +90,18 @@ impl Provider<'_> {
             return Ok(entry);
         }
         let registry = self.registry.ok_or_else(|| missing_offline(&what))?;
-        let step = self.ui.step("tools", format!("download {name}@{version}"));
-        let scratch = self.store.scratch()?;
-        let tarball = scratch.path().join("package.tgz");
-        registry.tarball(name, version, integrity, &tarball).await?;
-        let entry = self.store.entry(CacheKind::Tools, &key, interrupt, |to| unpack(&tarball, &what, to))?;
-        step.done("");
-        Ok(entry)
+        let handle = tokio::runtime::Handle::current();
+        // Workspaces, and machines with one cache, ask for it at once: one of them downloads it.
+        let fill = |to: &Path| {
+            let step = self.ui.step("tools", format!("download {name}@{version}"));
+            let scratch = self.store.scratch()?;
+            let tarball = scratch.path().join("package.tgz");
+            handle.block_on(registry.tarball(name, version, integrity, &tarball))?;
+            unpack(&tarball, &what, to)?;
+            step.done("");
+            Ok(())
+        };
+        tokio::task::block_in_place(|| self.store.entry(CacheKind::Tools, &key, interrupt, fill))
     }
 
     /// The entry `key` if it is as it was when it was filled. A damaged one is fetched again; without a network it is an

@@ -413,8 +413,13 @@ fn entries_are_counted_and_removed_where_the_registry_lets_them() {
     let size = cache(&["size"]).success().stdout;
     assert_eq!(size, format!("builds      2     0.0 MB  {}/team/cache\n", shared.registry.address));
     assert_eq!(cache(&["prune", "--older-than", "1"]).success().stderr, "removed 0 entries, 0.0 MB\n");
-    shared.registry.say("DELETE manifest", 1, 405);
     cache(&["prune"]).fails(
+        2,
+        "error: a cache repository is everybody's, and is pruned with `--older-than` or `--max-size` alone\n\n\
+         hint: `--older-than 30` keeps what was stored within 30 days; `--older-than 0` removes all builds",
+    );
+    shared.registry.say("DELETE manifest", 1, 405);
+    cache(&["prune", "--older-than", "0"]).fails(
         5,
         &format!(
             "error: entries of `{}/team/cache` cannot be removed: the registry answered 405 Method Not Allowed\n\n\
@@ -423,9 +428,9 @@ fn entries_are_counted_and_removed_where_the_registry_lets_them() {
             shared.registry.address
         ),
     );
-    assert_eq!(cache(&["prune"]).success().stderr, "removed 2 entries, 0.0 MB\n");
+    assert_eq!(cache(&["prune", "--older-than", "0"]).success().stderr, "removed 2 entries, 0.0 MB\n");
     assert_eq!(shared.registry.contents().manifests.keys().collect::<Vec<_>>(), ["1.0.0"]);
-    assert_eq!(cache(&["prune"]).success().stderr, "removed 0 entries, 0.0 MB\n");
+    assert_eq!(cache(&["prune", "--older-than", "0"]).success().stderr, "removed 0 entries, 0.0 MB\n");
 }
 
 #[harness::test]

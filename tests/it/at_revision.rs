@@ -147,7 +147,7 @@ fn a_path_that_leads_out_of_the_repository_or_nowhere_is_refused() {
     for side in ["v1:..", "v1:../", "v1:../factory.lock", "v1:../gone/../factory.lock", "v1:../../config"] {
         assert_eq!(diff(side).success().stderr, "", "{side}");
     }
-    let missing = "paths in a commit start at the repository's root; commit the lock, or pass OLD and NEW";
+    let missing = "paths in a commit start at the repository's root; commit the lock, or name another one";
     let outside = "use a path in the repository's work tree";
     for (side, what, hint) in [
         ("v1:../gone/x", "`v1:../gone/x` not found", missing),

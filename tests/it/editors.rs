@@ -184,6 +184,12 @@ fn manual_pages_are_printed_and_written() {
     for name in ["factory-cache-prune.1", "factory-cache-keygen.1", "factory-lock-merge.1"] {
         assert!(names.contains(&name.to_owned()), "{names:?}");
     }
+    // Each option has its text, and the first lines are those of `--help`.
+    for name in names {
+        let page = test.read(&format!("man/{name}"));
+        assert!(!page.contains("\\fR\n\n"), "{name}: {page}");
+    }
+    assert!(test.read("man/factory-join.1").contains("\n.SH SYNOPSIS\n\\fBfactory join\\fR [OPTIONS] [SHARD]...\n"));
     let said = "error: there is no command `cache prun`\n\nhint: see `factory --help`\n";
     test.run(&["man", "cache", "prun"]).fails(2, said);
     assert_eq!(offered(&test, &["factory", "man", "res"]), ["resolve"]);

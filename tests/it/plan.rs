@@ -47,7 +47,12 @@ fn what_is_built_and_sealed_is_in_the_cache_and_the_rest_has_a_reason() {
     let has_inputs = |at: usize| first["workspaces"][at]["plugins"][0].get("inputs").is_some();
     assert_eq!([has_inputs(0), has_inputs(1), has_inputs(2)], [true, false, true]);
 
-    test.run(&["build", "--output-dir", "out"]).success();
+    let said = test.run(&["build", "--output-dir", "out", "--tag-prefix", "pr_7__"]).success().stderr;
+    assert!(said.contains(" x-a:pr_7__1.0.0 sha256:"), "the tag that a push would use: {said}");
+    // All workspaces want it at once.
+    for tool in ["download @yarnpkg/cli-dist@", "install @red-hat-developer-hub/cli@"] {
+        assert_eq!(said.matches(&format!("· tools {tool}")).count(), 1, "{tool}: {said}");
+    }
     let built = plan(&test, &[]);
     for workspace in built["workspaces"].as_array().unwrap() {
         let plugin = &workspace["plugins"][0];
@@ -112,6 +117,11 @@ fn each_change_of_the_inputs_is_named() {
         2,
         "error: `config/one` is a configuration without a lock\n\nhint: name a factory.lock, or `REV:path` of one\n",
     );
+    test.run(&["plan", "--since", "-"]).fails(
+        2,
+        "error: nothing came from stdin\n\nhint: pipe a factory.lock into the command, such as that of `git show \
+         v1:config/factory.lock`\n",
+    );
     let said = test.run(&["plan", "--since", "nothing"]).exits(2).stderr;
     assert!(said.starts_with("error: `nothing` not found\n"), "{said}");
 }
@@ -131,9 +141,19 @@ fn without_a_lock_to_compare_with_it_is_that_of_head() {
         assert!(git(&test.path("repo")).args(args).status().unwrap().success());
     }
     test.run(&RESOLVE).success();
-    let plan = plan(&test, &[]);
-    assert_eq!(plan["since"], "HEAD:factory.lock");
-    assert_eq!(reasons(&plan)[0].1[0]["reason"], "commit-moved");
+    let head = plan(&test, &[]);
+    assert_eq!(head["since"], "HEAD:factory.lock");
+    assert_eq!(reasons(&head)[0].1[0]["reason"], "commit-moved");
+    // A commit is the lock in it that lies where this one does.
+    let main = plan(&test, &["--since", "main"]);
+    assert_eq!((main["since"].as_str(), &main["workspaces"]), (Some("main:factory.lock"), &head["workspaces"]));
+    test.run(&["plan", "--since", "main^{tree}", "--lock-file", "config/one/other.lock"]).exits(3);
+    fs::copy(test.path("config/factory.lock"), test.path("config/other.lock")).unwrap();
+    test.run(&["plan", "--since", "main", "--lock-file", "config/other.lock"]).fails(
+        2,
+        "error: `main:other.lock` not found\n\nhint: paths in a commit start at the repository's root; commit the lock, \
+         or name another one\n",
+    );
 }
 
 #[harness::test]
@@ -248,22 +268,27 @@ fn a_cache_repository_is_asked_once_for_what_the_machine_does_not_have() {
     assert!(said.stdout.contains("\n  3 plugins: 3 to build, 0 in the cache\n"), "{}", said.stdout);
 }
 
+/// A lock of so many workspaces with one plugin each, which are sealed.
+fn sealed_lock(workspaces: usize) -> String {
+    let mut lock = release(true).lock;
+    let of = |number| {
+        let name = format!("w{number:03}");
+        let mut workspace = releases::workspace(&name, "https://github.com/x/y", ".", "1", 1);
+        let path = format!("plugins/{name}");
+        let mut plugin = releases::plugin(&path, &format!("@x/{name}"), "1.0.0", Role::FrontendPlugin);
+        plugin.sealed = Some(sealed(&name, None));
+        workspace.plugin.push(plugin);
+        workspace
+    };
+    lock.workspace = (0..workspaces).map(of).collect();
+    lock.to_text()
+}
+
 #[harness::test]
 fn a_release_of_any_size_asks_once_for_each_plugin() {
     for workspaces in [1, 65, 650] {
         let mut test = Test::new();
-        let mut lock = release(true).lock;
-        let of = |number| {
-            let name = format!("w{number:03}");
-            let mut workspace = releases::workspace(&name, "https://github.com/x/y", ".", "1", 1);
-            let path = format!("plugins/{name}");
-            let mut plugin = releases::plugin(&path, &format!("@x/{name}"), "1.0.0", Role::FrontendPlugin);
-            plugin.sealed = Some(sealed(&name, None));
-            workspace.plugin.push(plugin);
-            workspace
-        };
-        lock.workspace = (0..workspaces).map(of).collect();
-        test.config("factory.lock", lock.to_text());
+        test.config("factory.lock", sealed_lock(workspaces));
         let registry = FakeRegistry::start();
         let repository = format!("oci://{}/team/cache", registry.address);
         test.env("FACTORY_CACHE_REPO", repository).env("REGISTRY_INSECURE", "true");
@@ -273,4 +298,20 @@ fn a_release_of_any_size_asks_once_for_each_plugin() {
         let of_plugins: BTreeSet<_> = asked.iter().filter(|target| target.contains("/manifests/")).collect();
         assert_eq!((of_plugins.len(), asked.len() - of_plugins.len()), (workspaces, 1), "one more is the greeting");
     }
+}
+
+#[harness::test]
+fn a_registry_without_tls_says_what_it_may_need() {
+    let (mut test, registry) = (Test::new(), FakeRegistry::start());
+    test.config("factory.lock", sealed_lock(1));
+    test.env("FACTORY_CACHE_REPO", format!("oci://{}/team/cache", registry.address));
+    let needs = "it does not speak TLS, and `REGISTRY_INSECURE=true` is not set for it";
+    let said = test.run(&["plan", "--output-dir", "out"]).success().stderr;
+    assert!(said.contains("warning: the cache repository `") && said.contains(needs), "{said}");
+    test.write("list.yaml", format!("plugins:\n- package: oci://{}/team/x-a:1!x-a\n", registry.address));
+    let said = test.run(&["check-refs", "list.yaml"]);
+    assert!(said.stdout.contains(needs), "{} {}", said.stdout, said.stderr);
+    let repository = format!("oci://{}/team/cache", registry.address);
+    let said = test.run(&["cache", "size", "--cache-repo", &repository]).exits(5).stderr;
+    assert!(said.contains(needs), "{said}");
 }

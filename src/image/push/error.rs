@@ -105,6 +105,14 @@ impl PushError {
         Self { retry_after: retry_after(headers).or(self.retry_after), ..self }
     }
 
+    /// The same where no push says what would help: with the variable that it may need.
+    pub(super) fn said_alone(&self) -> String {
+        match self.hint.as_deref() {
+            Some(PLAIN) => format!("{}, and `REGISTRY_INSECURE=true` is not set for it", self.what),
+            _ => self.what.clone(),
+        }
+    }
+
     /// True where the status may mean "not found" as well as "denied": registries hide what a login may not see.
     pub(super) fn is_denied(&self) -> bool {
         matches!(self.status, Some(401 | 403))

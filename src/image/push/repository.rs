@@ -321,5 +321,5 @@ fn failure(session: &RegistrySession, error: &PushError) -> RepositoryFailure {
     // A blob that its manifest names, and is not there.
     let is_content = matches!(error.status, Some(CONTENT | 404));
     let status = error.status.filter(|status| *status != CONTENT);
-    RepositoryFailure { what: session.redact(&error.what), status, is_content }
+    RepositoryFailure { what: session.redact(&error.said_alone()), status, is_content }
 }

@@ -129,7 +129,11 @@ impl FakeRegistry {
         let address = http::listen(move |stream| {
             let socket = stream.try_clone().unwrap();
             let mut reader = BufReader::new(http::connection(stream, serving.habits.tls.as_ref()));
-            let Some(request) = Request::read(&mut reader) else { return };
+            let Some(request) = Request::read(&mut reader) else {
+                // The beginning of TLS where it is not spoken.
+                let _ = reader.get_mut().write_all(b"HTTP/1.0 400 Bad Request\r\n\r\n");
+                return;
+            };
             match serving.respond(&request) {
                 Ok(response) => {
                     let out = reader.get_mut();
