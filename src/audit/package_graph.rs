@@ -46,15 +46,14 @@ impl PackageGraph {
     /// The graph of a lockfile. Packages of the same tree (`workspace:`) are who asks first.
     pub fn of(lock: &YarnLock<'_>) -> Self {
         let entries: Vec<&YarnEntry<'_>> = lock.entries.iter().filter(|e| e.workspace_path().is_none()).collect();
-        let key = |entry: &YarnEntry<'_>| (entry.name().to_owned(), entry.version.to_string());
-        let names: BTreeSet<(String, String)> = entries.iter().map(|entry| key(entry)).collect();
-        let positions: BTreeMap<(String, String), usize> = names.into_iter().zip(0..).collect();
-        let at = |entry: &YarnEntry<'_>| positions[&key(entry)];
+        let names: BTreeSet<(&str, &str)> = entries.iter().map(|entry| (entry.name(), &*entry.version)).collect();
+        let positions: BTreeMap<(&str, &str), usize> = names.into_iter().zip(0..).collect();
+        let at = |entry: &YarnEntry<'_>| positions[&(entry.name(), &*entry.version)];
         let mut nodes: Vec<GraphPackage> = positions
             .keys()
             .map(|(name, version)| GraphPackage {
-                name: name.clone(),
-                version: version.clone(),
+                name: (*name).to_owned(),
+                version: (*version).to_owned(),
                 embedded: false,
                 optional: true,
                 asked_by: BTreeSet::new(),

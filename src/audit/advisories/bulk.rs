@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::advisory::Advisory;
 use super::severity::AdvisorySeverity;
-use super::versions::AffectedVersions;
+use super::versions::{AffectedVersions, BoundedRange};
 
 #[derive(Deserialize)]
 struct BulkAdvisory {
@@ -46,7 +46,8 @@ impl BulkAdvisory {
         let last = self.url.rsplit('/').next().unwrap_or_default();
         let id = if last.starts_with("GHSA-") { last.to_owned() } else { format!("npm-{}", self.id) };
         let vector = |score: BulkScore| Some((score.score, score.vector_string?));
-        let versions = AffectedVersions { npm: vec![self.vulnerable_versions], ..AffectedVersions::default() };
+        let versions =
+            AffectedVersions { npm: vec![BoundedRange::of(&self.vulnerable_versions)], ..AffectedVersions::default() };
         Advisory {
             id,
             aliases: BTreeSet::new(),
@@ -62,6 +63,7 @@ impl BulkAdvisory {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::audit::advisories::versions::KnownVersion;
 
     #[test]
     fn an_answer_is_read() {
@@ -71,7 +73,8 @@ mod tests {
         let all = parse(text).unwrap();
         let [one] = &all[..] else { panic!("{all:?}") };
         assert_eq!((one.id.as_str(), one.severity), ("GHSA-35jf-x", AdvisorySeverity::High));
-        assert!(one.affected["lodash"].has("4.17.20") && !one.affected["lodash"].has("4.17.21"));
+        let has = |version| one.affected["lodash"].has(&KnownVersion::of(version));
+        assert!(has("4.17.20") && !has("4.17.21"));
         assert!(parse(b"[]").is_err());
     }
 }

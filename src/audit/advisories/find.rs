@@ -1,7 +1,7 @@
 //! The advisories about what is shipped.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::advisory::{Advisory, joined};
 use super::ignored::{IgnoreList, IgnoreVerdict};
@@ -11,7 +11,7 @@ use super::report::{
     UnknownContent,
 };
 use super::severity::AdvisorySeverity;
-use super::versions::AffectedVersions;
+use super::versions::{AffectedVersions, KnownVersion};
 use crate::audit::closure::PackageVersions;
 use crate::audit::package_graph::Routes;
 use crate::audit::shipped::{PluginContents, ShippedPlugin};
@@ -35,13 +35,16 @@ pub struct AuditEvidence<'a> {
 
 /// Where a version is: the plugin, and its place in the closure.
 type Instance = (usize, Option<usize>);
-/// Every version that is shipped, by package.
-type ShippedVersions = BTreeMap<String, BTreeMap<String, Vec<Instance>>>;
+/// Every version that is shipped, by package, lowest first.
+type ShippedVersions<'a> = BTreeMap<&'a str, BTreeMap<KnownVersion<'a>, Vec<Instance>>>;
+/// Every version in the `yarn.lock` of workspaces, by package, with their positions.
+type LockedVersions<'a> = HashMap<&'a str, BTreeMap<KnownVersion<'a>, Vec<usize>>>;
 
 /// Finds advisories.
 pub struct AdvisorySearch<'a> {
     evidence: &'a AuditEvidence<'a>,
-    shipped: ShippedVersions,
+    shipped: ShippedVersions<'a>,
+    locked: LockedVersions<'a>,
     /// What plugins take from RHDH.
     shared: BTreeSet<&'a str>,
     /// Workspaces of which not all plugins are known.
@@ -51,35 +54,12 @@ pub struct AdvisorySearch<'a> {
 impl<'a> AdvisorySearch<'a> {
     /// Lays out what is shipped.
     pub fn new(evidence: &'a AuditEvidence<'a>) -> Self {
-        let mut shipped = ShippedVersions::new();
-        let mut add = |name: &str, version: &str, instance: Instance| {
-            let versions = shipped.entry(name.to_owned()).or_default();
-            versions.entry(version.to_owned()).or_default().push(instance);
-        };
-        for (at, plugin) in evidence.plugins.iter().enumerate() {
-            add(&plugin.plugin.name, &plugin.plugin.version, (at, None));
-            match &plugin.contents {
-                PluginContents::Closure(graph) => {
-                    for (node, package) in graph.nodes().iter().enumerate() {
-                        add(&package.name, &package.version, (at, Some(node)));
-                    }
-                }
-                PluginContents::Bundle(bundle) => {
-                    let shares =
-                        bundle.shares.iter().filter_map(|one| Some((one.name.as_str(), one.version.as_deref()?)));
-                    let packages = bundle.packages.iter().map(|one| (one.name.as_str(), one.version.as_str()));
-                    for (name, version) in packages.chain(shares).collect::<BTreeSet<_>>() {
-                        add(name, version, (at, None));
-                    }
-                }
-                PluginContents::Unsealed | PluginContents::Unrecorded => {}
-            }
-        }
         let plugins = evidence.plugins.iter();
         let open = plugins.clone().filter(|plugin| plugin.contents.unknown().is_some());
         Self {
             evidence,
-            shipped,
+            shipped: shipped(evidence.plugins),
+            locked: locked(evidence.yarn_locks),
             shared: plugins.flat_map(|plugin| &plugin.shares).map(String::as_str).collect(),
             open: open.map(|plugin| plugin.workspace.name.as_str()).collect(),
         }
@@ -87,11 +67,8 @@ impl<'a> AdvisorySearch<'a> {
 
     /// Every package of which advisories matter.
     pub fn wanted(&self) -> BTreeSet<String> {
-        let mut names: BTreeSet<String> = self.shipped.keys().cloned().collect();
-        names.extend(self.shared.iter().map(|name| (*name).to_owned()));
-        let locks = self.evidence.yarn_locks.iter().filter_map(|lock| lock.packages.as_ref().ok());
-        names.extend(locks.flat_map(|packages| packages.keys().cloned()));
-        names
+        let shipped = self.shipped.keys();
+        shipped.chain(&self.shared).chain(self.locked.keys()).map(|name| (*name).to_owned()).collect()
     }
 
     /// The versions to ask a registry for: those of it, of what is shipped, shared or in a workspace.
@@ -103,11 +80,9 @@ impl<'a> AdvisorySearch<'a> {
                 asked.entry(name.to_owned()).or_default().insert(version.to_owned());
             }
         };
-        let shipped =
-            self.shipped.iter().flat_map(|(name, versions)| versions.keys().map(move |one| (name.as_str(), one)));
-        let locked = self.evidence.yarn_locks.iter().filter_map(|lock| lock.packages.as_ref().ok()).flatten();
-        let locked = locked.flat_map(|(name, versions)| versions.iter().map(move |one| (name.as_str(), one)));
-        let of_host = self.of_host().flat_map(|(name, versions)| versions.iter().map(move |one| (name, one)));
+        let shipped = self.shipped.iter().flat_map(|(name, all)| all.keys().map(move |one| (*name, one.text())));
+        let locked = self.locked.iter().flat_map(|(name, all)| all.keys().map(move |one| (*name, one.text())));
+        let of_host = self.of_host().flat_map(|(name, all)| all.iter().map(move |one| (name, one.as_str())));
         for (name, version) in shipped.chain(locked).chain(of_host) {
             add(name, version);
         }
@@ -138,7 +113,7 @@ impl<'a> AdvisorySearch<'a> {
         let mut used = BTreeSet::new();
         for advisory in joined(records) {
             for (name, affected) in &advisory.affected {
-                let of_host = host.get(name.as_str()).map(|versions| having(affected, versions.iter()));
+                let of_host = host.get(name.as_str()).map(|versions| affected_among(affected, versions));
                 let of_host = of_host.filter(|versions| !versions.is_empty());
                 let is_of_host = of_host.is_some();
                 report.host.extend(of_host.map(|versions| HostFinding {
@@ -194,13 +169,14 @@ impl<'a> AdvisorySearch<'a> {
         routes: &mut BTreeMap<usize, Routes<'a>>,
     ) -> Vec<AffectedVersion> {
         let Some(shipped) = self.shipped.get(name) else { return Vec::new() };
-        having(affected, shipped.keys())
-            .into_iter()
-            .map(|version| {
-                let fixed = affected.fixed_after(&version);
+        shipped
+            .iter()
+            .filter(|(version, _)| affected.has(version))
+            .map(|(known, instances)| {
+                let (version, fixed) = (known.text().to_owned(), affected.fixed_after(known));
                 let mut askers: BTreeMap<&str, BTreeSet<remedy::PackageAsker>> = BTreeMap::new();
                 let mut plugins = Vec::new();
-                for &(at, node) in &shipped[&version] {
+                for &(at, node) in instances {
                     let plugin = &self.evidence.plugins[at];
                     let own = askers.entry(&plugin.workspace.name).or_default();
                     let mut path = Vec::new();
@@ -237,25 +213,64 @@ impl<'a> AdvisorySearch<'a> {
 
     /// An advisory about what is only in workspaces.
     fn scaffold(&self, id: &str, name: &str, affected: &AffectedVersions) -> Option<ScaffoldFinding> {
-        let mut versions = BTreeSet::new();
+        let mut versions = Vec::new();
         let mut proven = true;
-        for lock in self.evidence.yarn_locks {
-            let of_name = lock.packages.as_ref().ok().and_then(|packages| packages.get(name));
-            let found = having(affected, of_name.into_iter().flatten());
-            proven &= found.is_empty() || !self.open.contains(lock.workspace.as_str());
-            versions.extend(found);
+        let locked = self.locked.get(name).into_iter().flatten();
+        for (version, locks) in locked.filter(|(version, _)| affected.has(version)) {
+            let is_open = |at: &usize| self.open.contains(self.evidence.yarn_locks[*at].workspace.as_str());
+            proven &= !locks.iter().any(is_open);
+            versions.push(version.text().to_owned());
         }
-        let versions: Vec<String> = versions.into_iter().collect();
         let finding = ScaffoldFinding { id: id.to_owned(), package: name.to_owned(), versions, proven };
         (!finding.versions.is_empty()).then_some(finding)
     }
 }
 
+/// Lays out what is shipped.
+fn shipped<'a>(plugins: &'a [ShippedPlugin<'a>]) -> ShippedVersions<'a> {
+    let mut shipped = ShippedVersions::new();
+    let mut add = |name: &'a str, version: &'a str, instance: Instance| {
+        shipped.entry(name).or_default().entry(KnownVersion::of(version)).or_default().push(instance);
+    };
+    for (at, plugin) in plugins.iter().enumerate() {
+        add(&plugin.plugin.name, &plugin.plugin.version, (at, None));
+        match &plugin.contents {
+            PluginContents::Closure(graph) => {
+                for (node, package) in graph.nodes().iter().enumerate() {
+                    add(&package.name, &package.version, (at, Some(node)));
+                }
+            }
+            PluginContents::Bundle(bundle) => {
+                let shares = bundle.shares.iter().filter_map(|one| Some((one.name.as_str(), one.version.as_deref()?)));
+                let packages = bundle.packages.iter().map(|one| (one.name.as_str(), one.version.as_str()));
+                for (name, version) in packages.chain(shares).collect::<BTreeSet<_>>() {
+                    add(name, version, (at, None));
+                }
+            }
+            PluginContents::Unsealed | PluginContents::Unrecorded => {}
+        }
+    }
+    shipped
+}
+
+/// Lays out what is in the `yarn.lock` of workspaces.
+fn locked(locks: &[WorkspaceLock]) -> LockedVersions<'_> {
+    let mut locked = LockedVersions::new();
+    for (at, lock) in locks.iter().enumerate() {
+        for (name, versions) in lock.packages.as_ref().ok().into_iter().flatten() {
+            let known = locked.entry(name.as_str()).or_default();
+            for version in versions {
+                known.entry(KnownVersion::of(version)).or_default().push(at);
+            }
+        }
+    }
+    locked
+}
+
 /// Those of some versions that are affected, lowest first.
-fn having<'v>(affected: &AffectedVersions, versions: impl Iterator<Item = &'v String>) -> Vec<String> {
-    let mut found: Vec<String> = versions.filter(|version| affected.has(version)).cloned().collect();
-    found.sort_by(|one, other| npm_version(one).cmp(&npm_version(other)).then_with(|| one.cmp(other)));
-    found
+fn affected_among(affected: &AffectedVersions, versions: &[String]) -> Vec<String> {
+    let known: BTreeSet<KnownVersion<'_>> = versions.iter().map(|version| KnownVersion::of(version)).collect();
+    known.iter().filter(|version| affected.has(version)).map(|version| version.text().to_owned()).collect()
 }
 
 fn finding(advisory: &Advisory, package: &str, versions: Vec<AffectedVersion>) -> AuditFinding {

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::advisory::Advisory;
 use super::severity::AdvisorySeverity;
-use super::versions::{AffectedVersions, RangeEvent};
+use super::versions::{AffectedVersions, EventRange, RangeEvent};
 use crate::npm::range::npm_version;
 
 #[derive(Deserialize)]
@@ -138,7 +138,7 @@ impl OsvRecord {
 
 impl OsvRange {
     /// The events; none of a range of commits.
-    fn events(self) -> Option<Vec<RangeEvent>> {
+    fn events(self) -> Option<EventRange> {
         if self.kind != "SEMVER" && self.kind != "ECOSYSTEM" {
             return None;
         }
@@ -149,13 +149,14 @@ impl OsvRange {
             ("last_affected", at) => Some(RangeEvent::LastAffected(npm_version(at)?)),
             _ => None,
         };
-        Some(self.events.into_iter().flatten().filter_map(event).collect())
+        Some(EventRange::of(self.events.into_iter().flatten().filter_map(event).collect()))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::audit::advisories::versions::KnownVersion;
 
     fn parsed(text: &str) -> Vec<Advisory> {
         parse(text.as_bytes(), &["lodash".to_owned()].into()).unwrap().0
@@ -172,7 +173,8 @@ mod tests {
     fn a_record_of_npm_is_read() {
         let all = parsed(RECORD);
         let [one] = &all[..] else { panic!("{all:?}") };
-        assert!(one.affected["lodash"].has("4.17.20") && !one.affected["lodash"].has("9.9.9"));
+        let has = |version| one.affected["lodash"].has(&KnownVersion::of(version));
+        assert!(has("4.17.20") && !has("9.9.9"));
         assert_eq!((one.severity, one.score.as_ref().map(|(score, _)| *score)), (AdvisorySeverity::High, Some(7.2)));
         assert_eq!(one.url.as_deref(), Some("https://b"));
         let word = RECORD.replacen("\"id\"", r#""database_specific": {"severity": "CRITICAL"}, "id""#, 1);

@@ -55,7 +55,8 @@ pub fn change(
         ranges.into_iter().map(|range| format!("\"{package}@npm:{range}\": \"{fixed}\"")).collect();
     let who: BTreeSet<&str> = others.iter().filter_map(|asker| asker.who.as_deref()).collect();
     let who: Vec<String> = who.into_iter().map(|who| format!("`{who}`")).collect();
-    let what = format!("add {} to `resolutions`, since {} asks for less", entries.join(", "), who.join(", "));
+    let ask = if who.len() == 1 { "asks" } else { "ask" };
+    let what = format!("add {} to `resolutions`, since {} {ask} for less", entries.join(", "), who.join(", "));
     advised(ChangeAdvice::Resolution, what)
 }
 
@@ -78,6 +79,8 @@ mod tests {
             change(&[asker(Some("a"), "^3.0.0")]),
             "add \"lodash@npm:^3.0.0\": \"4.17.21\" to `resolutions`, since `a` asks for less"
         );
+        let two = change(&[asker(Some("a"), "^3.0.0"), asker(Some("b"), "^3.1.0")]);
+        assert!(two.ends_with(" to `resolutions`, since `a`, `b` ask for less"), "{two}");
         assert_eq!(super::change("todo", "lodash", None, &BTreeSet::new()).what, "there is no fixed version");
     }
 }
