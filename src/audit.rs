@@ -16,6 +16,7 @@
 pub mod advisories;
 pub mod asciidoc;
 mod branches;
+mod build_only;
 pub mod change;
 pub mod closure;
 pub mod companions;

@@ -36,9 +36,8 @@ pub struct PluginClosure {
 }
 
 impl PluginClosure {
-    /// Reads a `yarn.lock`, Berry or v1.
-    pub fn read(bytes: &[u8], path: &Path) -> Result<Self> {
-        let lock = YarnLock::parse(bytes, path)?;
+    /// Of a `yarn.lock`, Berry or v1.
+    pub fn of(lock: &YarnLock<'_>) -> Self {
         let mut closure = Self::default();
         for entry in &lock.entries {
             // The plugin itself, and what is embedded in it.
@@ -54,7 +53,7 @@ impl PluginClosure {
                 closure.packages.entry(entry.name().to_owned()).or_default().insert(entry.version.to_string());
             }
         }
-        Ok(closure)
+        closure
     }
 }
 
@@ -167,9 +166,13 @@ mod tests {
     react: ^18
 "#;
 
+    fn read(text: &str) -> PluginClosure {
+        PluginClosure::of(&YarnLock::parse(text.as_bytes(), Path::new("yarn.lock")).unwrap())
+    }
+
     #[test]
     fn a_closure_has_its_packages_and_what_it_shares() {
-        let closure = PluginClosure::read(BERRY.as_bytes(), Path::new("yarn.lock")).unwrap();
+        let closure = read(BERRY);
         let packages: Vec<_> = closure.packages.iter().map(|(name, v)| (name.as_str(), v.len())).collect();
         assert_eq!(packages, [("@x/common", 1), ("lodash", 2)]);
         // A private dependency's peers are met inside the closure.
@@ -188,7 +191,7 @@ mod tests {
                 let also = if *version == own { "" } else { ", ms@npm:^2.0.0" };
                 format!("\n\"ms@npm:{version}{also}\":\n  version: {version}\n  resolution: \"ms@npm:{version}\"\n")
             }));
-            PluginClosure::read(text.concat().as_bytes(), Path::new("yarn.lock")).unwrap()
+            read(&text.concat())
         };
         let own = |old: &PluginClosure, new: &PluginClosure| {
             let change = moves(old, new).pop().unwrap();

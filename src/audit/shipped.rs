@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::atomic::AtomicBool;
 
+use super::build_only;
 use super::change::Tie;
 use super::companions::{Companions, read_bundle};
 use super::host::tie_of;
@@ -11,8 +13,8 @@ use crate::error::Result;
 use crate::lock;
 use crate::lock::bundle::Bundle;
 use crate::lock::companions::CompanionPath;
+use crate::parallel::Workers;
 use crate::ui::count;
-use crate::yarn::lockfile::YarnLock;
 
 /// A plugin of a lock, and what is in it.
 #[derive(Clone, Debug)]
@@ -68,11 +70,18 @@ impl PluginContents {
     }
 }
 
-/// Reads what is in the plugins of these workspaces.
-pub fn read<'a>(workspaces: &'a [lock::Workspace], companions: &Companions) -> Result<Vec<ShippedPlugin<'a>>> {
+/// Reads what is in the plugins of these workspaces of a lock that lies in `folder`.
+pub fn read<'a>(
+    workspaces: &'a [lock::Workspace],
+    folder: &Path,
+    interrupt: &AtomicBool,
+) -> Result<Vec<ShippedPlugin<'a>>> {
     let plugins =
         workspaces.iter().flat_map(|workspace| workspace.plugin.iter().map(move |plugin| (workspace, plugin)));
-    plugins.map(|(workspace, plugin)| ShippedPlugin::read(workspace, plugin, companions)).collect()
+    let beside = || Companions::Folder(folder.to_path_buf());
+    Workers::of_disk(interrupt).try_map_with(plugins, beside, |companions, (workspace, plugin)| {
+        ShippedPlugin::read(workspace, plugin, companions)
+    })
 }
 
 impl<'a> ShippedPlugin<'a> {
@@ -92,7 +101,8 @@ impl<'a> ShippedPlugin<'a> {
                 (Some(digest), _) => {
                     let path = CompanionPath::closure(&workspace.name, &plugin.path);
                     let bytes = companions.required(&path, digest)?;
-                    let closure = YarnLock::parse(&bytes, Path::new(path.as_str()))?;
+                    let files = companions.read(&CompanionPath::files(&workspace.name, &plugin.path))?;
+                    let closure = build_only::closure(&bytes, &path, files.as_deref())?;
                     // The plugin itself, and what is embedded in it: peers of others are met inside.
                     let peers = closure.entries.iter().filter(|entry| entry.is_own()).flat_map(|entry| &entry.peers);
                     shares.extend(peers.map(|peer| peer.name.to_string()));

@@ -13,7 +13,6 @@ use crate::audit::advisories::find::AdvisorySearch;
 use crate::audit::advisories::osv_files::OsvRecords;
 use crate::audit::advisories::text::advisories;
 use crate::audit::advisories::{Advisory, AdvisorySeverity, AuditEvidence, AuditReport, IgnoreList, sarif, vex};
-use crate::audit::companions::Companions;
 use crate::audit::shipped;
 use crate::build;
 use crate::error::{Error, Result, exit_code};
@@ -77,8 +76,8 @@ pub(super) async fn run(session: &Session<'_>, args: &AuditArgs) -> Result<()> {
     let lock = lock_file::read(&file)?
         .ok_or_else(|| lock_file::missing(&file, "run `factory resolve` and `factory build` first"))?;
     let chosen = build::choose(&lock, &args.workspaces)?;
-    let companions = Companions::Folder(paths::folder_of(&file));
-    let plugins = shipped::read(&chosen, &companions)?;
+    let folder = paths::folder_of(&file);
+    let plugins = shipped::read(&chosen, &folder, session.interrupt.flag())?;
     let yarn_locks = workspace_locks::read(session, &file, &chosen, (&args.source, args.offline))?;
     let host = lock.rhdh.as_ref().and_then(|rhdh| host_lock::cached(session, rhdh).ok().flatten());
     let osv = args.osv.as_ref().map(|path| path.display().to_string());

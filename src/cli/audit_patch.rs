@@ -7,7 +7,6 @@ use clap::{Args, ValueEnum};
 use super::session::Session;
 use super::source_options::SourceArgs;
 use super::{lock_file, paths, workspace_locks};
-use crate::audit::companions::Companions;
 use crate::audit::patch_audit::{AuditedPatch, PatchAudit, audit};
 use crate::audit::shipped;
 use crate::config::{Config, Repo, WorkspaceConfig};
@@ -63,8 +62,8 @@ pub(super) fn run(session: &Session<'_>, args: &AuditPatchArgs) -> Result<()> {
     let step = session.ui.step(&workspace.name, "read the lockfile before and after the patch");
     let sides = tokio::task::block_in_place(|| patched::sides(&provider, workspace, &args.patch, &open))?;
     step.done("");
-    let companions = Companions::Folder(paths::folder_of(&lock_file));
-    let shipped = shipped::read(locked.map_or(&[], std::slice::from_ref), &companions)?;
+    let folder = paths::folder_of(&lock_file);
+    let shipped = shipped::read(locked.map_or(&[], std::slice::from_ref), &folder, session.interrupt.flag())?;
     let plugins = plugins(workspace, locked);
     let name = args.patch.display().to_string();
     let audited = AuditedPatch {

@@ -67,16 +67,16 @@ pub(super) fn run(session: &Session<'_>, args: &WhyArgs) -> Result<()> {
     let file = lock_file::place(session, None);
     let lock = lock_file::read(&file)?
         .ok_or_else(|| lock_file::missing(&file, "run `factory resolve` and `factory build` first"))?;
-    let companions = Companions::Folder(paths::folder_of(&file));
+    let folder = paths::folder_of(&file);
     let chosen = build::choose(&lock, &args.workspaces)?;
-    let plugins = shipped::read(&chosen, &companions)?;
+    let plugins = shipped::read(&chosen, &folder, session.interrupt.flag())?;
     let yarn_locks = workspace_locks::read(session, &file, &chosen, (&args.source, args.offline))?;
     let evidence = WhyEvidence {
         lock: (&lock, session.global.laid_out.shown(&file)),
         plugins: &plugins,
         yarn_locks: &yarn_locks,
         host: lock.rhdh.as_ref().map(|rhdh| host(session, rhdh)),
-        tools: workspace_locks::tool_trees(session, &lock, &companions),
+        tools: workspace_locks::tool_trees(session, &lock, &Companions::Folder(folder)),
     };
     let why = Why::of(&query, &evidence);
     let text = match args.format {

@@ -8,6 +8,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use factory::audit::closure::PluginClosure;
+use factory::yarn::lockfile::YarnLock;
 use harness::releases::{Release, factory, release};
 
 struct Fixture {
@@ -46,7 +47,7 @@ impl Fixture {
     fn closure(&self) -> BTreeSet<String> {
         let path = "todo/plugins/todo-backend/yarn.lock";
         let (_, text) = self.release.files.iter().find(|(known, _)| known == path).unwrap();
-        let packages = PluginClosure::read(text.as_bytes(), Path::new(path)).unwrap().packages;
+        let packages = PluginClosure::of(&YarnLock::parse(text.as_bytes(), Path::new(path)).unwrap()).packages;
         packages.iter().flat_map(|(name, versions)| versions.iter().map(move |v| format!("{name}@{v}"))).collect()
     }
 }

@@ -146,6 +146,26 @@ impl Fixture {
         self.write();
     }
 
+    /// A workspace of a backend that depends on something that compiles, with the list of its files.
+    fn compiling(&mut self, files: &str) {
+        let packages: &[Package<'_>] = &[
+            ("nan", "2.19.0", &["node-gyp@^10.0.0"]),
+            ("node-gyp", "10.0.1", &["which@^4.0.0"]),
+            ("which", "4.0.0", &[]),
+        ];
+        let mut workspace = self.workspace("native", &["nan@^2.0.0"], packages);
+        let own: (&str, &[&str]) = ("@x/plugin-native-dynamic@workspace:.", &["nan@^2.0.0"]);
+        // As yarn adds it.
+        let closure = lockfile(&[own], &[], packages)
+            .replace("node-gyp@npm:^10.0.0", "node-gyp@npm:latest")
+            .replace("\"node-gyp\": \"npm:^10.0.0\"", "node-gyp: \"npm:latest\"");
+        self.backend(&mut workspace, "native", Some(closure));
+        workspace.source.commit = Some(self.source.commit("native"));
+        self.release.files.push(("native/plugins/native/files".into(), files.to_owned()));
+        self.release.lock.workspace.push(workspace);
+        self.write();
+    }
+
     fn write(&self) {
         self.release.write(&self.root.path().join("config"));
     }
@@ -344,6 +364,42 @@ not known
 fn a_build_tool_is_not_shipped() {
     let text = Fixture::new().text(&["webpack", "rbac"]);
     assert!(text.ends_with("\n6.0.0: in rhdh-cli 1.10.8, a build tool, which is not shipped\n"), "{text}");
+}
+
+#[harness::test]
+fn what_yarn_alone_asks_for_is_in_no_archive() {
+    let mut fixture = Fixture::new();
+    fixture.compiling("0123456789abcdef node_modules/nan\n");
+    for (name, version) in [("node-gyp", "10.0.1"), ("which", "4.0.0")] {
+        let text = fixture.text(&[name, "native"]);
+        let expected =
+            format!("\n{version}: scaffold only: in yarn.lock, and in no plugin of the workspace\n└─ native\n");
+        assert!(text.contains(&expected) && !text.contains("shipped by"), "{text}");
+    }
+    assert!(fixture.text(&["nan", "native"]).contains("shipped by 1 plugin"));
+    assert_eq!(fixture.vex(&["which@*", "native"])["statements"][0]["justification"], "component_not_present");
+    // A package.json that asks for it brings it along.
+    let mut fixture = Fixture::new();
+    fixture.compiling("0123456789abcdef node_modules/node-gyp\n");
+    let text = fixture.text(&["which", "native"]);
+    assert!(text.contains("nan@2.19.0 > node-gyp@10.0.1 > which@4.0.0"), "{text}");
+}
+
+#[harness::test]
+fn what_is_embedded_from_a_registry_is_not_scaffold() {
+    let mut fixture = Fixture::new();
+    let mut workspace = fixture.workspace("embedding", &["@x/lib@^0.1.0"], &[("@x/lib", "0.1.0", &[])]);
+    let own: (&str, &[&str]) = ("@x/plugin-embedding-dynamic@workspace:.", &["@x/lib@0.1.0"]);
+    let closure = lockfile(&[own], &[], &[("@x/lib", "0.1.0+embedded", &[])]);
+    fixture.backend(&mut workspace, "embedding", Some(closure));
+    workspace.source.commit = Some(fixture.source.commit("embedding"));
+    fixture.release.lock.workspace.push(workspace);
+    fixture.write();
+    let text = fixture.text(&["@x/lib", "embedding"]);
+    assert!(text.contains("0.1.0+embedded: shipped by 1 plugin"), "{text}");
+    assert!(!text.contains("scaffold"), "{text}");
+    let versions = &fixture.json(&["@x/lib@<1", "embedding"])["workspaces"][0]["versions"];
+    assert_eq!(*versions, serde_json::json!([{ "version": "0.1.0", "matches": true, "state": "shipped" }]));
 }
 
 #[harness::test]

@@ -1,8 +1,8 @@
 //! What is shared while two releases are compared: both sides, the changes so far, and the files beside the locks.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::path::Path;
 
+use super::super::build_only;
 use super::super::change::{Change, ChangeKind, Mark};
 use super::super::closure::PluginClosure;
 use super::super::companions::{Unusable, read_bundle};
@@ -89,8 +89,10 @@ impl<'a> Comparison<'a> {
         }
         let Some(digest) = sealed.closure else { return Ok(None) };
         let path = CompanionPath::closure(&workspace.name, &plugin.path);
-        let bytes = self.companion(is_new, &path, digest)?;
-        bytes.map(|bytes| PluginClosure::read(&bytes, Path::new(path.as_str()))).transpose()
+        let Some(bytes) = self.companion(is_new, &path, digest)? else { return Ok(None) };
+        let release = if is_new { self.new } else { self.old };
+        let files = release.companions.read(&CompanionPath::files(&workspace.name, &plugin.path))?;
+        Ok(Some(PluginClosure::of(&build_only::closure(&bytes, &path, files.as_deref())?)))
     }
 
     /// Notes that a side does not say what is in the bundles of a frontend.

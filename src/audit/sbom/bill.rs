@@ -1,8 +1,8 @@
 //! What is in the plugins of a release, before it becomes a document.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 
+use super::super::build_only;
 use super::super::companions::{Companions, read_bundle};
 use super::graph::{BillGraph, BillPackage};
 use super::stamp::time;
@@ -11,7 +11,6 @@ use crate::lock::cli_behaviour::added_argument;
 use crate::lock::companions::CompanionPath;
 use crate::lock::input_digest;
 use crate::lock::{self, Argument, Lock, Sha256};
-use crate::yarn::lockfile::YarnLock;
 
 /// What is in a release, or in the part of it that was asked for.
 #[derive(Clone, Debug)]
@@ -176,7 +175,8 @@ fn plugin_bill<'a>(
     let graph = if let Some(digest) = sealed.closure {
         let path = CompanionPath::closure(&workspace.name, &plugin.path);
         let bytes = companions.required(&path, digest)?;
-        BillGraph::of(&YarnLock::parse(&bytes, Path::new(path.as_str()))?)
+        let files = companions.read(&CompanionPath::files(&workspace.name, &plugin.path))?;
+        BillGraph::of(&build_only::closure(&bytes, &path, files.as_deref())?)
     } else if let Some(digest) = sealed.bundle {
         let path = CompanionPath::bundle(&workspace.name, &plugin.path);
         let bundle = read_bundle(&companions.required(&path, digest)?, &path)?;

@@ -32,6 +32,8 @@ pub struct WhyEvidence<'a> {
 
 /// The version that yarn gives to the packages of the tree itself.
 const OWN_VERSION: &str = "0.0.0-use.local";
+/// What rhdh-cli adds to the version of a package that it embeds.
+const EMBEDDED: &str = "+embedded";
 
 impl WhyEvidence<'_> {
     /// Every name that is known.
@@ -194,8 +196,10 @@ fn in_bundle(query: &PackageQuery, bundle: &Bundle) -> Vec<ShippedVersion> {
 
 fn of_workspace(query: &PackageQuery, locked: &WorkspaceLock, plugins: &[WhyPlugin]) -> WhyWorkspace {
     let own = || plugins.iter().filter(|plugin| plugin.workspace == locked.workspace);
-    let shipped: BTreeSet<&str> =
-        own().flat_map(|plugin| &plugin.shipped).map(|version| version.version.as_str()).collect();
+    // What is embedded has the version of what it was made of, with a mark.
+    let unmarked = |version: &'_ str| version.strip_suffix(EMBEDDED).unwrap_or(version).to_owned();
+    let shipped: BTreeSet<String> =
+        own().flat_map(|plugin| &plugin.shipped).map(|version| unmarked(&version.version)).collect();
     let is_known = own().all(|plugin| plugin.unknown.is_none());
     let is_own_shipped = own()
         .flat_map(|plugin| &plugin.shipped)
