@@ -13,6 +13,7 @@ use super::cache_repo::repo::CacheRepo;
 use super::checks::GlibcVersion;
 use super::cli_flags::AskedClis;
 use super::packages::PackageCache;
+use super::plugins_yaml::ConfigSource;
 use crate::error::{Error, Result};
 use crate::image::Compression;
 use crate::interrupt::Interrupt;
@@ -65,6 +66,8 @@ pub struct BuildOptions {
     pub tag_prefixes: BTreeMap<String, String>,
     /// Name the plugin's folder behind each image in `dynamic-plugins.yaml`.
     pub paths_in_references: bool,
+    /// Where `dynamic-plugins.yaml` takes the configuration of plugins from that have none.
+    pub config_from: Option<ConfigSource>,
     /// Let buildah make the images.
     pub buildah: bool,
     /// The compression of image layers.

@@ -179,6 +179,7 @@ mod tests {
                 target_glibc: GlibcVersion::UBI_9,
                 tag_prefixes: BTreeMap::new(),
                 paths_in_references: false,
+                config_from: None,
                 buildah: false,
                 compression: Compression::Gzip,
             },

@@ -16,6 +16,7 @@ use super::context::output_folder;
 use super::earlier;
 use super::new_seals::{FoundCompanions, FoundSeal, SealedLock};
 use super::packages::unpinned::Unpinned;
+use super::plugins_yaml::{ConfigFiller, ExampleMessages};
 use super::report::{self, Output, Report};
 use super::results;
 use super::shard::{ShardPlugin, ShardWorkspace};
@@ -38,25 +39,38 @@ pub struct JoinedBuild {
     pub published: Vec<String>,
     /// The archives of earlier builds in the output directory, of what the lock no longer has, that were not named yet.
     pub old: Vec<String>,
+    /// What there is to say of examples of configurations.
+    pub examples: ExampleMessages,
     /// The exit code of a machine that had built it all.
     pub exit_code: u8,
 }
 
-/// Joins the shards of a build of `lock`, which lies in `lock_dir`. Outputs and results are written to `output_dir`; the
-/// lock and what lies beside it are for the caller to write, last. All is checked before anything is written.
+/// Where a join reads and writes.
+#[derive(Clone, Copy, Debug)]
+pub struct JoinFolders<'a> {
+    /// The folder of the lock.
+    pub lock: &'a Path,
+    /// The configuration directory, for examples of configurations.
+    pub config: &'a Path,
+    /// The output directory.
+    pub output: &'a Path,
+}
+
+/// Joins the shards of a build of `lock`. Outputs and results are written to the output directory; the lock and what lies
+/// beside it are for the caller to write, last. All is checked before anything is written.
 pub fn join(
     lock: &Lock,
-    lock_dir: &Path,
-    output_dir: &Path,
+    folders: JoinFolders<'_>,
     shards: &[GivenShard],
     interrupt: &Interrupt,
 ) -> Result<JoinedBuild> {
+    let output_dir = folders.output;
     let parts = parts::of(lock, shards)?;
     held::all(lock, &parts)?;
     checked::all(&parts, output_dir, interrupt.flag())?;
     let mut sealed = SealedLock::of(lock.clone());
     for part in &parts {
-        seal(part, lock_dir, &mut sealed)?;
+        seal(part, folders.lock, &mut sealed)?;
     }
     for part in &parts {
         clear_outputs(output_dir, &output_folder(output_dir, part.locked))?;
@@ -64,6 +78,8 @@ pub fn join(
     discard_unfinished(output_dir);
     let (before, named) = earlier::archives_before(output_dir);
     let (mut entries, mut published) = (Vec::new(), Vec::new());
+    let config_from = shards.first().and_then(|shard| shard.record.config_from);
+    let mut filler = ConfigFiller::new(config_from, folders.config);
     for part in &parts {
         let outputs = PartFiles { part, output_dir };
         for (plugin, output, shard) in built(part) {
@@ -71,7 +87,7 @@ pub fn join(
             outputs.lay_down(output)?;
             let repository = output.pushed.as_ref().and_then(|pinned| pinned.split_once('@'));
             published.extend(repository.map(|(repository, _)| format!("{repository}:{}", shard.tag)));
-            let config = outputs.config(plugin, output, shard)?;
+            let config = filler.fill(part.locked, plugin, outputs.config(plugin, output, shard)?);
             entries.push(results::entry(output, part.from.record.paths_in_references, config));
         }
         outputs.copy_logs()?;
@@ -92,7 +108,7 @@ pub fn join(
     let exit_code = if codes().next().is_none() { exit_code::OK } else { exit_code::shared(codes()) };
     let mut old = results::no_longer_locked(lock, &report.left_behind);
     old.retain(|archive| !named.contains(archive));
-    Ok(JoinedBuild { sealed, report, published, old, exit_code })
+    Ok(JoinedBuild { sealed, report, published, old, examples: filler.messages(), exit_code })
 }
 
 /// The plugins that were built, each with what was made of it and what its shard has of it.

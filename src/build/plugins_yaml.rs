@@ -1,6 +1,7 @@
 //! `dynamic-plugins.yaml`: what a user pastes into RHDH's configuration.
 
 mod block;
+mod examples;
 
 use std::path::Path;
 
@@ -10,6 +11,9 @@ use crate::error::Result;
 use crate::lock::{Input, Integrity, Plugin, Workspace};
 use crate::overlay;
 use crate::store::UntrustedTree;
+
+pub(super) use examples::ConfigFiller;
+pub use examples::{ConfigSource, ExampleMessages};
 
 /// Its name in the output directory.
 pub const FILE_NAME: &str = "dynamic-plugins.yaml";

@@ -9,7 +9,7 @@ use yaml_serde::Value;
 use super::artefact::{Artefact, archive_of};
 use super::context::Shared;
 use super::earlier::Earlier;
-use super::plugins_yaml::{self, DynamicPlugin};
+use super::plugins_yaml::{self, ConfigFiller, DynamicPlugin};
 use super::report::{self, Output, PluginReport, Report, WorkspaceReport};
 use super::workspace::BuiltWorkspace;
 use crate::error::Result;
@@ -28,6 +28,7 @@ pub fn write(shared: &Shared, lock: &Lock, built: &[BuiltWorkspace]) -> Result<(
         };
         of_this_build(name).is_some_and(is_one)
     });
+    let mut filler = ConfigFiller::new(shared.options.config_from, &shared.options.config_dir);
     let (mut workspaces, mut entries) = (Vec::new(), Vec::new());
     for locked in &lock.workspace {
         let built = of_this_build(&locked.name);
@@ -36,7 +37,8 @@ pub fn write(shared: &Shared, lock: &Lock, built: &[BuiltWorkspace]) -> Result<(
         for (place, plugin) in locked.plugin.iter().enumerate() {
             if let Some(artefact) = made.get(&place) {
                 let with_path = shared.options.paths_in_references;
-                entries.push(entry(&artefact.output, with_path, artefact.config.clone()));
+                let config = filler.fill(locked, plugin, artefact.config.clone());
+                entries.push(entry(&artefact.output, with_path, config));
             } else if let Some(kept) = kept.as_ref().and_then(|kept| kept.output_of(&plugin.path)) {
                 entries.extend(earlier.entry(kept));
             }
@@ -47,6 +49,7 @@ pub fn write(shared: &Shared, lock: &Lock, built: &[BuiltWorkspace]) -> Result<(
             (None, kept) => kept,
         });
     }
+    filler.messages().say(&shared.ui);
     let left_behind = earlier.left_behind(output_dir, &workspaces);
     let mut old = no_longer_locked(lock, &left_behind);
     old.retain(|archive| !earlier.is_known_left(archive));

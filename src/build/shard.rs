@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::artefact::Artefact;
 use super::context::Shared;
 use super::new_seals::is_sealed_here;
+use super::plugins_yaml::ConfigSource;
 use super::read_sources::ReadSources;
 use super::report::WorkspaceReport;
 use super::results;
@@ -40,6 +41,9 @@ pub struct ShardRecord {
     /// Whether `dynamic-plugins.yaml` names the plugin's folder behind each image.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub paths_in_references: bool,
+    /// Where `dynamic-plugins.yaml` takes the configuration of plugins from that have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config_from: Option<ConfigSource>,
     /// The exit code of the build.
     pub exit_code: u8,
     /// The workspaces of this shard, in the order of the lock.
@@ -121,6 +125,7 @@ pub fn write(shared: &Shared, part: Shard, built: &[BuiltWorkspace], exit_code: 
         shards: part.count,
         isolation: shared.options.isolation.as_str().into(),
         paths_in_references: shared.options.paths_in_references,
+        config_from: shared.options.config_from,
         exit_code,
         workspaces: locked.filter_map(of_workspace).collect::<Result<_>>()?,
         warnings: results::warnings(shared.ui.warnings()),

@@ -12,6 +12,7 @@ use super::repo_path::{RepoPath, Sources};
 use super::session::Session;
 use super::source_options::SourceArgs;
 use crate::build::checks::GlibcVersion;
+use crate::build::plugins_yaml::ConfigSource;
 use crate::config::{Config, TagPrefix, WorkspaceConfig};
 use crate::error::Result;
 use crate::lock::Lock;
@@ -59,6 +60,9 @@ pub struct BuildFlags {
     /// RHDH's export repository, and none elsewhere
     #[arg(long, env = "FACTORY_TAG_PREFIX", value_name = "PREFIX", default_value = "auto")]
     pub tag_prefix: TagPrefix,
+    /// Where `dynamic-plugins.yaml` takes the configuration of plugins from that have none of their own
+    #[arg(long, env = "FACTORY_CONFIG_FROM", value_enum, value_name = "SOURCE")]
+    pub config_from: Option<ConfigSource>,
     /// Empty `--repo-path` without asking before a copy of the patched source is written there; no effect with
     /// `--use-local`
     #[arg(long, env = "FACTORY_CLEAN")]
@@ -147,6 +151,7 @@ impl StepFlags {
             target_glibc: GlibcVersion::UBI_9,
             frozen: true,
             rebuild: true,
+            config_from: None,
             clean: false,
             publish: PublishArgs::unpublished(),
             cache_repo: CacheRepoArgs::none(),

@@ -143,6 +143,7 @@ impl Replay<'_> {
                 target_glibc: flags.target_glibc,
                 tag_prefixes: flags.prefixes(config, &lock),
                 compression: flags.publish.compression(),
+                config_from: flags.config_from,
                 paths_in_references: flags.publish.installer == Installer::V1_8,
                 buildah: flags.publish.image_builder == BuilderChoice::Buildah,
                 network: sources.network,

@@ -10,7 +10,7 @@ use super::lock_file;
 use super::paths;
 use super::session::Session;
 use super::summary::BuildOutcome;
-use crate::build::join::{self, GivenShard};
+use crate::build::join::{self, GivenShard, JoinFolders};
 use crate::build::report::Report;
 use crate::build::results::left_behind_note;
 use crate::config::Mode;
@@ -42,10 +42,13 @@ pub(super) fn run(session: &Session<'_>, args: &JoinArgs) -> Result<()> {
     let written = lock_file::written(session, &lock_file, given)?;
     std::fs::create_dir_all(&output_dir).map_err(Error::io("create", &output_dir))?;
     let output_dir = output_dir.canonicalize().map_err(Error::io("open", &output_dir))?;
-    let joined = join::join(&lock, &paths::folder_of(&written), &output_dir, &shards, &session.interrupt)
+    let (lock_dir, config_dir) = (paths::folder_of(&written), paths::config_dir(session.global));
+    let folders = JoinFolders { lock: &lock_dir, config: &config_dir, output: &output_dir };
+    let joined = join::join(&lock, folders, &shards, &session.interrupt)
         .map_err(|error| MovableFolder::outputs(&output_dir).explained(error))?;
     let sealed = lock_file::write_sealed(session, &written, &joined.sealed);
     let has_others = say_others(session, &lock, &joined.report);
+    joined.examples.say(&session.ui);
     let unresolved = lock.problems(&[]);
     let reports: Vec<_> = joined.report.workspaces.iter().collect();
     if let Some(text) = left_behind_note(&output_dir, &joined.old) {

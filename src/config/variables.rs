@@ -142,6 +142,7 @@ pub const OPTIONS: &[Variable] = &[
     option("FACTORY_CACHE_SIGN_KEY", "", "--cache-sign-key", "file of the private key that signs finished builds"),
     option("FACTORY_CACHE_TIMEOUT", "30", "--cache-timeout", "seconds that the cache repository may take to answer"),
     option("FACTORY_TAG_PREFIX", "auto", "--tag-prefix", "what stands before the version in image tags"),
+    option("FACTORY_CONFIG_FROM", "", "--config-from", "where plugins without a configuration get one from"),
     option("FACTORY_CLEAN", "", "--clean", "empty `--repo-path` without asking"),
     option("FACTORY_PUSH_IMAGES", "", "--push-images", "push the images to the registry"),
     option("FACTORY_OVERWRITE_TAGS", "", "--overwrite-tags", "move tags that name another image"),

@@ -492,6 +492,7 @@ fn options(dir: &Path) -> BuildOptions {
         target_glibc: factory::build::checks::GlibcVersion::UBI_9,
         tag_prefixes: std::collections::BTreeMap::new(),
         paths_in_references: false,
+        config_from: None,
         buildah: false,
         compression: Compression::Gzip,
     }

@@ -20,6 +20,7 @@ mod bad_plugin;
 mod build_args;
 mod check_refs;
 mod cli_tree;
+mod config_from;
 mod confined;
 mod content;
 mod diff;

@@ -94,6 +94,9 @@ fn check_shards(lock: &Lock, shards: &[GivenShard]) -> Result<()> {
         if record.paths_in_references != first.record.paths_in_references {
             return Err(contradiction(shard, "it was built with another `--installer`"));
         }
+        if record.config_from != first.record.config_from {
+            return Err(contradiction(shard, "it was built with another `--config-from`"));
+        }
         if let Some(other) = shards.iter().find(|other| other.shard() == shard.shard())
             && !std::ptr::eq(other, shard)
         {
