@@ -1,7 +1,7 @@
 //! Where a lock is not what its `package.json` files ask for: `yarn install --immutable` fails there (YN0028), and
 //! `--frozen-lockfile` of yarn 1, since yarn would write the lock anew.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fmt;
 
 use super::index::{DescriptorIndex, unescaped};
@@ -44,6 +44,15 @@ pub enum LockMismatch {
         /// `name@range`.
         key: String,
     },
+    /// Two entries of one package: yarn writes one, with the keys of both.
+    TwoEntries {
+        /// `name@range` of the first.
+        first: String,
+        /// `name@range` of the second.
+        second: String,
+        /// `name@version`.
+        package: String,
+    },
 }
 
 /// A key whose range does not allow the version that it is locked to: yarn takes it where it does not check resolutions.
@@ -75,6 +84,9 @@ impl fmt::Display for LockMismatch {
                 write!(f, "`{name}` is a dependency of the package in `{folder}` in yarn.lock, and not in package.json")
             }
             Self::UnusedKey { key } => write!(f, "`{key}` has an entry in yarn.lock, and nothing depends on it"),
+            Self::TwoEntries { first, second, package } => {
+                write!(f, "`{first}` and `{second}` are two entries of `{package}`, which yarn makes one")
+            }
         }
     }
 }
@@ -117,6 +129,7 @@ pub fn mismatches<'f>(
     }
     if lock.kind != LockKind::V1 {
         found.extend(unused(lock, &mut asked));
+        found.extend(doubled(lock));
         let root = manifests.get(".");
         let is_missing = |folder: &&str| {
             *folder != "."
@@ -200,6 +213,22 @@ fn unused(lock: &YarnLock<'_>, asked: &mut HashSet<(String, String)>) -> Vec<Loc
     unused.map(|one| LockMismatch::UnusedKey { key: format!("{}@{}", one.name, one.range) }).collect()
 }
 
+/// The entries of a package that another entry is of already.
+fn doubled(lock: &YarnLock<'_>) -> Vec<LockMismatch> {
+    let mut first: HashMap<&str, &YarnEntry<'_>> = HashMap::with_capacity(lock.entries.len());
+    let key = |entry: &YarnEntry<'_>| {
+        entry.descriptors.first().map_or_else(String::new, |one| format!("{}@{}", one.name, one.range))
+    };
+    let mut found = Vec::new();
+    for entry in &lock.entries {
+        if let Some(known) = first.insert(&entry.resolution, entry) {
+            let package = format!("{}@{}", entry.name(), entry.version);
+            found.push(LockMismatch::TwoEntries { first: key(known), second: key(entry), package });
+        }
+    }
+    found
+}
+
 fn bare(range: &str) -> &str {
     range.strip_prefix("npm:").unwrap_or(range)
 }
@@ -248,6 +277,12 @@ mod tests {
                 "b@npm:^3.0.0 2.0.0".to_owned(),
             ]
         );
+        // An entry that got the version of another.
+        let two = format!("{LOCK}\n\"b@npm:2.0.0\":\n  version: 2.0.0\n  resolution: \"b@npm:2.0.0\"\n");
+        let exact = ROOT.replace("\"a\":\"^1.0.0\"", "\"a\":\"^1.0.0\",\"b\":\"2.0.0\"");
+        let two = two.replace("    a: \"npm:^1.0.0\"\n    t", "    a: \"npm:^1.0.0\"\n    b: \"npm:2.0.0\"\n    t");
+        let expected = "`b@npm:^2.0.0` and `b@npm:2.0.0` are two entries of `b@2.0.0`, which yarn makes one";
+        assert_eq!(said(&two, &exact), [expected]);
         let other =
             ROOT.replace("\"a\":\"^1.0.0\"", "\"a\":\"^1.1.0\",\"c\":\"1.0.0\"").replace("\"t\":\"~5.0.0\"", "");
         assert_eq!(
