@@ -116,7 +116,10 @@ impl<'a> ResolveRequest<'a> {
             .iter()
             .filter(|workspace| self.is_named(&workspace.name))
             .filter(|workspace| {
-                let is_locked = |old: &Lock| old.workspace.iter().any(|locked| locked.name == workspace.name);
+                // A local tree is no pin: it may have changed.
+                let is_locked = |old: &Lock| {
+                    old.workspace.iter().any(|locked| locked.name == workspace.name && !locked.source.local)
+                };
                 all || self.unmerged.names.contains(&workspace.name)
                     || is_stale.contains(&workspace.name)
                     || !self.old.is_some_and(is_locked)

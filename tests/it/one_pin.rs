@@ -8,6 +8,7 @@ use factory::lock::Lock;
 use harness::npm_registry::{OPTIONS, Registry, StubCli};
 use harness::program::Test;
 use harness::repository::Repository;
+use harness::workspace::scripted;
 
 const CLI: StubCli<'static> =
     StubCli { versions: &["1.9.1", "1.10.7", "1.10.8", "2.0.1"], tags: &[], options: &OPTIONS };
@@ -269,4 +270,27 @@ fn a_file_that_is_a_link_out_of_the_configuration_is_not_written_to() {
     let said = test.run(&["resolve", "--node", "22.20.0"]).exits(1).stderr;
     assert!(said.contains("error: `config/.env` is a symbolic link that leads out of `config`\n"), "{said}");
     assert_eq!((text(&test), test.read("env")), before);
+}
+
+#[harness::test]
+fn what_a_local_tree_has_become_is_no_pin_that_is_kept() {
+    let test = scripted(&[("a".to_owned(), "frontend-plugin", String::new())], "");
+    let keep = ["resolve", "--keep", "--host-lockfile", "config/host.lock"];
+    let local = [&keep[..], &["--use-local", "--repo-path", "repo"]].concat();
+    test.run(&keep).success();
+    let pinned = test.read("config/factory.lock");
+    // What changed in a repository beside it moves nothing: its commit is pinned.
+    let manifest = test.read("repo/plugins/a/package.json").replace("1.0.0", "2.0.0");
+    test.write("repo/plugins/a/package.json", manifest);
+    let said = test.run(&keep).success().stderr;
+    assert!(said.contains("config/factory.lock is unchanged"), "{said}");
+    assert_eq!(test.read("config/factory.lock"), pinned);
+    test.run(&local).success();
+    assert!(test.read("config/factory.lock").contains("version = \"2.0.0\""));
+    let manifest = test.read("repo/plugins/a/package.json").replace("2.0.0", "3.0.0");
+    test.write("repo/plugins/a/package.json", manifest);
+    test.run(&local).success();
+    assert!(test.read("config/factory.lock").contains("version = \"3.0.0\""));
+    let said = test.run(&local).success().stderr;
+    assert!(said.contains("config/factory.lock is unchanged"), "{said}");
 }
