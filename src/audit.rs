@@ -5,7 +5,8 @@
 //! [`compare`](mod@compare) finds what moved ([`pairing`]) and makes one [`Diff`], a list of [`Change`]s: how far versions
 //! moved ([`version_step`]), in private dependencies ([`closure`]) and in the host ([`host`]), with [`link`]s, and which
 //! plugins of each level of [`support`] did. [`placed`] is YAML with its lines.
-//! [`phrase`] puts a change into words; [`human`], [`markdown`], [`asciidoc`], [`html`] and [`json`] render the list.
+//! [`arrivals`] says what of packages that are new is to be looked at.
+//! [`phrase`] puts a change into words, `alike` finds those of several plugins; [`human`], [`markdown`], [`asciidoc`], [`html`] and [`json`] render the list.
 //!
 //! [`git_index`] has the sides of a lock that a merge left unmerged. [`status`] says what is pinned, stale and built,
 //! [`outdated`] what there is by now, [`plan`] what is to build; [`sbom`] says what is in a release. [`why`] says where a
@@ -14,6 +15,8 @@
 //! [`patch_audit`] a patch against the lockfile.
 
 pub mod advisories;
+mod alike;
+pub mod arrivals;
 pub mod asciidoc;
 mod branches;
 mod build_only;

@@ -384,7 +384,7 @@ fn dispatch(matches: &clap::ArgMatches, mut cli: Cli, ui: Ui) -> Result<(), Repo
                 Command::Completions { shell } => complete::script(*shell),
                 Command::Man { command, output_dir } => man::run(command, output_dir.as_deref()),
                 Command::Schema { of } => schema::run(*of),
-                Command::Diff(args) => diff::run(session, args),
+                Command::Diff(args) => diff::run(session, args).await,
                 Command::Outdated(args) => outdated::run(session, args).await,
                 Command::Status(args) => status::run(session, args),
                 Command::Sbom(args) => sbom::run(session, args),

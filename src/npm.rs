@@ -1,6 +1,7 @@
 //! npm's formats: [`settings`] says which [`registry`] is configured and with which login (from the texts that `npmrc`
 //! reads); it has documents ([`packument`], read by `documents` within [`limits`]) and tarballs ([`tarball`] unpacks them),
-//! and is a [`forwarder`] on loopback for children; [`resolve_documents`] gets all that a resolve may ask for.
+//! and is a [`forwarder`] on loopback for children; [`resolve_documents`] gets all that a resolve may ask for,
+//! [`package_facts`] what packages say of themselves.
 //! [`package_lock`] says what `npm ci` installs, and [`package_unpack`] unpacks that; both unpack what
 //! `package_entries` reads. [`range`] reads npm's version ranges.
 
@@ -16,6 +17,7 @@ pub mod limits;
 
 mod documents;
 
+pub mod package_facts;
 pub mod packument;
 
 pub mod registry;

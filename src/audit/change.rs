@@ -1,5 +1,6 @@
 //! One change between two releases: where it is, what changed, and how it is marked.
 
+mod arrival;
 mod host;
 mod package;
 mod plugin;
@@ -12,6 +13,7 @@ use serde::Serialize;
 
 use super::version_step::VersionStep;
 use crate::lock::{Integrity, Role, Sha256};
+pub use arrival::ArrivedPackage;
 pub use host::{Affected, RhdhRelease, Tie};
 pub use package::{OwnMove, PackageChange, PackageMove, Pin};
 pub use plugin::{
@@ -128,6 +130,30 @@ pub enum ChangeKind {
         tool: String,
         /// The packages.
         packages: Vec<PackageChange>,
+    },
+    /// A licence of packages that arrived.
+    Licence {
+        /// As their manifests have it; absent where they state none.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        licence: Option<String>,
+        /// No package known of the old release has it; otherwise these packages had another one.
+        appeared: bool,
+        /// How many packages of the old release are known.
+        known: usize,
+        /// The packages.
+        packages: Vec<ArrivedPackage>,
+    },
+    /// Packages that arrived with install scripts, and that had none as far as is known.
+    InstallScripts {
+        /// The packages.
+        packages: Vec<ArrivedPackage>,
+    },
+    /// Packages that arrived and were published lately.
+    Published {
+        /// After this time.
+        since: String,
+        /// The packages, the newest first.
+        packages: Vec<ArrivedPackage>,
     },
     /// A workspace is new.
     WorkspaceAdded {

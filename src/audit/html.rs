@@ -1,26 +1,24 @@
-//! The changes as one page that needs no network and no server: sortable, searchable, for a desk and for a phone.
+//! The changes as one page that needs no network and no server: by workspace, sortable, searchable, for a desk and for a
+//! phone. What moved in the same way in several plugins stands there once.
 //!
 //! All text from outside is escaped. Should anything slip through, the page's own policy runs no script but ours.
 
+mod changes;
 mod levels;
 
-use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use sha2::Digest as _;
 
-use super::change::{Change, Mark, PackageChange};
+use super::change::Mark;
 use super::diff::{Diff, Form, Side};
 use super::display::{printable, shortened};
-use super::phrase::{self, Phrase, PhraseLine, PhraseSpan};
+use super::phrase::{self, PhraseSpan};
 
 const STYLE: &str = include_str!("html/page.css");
 const SCRIPT: &str = include_str!("html/page.js");
-/// Packages of one list that are shown unfolded.
-const SHOWN: usize = 12;
-const COLUMNS: [&str; 5] = ["", "Workspace", "Plugin", "Kind", "Change"];
 
 /// Renders the page.
 pub fn render(diff: &Diff) -> String {
@@ -39,8 +37,7 @@ pub fn render(diff: &Diff) -> String {
     );
     head(&mut page, diff);
     levels::levels(&mut page, diff);
-    controls(&mut page, diff);
-    table(&mut page, diff);
+    changes::changes(&mut page, diff);
     if !diff.notes.is_empty() {
         page.push_str("<h2>Not compared</h2>\n<ul>\n");
         for note in &diff.notes {
@@ -81,93 +78,6 @@ fn head(page: &mut String, diff: &Diff) {
     page.push_str("</dl>\n");
 }
 
-const MARKS: [(Mark, &str); 5] = [
-    (Mark::Review, "needs review"),
-    (Mark::Added, "added"),
-    (Mark::Removed, "removed"),
-    (Mark::Changed, "changed"),
-    (Mark::Same, "moved or no effect"),
-];
-
-fn controls(page: &mut String, diff: &Diff) {
-    page.push_str(
-        "<div class=\"controls\" role=\"search\">\n\
-         <input type=\"search\" id=\"search\" placeholder=\"Search…\" aria-label=\"Search workspace, plugin, package\">\n\
-         <select id=\"kind\" aria-label=\"Kind of change\"><option value=\"\">every kind</option>",
-    );
-    let kinds: BTreeSet<&str> = diff.changes.iter().map(|change| phrase::describe(change).kind).collect();
-    for kind in kinds {
-        let _ = write!(page, "<option>{kind}</option>");
-    }
-    page.push_str(
-        "</select>\n<label id=\"sort-label\">sort <select id=\"sort\"><option value=\"\">as compared</option>",
-    );
-    for (index, column) in COLUMNS.iter().enumerate() {
-        let name = if column.is_empty() { "Mark" } else { column };
-        let _ = write!(page, "<option value=\"{index}\">{name}</option>");
-    }
-    page.push_str("</select></label>\n");
-    for (mark, meaning) in MARKS {
-        let n = diff.changes.iter().filter(|change| change.mark == mark).count();
-        if n > 0 {
-            let _ = writeln!(
-                page,
-                "<button type=\"button\" data-only=\"{mark}\" aria-pressed=\"false\">\
-                 <b class=\"{}\">{mark}</b> {meaning} ({n})</button>",
-                class(mark)
-            );
-        }
-    }
-    page.push_str("<span id=\"shown\" class=\"soft\" role=\"status\"></span>\n</div>\n");
-}
-
-fn table(page: &mut String, diff: &Diff) {
-    page.push_str("<table id=\"changes\">\n<thead><tr>");
-    for column in COLUMNS {
-        let (label, name) = if column.is_empty() { (" aria-label=\"Mark\"", "±") } else { ("", column) };
-        let _ = write!(page, "<th scope=\"col\"><button type=\"button\"{label}>{name}</button></th>");
-    }
-    page.push_str("</tr></thead>\n<tbody>\n");
-    for change in &diff.changes {
-        row(page, change);
-    }
-    page.push_str("</tbody>\n</table>\n");
-}
-
-fn row(page: &mut String, change: &Change) {
-    let Phrase { kind, head, lines, packages } = phrase::describe(change);
-    let mark = change.mark;
-    let look = if mark == Mark::Review { " class=\"look\"" } else { "" };
-    // All workspaces first, as in the other forms.
-    let workspace = match &change.workspace {
-        Some(name) => format!("<td class=\"workspace\">{}</td>", escaped(name)),
-        None => "<td class=\"workspace\" data-sort=\"\"><i>all</i></td>".into(),
-    };
-    let code = change.plugin.as_deref().map(|path| spans(&phrase::plugin_spans(path))).unwrap_or_default();
-    let _ = write!(
-        page,
-        "<tr{look} data-mark=\"{mark}\" data-kind=\"{kind}\"><td class=\"mark {}\" data-sort=\"{}\">{mark}</td>\
-         {workspace}<td class=\"plugin\">{code}</td><td class=\"kind\">{kind}</td><td class=\"what\">{}",
-        class(mark),
-        mark as u8,
-        spans(&head)
-    );
-    list(page, lines.iter().map(|PhraseLine { mark, below, spans }| (*mark, *below, spans.clone())));
-    self::packages(page, packages);
-    page.push_str("</td></tr>\n");
-}
-
-fn packages(page: &mut String, packages: &[PackageChange]) {
-    let item = |package: &PackageChange| (Some(phrase::package_mark(package)), false, phrase::package_spans(package));
-    let (shown, folded) = packages.split_at(packages.len().min(SHOWN));
-    list(page, shown.iter().map(item));
-    if !folded.is_empty() {
-        let _ = write!(page, "<details><summary>{} more</summary>", folded.len());
-        list(page, folded.iter().map(item));
-        page.push_str("</details>");
-    }
-}
-
 fn list(page: &mut String, items: impl Iterator<Item = (Option<Mark>, bool, Vec<PhraseSpan>)>) {
     let mut items = items.peekable();
     if items.peek().is_none() {
@@ -199,6 +109,11 @@ fn spans(spans: &[PhraseSpan]) -> String {
         };
     }
     out
+}
+
+/// The page that compares two commits, where the row or the heading says of what.
+fn compare(link: Option<&str>) -> String {
+    link.map_or_else(String::new, |link| format!(" <a href=\"{}\" rel=\"noreferrer\">compare</a>", escaped(link)))
 }
 
 /// A path in a heading, which may break behind its slashes.

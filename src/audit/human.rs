@@ -156,9 +156,13 @@ impl HumanPage {
         for group in &diff.support {
             let tally = PhraseSpan::Text(format!(": {}", phrase::support::tally(group)));
             self.put(2, "", &[phrase::support::level(group), tally]);
+            let common = phrase::support::common(group);
+            for line in &common {
+                self.put(4, phrase::support::UNLESS, &line.spans);
+            }
             let shown = self.shown(group.plugins.len());
             for row in &group.plugins[..shown] {
-                let Phrase { head, lines, .. } = phrase::support::row(row);
+                let Phrase { head, lines, .. } = phrase::support::row(row, &common);
                 self.marked(4, phrase::support::row_mark(row), &head);
                 self.lines(8, &lines);
             }

@@ -82,9 +82,13 @@ fn blocks(diff: &Diff) -> Vec<Block> {
 /// The plugins of one level of support. They are changes of their workspaces, and not counted twice.
 fn level(group: &SupportGroup) -> Item {
     let mut text = format!("- {}: {}\n", spans(&[phrase::support::level(group)]), phrase::support::tally(group));
+    let common = phrase::support::common(group);
+    for line in &common {
+        let _ = writeln!(text, "  - {}{}", phrase::support::UNLESS, spans(&line.spans));
+    }
     let shown = group.plugins.len().min(SHOWN);
     for row in &group.plugins[..shown] {
-        let Phrase { head, lines: below, .. } = phrase::support::row(row);
+        let Phrase { head, lines: below, .. } = phrase::support::row(row, &common);
         let _ = writeln!(text, "  - `{}` {}", phrase::support::row_mark(row), spans(&head));
         lines(&mut text, &below, 2);
     }

@@ -1,5 +1,6 @@
 //! A change in words, once for all renderers.
 
+mod arrival;
 mod host;
 mod package;
 mod plugin;
@@ -24,6 +25,11 @@ pub fn describe(change: &Change) -> Phrase<'_> {
         ChangeKind::HostPackage { package, affects } => host::host_package(package, affects),
         ChangeKind::Tool { tool, from, to, step } => host::tool(tool, from.as_ref(), to.as_ref(), *step),
         ChangeKind::ToolPackages { tool, packages } => host::tool_packages(tool, packages),
+        ChangeKind::Licence { licence, appeared, known, packages } => {
+            arrival::licence(licence.as_deref(), *appeared, *known, packages)
+        }
+        ChangeKind::InstallScripts { packages } => arrival::install_scripts(packages),
+        ChangeKind::Published { since, packages } => arrival::published(since, packages),
         ChangeKind::WorkspaceAdded { source, plugins, moved } => workspace::added(source, *plugins, *moved),
         ChangeKind::WorkspaceRemoved { source, plugins, moved } => workspace::removed(source, *plugins, moved),
         ChangeKind::WorkspaceMoved { from, to, evidence } => workspace::moved(from, to, *evidence),

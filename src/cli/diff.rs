@@ -1,5 +1,7 @@
 //! `factory diff`
 
+mod arrivals;
+
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
@@ -14,6 +16,7 @@ use crate::lock::{Rhdh, Sha256};
 use crate::resolve::host::HostLock;
 use crate::ui;
 use crate::user_file;
+use arrivals::ArrivalArgs;
 
 /// Options of `factory diff`.
 #[derive(Clone, Debug, Args)]
@@ -55,6 +58,8 @@ pub struct DiffArgs {
     /// The same of the old release [default: as for the new one, else that of `--metadata`]
     #[arg(long, value_name = "DIR")]
     pub old_metadata: Option<PathBuf>,
+    #[command(flatten)]
+    pub arrivals: ArrivalArgs,
 }
 
 /// How changes are written.
@@ -81,7 +86,7 @@ pub enum FailOn {
     Unreproducible,
 }
 
-pub(super) fn run(session: &Session<'_>, args: &DiffArgs) -> Result<()> {
+pub(super) async fn run(session: &Session<'_>, args: &DiffArgs) -> Result<()> {
     if args.pr && args.format != DiffFormat::Markdown {
         return Err(Error::usage("`--pr` is the body of a pull request, which is markdown", "add `--format markdown`"));
     }
@@ -90,6 +95,7 @@ pub(super) fn run(session: &Session<'_>, args: &DiffArgs) -> Result<()> {
     metadata(args, &mut old, &mut new)?;
     let hosts = hosts(session, args, &old, &new)?;
     let mut diff = audit::compare(&old, &new, hosts.as_ref())?;
+    arrivals::add(session, (&args.arrivals, &args.workspaces), &mut diff, &old, &new).await?;
     if !args.workspaces.is_empty() {
         keep_only(&mut diff, &args.workspaces, &old, &new)?;
     }

@@ -140,9 +140,10 @@ fn tarballs(document: &[u8]) -> Vec<(Cow<'_, str>, &RawValue)> {
     versions.into_iter().filter_map(|(version, raw)| Some((version, dist(raw)?.dist.tarball))).collect()
 }
 
-type RawEntries<'a> = Vec<(Cow<'a, str>, &'a RawValue)>;
+pub(super) type RawEntries<'a> = Vec<(Cow<'a, str>, &'a RawValue)>;
 
-fn raw_map<'de, D: Deserializer<'de>>(deserializer: D) -> Result<RawEntries<'de>, D::Error> {
+/// The entries of a map as they are written, up to [`MOST_VERSIONS`].
+pub(super) fn raw_map<'de, D: Deserializer<'de>>(deserializer: D) -> Result<RawEntries<'de>, D::Error> {
     deserializer.deserialize_map(Entries(PhantomData))
 }
 

@@ -4,6 +4,7 @@
 
 mod advisories;
 mod ask_npm;
+pub mod facts;
 mod failure;
 mod upstreams;
 

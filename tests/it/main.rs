@@ -24,6 +24,8 @@ mod config_from;
 mod confined;
 mod content;
 mod diff;
+mod diff_arrivals;
+mod diff_page;
 mod diff_release_notes;
 mod diff_support;
 mod docs;

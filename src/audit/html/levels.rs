@@ -2,10 +2,11 @@
 
 use std::fmt::Write as _;
 
+use super::super::change::Mark;
 use super::super::diff::Diff;
-use super::super::phrase::{self, Phrase, support};
+use super::super::phrase::{Phrase, PhraseLine, support};
 use super::super::support::{PluginRow, SupportGroup};
-use super::{class, escaped, list, spans};
+use super::{class, compare, escaped, list, spans};
 
 /// One table for each level, where metadata says any.
 pub(super) fn levels(page: &mut String, diff: &Diff) {
@@ -25,34 +26,35 @@ fn level(page: &mut String, group: &SupportGroup) {
         let _ = writeln!(page, "<p class=\"level\"><b>{name}</b> <span class=\"soft\">{tally}</span></p>");
         return;
     }
+    let common = support::common(group);
+    let said = common.iter().map(|line| format!("<p class=\"soft\">{}{}</p>\n", support::UNLESS, spans(&line.spans)));
+    let said = said.collect::<Vec<_>>().concat();
     let _ = writeln!(
         page,
         "<details class=\"level\" open><summary><b>{name}</b> <span class=\"soft\">{tally}</span></summary>\n\
-         <table>\n<thead><tr><th scope=\"col\" aria-label=\"Mark\">±</th><th scope=\"col\">Plugin</th>\
+         {said}<table>\n<thead><tr><th scope=\"col\" aria-label=\"Mark\">±</th><th scope=\"col\">Plugin</th>\
          <th scope=\"col\">Workspace</th></tr></thead>\n<tbody>"
     );
     for plugin in &group.plugins {
-        row(page, plugin);
+        row(page, plugin, &common);
     }
     page.push_str("</tbody>\n</table>\n</details>\n");
 }
 
-fn row(page: &mut String, row: &PluginRow) {
+fn row(page: &mut String, row: &PluginRow, common: &[PhraseLine]) {
     let mark = support::row_mark(row);
     // The workspace has a column of its own.
     let alone = PluginRow { workspace: None, ..row.clone() };
-    let Phrase { head, lines, .. } = support::row(&alone);
+    let Phrase { head, lines, .. } = support::row(&alone, common);
     let title = row.title.as_deref().map(|title| format!("{} ", escaped(title))).unwrap_or_default();
-    let look = if mark == super::super::change::Mark::Review { " class=\"look\"" } else { "" };
+    let look = if mark == Mark::Review { " class=\"look\"" } else { "" };
     let _ = write!(
         page,
         "<tr{look}><td class=\"mark {}\">{mark}</td><td class=\"what\">{title}{}",
         class(mark),
         spans(&head)
     );
-    if let Some(link) = &row.link {
-        let _ = write!(page, " {}", spans(&[phrase::PhraseSpan::Link(link.clone())]));
-    }
+    page.push_str(&compare(row.link.as_deref()));
     list(page, lines.into_iter().map(|line| (line.mark, line.below, line.spans)));
     let workspace = row.workspace.as_deref().map(escaped).unwrap_or_default();
     let _ = writeln!(page, "</td><td class=\"workspace\">{workspace}</td></tr>");

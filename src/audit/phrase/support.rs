@@ -4,7 +4,7 @@ use super::super::change::{Mark, PackageMove};
 use super::super::diff::Diff;
 use super::super::support::{FromTo, PluginRow, SupportGroup, rank};
 use super::super::version_step::{VersionStep, is_back};
-use super::span::{Phrase, PhraseSpan, labelled_arrow, line, name, step_spans, text};
+use super::span::{Phrase, PhraseLine, PhraseSpan, labelled_arrow, line, name, step_spans, text};
 use crate::image::reference::SCHEME;
 use crate::ui::count;
 
@@ -57,8 +57,29 @@ fn needs_look(row: &PluginRow) -> bool {
     row.step == Some(VersionStep::Major) || is_back || is_less || row.metadata_version.is_some()
 }
 
-/// A plugin and its versions, with what else its metadata says that is another than before.
-pub fn row(row: &PluginRow) -> Phrase<'_> {
+/// What most of the changed plugins of a level say, of what all of them say something: it is said once for them.
+pub fn common(group: &SupportGroup) -> Vec<PhraseLine> {
+    let changed = group.plugins.iter().filter(|row| row.change == PackageMove::Changed);
+    let all: Vec<Vec<PhraseLine>> = changed.map(|one| row(one, &[]).lines).collect();
+    let label = |line: &PhraseLine| line.spans.first().cloned();
+    let mut common = Vec::new();
+    for first in all.first().filter(|_| all.len() > 2).into_iter().flatten() {
+        let of_label: Vec<&PhraseLine> =
+            all.iter().filter_map(|lines| lines.iter().find(|line| label(line) == label(first))).collect();
+        let count = |line: &PhraseLine| of_label.iter().filter(|other| **other == line).count();
+        let most = of_label.iter().max_by_key(|line| count(line));
+        common.extend(
+            most.filter(|line| of_label.len() == all.len() && count(line) * 2 > all.len()).map(|line| (*line).clone()),
+        );
+    }
+    common
+}
+
+/// What is said before what is [`common`].
+pub const UNLESS: &str = "unless another one is named: ";
+
+/// A plugin and its versions, with what else its metadata says that is another than before; without what is `common`.
+pub fn row<'r>(row: &'r PluginRow, common: &[PhraseLine]) -> Phrase<'r> {
     let mut head = vec![name(row.package.clone())];
     let FromTo { from, to } = &row.version;
     match (from, to) {
@@ -99,5 +120,50 @@ pub fn row(row: &PluginRow) -> Phrase<'_> {
     {
         lines.push(line(vec![text("lifecycle "), name(lifecycle.clone())]));
     }
+    lines.retain(|line| !common.contains(line));
     Phrase::new("plugin", head).with_lines(lines)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plugin(package: &str, backstage: Option<&str>, support: &str) -> PluginRow {
+        let moved = |from: &str, to: &str| FromTo { from: Some(from.into()), to: Some(to.into()) };
+        PluginRow {
+            change: PackageMove::Changed,
+            workspace: None,
+            plugin: None,
+            package: package.into(),
+            title: None,
+            version: moved("1.0.0", "1.1.0"),
+            step: None,
+            metadata_version: None,
+            support: moved(support, "community"),
+            lifecycle: FromTo::default(),
+            supported_versions: backstage.map(|from| moved(from, "1.49.4")).unwrap_or_default(),
+            dynamic_artifact: FromTo::default(),
+            link: None,
+        }
+    }
+
+    #[test]
+    fn what_most_say_is_said_once_where_all_say_something() {
+        let common = |plugins: Vec<PluginRow>| -> Vec<String> {
+            let group = SupportGroup { level: None, unchanged: None, plugins };
+            let text = |line: &PhraseLine| line.spans.iter().map(PhraseSpan::as_str).collect();
+            common(&group).iter().map(text).collect()
+        };
+        let (a, b) = (plugin("a", Some("1.45.3"), "production"), plugin("b", Some("1.45.3"), "community"));
+        let other = plugin("c", Some("1.42.5"), "production");
+        let said = ["supported Backstage versions 1.45.3 → 1.49.4"];
+        assert_eq!(common(vec![a.clone(), b.clone(), other.clone()]), said);
+        // One that says nothing would seem to say it too; and what two say is no crowd.
+        assert_eq!(common(vec![a.clone(), b.clone(), plugin("d", None, "production")]), [""; 0]);
+        assert_eq!(common(vec![a.clone(), b]), [""; 0]);
+        let line = &row(&a, &[]).lines[1];
+        let lines = row(&other, std::slice::from_ref(line)).lines;
+        assert_eq!(lines.len(), 2, "its own is not the common one");
+        assert_eq!(row(&a, std::slice::from_ref(line)).lines.len(), 1);
+    }
 }
