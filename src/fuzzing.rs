@@ -13,6 +13,7 @@ use flate2::write::GzEncoder;
 use url::Url;
 
 use crate::audit::closure;
+use crate::audit::metadata::MetadataFiles;
 use crate::build::bundle;
 use crate::build::checks;
 use crate::build::packages::unpinned::Unpinned;
@@ -24,6 +25,7 @@ use crate::image::mf_types;
 use crate::image::push::fuzzing as push;
 use crate::lock::bundle::Bundle;
 use crate::lock::{Lock, is_relative};
+use crate::npm::package_facts::{PackageFacts, VersionFacts};
 use crate::npm::packument::Packument;
 use crate::npm::range::NpmRange;
 use crate::npm::settings::NpmSettings;
@@ -37,7 +39,7 @@ use crate::yarn::lockfile::YarnLock;
 pub type ForeignReader = fn(&[u8]);
 
 /// Every reader, by the name of its fuzz target.
-pub const READERS: [(&str, ForeignReader); 20] = [
+pub const READERS: [(&str, ForeignReader); 21] = [
     ("app-config", app_config),
     ("auth-file", push::auth_file),
     ("dotenv", dotenv),
@@ -48,6 +50,7 @@ pub const READERS: [(&str, ForeignReader); 20] = [
     ("npmrc", npmrc),
     ("package-json", package_json),
     ("package-lock", package_lock),
+    ("package-metadata", package_metadata),
     ("packument", packument),
     ("patch", patch),
     ("plugins-list", plugins_list),
@@ -140,8 +143,17 @@ fn package_lock(bytes: &[u8]) {
     }
 }
 
+/// What the export repository says of a package: no text of it is long.
+fn package_metadata(bytes: &[u8]) {
+    let found = MetadataFiles::of_file("a.yaml", bytes);
+    let texts = found.packages.iter().flat_map(|package| [Some(&package.package), package.support.as_ref()]);
+    assert!(texts.flatten().all(|text| text.chars().count() <= 301));
+}
+
 /// The document of a package in an npm registry.
 fn packument(bytes: &[u8]) {
+    VersionFacts::of_manifest(bytes);
+    let _ = PackageFacts::of_document(bytes, &["1.0.0".to_owned()].into());
     let Ok(document) = serde_json::from_slice::<Packument>(bytes) else { return };
     document.newest(|_| true);
     for version in document.versions.keys() {

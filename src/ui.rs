@@ -21,7 +21,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::error::Error;
 
-pub use words::{count, megabytes, plural, some, some_names};
+pub use words::{count, cut, megabytes, plural, some, some_names};
 
 /// How much is said, from `--log-level`. Python's names, since the original has them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default, clap::ValueEnum)]

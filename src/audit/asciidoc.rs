@@ -9,6 +9,7 @@ use super::diff::Diff;
 use super::display::printable;
 use super::phrase::{self, Phrase, PhraseSpan};
 use super::support::{FromTo, PluginRow, SupportGroup};
+use crate::ui::cut;
 
 /// Characters of one name; longer ones are cut.
 const NAME: usize = 400;
@@ -165,15 +166,11 @@ fn link(address: &str) -> String {
 /// Letters, digits, and single dots, hyphens, slashes, commas and blanks between them stay; all else is a character
 /// reference.
 fn escaped(text: &str) -> String {
-    let text = printable(text);
-    let (text, more) = match text.char_indices().nth(NAME) {
-        Some((at, _)) => (&text[..at], "…"),
-        None => (text.as_str(), ""),
-    };
+    let text = cut(&printable(text), NAME);
     let mut out = String::with_capacity(text.len());
     let mut before = ' ';
     for c in text.chars() {
-        let is_plain = c.is_alphanumeric() || c == '→' || (c == ' ' && !out.is_empty());
+        let is_plain = c.is_alphanumeric() || matches!(c, '→' | '…') || (c == ' ' && !out.is_empty());
         // `...`, `--` and `//` are more than what they are made of.
         let is_single = matches!(c, '.' | '-' | '/' | ',') && before.is_alphanumeric();
         if is_plain || is_single {
@@ -183,7 +180,7 @@ fn escaped(text: &str) -> String {
         }
         before = c;
     }
-    out + more
+    out
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use super::git_revision::{Revision, TreePathKind, WORKSPACES, below};
 use super::placed::{self, PlacedYaml};
 use crate::error::{Error, Result};
+use crate::ui::cut;
 use crate::user_file;
 
 /// The folder of a workspace that has them.
@@ -83,6 +84,13 @@ impl MetadataFiles {
             ));
         }
         Ok(found)
+    }
+
+    /// What one file has, for messages at `path`.
+    pub fn of_file(path: &str, bytes: &[u8]) -> Self {
+        let mut found = Self::default();
+        found.take_file(path, Ok(bytes.to_vec()), None);
+        found
     }
 
     /// True if there is none, not even a broken one.
@@ -164,7 +172,7 @@ impl PackageMetadata {
                 value = value.get(key)?;
             }
             let text = value.text()?.trim();
-            (!text.is_empty()).then(|| cut(text))
+            (!text.is_empty()).then(|| cut(text, MOST_CHARACTERS))
         };
         Some(Self {
             workspace: workspace.map(str::to_owned),
@@ -220,13 +228,6 @@ impl MetadataPlace<'_> {
 
 fn joined(root: &str, path: &str) -> String {
     if path.is_empty() { root.to_owned() } else { below(root, path) }
-}
-
-fn cut(text: &str) -> String {
-    match text.char_indices().nth(MOST_CHARACTERS) {
-        Some((at, _)) => format!("{}…", &text[..at]),
-        None => text.to_owned(),
-    }
 }
 
 #[cfg(test)]

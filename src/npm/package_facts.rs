@@ -9,6 +9,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::packument::raw_map;
+use crate::ui::cut;
 
 /// The most characters of a licence; it is text from outside.
 const MOST_CHARACTERS: usize = 200;
@@ -84,7 +85,7 @@ impl VersionFacts {
             licence: licence(&manifest.license)
                 .or(several)
                 .or_else(|| licence(&manifest.licenses))
-                .map(|text| cut(&text)),
+                .map(|text| cut(&text, MOST_CHARACTERS)),
             has_install_script: manifest.has_install_script == Value::Bool(true)
                 || INSTALL_SCRIPTS.iter().any(is_script),
         })
@@ -95,13 +96,6 @@ impl VersionFacts {
 fn licence(value: &Value) -> Option<String> {
     let text = value.as_str().or_else(|| value.get("type")?.as_str())?.trim();
     (!text.is_empty()).then(|| text.to_owned())
-}
-
-fn cut(text: &str) -> String {
-    match text.char_indices().nth(MOST_CHARACTERS) {
-        Some((at, _)) => format!("{}…", &text[..at]),
-        None => text.to_owned(),
-    }
 }
 
 #[cfg(test)]

@@ -31,6 +31,14 @@ pub fn some<T: Display>(list: impl ExactSizeIterator<Item = T>) -> String {
     if more == 0 { text } else { format!("{text} and {more} more") }
 }
 
+/// The first `most` characters of a text, with an ellipsis where there are more.
+pub fn cut(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        Some((at, _)) => format!("{}…", &text[..at]),
+        None => text.to_owned(),
+    }
+}
+
 /// [`some`] names, in back-ticks.
 pub fn some_names<T: Display>(names: impl ExactSizeIterator<Item = T>) -> String {
     some(names.map(|name| format!("`{name}`")))

@@ -124,6 +124,18 @@ fn the_registry_says_which_licences_and_install_scripts_appeared() {
     let mut asked = registry.asked();
     asked.sort();
     assert_eq!(asked, ["/dompurify", "/express", "/knex", "/pg"]);
+    let schema: Value =
+        serde_json::from_str(&fs::read_to_string(harness::project().join("schema/factory.diff.schema.json")).unwrap())
+            .unwrap();
+    let errors: Vec<String> =
+        jsonschema::validator_for(&schema).unwrap().iter_errors(&diff).map(|error| error.to_string()).collect();
+    assert!(errors.is_empty(), "{errors:#?}");
+    for format in ["html", "asciidoc"] {
+        let text = sides.human(&["--package-facts", "registry", "--format", format], Some(&registry));
+        assert!(text.contains("BUSL-1.1") && !text.contains("BUSL-1.1 <b>"), "{text}");
+    }
+    let markdown = sides.human(&["--package-facts", "registry", "--format", "markdown"], Some(&registry));
+    assert!(markdown.contains("- `!` licence `BUSL-1.1 <b>` appeared: none of 3 packages"), "{markdown}");
     let human = sides.human(&["--package-facts", "registry"], Some(&registry));
     assert!(
         human.contains(
@@ -250,6 +262,27 @@ fn archives_in_the_cache_say_it_without_a_network() {
         )),
         "{notes:#?}"
     );
+}
+
+#[harness::test]
+fn where_nothing_is_known_of_what_was_no_licence_appeared() {
+    let (sides, registry) = (Sides::new(), registry());
+    let mut old = release(false);
+    for plugin in old.lock.workspace.iter_mut().flat_map(|workspace| &mut workspace.plugin) {
+        plugin.sealed = None;
+    }
+    old.write(&sides.path().join("old"));
+    let diff = sides.json(&["--package-facts", "registry"], Some(&registry));
+    for licence in changes(&diff, "licence") {
+        assert_eq!(
+            (&licence["mark"], &licence["appeared"], &licence["known"]),
+            (&json!("+"), &json!(false), &json!(0))
+        );
+    }
+    let notes = diff["notes"].as_array().unwrap();
+    let said = "`old/factory.lock` does not say which packages are in 10 of 10 plugins: of these no licence, install script or \
+                time is known";
+    assert!(notes.contains(&json!(said)), "{notes:#?}");
 }
 
 #[harness::test]

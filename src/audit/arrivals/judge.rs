@@ -65,10 +65,12 @@ impl<'a> Judge<'a> {
             found.entry((had.contains(&licence), licence)).or_default().push(package);
         }
         let change = |((known, licence), packages): ((bool, Option<&str>), Vec<ArrivedPackage>)| {
-            let appeared = !known;
+            // Where nothing is known of what was, nothing appeared.
+            let appeared = !known && !old.is_empty();
+            let mark = if old.is_empty() { Mark::Added } else { Mark::Review };
             let what =
                 ChangeKind::Licence { licence: licence.map(str::to_owned), appeared, known: old.len(), packages };
-            (Mark::Review, what)
+            (mark, what)
         };
         found.into_iter().map(change).collect()
     }

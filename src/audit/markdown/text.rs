@@ -2,6 +2,7 @@
 
 use super::super::display::printable;
 use super::super::phrase::PhraseSpan;
+use crate::ui;
 
 /// Characters of one name; longer ones are cut.
 const NAME: usize = 400;
@@ -99,11 +100,7 @@ pub(super) fn escaped(text: &str) -> String {
 }
 
 pub(super) fn cut(text: &str) -> String {
-    let text = printable(text);
-    match text.char_indices().nth(NAME) {
-        Some((at, _)) => format!("{}…", &text[..at]),
-        None => text,
-    }
+    ui::cut(&printable(text), NAME)
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ pub(super) fn licence<'a>(
         None => vec![text("no licence is stated")],
     };
     head.push(text(match (appeared, known) {
-        (true, 0) => ": of no package of the old release it is known which it has".to_owned(),
+        (_, 0) => ": of no package of the old release it is known which it has".to_owned(),
         (true, known) => format!(" appeared: none of {} known of the old release has it", count(known, "package")),
         (false, _) => ": these packages had another one".to_owned(),
     }));
