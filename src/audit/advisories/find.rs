@@ -203,12 +203,9 @@ impl<'a> AdvisorySearch<'a> {
     /// Who asks for a version in a workspace's own lockfile: a bundle does not say it.
     fn asked_in_workspace(&self, workspace: &str, name: &str, version: &str) -> BTreeSet<remedy::PackageAsker> {
         let lock = self.evidence.yarn_locks.iter().find(|lock| lock.workspace == workspace);
-        let graph = lock.map(|lock| &lock.graph);
-        let of = |graph: &crate::audit::package_graph::PackageGraph| {
-            let at = graph.named(name).find(|at| graph.get(*at).version == version)?;
-            Some(remedy::askers(graph, at))
-        };
-        graph.and_then(of).unwrap_or_default()
+        let Some(graph) = lock.map(WorkspaceLock::graph) else { return BTreeSet::new() };
+        let at = graph.named(name).find(|at| graph.get(*at).version == version);
+        at.map(|at| remedy::askers(graph, at)).unwrap_or_default()
     }
 
     /// An advisory about what is only in workspaces.

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::OnceLock;
 
 use super::answer::{
     FORMAT, FoundVersion, ScaffoldState, ScaffoldVersion, ShippedKind, ShippedVersion, Why, WhyAnswer, WhyHost,
@@ -30,6 +31,7 @@ pub struct WhyEvidence<'a> {
     pub tools: BTreeMap<String, PackageVersions>,
 }
 
+const YARN_LOCK: &str = "yarn.lock";
 /// The version that yarn gives to the packages of the tree itself.
 const OWN_VERSION: &str = "0.0.0-use.local";
 /// What rhdh-cli adds to the version of a package that it embeds.
@@ -54,20 +56,29 @@ pub struct WorkspaceLock {
     pub workspace: String,
     /// The packages, or why they cannot be had.
     pub packages: Result<PackageVersions, String>,
-    /// Who asks for which in it.
-    pub graph: PackageGraph,
+    text: Vec<u8>,
+    graph: OnceLock<PackageGraph>,
 }
 
 impl WorkspaceLock {
     /// The packages of a `yarn.lock`, those of the tree itself too.
     pub fn of(workspace: &str, yarn_lock: Result<Vec<u8>, String>) -> Self {
-        let mut graph = PackageGraph::default();
+        let mut text = Vec::new();
         let packages = yarn_lock.and_then(|bytes| {
-            let lock = YarnLock::parse(&bytes, Path::new("yarn.lock")).map_err(|error| error.to_string())?;
-            graph = PackageGraph::of(&lock);
-            Ok(versions(lock.entries.iter().map(|entry| (entry.name(), &*entry.version))))
+            let lock = YarnLock::parse(&bytes, Path::new(YARN_LOCK)).map_err(|error| error.to_string())?;
+            let packages = versions(lock.entries.iter().map(|entry| (entry.name(), &*entry.version)));
+            text = bytes;
+            Ok(packages)
         });
-        Self { workspace: workspace.to_owned(), packages, graph }
+        Self { workspace: workspace.to_owned(), packages, text, graph: OnceLock::new() }
+    }
+
+    /// Who asks for which in it. Few are asked: it is made when it is.
+    pub fn graph(&self) -> &PackageGraph {
+        self.graph.get_or_init(|| {
+            let lock = YarnLock::parse(&self.text, Path::new(YARN_LOCK));
+            lock.map_or_else(|_| PackageGraph::default(), |lock| PackageGraph::of(&lock))
+        })
     }
 }
 
