@@ -61,16 +61,18 @@ fn level(page: &mut String, group: &SupportGroup) {
         return;
     }
     let _ = write!(page, "\n== {}\n", title(group));
-    table(page, "New plugins", &["Name", "Plugin", "Version", "Backstage version"], of(PackageMove::Added), |row| {
+    let new = [("Name", 3), ("Plugin", 5), ("Version", 2), ("Backstage version", 2)];
+    table(page, "New plugins", &new, of(PackageMove::Added), |row| {
         let version = row.version.to.as_deref();
         vec![name(row), mono(Some(&row.package)), mono(version), mono(row.supported_versions.to.as_deref())]
     });
-    let changed = ["Name", "Plugin", "Previous version", "Version", "Note"];
+    let changed = [("Name", 3), ("Plugin", 5), ("Previous version", 2), ("Version", 2), ("Note", 4)];
     table(page, "Changed plugins", &changed, of(PackageMove::Changed), |row| {
         let (from, to) = (row.version.from.as_deref(), row.version.to.as_deref());
         vec![name(row), mono(Some(&row.package)), mono(from), mono(to), note(row)]
     });
-    table(page, "Removed plugins", &["Name", "Plugin", "Last version"], of(PackageMove::Removed), |row| {
+    let removed = [("Name", 3), ("Plugin", 5), ("Last version", 2)];
+    table(page, "Removed plugins", &removed, of(PackageMove::Removed), |row| {
         vec![name(row), mono(Some(&row.package)), mono(row.version.from.as_deref())]
     });
 }
@@ -81,10 +83,11 @@ fn is_told(row: &PluginRow) -> bool {
     row.change != PackageMove::Changed || moved.into_iter().any(FromTo::is_moved)
 }
 
+/// A table with these columns, each with its share of the width.
 fn table<'a>(
     page: &mut String,
     title: &str,
-    columns: &[&str],
+    columns: &[(&str, u8)],
     rows: impl Iterator<Item = &'a PluginRow>,
     cells: impl Fn(&PluginRow) -> Vec<String>,
 ) {
@@ -92,8 +95,9 @@ fn table<'a>(
     if rows.peek().is_none() {
         return;
     }
-    let _ = write!(page, "\n=== {title}\n\n[%header,cols=\"{}\"]\n|===\n", vec!["1"; columns.len()].join(","));
-    for column in columns {
+    let widths: Vec<String> = columns.iter().map(|(_, width)| width.to_string()).collect();
+    let _ = write!(page, "\n=== {title}\n\n[%header,cols=\"{}\"]\n|===\n", widths.join(","));
+    for (column, _) in columns {
         let _ = writeln!(page, "|{column}");
     }
     for row in rows {

@@ -2,6 +2,7 @@
 
 mod arrivals;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
@@ -208,16 +209,18 @@ fn keep_only(diff: &mut Diff, names: &[String], old: &Release, new: &Release) ->
             "see the names with `factory diff`",
         ));
     }
-    for group in &mut diff.support {
-        group.unchanged = None;
-        group.plugins.retain(|row| row.workspace.as_ref().is_some_and(|workspace| names.contains(workspace)));
-    }
-    diff.support.retain(|group| !group.plugins.is_empty());
     diff.changes.retain(|change| {
         change.workspace.as_ref().is_none_or(|name| {
             names.contains(name) || change.came_from().is_some_and(|was| names.iter().any(|name| name == was))
         })
     });
+    // By the names that they have now.
+    let kept: BTreeSet<&str> = diff.changes.iter().filter_map(|change| change.workspace.as_deref()).collect();
+    for group in &mut diff.support {
+        group.unchanged = None;
+        group.plugins.retain(|row| row.workspace.as_deref().is_some_and(|workspace| kept.contains(workspace)));
+    }
+    diff.support.retain(|group| !group.plugins.is_empty());
     Ok(())
 }
 

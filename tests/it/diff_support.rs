@@ -100,6 +100,9 @@ fn metadata_can_be_elsewhere() {
     let diff = json_of(root.path(), &[&SIDES[..], &both].concat());
     assert_eq!(diff["support"][0]["plugins"][0]["support"]["from"], "production");
     assert_eq!((levels(&diff).len(), &diff["support"][0]["unchanged"]), (2, &Value::Null));
+    let by_old_name = ["--metadata", "checkout", "-w", "aws-codebuild"];
+    let diff = json_of(root.path(), &[&SIDES[..], &by_old_name].concat());
+    assert_eq!(levels(&diff), [(Some("dev-preview"), vec![("added", "@aws/ecs-backend")])]);
     let wrong = factory(root.path()).arg("diff").args(SIDES).args(["--metadata", "old"]).assert().code(2);
     let said = String::from_utf8(wrong.get_output().stderr.clone()).unwrap();
     assert!(said.starts_with("error: `old` has no package metadata\n"), "{said}");

@@ -6,7 +6,8 @@ use std::process::{Command, Stdio};
 use std::sync::LazyLock;
 
 /// Programs that tests run, and Debian's packages of them. All others are in every Debian.
-const PACKAGES: [(&str, &str); 14] = [
+const PACKAGES: [(&str, &str); 15] = [
+    ("asciidoctor", "asciidoctor"),
     ("buildah", "buildah"),
     ("docker-registry", "docker-registry"),
     ("faketime", "faketime"),
