@@ -48,7 +48,8 @@ impl<'a> AlikeMoves<'a> {
     pub fn sorted(&self) -> Vec<&AlikeMove<'a>> {
         let mut all: Vec<_> = self.known.values().collect();
         all.sort_by_key(|alike| {
-            (alike.package.step != Some(VersionStep::Major), std::cmp::Reverse(alike.plugins.len()))
+            let is_major = alike.package.step == Some(VersionStep::Major);
+            (!is_major, std::cmp::Reverse(alike.plugins.len()), alike.package.change)
         });
         all
     }

@@ -6,7 +6,7 @@ use harness::releases::{self, Release, closure, factory, release, sealed};
 /// Two workspaces with two backends each, which moved the same packages and one of their own each.
 fn moved(is_new: bool) -> Release {
     let mut made = release(is_new);
-    let (digit, version) = if is_new { ("2", "4.17.21") } else { ("1", "4.17.20") };
+    let (digit, version) = if is_new { ("2", "4.17.21") } else { ("1", "3.10.1") };
     made.lock.workspace.clear();
     for name in ["a", "b"] {
         let mut workspace = releases::workspace(name, "https://github.com/x/y", name, digit, 1_763_000_000);
@@ -45,6 +45,11 @@ fn the_page_groups_by_workspace_and_shows_once_what_several_plugins_have() {
     assert_eq!(page.matches("<details><summary>1 as in other plugins</summary>").count(), 4);
     for own in ["own-a-one", "own-b-two"] {
         assert_eq!(page.matches(&format!("<code>{own}</code>")).count(), 1, "{own}");
+    }
+    // What filters rows counts all that it shows.
+    for (mark, meaning) in [("!", "needs review"), ("~", "changed")] {
+        let rows = page.matches(&format!(" data-mark=\"{mark}\"")).count();
+        assert!(page.contains(&format!("</b> {meaning} ({rows})</button>")), "{mark} {rows}: {page}");
     }
     let group = page.split("aria-expanded=\"true\">b</button>").nth(1).unwrap();
     let (head, _) = group.split_once("</tr>").unwrap();

@@ -23,14 +23,16 @@ const MARKS: [(Mark, &str); 5] = [
 
 /// The changes, with what filters them.
 pub(super) fn changes(page: &mut String, diff: &Diff) {
-    controls(page, diff);
+    let alike = AlikeMoves::of(diff);
+    let of_alike = alike.sorted().into_iter().map(|one| phrase::package_mark(one.package));
+    let marks: Vec<Mark> = diff.changes.iter().map(|change| change.mark).chain(of_alike).collect();
+    controls(page, diff, &marks);
     page.push_str("<table id=\"changes\">\n<thead><tr>");
     for column in COLUMNS {
         let (label, name) = if column.is_empty() { (" aria-label=\"Mark\"", "±") } else { ("", column) };
         let _ = write!(page, "<th scope=\"col\"><button type=\"button\"{label}>{name}</button></th>");
     }
     page.push_str("</tr></thead>\n");
-    let alike = AlikeMoves::of(diff);
     let is_everywhere = |change: &&Change| change.workspace.is_none();
     let all: Vec<&Change> = diff.changes.iter().filter(is_everywhere).collect();
     if !all.is_empty() {
@@ -148,7 +150,8 @@ fn packages(page: &mut String, packages: &[&PackageChange]) {
     }
 }
 
-fn controls(page: &mut String, diff: &Diff) {
+/// What filters rows with these marks.
+fn controls(page: &mut String, diff: &Diff, marks: &[Mark]) {
     page.push_str(
         "<div class=\"controls\" role=\"search\">\n\
          <input type=\"search\" id=\"search\" placeholder=\"Search…\" aria-label=\"Search workspace, plugin, package\">\n\
@@ -167,7 +170,7 @@ fn controls(page: &mut String, diff: &Diff) {
     }
     page.push_str("</select></label>\n");
     for (mark, meaning) in MARKS {
-        let n = diff.changes.iter().filter(|change| change.mark == mark).count();
+        let n = marks.iter().filter(|one| **one == mark).count();
         if n > 0 {
             let _ = writeln!(
                 page,
