@@ -147,10 +147,12 @@ fn every_test_is_registered() {
     let names = harness::program::names(&tests);
     assert_eq!(
         names,
-        ["data", "faults", "harness", "it", "real"],
+        ["data", "faults", "harness", "it", "real", "releases"],
         "a new file of tests belongs into one of the binaries"
     );
-    for file in ["faults", "it", "real"].into_iter().flat_map(|folder| source::rust_files(&tests.join(folder))) {
+    for file in
+        ["faults", "it", "real", "releases"].into_iter().flat_map(|folder| source::rust_files(&tests.join(folder)))
+    {
         let text = fs::read_to_string(&file).unwrap();
         assert!(!text.lines().any(|line| line.trim() == "#[test]"), "{}: write #[harness::test]", file.display());
     }

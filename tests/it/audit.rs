@@ -10,8 +10,8 @@ use zip::ZipWriter;
 use zip::write::SimpleFileOptions;
 
 use crate::sbom::cyclonedx_schema;
-use crate::schema::fits;
 use crate::why::{BUNDLE, Fixture, of_host};
+use harness::schema::fits;
 
 /// A record of OSV about a package of npm.
 #[allow(clippy::needless_pass_by_value, reason = "what is given is written where it is given")]

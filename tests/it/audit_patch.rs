@@ -7,7 +7,7 @@ use harness::repository::git;
 use harness::workspace::scripted;
 use serde_json::{Value, json};
 
-use crate::schema::fits;
+use harness::schema::fits;
 
 const LOCK: &str = r#"__metadata:
   version: 8

@@ -6,7 +6,7 @@ use std::fs;
 use harness::program::Test;
 use harness::shards::{build_shards, join, locks, outputs, three};
 
-use crate::schema::fits;
+use harness::schema::fits;
 
 const EXAMPLE: &str = "apiVersion: extensions.backstage.io/v1alpha1
 kind: Package

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::resolve::{Setup, said};
+use harness::two_workspaces::{Setup, said};
 
 const MANIFEST: &str = "workspaces/alpha/plugins/one/package.json";
 

@@ -7,7 +7,7 @@ use std::sync::mpsc;
 use harness::npm_registry::Registry;
 use harness::program::Test;
 
-use crate::resolve::{Setup, said};
+use harness::two_workspaces::{Setup, said};
 
 const TODO: &str = r#"{"repo":"https://example.com/plugins","repo-ref":"main","workspace-path":"workspaces/todo"}"#;
 

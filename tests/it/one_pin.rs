@@ -216,7 +216,7 @@ fn outdated_says_what_moved_and_what_has_something_newer() {
         })
     );
     assert_eq!(json["unknown"], serde_json::json!([]));
-    crate::schema::fits("schema/factory.outdated.schema.json", &json);
+    harness::schema::fits("schema/factory.outdated.schema.json", &json);
     let one = test.run(&["outdated", "a"]).success().stdout;
     assert!(one.contains("  a         ") || one.contains("  a  main"), "{one}");
     assert!(!one.contains("v1.0.0"), "{one}");

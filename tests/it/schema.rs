@@ -16,9 +16,9 @@ use factory::build::report::Report;
 use factory::build::shard::ShardRecord;
 use factory::cli::{DoctorReport, VerifyReport};
 use factory::lock::Lock;
+use harness::schema::errors;
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
-use serde_json::Value;
 
 fn file(name: &str) -> PathBuf {
     harness::project().join(name)
@@ -40,17 +40,6 @@ fn is_current(name: &str, expected: &str) {
     }
     let there = fs::read_to_string(&path).unwrap_or_default();
     assert!(there == expected, "{name} is not that of the types: FACTORY_UPDATE_SCHEMAS=1 cargo test --test it schema");
-}
-
-fn errors(schema: &str, instance: &Value) -> Vec<String> {
-    let schema: Value = serde_json::from_str(&fs::read_to_string(file(schema)).unwrap()).unwrap();
-    jsonschema::draft7::new(&schema).unwrap().iter_errors(instance).map(|error| error.to_string()).collect()
-}
-
-/// Fails if a document does not fit a schema.
-#[track_caller]
-pub fn fits(schema: &str, document: &Value) {
-    assert_eq!(errors(schema, document), [""; 0]);
 }
 
 fn example() -> (PathBuf, String) {

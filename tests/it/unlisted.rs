@@ -3,7 +3,7 @@
 
 use std::fs;
 
-use crate::resolve::{Setup, package, said};
+use harness::two_workspaces::{Setup, package, said};
 
 const LIST: &str = "alpha/plugins-list.yaml";
 

@@ -10,7 +10,7 @@ use harness::releases::{self, Release, factory, plugin, workspace};
 use harness::repository::Repository;
 use serde_json::Value;
 
-use crate::schema::fits;
+use harness::schema::fits;
 
 /// A package of a lockfile, with what it asks for.
 type Package<'t> = (&'t str, &'t str, &'t [&'t str]);

@@ -19,8 +19,10 @@ pub mod proxy;
 pub mod releases;
 pub mod repository;
 mod run;
+pub mod schema;
 pub mod shards;
 mod skip;
+pub mod two_workspaces;
 pub mod workspace;
 
 pub use factory_harness_macros::test;

@@ -11,7 +11,7 @@ use harness::program::{Outcome, Test};
 use serde_json::{Value, json};
 
 use crate::partial::{push, two};
-use crate::schema::fits;
+use harness::schema::fits;
 
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 

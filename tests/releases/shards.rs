@@ -8,7 +8,7 @@ use harness::repository::git;
 use harness::shards::{build_shards, files, join, locks, outputs, three};
 use serde_json::Value;
 
-use crate::schema::fits;
+use harness::schema::fits;
 
 #[harness::test]
 fn shards_of_two_machines_join_to_what_one_machine_makes() {

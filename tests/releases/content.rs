@@ -3,7 +3,7 @@
 
 use std::fs;
 
-use crate::resolve::{Setup, package, said};
+use harness::two_workspaces::{Setup, package, said};
 
 /// A repository of `count` workspaces with one plugin each, and a library that it depends on; locked and sealed.
 fn monorepo(count: usize) -> Setup {

@@ -11,7 +11,7 @@ use harness::repository::git;
 use harness::shards::three;
 use serde_json::{Value, json};
 
-use crate::schema::fits;
+use harness::schema::fits;
 
 const RESOLVE: [&str; 3] = ["resolve", "--host-lockfile", "config/host.lock"];
 

@@ -299,7 +299,7 @@ fn what_earlier_builds_left_is_named_and_stays() {
     test.run(&["resolve", "--host-lockfile", "config/host.lock"]).success();
     let said = build();
     assert!(said.contains(&old(&format!("`{a}`"))), "{said}");
-    crate::schema::fits("schema/build-report.schema.json", &report(&test));
+    harness::schema::fits("schema/build-report.schema.json", &report(&test));
 
     // As it says.
     assert!(test.path(&format!("out/{b}")).exists());
