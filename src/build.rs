@@ -15,6 +15,7 @@
 //! results        report (build-report.json), plugins_yaml (dynamic-plugins.yaml); earlier is what they keep of other builds
 //! shard          what one machine of several built; join makes of all shards what one machine would have left
 //! room           what a workspace takes, and full disks
+//! context        what all share; the seconds of phases, which the timeline of the run (`crate::timeline`) has measured
 //! ```
 
 pub mod artefact;

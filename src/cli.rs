@@ -13,9 +13,8 @@
 //! build_options, build_step   the options of a build, and the build of `build`, `fetch`, `run` and `verify`
 //! publish, attach             pushing images, and documents about them; registry_option is where to
 //! cache_repo                  the repository that shares finished builds
-//! summary, github_output      the end of a build, for people and for a workflow
-//! complete, man, schema       what is about the command line and the files themselves
-//! help                        the two lengths of help
+//! summary, github_output      the end of a build, for people and for a workflow; timings is what ran when
+//! complete, man, schema, help what is about the command line and the files themselves
 //! failures                    the error and exit code of several failures
 //! ```
 
@@ -66,6 +65,7 @@ mod session;
 mod source_options;
 mod status;
 mod summary;
+mod timings;
 mod verify;
 mod version;
 mod why;

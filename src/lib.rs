@@ -12,9 +12,9 @@
 //!
 //! Below them: [`tools`] pins and provides node, npm, yarn and rhdh-cli, [`overlay`] lays patches and overlays over a
 //! source, [`sandbox`] runs third-party code, [`store`] is the cache, [`npm`] and [`yarn`] read the formats of others,
-//! [`parallel`], [`interrupt`], [`tls`], [`answer`], [`ui`], [`error`] and [`user_file`] are for all; [`cli`] is the command line,
-//! and `fuzzing`, above it, is for fuzz targets. Each module uses only modules that stand below it in the list that
-//! `tests/it/architecture.rs` checks.
+//! [`parallel`], [`interrupt`], [`tls`], [`answer`], [`ui`], [`timeline`], [`html`], [`error`] and [`user_file`] are for
+//! all; [`cli`] is the command line, and `fuzzing`, above it, is for fuzz targets. Each module uses only modules that stand
+//! below it in the list that `tests/it/architecture.rs` checks.
 
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
@@ -46,9 +46,11 @@ pub mod lock;
 
 pub mod answer;
 pub mod error;
+pub mod html;
 pub mod interrupt;
 pub mod parallel;
 pub mod proxy;
+pub mod timeline;
 pub mod tls;
 pub mod ui;
 pub mod user_file;

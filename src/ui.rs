@@ -4,6 +4,7 @@
 //! step is one plain line when it starts and one when it ends. Colour follows the terminal, `NO_COLOR` and `--color`.
 //! Lines that are too long for a terminal are broken between words by [`wrap`].
 
+mod step;
 mod words;
 mod wrap;
 
@@ -13,14 +14,16 @@ use std::panic::Location;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::RecvTimeoutError;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anstream::AutoStream;
 use anstyle::{AnsiColor, Style};
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{MultiProgress, ProgressDrawTarget};
 
 use crate::error::Error;
+use crate::timeline::Timeline;
 
+pub use step::Step;
 pub use words::{count, cut, megabytes, plural, some, some_names};
 
 /// How much is said, from `--log-level`. Python's names, since the original has them.
@@ -81,6 +84,7 @@ pub struct Ui {
     warnings: Mutex<Vec<String>>,
     /// Paths, and what they are called.
     names: Vec<(String, String)>,
+    timeline: Timeline,
 }
 
 impl Ui {
@@ -91,7 +95,7 @@ impl Ui {
             && std::env::var_os("CI").is_none();
         let live = (capable && level <= LogLevel::Info)
             .then(|| MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(8)));
-        Self { level, verbose: false, steps: level <= LogLevel::Info, live, warnings: Mutex::default(), names: vec![] }
+        Self { level, steps: level <= LogLevel::Info, live, ..Self::silent() }
     }
 
     /// With `--verbose`, each line names the file and line of factory's source that says it.
@@ -121,35 +125,18 @@ impl Ui {
             live: None,
             warnings: Mutex::default(),
             names: vec![],
+            timeline: Timeline::default(),
         }
+    }
+
+    /// What ran when.
+    pub fn timeline(&self) -> &Timeline {
+        &self.timeline
     }
 
     /// How much is said.
     pub fn level(&self) -> LogLevel {
         self.level
-    }
-
-    /// Begins a step of `scope` (a workspace, or `workspace plugin`).
-    #[track_caller]
-    pub fn step(&self, scope: impl Display, what: impl Display) -> Step<'_> {
-        let (scope, what) = (clean(&scope.to_string()), clean(&what.to_string()));
-        let bar = self.live.as_ref().map(|live| {
-            // Not the whole width: the terminal's own `^C` behind a full line would start another one.
-            let has_colour = AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never;
-            let coloured = "{spinner:.cyan} {prefix:.bold} {msg} {elapsed:.dim}";
-            let template = if has_colour { coloured } else { "{spinner} {prefix} {msg} {elapsed}" };
-            let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_spinner());
-            let bar = live.add(ProgressBar::new_spinner().with_style(style));
-            bar.set_prefix(scope.clone());
-            let room = columns_of(io::stderr()).map(|columns| columns.saturating_sub(scope.chars().count() + ELAPSED));
-            bar.set_message(wrap::shortened(&what, room));
-            bar.enable_steady_tick(Duration::from_millis(125));
-            bar
-        });
-        if bar.is_none() && self.steps {
-            self.line(&format!("{DIM}·{DIM:#} {BOLD}{scope}{BOLD:#} {what}"));
-        }
-        Step { ui: self, bar, scope, what, started: Instant::now() }
     }
 
     /// Something the user wants to know but need not act on.
@@ -290,42 +277,6 @@ fn read_piped_answer() -> Option<String> {
     let (sender, answer) = std::sync::mpsc::channel();
     std::thread::spawn(move || sender.send(read_answer()));
     answer.recv_timeout(ANSWER).ok().flatten()
-}
-
-/// A step that is under way. Dropped without [`Step::done`], it leaves no line: its error is the line.
-pub struct Step<'a> {
-    ui: &'a Ui,
-    bar: Option<ProgressBar>,
-    scope: String,
-    what: String,
-    started: Instant,
-}
-
-impl Step<'_> {
-    /// Ends the step; `result` is said behind its name. Returns the time it took.
-    #[track_caller]
-    pub fn done(self, result: impl Display) -> Duration {
-        let elapsed = self.started.elapsed();
-        if self.ui.steps {
-            let result = clean(&result.to_string());
-            let gap = if result.is_empty() { "" } else { ": " };
-            self.ui.line(&format!(
-                "{GREEN}✓{GREEN:#} {BOLD}{}{BOLD:#} {}{gap}{result} {DIM}{}{DIM:#}",
-                self.scope,
-                self.what,
-                seconds(elapsed)
-            ));
-        }
-        elapsed
-    }
-}
-
-impl Drop for Step<'_> {
-    fn drop(&mut self) {
-        if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
-        }
-    }
 }
 
 /// Writes data to stdout, with its colours where they are wanted. A closed pipe ends the data, not the program.

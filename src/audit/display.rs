@@ -1,15 +1,7 @@
 //! Values as people read them, the same in all renderers.
 
+pub use crate::html::printable;
 use crate::lock::is_commit;
-
-/// Text from outside must not steer the terminal, nor show itself in another order than it has.
-pub fn printable(text: &str) -> String {
-    let steers = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{2028}' | '\u{2029}')
-    };
-    text.chars().map(|c| if steers(c) { '\u{fffd}' } else { c }).collect()
-}
 
 /// An address with the commits in it cut to what their hosts still understand.
 pub fn shortened(link: &str) -> String {

@@ -8,14 +8,11 @@ mod levels;
 
 use std::fmt::Write as _;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
-use sha2::Digest as _;
-
 use super::change::Mark;
 use super::diff::{Diff, Form, Side};
-use super::display::{printable, shortened};
+use super::display::shortened;
 use super::phrase::{self, PhraseSpan};
+use crate::html::{escaped, source_hash};
 
 const STYLE: &str = include_str!("html/page.css");
 const SCRIPT: &str = include_str!("html/page.js");
@@ -47,11 +44,6 @@ pub fn render(diff: &Diff) -> String {
     }
     let _ = write!(page, "<script>{SCRIPT}</script>\n</body>\n</html>\n");
     page
-}
-
-/// A source of a content security policy: only this very text may run.
-fn source_hash(text: &str) -> String {
-    format!("sha256-{}", BASE64.encode(sha2::Sha256::digest(text.as_bytes())))
 }
 
 fn head(page: &mut String, diff: &Diff) {
@@ -131,33 +123,9 @@ fn class(mark: Mark) -> &'static str {
     }
 }
 
-/// Text for an element or a quoted attribute.
-fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in printable(text).chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            c => out.push(c),
-        }
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn text_from_outside_is_no_markup() {
-        assert_eq!(
-            escaped("<script>alert('\"&')</script>\u{202e}"),
-            "&lt;script&gt;alert(&#39;&quot;&amp;&#39;)&lt;/script&gt;\u{fffd}"
-        );
-    }
 
     #[test]
     fn nothing_of_ours_ends_its_element() {

@@ -110,6 +110,12 @@ pub struct PlanBasis<'a> {
     pub reports: &'a [Report],
 }
 
+/// Why a plugin of this lock has to be built that no cache has; `since` is the lock before it.
+pub fn reasons(since: Option<&Lock>, lock: &Lock, workspace: &Workspace, plugin: &Plugin) -> Vec<PlanReason> {
+    let old = since.and_then(|since| since.workspace.iter().find(|one| one.name == workspace.name));
+    reason::of(since.map(|since| ("", since)), old, (lock, workspace, plugin))
+}
+
 /// The plan of a lock, without shards.
 pub fn of(lock: &Lock, basis: &PlanBasis<'_>) -> Plan {
     let since: BTreeMap<&str, &Workspace> =

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{Semaphore, SemaphorePermit, TryAcquireError};
 
 use super::cache_repo::repo::CacheRepo;
 use super::checks::GlibcVersion;
@@ -24,6 +24,7 @@ use crate::sandbox::child::Log;
 use crate::sandbox::root::Isolation;
 use crate::store::git::Network;
 use crate::store::{Store, UntrustedTree, room_beneath};
+use crate::timeline::{Lane, RunningSpan};
 use crate::ui::{Step, Ui};
 
 /// How a build is done. Only tag prefixes, buildah and the compression change what comes out.
@@ -129,24 +130,47 @@ pub struct Shared {
 }
 
 impl Shared {
-    /// Waits until another step of third-party code may run.
-    pub(super) async fn slot(&self) -> Result<SemaphorePermit<'_>> {
-        self.slots.acquire().await.map_err(|_| Error::Interrupted)
+    /// Waits until another step of third-party code may run, for this lane.
+    pub(super) async fn slot(&self, lane: Lane) -> Result<Slot<'_>> {
+        let timeline = self.ui.timeline();
+        let permit = match self.slots.try_acquire() {
+            Ok(permit) => {
+                timeline.take_slot();
+                permit
+            }
+            Err(TryAcquireError::Closed) => return Err(Error::Interrupted),
+            Err(TryAcquireError::NoPermits) => {
+                let waiting = timeline.wait(lane.clone(), "wait for a slot");
+                let permit = self.slots.acquire().await.map_err(|_| Error::Interrupted)?;
+                waiting.over(timeline.take_slot());
+                permit
+            }
+        };
+        Ok(Slot { shared: self, lane, _permit: permit })
     }
 }
 
-/// Seconds per phase, as the report has them; phases may end in any order.
+/// Leave to run third-party code, until it is dropped.
+pub(super) struct Slot<'a> {
+    shared: &'a Shared,
+    lane: Lane,
+    _permit: SemaphorePermit<'a>,
+}
+
+impl Drop for Slot<'_> {
+    /// Whoever gets it next has waited for what ran with it.
+    fn drop(&mut self) {
+        self.shared.ui.timeline().give_slot_back(&self.lane);
+    }
+}
+
+/// Seconds per phase, as the report has them; phases may end in any order. The timeline has measured them.
 #[derive(Debug, Default)]
 pub(super) struct Timings(Mutex<BTreeMap<String, f64>>);
 
 impl Timings {
     pub(super) fn record(&self, phase: &str, elapsed: Duration) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(phase.to_owned(), elapsed.as_secs_f64());
-    }
-
-    /// The time since `started`.
-    pub(super) fn record_since(&self, phase: &str, started: Instant) {
-        self.record(phase, started.elapsed());
     }
 
     pub(super) fn to_report(&self) -> BTreeMap<String, f64> {
@@ -190,8 +214,22 @@ impl<'a> WorkspaceBuild<'a> {
         Log::create(path)
     }
 
+    pub(super) fn lane(&self) -> Lane {
+        Lane::workspace(&self.workspace.name)
+    }
+
     pub(super) fn step(&self, what: &str) -> Step<'_> {
-        self.shared.ui.step(&self.workspace.name, what)
+        self.shared.ui.step(self.lane(), what)
+    }
+
+    /// Begins a phase of which nothing is said.
+    pub(super) fn phase(&self, what: &str) -> RunningSpan<'_> {
+        self.shared.ui.timeline().begin(self.lane(), what)
+    }
+
+    /// A phase that began then ends now.
+    pub(super) fn record_since(&self, phase: &str, began: Instant) {
+        self.timings.record(phase, self.shared.ui.timeline().record(self.lane(), phase, began));
     }
 
     /// The packages of this workspace, in the yarn cache of its own.
@@ -211,7 +249,11 @@ pub(super) struct PluginTarget<'a> {
 impl PluginTarget<'_> {
     /// What messages about it begin with: `todo plugins/a`.
     pub(super) fn label(self) -> String {
-        format!("{} {}", self.workspace.name, self.plugin.path)
+        self.lane().to_string()
+    }
+
+    pub(super) fn lane(self) -> Lane {
+        Lane::plugin(&self.workspace.name, &self.plugin.path)
     }
 
     /// The checkout of its repository, which lies in `source`, with what scripts left in it.

@@ -1,7 +1,5 @@
 //! The packages of a workspace installed, and its types made: the steps before its plugins.
 
-use std::time::Instant;
-
 use super::context::WorkspaceBuild;
 use super::native_log;
 use super::packages::classic;
@@ -34,7 +32,7 @@ impl WorkspaceBuild<'_> {
     /// Fills the build's own cache from the shared one: what the workspace's lockfile and the sealed closures name.
     /// Returns what the lockfile names. Without a network, all of it must be there, as far as we can tell.
     pub(super) fn fill_cache(&self, folders: &Folders, packages: &PackageCache<'_>) -> Result<LockfilePackages> {
-        let started = Instant::now();
+        let phase = self.phase("packages");
         let (shared, name) = (self.shared, &self.workspace.name);
         let lockfile = folders.tree(self.workspace).join("yarn.lock");
         let bytes = self.lockfile(folders)?;
@@ -46,7 +44,7 @@ impl WorkspaceBuild<'_> {
             }
         }
         let copied = tokio::task::block_in_place(|| all.copy_in(packages))?;
-        self.timings.record_since("packages", started);
+        self.timings.record("packages", phase.done());
         if !shared.options.offline {
             for damage in &copied.damaged {
                 shared.ui.warn(format!("{name}: {damage} in the cache was damaged and is fetched again"));
@@ -186,7 +184,7 @@ impl WorkspaceBuild<'_> {
 
     async fn yarn(&self, yarn: YarnStep<'_>, workdir: &Workdir, log: &Log) -> Result<String> {
         let YarnStep { what, args, access, hint } = yarn;
-        let _slot = self.shared.slot().await?;
+        let _slot = self.shared.slot(self.lane()).await?;
         let step = self.step(what);
         let run = workdir.run(&workdir.programs.yarn, args, access, log).await;
         let stdout = run.map_err(|failure| {

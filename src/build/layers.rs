@@ -67,15 +67,21 @@ impl WorkspaceBuild<'_> {
         log: &Log,
         exports: bool,
     ) -> Result<Installed> {
+        let looking = self.phase("look for kept packages");
         if !exports || !self.has_layers(workdir) {
+            looking.done();
             return self.install_apart(workdir, wanted, log, exports).await;
         }
         let tree = source::checked_out(self.workspace, &workdir.folders.source)?;
         let key = tokio::task::block_in_place(|| key::of(self, workdir, &tree))?;
+        looking.done();
         if let Some(installed) = tokio::task::block_in_place(|| self.kept(workdir, wanted, &tree, &key))? {
             return Ok(installed);
         }
+        self.shared.ui.timeline().explain(self.lane(), "not in the cache".into());
+        let waiting = self.shared.ui.timeline().wait(self.lane(), "wait for who installs the same");
         let new = self.wait_for_layer(&key).await?;
+        waiting.done();
         // Another workspace, or process, may have made it meanwhile.
         if let Some(installed) = tokio::task::block_in_place(|| self.kept(workdir, wanted, &tree, &key))? {
             return Ok(installed);
@@ -88,6 +94,8 @@ impl WorkspaceBuild<'_> {
         let probe = || HeldOverlay::probe(self.shared.options.isolation, &workdir.folders.work.join("probe"));
         let probed = self.shared.layers.get_or_init(|| tokio::task::block_in_place(probe));
         if let Err(why) = probed {
+            let what = format!("this machine does not allow that packages are kept: {why}");
+            self.shared.ui.timeline().explain(self.lane(), what);
             tracing::debug!("{}: installed packages are not kept: {why}", self.workspace.name);
         }
         probed.is_ok()
@@ -149,7 +157,7 @@ impl WorkspaceBuild<'_> {
             }
             Err(Unkept::Failed(error)) => return Err(error),
         }
-        self.timings.record_since("keep packages", started);
+        self.record_since("keep packages", started);
         let outside = self.outside_of(&workdir.folders, opened)?;
         Ok(Installed { install_scripts, used, outside })
     }
@@ -224,7 +232,8 @@ impl WorkspaceBuild<'_> {
             let install_scripts = record.install_scripts.clone();
             self.show(workdir, found, record)?;
             shared.ui.note(format!("{name}: its packages are installed already"));
-            self.timings.record_since("packages from the cache", started);
+            self.shared.ui.timeline().taken_from(self.lane(), "this machine's cache");
+            self.record_since("packages from the cache", started);
             return Ok(Some(Installed { install_scripts, used, outside }));
         }
         Ok(None)

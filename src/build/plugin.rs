@@ -3,7 +3,6 @@
 use std::fs;
 use std::path::Path;
 use std::sync::OnceLock;
-use std::time::Instant;
 
 use super::artefact::{self, Artefact};
 use super::cache_repo::NewBuild;
@@ -49,10 +48,12 @@ impl<'a> PluginBuild<'a> {
     }
 
     pub(super) async fn run(&self) -> Result<Artefact> {
-        let _slot = self.build.shared.slot().await?;
+        let _slot = self.build.shared.slot(self.target.lane()).await?;
         let ExportedFiles { exported, entries, read } = self.export_and_select().await?;
         let is_verified = self.build.shared.options.verify_mode;
+        let checking = self.build.shared.ui.timeline().begin(self.target.lane(), "checks");
         let mut warnings = tokio::task::block_in_place(|| checks::of_files(self.target, &entries))?;
+        checking.done();
         if let Some(read) = read.as_ref().filter(|_| is_verified) {
             let warning = self.target.unknown_reads(read);
             self.build.shared.ui.warn(format!("{}: {warning}", self.target.label()));
@@ -86,7 +87,7 @@ impl<'a> PluginBuild<'a> {
 
     /// Exports the plugin for the dependencies alone that its closure names: they are in the cache then.
     pub(super) async fn fetch(&self) -> Result<()> {
-        let _slot = self.build.shared.slot().await?;
+        let _slot = self.build.shared.slot(self.target.lane()).await?;
         let export = self.export().await?;
         let step = self.step("export");
         let exported = export.run().await?;
@@ -96,7 +97,7 @@ impl<'a> PluginBuild<'a> {
 
     async fn export_and_select(&self) -> Result<ExportedFiles> {
         let export = self.export().await?;
-        let (started, step) = (Instant::now(), self.step("export"));
+        let step = self.step("export");
         let workdir = &self.prepared.workdir;
         let folders = &workdir.folders;
         let watch = || tokio::task::block_in_place(|| self.target.watch(workdir));
@@ -106,8 +107,7 @@ impl<'a> PluginBuild<'a> {
         let look = |watched| tokio::task::block_in_place(|| self.target.read_sources(watched, before, folders));
         let read = watched.map(look).transpose()?.flatten();
         let entries = export.select(&exported).await?;
-        step.done(count(entries.entries().len(), "file"));
-        self.timings.record_since("export", started);
+        self.timings.record("export", step.done(count(entries.entries().len(), "file")));
         self.share_closure(&exported)?;
         Ok(ExportedFiles { exported, entries, read })
     }
@@ -164,18 +164,17 @@ impl<'a> PluginBuild<'a> {
     }
 
     fn pack(&self, target: PluginTarget<'_>, exported: &Exported, entries: &PackageFiles) -> Result<Artefact> {
-        let (started, step) = (Instant::now(), self.step("pack"));
+        let step = self.step("pack");
         let source = &self.prepared.workdir.folders.source;
         let artefact = tokio::task::block_in_place(|| {
             let bundle = bundle::of_frontend(target, &self.prepared.workdir, entries)?;
             artefact::pack(target, source, exported, entries, bundle.as_ref())
         })?;
-        step.done(artefact.label());
-        self.timings.record_since("pack", started);
+        self.timings.record("pack", step.done(artefact.label()));
         Ok(artefact)
     }
 
     fn step(&self, what: &str) -> Step<'_> {
-        self.build.shared.ui.step(self.target.label(), what)
+        self.build.shared.ui.step(self.target.lane(), what)
     }
 }

@@ -1,7 +1,5 @@
 //! A workspace made ready for its exports: tools, sources, packages, install, type declarations.
 
-use std::time::Instant;
-
 use super::cli_flags::CliFlags;
 use super::context::WorkspaceBuild;
 use super::layers::{Installed, WantedPackages};
@@ -61,17 +59,20 @@ impl WorkspaceBuild<'_> {
         let shared = self.shared;
         let asked = shared.clis.of(shared.lock.tools_of(self.workspace));
         let ask = || async {
-            let _slot = shared.slot().await?;
+            let _slot = shared.slot(self.lane()).await?;
+            let asking = self.phase("ask rhdh-cli");
             let help = workdir.run(&workdir.programs.cli, &["plugin", "export", "--help"], NetworkAccess::None, log);
             let what = "`rhdh-cli plugin export --help` failed";
             let hint = "`RHDH_CLI_VERSION` chooses another rhdh-cli";
-            help.await.map(|help| CliFlags::of_help(&help)).map_err(|failure| failure.into_error(what, log, hint))
+            let help = help.await.map_err(|failure| failure.into_error(what, log, hint))?;
+            asking.done();
+            Ok(CliFlags::of_help(&help))
         };
         asked.get_or_try_init(ask).await.cloned()
     }
 
     fn provide_tools(&self) -> Result<Toolset> {
-        let started = Instant::now();
+        let phase = self.phase("tools");
         let (shared, source) = (self.shared, &self.workspace.source);
         let options = &shared.options;
         let provider = Provider {
@@ -90,13 +91,12 @@ impl WorkspaceBuild<'_> {
             yarn: provider.yarn(&source.yarn)?,
             cli: provider.cli(tools, &options.lock_dir)?,
         };
-        self.timings.record_since("tools", started);
+        self.timings.record("tools", phase.done());
         Ok(tools)
     }
 
     /// The pinned sources, patched, with the overlays.
     async fn write_sources(&self, folders: &Folders, log: &Log) -> Result<()> {
-        let started = Instant::now();
         let (shared, workspace) = (self.shared, self.workspace);
         let step = self.step("check out");
         tokio::task::block_in_place(|| source::write(shared, workspace, &folders.source))?;
@@ -117,8 +117,8 @@ impl WorkspaceBuild<'_> {
         let AppliedOverlays { patches, overlays, .. } = applied?;
         source::check_effective(shared, workspace, &folders.source)?;
         let commit = workspace.source.commit.as_deref().map_or("local tree", |commit| &commit[..commit.len().min(12)]);
-        step.done(format!("{commit}, {}, {}", count(patches, "patch"), count(overlays, "overlay file")));
-        self.timings.record_since("checkout", started);
+        let took = step.done(format!("{commit}, {}, {}", count(patches, "patch"), count(overlays, "overlay file")));
+        self.timings.record("checkout", took);
         Ok(())
     }
 }

@@ -155,7 +155,7 @@ impl WorkspaceBuild<'_> {
         if let Some(free) = store.try_lock(&lock)? {
             return Ok(free);
         }
-        let step = self.step("wait for another factory process");
+        let step = self.step("wait for another factory process").waiting();
         let taken = tokio::task::spawn_blocking(move || store.lock(&lock, interrupt.flag()));
         let guard = taken.await.map_err(|_| Error::Interrupted)??;
         step.done("");

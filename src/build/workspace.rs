@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::Instant;
 
 use futures_util::future::join_all;
 
@@ -16,6 +17,7 @@ use super::{cache_repo, finished, sealed_files, source};
 use crate::error::{Error, Result};
 use crate::lock::{Plugin, Workspace};
 use crate::store::{discard_unfinished, stays_beneath};
+use crate::timeline::Lane;
 
 /// A workspace after its build.
 pub struct BuiltWorkspace {
@@ -113,6 +115,7 @@ struct BuiltPlugin {
 
 impl WorkspaceBuild<'_> {
     async fn run(&self, progress: &mut Progress) -> Result<()> {
+        let looking = self.phase("look in the cache");
         let mut finished = tokio::task::block_in_place(|| {
             let options = &self.shared.options;
             clear_outputs(&options.output_dir, &options.output_folder(self.workspace))?;
@@ -122,10 +125,17 @@ impl WorkspaceBuild<'_> {
             finished::all(self.shared, self.workspace)
         })?;
         let missing: Vec<usize> = (0..finished.len()).filter(|place| finished[*place].is_none()).collect();
+        let timeline = self.shared.ui.timeline();
+        let lane = |place: usize| self.target(&self.workspace.plugin[place]).lane();
+        for (place, _) in finished.iter().enumerate().filter(|(_, kept)| kept.is_some()) {
+            timeline.taken_from(lane(place), "this machine's cache");
+        }
         for (place, found) in cache_repo::find_all(self.shared, self.workspace, &missing).await? {
+            timeline.taken_from(lane(place), "the cache repository");
             finished[place] = Some(found.made);
             progress.unpinned.merge(found.packages);
         }
+        looking.done();
         let fetch_only = self.shared.options.fetch_only;
         let is_done = |(plugin, kept): (&Plugin, &Option<_>)| kept.is_some() || !self.shared.options.chooses(plugin);
         if !fetch_only && self.workspace.plugin.iter().zip(&finished).all(is_done) {
@@ -182,8 +192,18 @@ impl WorkspaceBuild<'_> {
         let (together, one_by_one): (Vec<_>, Vec<_>) =
             if is_watched { (vec![], frontends.into_iter().chain(backends).collect()) } else { (frontends, backends) };
         let together = together.into_iter().map(|(place, (plugin, finished))| one(place, plugin, finished));
+        let began = Instant::now();
         let mut built = join_all(together).await;
+        let lane = |place: usize| self.target(&self.workspace.plugin[place]).lane();
+        let mut before: Vec<Lane> = built.iter().filter(|built| built.has_log).map(|one| lane(one.place)).collect();
         for (place, (plugin, finished)) in one_by_one {
+            if finished.is_none() {
+                if !before.is_empty() {
+                    let what = "wait for the exports before it";
+                    self.shared.ui.timeline().waited(lane(place), what, (began, &before));
+                }
+                before = vec![lane(place)];
+            }
             built.push(one(place, plugin, finished).await);
         }
         built.sort_by_key(|built| built.place);

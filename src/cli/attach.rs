@@ -15,6 +15,7 @@ use crate::error::{Error, Result};
 use crate::image::Image;
 use crate::image::push::{Attached, Attachment, OciRegistry, PushOptions};
 use crate::lock::{self, Lock};
+use crate::timeline::Lane;
 use crate::ui::count;
 
 /// Images whose documents are attached at once.
@@ -89,7 +90,7 @@ impl Attaching<'_> {
         let (Some(locked), false) = (locked, formats.is_empty() || pushed.is_empty()) else { return Ok(()) };
         let companions = Companions::Folder(self.lock_dir.to_path_buf());
         let what = format!("attach {} to each of {}", count(formats.len(), "document"), count(pushed.len(), "image"));
-        let step = session.ui.step(&workspace.name, what);
+        let step = session.ui.step(Lane::workspace(&workspace.name), what);
         let attaching = pushed.iter().map(|(place, image)| {
             let documents = self.documents(&formats, &companions, locked, *place, image);
             async { registry.attach(image, &documents?, options).await }

@@ -17,6 +17,7 @@ use crate::resolve::patched;
 use crate::resolve::source_files::Files;
 use crate::store::Store;
 use crate::store::git::{Network, SourceUrl, Tree};
+use crate::timeline::Lane;
 use crate::ui::{self, count, some_names};
 
 /// Options of `factory audit-patch`.
@@ -59,7 +60,7 @@ pub(super) fn run(session: &Session<'_>, args: &AuditPatchArgs) -> Result<()> {
     let source = SourceOf { session, store: &store, network: &network, workspace, locked, offline: args.offline };
     let commit = source.commit()?;
     let open = || source.open(commit.as_deref());
-    let step = session.ui.step(&workspace.name, "read the lockfile before and after the patch");
+    let step = session.ui.step(Lane::workspace(&workspace.name), "read the lockfile before and after the patch");
     let sides = tokio::task::block_in_place(|| patched::sides(&provider, workspace, &args.patch, &open))?;
     step.done("");
     let folder = paths::folder_of(&lock_file);

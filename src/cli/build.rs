@@ -38,6 +38,12 @@ pub struct BuildArgs {
 }
 
 pub(super) async fn run(session: &Session<'_>, args: &BuildArgs) -> Result<()> {
+    let done = run_timed(session, args).await;
+    args.flags.timings.write(session, "build", args.flags.output_dir.as_deref());
+    done
+}
+
+async fn run_timed(session: &Session<'_>, args: &BuildArgs) -> Result<()> {
     args.flags.publish.check()?;
     let output_dir = args.flags.output_dir.as_deref();
     let mut lock_file = lock_file::place(session, output_dir);
@@ -57,7 +63,8 @@ pub(super) async fn run(session: &Session<'_>, args: &BuildArgs) -> Result<()> {
     let mut failed = lock.problems_of(names, &args.flags.plugins);
     failed.extend(broken(&mut config, names));
     let (config, unresolved, flags) = (&config, &failed[..], &args.flags);
-    let replay = Replay { config, lock, lock_file: &lock_file, names, unresolved, sources, shard: args.shard, flags };
+    let (lock_file, shard, since) = (&lock_file, args.shard, None);
+    let replay = Replay { config, lock, lock_file, names, unresolved, sources, shard, since, flags };
     let others = replay.workspaces()?;
     let built = replay.run(session).await;
     both(session, failures(session, failed, others), built)

@@ -11,6 +11,7 @@ use super::publish::PublishArgs;
 use super::repo_path::{RepoPath, Sources};
 use super::session::Session;
 use super::source_options::SourceArgs;
+use super::timings::TimingsArgs;
 use crate::build::checks::GlibcVersion;
 use crate::build::plugins_yaml::ConfigSource;
 use crate::config::{Config, TagPrefix, WorkspaceConfig};
@@ -39,7 +40,7 @@ pub struct BuildFlags {
     #[arg(long, env = "FACTORY_OFFLINE")]
     pub offline: bool,
     /// Only download what `--offline` needs, as `factory fetch` does
-    #[arg(long, env = "FACTORY_FETCH_ONLY", conflicts_with = "offline")]
+    #[arg(long, env = "FACTORY_FETCH_ONLY", conflicts_with_all = ["offline", "timings"])]
     pub fetch_only: bool,
     /// Time limit of one install or export, in seconds
     #[arg(long, env = "FACTORY_TIMEOUT", value_name = "SECONDS", default_value = "3600")]
@@ -67,6 +68,8 @@ pub struct BuildFlags {
     /// `--use-local`
     #[arg(long, env = "FACTORY_CLEAN")]
     pub clean: bool,
+    #[command(flatten)]
+    pub(super) timings: TimingsArgs,
     #[command(flatten)]
     pub(super) publish: PublishArgs,
     #[command(flatten)]
@@ -153,6 +156,7 @@ impl StepFlags {
             rebuild: true,
             config_from: None,
             clean: false,
+            timings: TimingsArgs::default(),
             publish: PublishArgs::unpublished(),
             cache_repo: CacheRepoArgs::none(),
             tag_prefix: TagPrefix::Auto,

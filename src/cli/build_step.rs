@@ -12,7 +12,7 @@ use super::publish::{self, BuilderChoice, Installer};
 use super::repo_path::Sources;
 use super::session::{self, Session};
 use super::summary::{self, BuildOutcome};
-use super::{lock_file, paths};
+use super::{lock_file, paths, timings};
 use crate::build::{self, BuildOptions, BuiltWorkspace, Shared, new_seals, results, room, shard};
 use crate::config::Config;
 use crate::error::{Error, Result, exit_code};
@@ -35,6 +35,8 @@ pub struct Replay<'a> {
     pub sources: Sources,
     /// Which part of several this is, if it is one: the lock is not written then.
     pub shard: Option<Shard>,
+    /// The lock before this run, if it was another one.
+    pub since: Option<&'a Lock>,
     /// How it is built.
     pub flags: &'a BuildFlags,
 }
@@ -61,9 +63,11 @@ impl Replay<'_> {
         } else {
             paths::writable_output_dir(flags.output_dir.as_deref())?
         };
+        session.ui.timeline().barrier();
         let shared = self.share(session, store, &output_dir, false).await?;
         let publication = publish::prepare(session, config, &shared, names, &flags.publish).await?;
         let mut built = build::build(shared.clone(), names).await?;
+        session.ui.timeline().barrier();
         if flags.fetch_only {
             return summary::fetched(&session.ui, &built);
         }
@@ -116,6 +120,8 @@ impl Replay<'_> {
         verify_mode: bool,
     ) -> Result<Arc<Shared>> {
         let Self { config, lock, lock_file, sources, flags, .. } = self;
+        let is_rebuilt = flags.rebuild || flags.frozen;
+        timings::explain(session, (&lock, self.since), (self.names, &flags.plugins), is_rebuilt);
         let isolation = session.isolation(&store, flags.isolation).await?;
         let registry = NpmRegistry::of_machine(&paths::config_dir(session.global), &session.interrupt);
         let registries = registry.as_ref().map(NpmRegistry::addresses).unwrap_or_default();

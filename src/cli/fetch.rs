@@ -31,8 +31,9 @@ pub(super) async fn run(session: &Session<'_>, args: &FetchArgs) -> Result<()> {
     let sources = Sources::without_copy(&config, &args.source, &session.ui);
     let mut failed = lock.problems(names);
     failed.extend(broken(&mut config, names));
-    let (config, unresolved) = (&config, &failed[..]);
-    let replay = Replay { config, lock, lock_file: &lock_file, names, unresolved, sources, shard: None, flags: &flags };
+    let (config, lock_file, unresolved, flags) = (&config, &*lock_file, &failed[..], &flags);
+    let (shard, since) = (None, None);
+    let replay = Replay { config, lock, lock_file, names, unresolved, sources, shard, since, flags };
     let others = replay.workspaces()?;
     let fetched = replay.run(session).await;
     failures(session, failed, others).and(fetched)

@@ -51,6 +51,7 @@ const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
             ("factory build", "build what is locked"),
             ("factory build todo --output-dir out", "build one workspace"),
             ("factory build todo --plugin plugins/todo-backend", "build one plugin"),
+            ("factory build --timings", "build, and write a page of what ran when"),
             ("factory build --push-images --attach cyclonedx,provenance", "build, push and document images"),
             ("factory build --shard 1/3", "build one part of three, for `factory join`"),
             ("factory build --frozen --config-dir v1:config", "build a release again, as commit `v1` has it"),

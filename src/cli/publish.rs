@@ -19,6 +19,7 @@ use crate::image::push::{OciRegistry, PushOptions, Pushed, Pusher, image_refs};
 use crate::image::{Compression, Image, ImageLabels, ImageName};
 use crate::lock::Lock;
 use crate::store::atomic_file;
+use crate::timeline::Lane;
 use crate::ui::count;
 
 /// Images that are pushed at once.
@@ -218,7 +219,7 @@ pub async fn prepare(
         if let Some(warning) = registry.warning() {
             session.ui.warn(format!("{name}: {warning}"));
         }
-        let step = session.ui.step(name, format!("check access to {}", registry.host()));
+        let step = session.ui.step(Lane::workspace(name), format!("check access to {}", registry.host()));
         let images: Vec<ImageName> = planned[name].iter().map(|image| image.names.name.clone()).collect();
         tokio::select! {
             checked = registry.check_access(&images, &options) => checked?,
@@ -272,9 +273,10 @@ impl Publication {
             }
             let labelled = images.iter().map(|image| image.with_labels(&self.labels));
             let images: Vec<Image> = labelled.collect::<Result<_>>()?;
-            let step = session
-                .ui
-                .step(&workspace.name, format!("push {} to {}", count(images.len(), "image"), registry.host()));
+            let step = session.ui.step(
+                Lane::workspace(&workspace.name),
+                format!("push {} to {}", count(images.len(), "image"), registry.host()),
+            );
             let results = tokio::select! {
                 results = registry.push_all(&images, &self.options, AT_ONCE) => results,
                 () = session.interrupt.wait() => return Err(Error::Interrupted),

@@ -103,6 +103,7 @@ impl PinRequest<'_> {
     /// Resolves with this machine's registry.
     pub async fn run(&self, session: &Session<'_>) -> Result<Resolved> {
         let config = self.config;
+        let resolving = session.ui.timeline().begin("resolve".into(), "resolve");
         let store = session.store()?;
         let registry = NpmRegistry::of_machine(&paths::config_dir(session.global), &session.interrupt)?;
         let isolation = session.isolation(&store, IsolationChoice::Auto).await?;
@@ -146,6 +147,7 @@ impl PinRequest<'_> {
                 resolved.failed = named(config, resolved.failed);
                 resolved.renamed = renames.certain;
                 warn_of_same_images(session, &resolved.lock);
+                resolving.done();
                 Ok(resolved)
             }
             Err(Unresolvable { failed, tools }) => Err(self.failed(session, named(config, failed), tools)),

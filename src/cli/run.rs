@@ -33,6 +33,12 @@ pub struct RunArgs {
 }
 
 pub(super) async fn run(session: &Session<'_>, args: &RunArgs) -> Result<()> {
+    let done = run_timed(session, args).await;
+    args.build.timings.write(session, "run", args.build.output_dir.as_deref());
+    done
+}
+
+async fn run_timed(session: &Session<'_>, args: &RunArgs) -> Result<()> {
     let names = &args.workspaces;
     args.build.publish.check()?;
     let mut config = args.source.config(session, names).or_else(|error| {
@@ -97,8 +103,8 @@ pub(super) async fn run(session: &Session<'_>, args: &RunArgs) -> Result<()> {
         StepOutputs::of(config.mode, &lock, &[], vec![], unresolved).write(session);
         return failures(session, failed, 0);
     }
-    let names = &resolved[..];
-    let replay = Replay { config, lock, lock_file: &lock_file, names, unresolved, sources, shard, flags };
+    let (names, lock_file, since) = (&resolved[..], &*lock_file, old.as_ref());
+    let replay = Replay { config, lock, lock_file, names, unresolved, sources, shard, since, flags };
     let built = replay.run(session).await;
     let others = usize::from(built.is_err());
     both(session, failures(session, failed, others), built)

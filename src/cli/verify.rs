@@ -10,10 +10,11 @@ use serde::{Deserialize, Serialize};
 use super::build_options::{BuildFlags, CompareFlags, StepFlags};
 use super::build_step::Replay;
 use super::failures::{broken, code_of, failures};
-use super::lock_file;
 use super::repo_path::Sources;
 use super::session::Session;
 use super::source_options::SourceArgs;
+use super::timings::TimingsArgs;
+use super::{lock_file, paths};
 use crate::build::verdict::{self, Verdict};
 use crate::build::{self, BuiltWorkspace, Shared};
 use crate::error::{Error, Place, Result};
@@ -39,6 +40,8 @@ pub struct VerifyArgs {
     pub steps: StepFlags,
     #[command(flatten)]
     pub compared: CompareFlags,
+    #[command(flatten)]
+    pub(super) timings: TimingsArgs,
 }
 
 /// What `factory verify --report` writes.
@@ -82,6 +85,12 @@ pub struct PluginVerdict {
 }
 
 pub(super) async fn run(session: &Session<'_>, args: &VerifyArgs) -> Result<()> {
+    let done = run_timed(session, args).await;
+    args.timings.write(session, "verify", paths::output_dir_of_environment().as_deref());
+    done
+}
+
+async fn run_timed(session: &Session<'_>, args: &VerifyArgs) -> Result<()> {
     let names = &args.workspaces;
     let lock_file = lock_file::place(session, None);
     let (lock, mut config) = lock_file::read_fresh(session, &lock_file, &args.source, names)?;
@@ -105,6 +114,7 @@ pub(super) async fn run(session: &Session<'_>, args: &VerifyArgs) -> Result<()> 
         unresolved: &[],
         sources,
         shard: None,
+        since: None,
         flags: &flags,
     };
     let shared = replay.share(session, store, &output_dir, true).await?;

@@ -131,6 +131,7 @@ pub const OPTIONS: &[Variable] = &[
     option("FACTORY_ISOLATION", "auto", "--isolation", "keep builds apart from the machine: auto, required or off"),
     option("FACTORY_OFFLINE", "", "--offline", "use no network"),
     option("FACTORY_FETCH_ONLY", "", "--fetch-only", "only fill the cache"),
+    option("FACTORY_TIMINGS", "", "--timings", "write what ran when: html, json, or both"),
     option("FACTORY_TIMEOUT", "3600", "--timeout", "seconds that one install or export may take"),
     option("FACTORY_NO_INSTALL_SCRIPTS", "", "--no-install-scripts", "do not run the install scripts of packages"),
     option("FACTORY_TARGET_GLIBC", "2.34", "--target-glibc", "version of glibc where RHDH runs"),

@@ -13,7 +13,7 @@ use std::sync::LazyLock;
 use source::{Source, SourceFile};
 
 /// The rooms from top to bottom: each uses only rooms of later lines.
-const ROOMS: [&[&str]; 18] = [
+const ROOMS: [&[&str]; 19] = [
     &["fuzzing"],
     &["cli"],
     &["audit"],
@@ -30,7 +30,8 @@ const ROOMS: [&[&str]; 18] = [
     &["lock"],
     &["parallel", "interrupt", "proxy", "tls", "answer"],
     &["ui"],
-    &["error"],
+    &["timeline"],
+    &["error", "html"],
     &["user_file"],
 ];
 

@@ -54,6 +54,7 @@ mod schema;
 mod stale;
 mod status;
 mod terminal;
+mod timings;
 mod tls;
 mod truth;
 mod unlisted;

@@ -7,7 +7,8 @@ use super::super::alike::{AlikeMove, AlikeMoves};
 use super::super::change::{Change, ChangeKind, Mark, PackageChange};
 use super::super::diff::Diff;
 use super::super::phrase::{self, Phrase, PhraseLine, PhraseSpan};
-use super::{class, compare, escaped, list, spans};
+use super::{class, compare, list, spans};
+use crate::html::escaped;
 
 /// Packages of one list that are shown unfolded.
 const SHOWN: usize = 12;

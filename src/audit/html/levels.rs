@@ -6,7 +6,8 @@ use super::super::change::Mark;
 use super::super::diff::Diff;
 use super::super::phrase::{Phrase, PhraseLine, support};
 use super::super::support::{PluginRow, SupportGroup};
-use super::{class, compare, escaped, list, spans};
+use super::{class, compare, list, spans};
+use crate::html::escaped;
 
 /// One table for each level, where metadata says any.
 pub(super) fn levels(page: &mut String, diff: &Diff) {

@@ -179,7 +179,7 @@ impl CacheRepo {
             return Err(Unused::Missing);
         }
         let bytes = entry.statement.archive.size + entry.statement.layer.size;
-        let step = shared.ui.step(target.label(), format!("fetch from {}", self.address()));
+        let step = shared.ui.step(target.lane(), format!("fetch from {}", self.address()));
         let fetch = async {
             self.repository.blob_to(entry.statement.archive, &archive).await?;
             Ok(self.repository.blob_to(entry.statement.layer, &layer).await?)
