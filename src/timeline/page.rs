@@ -333,6 +333,21 @@ mod tests {
     }
 
     #[test]
+    fn what_was_in_the_cache_is_one_line_of_the_picture() {
+        let timeline = super::super::Timeline::default();
+        for workspace in 0..66 {
+            let name = format!("w{workspace}");
+            timeline.begin(Lane::workspace(&name), "look in the cache").done();
+            for plugin in 0..4 {
+                timeline.taken_from(Lane::plugin(&name, &format!("plugins/{plugin}")), "this machine's cache");
+            }
+        }
+        let page = render(&timeline.recorded(), "build");
+        assert!(page.contains("<summary>264 plugins of 66 workspaces from the cache</summary>"), "{page}");
+        assert!(!page.contains("<h3>") && page.len() < 40_000, "{} bytes", page.len());
+    }
+
+    #[test]
     fn marks_of_the_axis_are_few_at_any_length() {
         for seconds in [0, 1, 7, 61, 3_599, 100_000] {
             let recorded = Recorded { end: Duration::from_secs(seconds), ..Recorded::default() };

@@ -220,7 +220,7 @@ fn ctrl_c_leaves_what_ran() {
 }
 
 #[harness::test]
-fn on_a_full_disk_the_timings_are_a_warning() {
+fn timings_that_cannot_be_written_are_a_warning() {
     let test = workspace("");
     fs::create_dir_all(test.path("out/build-timings.html")).unwrap();
     let said = test.run(&BUILD).success().stderr;
@@ -230,4 +230,19 @@ fn on_a_full_disk_the_timings_are_a_warning() {
     let left: Vec<String> =
         harness::program::names(&test.path("out")).into_iter().filter(|name| name.contains(".tmp")).collect();
     assert_eq!(left, [""; 0]);
+}
+
+#[harness::test]
+fn a_shard_has_timings_and_what_is_joined_has_none() {
+    let test = workspace("");
+    test.run(&["build", "--shard", "1/1", "--output-dir", "shard", "--timings=json"]).success();
+    assert_eq!(thread(&events(&test, "shard/build-timings.json"), "plugins/d").last().unwrap().1, "pack");
+    test.run(&["join", "shard", "--output-dir", "joined"]).success();
+    assert!(test.path("joined/build-report.json").exists() && !test.path("joined/build-timings.json").exists());
+
+    // The lock is sealed now. What `factory verify` does is apart from what builds did.
+    test.run_with(&["verify", "--timings=json"], &[("FACTORY_OUTPUT_DIR", "shard")]).success();
+    let plugin = thread(&events(&test, "shard/verify-timings.json"), "plugins/a")[0].2["not-cached"].clone();
+    assert_eq!(plugin, "everything is built again");
+    assert!(!test.path("shard/verify-timings.html").exists());
 }
