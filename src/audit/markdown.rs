@@ -4,7 +4,7 @@
 
 mod page;
 pub mod pull_request;
-mod text;
+pub(in crate::audit) mod text;
 
 use std::fmt::Write as _;
 

@@ -32,9 +32,12 @@ pub struct AuditArgs {
     /// Output format
     #[arg(long, value_enum, default_value = "human", value_name = "FORMAT")]
     pub format: AuditFormat,
-    /// Exit with 1 if something that is shipped has an advisory at least so severe
+    /// Exit with 1 if something that is shipped has an advisory at least so severe, or if it is not known what is shipped
     #[arg(long, value_enum, value_name = "SEVERITY")]
     pub fail_on: Option<AdvisorySeverity>,
+    /// With `--fail-on`, do not fail on plugins of which it is not known what is in them
+    #[arg(long, requires = "fail_on")]
+    pub allow_unknown: bool,
     /// List of ignored advisories, in TOML or YAML: `id`, `reason`, `package`, `expires`
     #[arg(long, value_name = "FILE")]
     pub ignore: Option<PathBuf>,
@@ -90,7 +93,7 @@ pub(super) async fn run(session: &Session<'_>, args: &AuditArgs) -> Result<()> {
     };
     let search = AdvisorySearch::new(&evidence);
     let records = match &args.osv {
-        Some(path) => of_files(session, path, &search.wanted())?,
+        Some(path) => of_files(session, args, path, &search.wanted())?,
         None => of_registry(session, &search).await?,
     };
     let (report, used) = search.report(records, &ignore, &today());
@@ -103,20 +106,37 @@ pub(super) async fn run(session: &Session<'_>, args: &AuditArgs) -> Result<()> {
         AuditFormat::Vex => vex::document(&report, &lock),
     };
     ui::data_as_it_is(&text).map_err(Error::io("write", Path::new("stdout")))?;
-    let Some(least) = args.fail_on else { return Ok(()) };
-    match report.at_least(least) {
-        0 => Ok(()),
-        found => {
-            let what = format!("{} at least {}", advisories(found), least.as_str());
-            Err(Error::Failed { what, code: exit_code::FAILED })
-        }
-    }
+    verdict(args, &report, plugins.iter().filter(|plugin| plugin.contents.unknown().is_some()).count())
 }
 
-fn of_files(session: &Session<'_>, path: &Path, wanted: &BTreeSet<String>) -> Result<Vec<Advisory>> {
+/// What `--fail-on` says of a report, with so many plugins of which it is not known what is in them.
+fn verdict(args: &AuditArgs, report: &AuditReport, unknown: usize) -> Result<()> {
+    let Some(least) = args.fail_on else { return Ok(()) };
+    let mut faults = Vec::new();
+    let found = report.at_least(least);
+    if found > 0 {
+        faults.push(format!("{} at least {}", advisories(found), least.as_str()));
+    }
+    if unknown > 0 && !args.allow_unknown {
+        faults.push(format!("it is not known what is in {} (see `--allow-unknown`)", count(unknown, "plugin")));
+    }
+    if faults.is_empty() {
+        return Ok(());
+    }
+    Err(Error::Failed { what: faults.join("; "), code: exit_code::FAILED })
+}
+
+fn of_files(session: &Session<'_>, args: &AuditArgs, path: &Path, wanted: &BTreeSet<String>) -> Result<Vec<Advisory>> {
     let records = OsvRecords::read(path, wanted)?;
+    for link in &records.not_followed {
+        session.ui.warn(format!("`{}` is a link to a folder elsewhere, and was not followed", link.display()));
+    }
     if records.count == 0 {
-        session.ui.warn(format!("`{}` has no OSV records", path.display()));
+        let what = format!("`{}` has no OSV records", path.display());
+        if args.fail_on.is_some() {
+            return Err(Error::usage(what, "name a file, a folder or a zip of OSV records with `--osv PATH`"));
+        }
+        session.ui.warn(what);
     }
     Ok(records.advisories)
 }
@@ -136,6 +156,14 @@ async fn of_registry(session: &Session<'_>, search: &AdvisorySearch<'_>) -> Resu
 /// Says what a reader of the table alone would not see.
 fn warn(session: &Session<'_>, report: &AuditReport, ignore: &IgnoreList, used: &BTreeSet<usize>) {
     for finding in &report.findings {
+        for range in &finding.unreadable {
+            session.ui.warn(format!(
+                "the range `{}` of {} cannot be read: every version of {} counts as affected",
+                range.escape_debug(),
+                finding.name(),
+                finding.package
+            ));
+        }
         if let Some(day) = &finding.expired {
             session.ui.warn(format!("{} was ignored until {day}, and counts again", finding.name()));
         }

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::Write as _;
+use std::os::unix::fs::symlink;
 
 use harness::npm_registry::Registry;
 use harness::releases::factory;
@@ -96,7 +97,7 @@ fn what_is_shipped_is_listed_by_severity() {
 └─ GHSA-bbbb body-parser
    └─ 2.2.0
       ├─ todo plugins/todo-backend: express@5.1.0 > body-parser@2.2.0
-      └─ in todo: there is no fixed version
+      └─ in todo: no fixed version is named
 
 high
 └─ GHSA-aaaa (CVE-2021-1) lodash: Command | injection
@@ -131,15 +132,74 @@ fn what_is_severe_fails() {
         (&["--fail-on", "low"][..], 1),
         (&["--fail-on", "critical"], 1),
         (&["--fail-on", "critical", "rbac"], 0),
-        (&["--fail-on", "low", "new"], 0),
+        // It is not built.
+        (&["--fail-on", "low", "new"], 1),
+        (&["--fail-on", "low", "new", "--allow-unknown"], 0),
+        (&["--allow-unknown"], 2),
     ] {
         fixture.audit(args).code(code);
     }
-    assert!(fixture.said(&["--fail-on", "high"], 1).ends_with("error: 2 advisories at least high\n"));
+    let said = fixture.said(&["--fail-on", "high", "--allow-unknown"], 1);
+    assert!(said.ends_with("error: 2 advisories at least high\n"), "{said}");
+    let said = fixture.said(&["--fail-on", "high", "new"], 1);
+    assert!(said.ends_with("error: it is not known what is in 1 plugin (see `--allow-unknown`)\n"), "{said}");
     // It could be anything.
     fixture.write("osv.json", &record("GHSA-1", "lodash", json!([{ "introduced": "0" }]), json!({})).to_string());
     assert_eq!(fixture.json(&[])["findings"][0]["severity"], "unknown");
-    fixture.audit(&["--fail-on", "critical"]).code(1);
+    fixture.audit(&["--fail-on", "critical", "--allow-unknown"]).code(1);
+}
+
+#[harness::test]
+fn a_range_that_cannot_be_read_is_about_every_version() {
+    let fixture = AuditFixture::new();
+    let severe = json!({ "database_specific": { "severity": "LOW" } });
+    fixture.write("osv.json", &record("GHSA-1", "lodash", json!([{ "introduced": "garbage" }]), severe).to_string());
+    let said = fixture.said(&["--fail-on", "low", "--allow-unknown"], 1);
+    let warning =
+        "the range `introduced: garbage` of GHSA-1 cannot be read: every version of lodash counts as affected";
+    assert!(said.contains(warning) && said.ends_with("error: 1 advisory at least low\n"), "{said}");
+    let text = fixture.text(&[]);
+    assert!(
+        text.starts_with("low\n└─ GHSA-1 lodash (its range `introduced: garbage` cannot be read)\n   ├─ 4.17.20\n"),
+        "{text}"
+    );
+    assert_eq!(fixture.json(&[])["findings"][0]["unreadable"], json!(["introduced: garbage"]));
+}
+
+#[harness::test]
+fn without_records_a_gate_is_not_passed() {
+    let fixture = AuditFixture::new();
+    fs::create_dir(fixture.0.root.path().join("empty")).unwrap();
+    fixture.write("list.json", "[]");
+    fixture.write("answer.json", "{\"vulns\": []}");
+    for path in ["empty", "list.json", "answer.json"] {
+        let of = |args: &[&str], code: i32| {
+            let output = fixture.command(&[&["--osv", path, "--offline", "rbac"], args].concat()).assert().code(code);
+            String::from_utf8(output.get_output().stderr.clone()).unwrap()
+        };
+        let said = of(&[], 0);
+        assert!(said.contains(&format!("warning: `{path}` has no OSV records")), "{said}");
+        let said = of(&["--fail-on", "critical"], 2);
+        assert!(said.contains(&format!("error: `{path}` has no OSV records")), "{said}");
+    }
+}
+
+#[harness::test]
+fn links_in_a_folder_of_records_are_followed_or_named() {
+    let fixture = AuditFixture::new();
+    let root = fixture.0.root.path();
+    for folder in ["folder", "else"] {
+        fs::create_dir(root.join(folder)).unwrap();
+    }
+    symlink("../osv.json", root.join("folder/a.json")).unwrap();
+    symlink("../else", root.join("folder/b")).unwrap();
+    symlink(".", root.join("folder/c")).unwrap();
+    let expected = fixture.text(&[]);
+    let output = fixture.command(&["--osv", "folder", "--offline"]).assert().success();
+    assert_eq!(String::from_utf8(output.get_output().stdout.clone()).unwrap(), expected);
+    let said = String::from_utf8(output.get_output().stderr.clone()).unwrap();
+    assert!(said.contains("`folder/b` is a link to a folder elsewhere, and was not followed"), "{said}");
+    assert!(!said.contains("folder/c"), "{said}");
 }
 
 #[harness::test]
@@ -158,12 +218,12 @@ fn ignored_advisories_have_a_reason_and_an_end() {
     let said = fixture.said(&["--ignore", "ignored.toml", "--fail-on", "high"], 1);
     assert!(said.contains("GHSA-bbbb was ignored until 2020-01-31, and counts again"), "{said}");
     assert!(said.contains("entry 3 of the ignored advisories, `GHSA-none`, is of nothing that is shipped"), "{said}");
-    assert!(said.contains("1 advisory at least high"), "{said}");
+    assert!(said.contains("error: 1 advisory at least high; it is not known what is in 2 plugins"), "{said}");
     fixture.write("ignored.yaml", "ignore:\n- id: GHSA-bbbb\n  reason: r\n- id: GHSA-aaaa\n  reason: r\n  until: x\n");
     let said = fixture.said(&["--ignore", "ignored.yaml"], 2);
     assert!(said.contains("ignored.yaml:6:3: ") && said.contains("unknown field `until`"), "{said}");
     fixture.write("ignored.yaml", "ignore:\n- id: GHSA-bbbb\n  reason: r\n- id: GHSA-aaaa\n  reason: r\n");
-    fixture.audit(&["--ignore", "ignored.yaml", "--fail-on", "low"]).success();
+    fixture.audit(&["--ignore", "ignored.yaml", "--fail-on", "low", "--allow-unknown"]).success();
 }
 
 #[harness::test]
@@ -227,10 +287,18 @@ fn markdown_is_a_table_in_which_nothing_is_markup() {
     let text = AuditFixture::new().text(&["--format", "markdown"]);
     let head =
         "| severity | advisory | package | shipped | plugins | fixed in | change |\n|---|---|---|---|---|---|---|\n";
-    let rows = "| critical | GHSA-bbbb | body-parser | 2.2.0 | todo plugins/todo-backend | - | todo: there is no fixed version |\n\
-                | high | [GHSA-aaaa (CVE-2021-1)](<https://advisories.example/GHSA-aaaa>)<br>Command \\| injection | lodash | 4.17.20 \
-                | todo plugins/todo-backend | 4.17.21 | todo: `yarn up -R lodash` |\n\n";
+    let rows = "| critical | `GHSA-bbbb` | `body-parser` | `2.2.0` | `todo plugins/todo-backend` | - \
+                | `todo`: no fixed version is named |\n\
+                | high | [`GHSA-aaaa (CVE-2021-1)`](<https://advisories.example/GHSA-aaaa>)<br>Command `\\|` injection \
+                | `lodash` | `4.17.20` | `todo plugins/todo-backend` | `4.17.21` | `todo`: `yarn up -R lodash` |\n\n";
     assert!(text.starts_with(&format!("{head}{rows}")), "{text}");
+    // Nobody is called.
+    assert!(text.contains("\n- low `GHSA-dddd` `@backstage/backend-plugin-api` `"), "{text}");
+    let fixture = AuditFixture::new();
+    let more = json!({ "summary": "found by @octocat in a|b <img>" });
+    fixture.write("osv.json", &record("GHSA-1", "lodash", json!([{ "introduced": "0" }]), more).to_string());
+    let text = fixture.text(&["--format", "markdown"]);
+    assert!(text.contains("<br>found by `@octocat` in `a\\|b` `<img>` |"), "{text}");
 }
 
 #[harness::test]
@@ -302,6 +370,10 @@ fn the_npm_registry_is_asked_where_it_answers() {
         "{text}"
     );
     assert!(registry.asked().iter().any(|asked| asked == path));
+    let answer = json!({ "lodash": [{ "id": 1, "severity": "low", "vulnerable_versions": "garbage x" }] });
+    let unreadable = Registry::of_answers(&[(path, answer)]);
+    let text = String::from_utf8(ask(&unreadable.url).success().get_output().stdout.clone()).unwrap();
+    assert!(text.starts_with("low\n└─ npm-1 lodash (its range `garbage x` cannot be read)\n   └─ 4.17.20\n"), "{text}");
     let silent = Registry::of_answers(&[]);
     let said = String::from_utf8(ask(&silent.url).code(5).get_output().stderr.clone()).unwrap();
     assert!(said.contains("the question for advisories: the npm registry answered 404 Not Found"), "{said}");

@@ -47,6 +47,7 @@ impl Advisory {
             known.ranges.extend(versions.ranges);
             known.listed.extend(versions.listed);
             known.npm.extend(versions.npm);
+            known.unreadable.extend(versions.unreadable);
         }
     }
 }

@@ -46,8 +46,11 @@ impl BulkAdvisory {
         let last = self.url.rsplit('/').next().unwrap_or_default();
         let id = if last.starts_with("GHSA-") { last.to_owned() } else { format!("npm-{}", self.id) };
         let vector = |score: BulkScore| Some((score.score, score.vector_string?));
-        let versions =
-            AffectedVersions { npm: vec![BoundedRange::of(&self.vulnerable_versions)], ..AffectedVersions::default() };
+        let mut versions = AffectedVersions::default();
+        match BoundedRange::of(&self.vulnerable_versions) {
+            Some(range) => versions.npm.push(range),
+            None => _ = versions.unreadable.insert(self.vulnerable_versions),
+        }
         Advisory {
             id,
             aliases: BTreeSet::new(),

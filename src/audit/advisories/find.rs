@@ -129,7 +129,7 @@ impl<'a> AdvisorySearch<'a> {
                     }
                     continue;
                 }
-                let mut finding = finding(&advisory, name, versions);
+                let mut finding = finding(&advisory, name, versions, affected);
                 let (verdict, entries) = ignore.verdict(&finding, today);
                 used.extend(entries);
                 match verdict {
@@ -270,7 +270,12 @@ fn affected_among(affected: &AffectedVersions, versions: &[String]) -> Vec<Strin
     known.iter().filter(|version| affected.has(version)).map(|version| version.text().to_owned()).collect()
 }
 
-fn finding(advisory: &Advisory, package: &str, versions: Vec<AffectedVersion>) -> AuditFinding {
+fn finding(
+    advisory: &Advisory,
+    package: &str,
+    versions: Vec<AffectedVersion>,
+    affected: &AffectedVersions,
+) -> AuditFinding {
     let (score, vector) = advisory.score.clone().unzip();
     AuditFinding {
         id: advisory.id.clone(),
@@ -282,6 +287,7 @@ fn finding(advisory: &Advisory, package: &str, versions: Vec<AffectedVersion>) -
         url: advisory.url.clone(),
         package: package.to_owned(),
         versions,
+        unreadable: affected.unreadable.clone(),
         expired: None,
     }
 }

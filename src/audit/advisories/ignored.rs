@@ -5,11 +5,15 @@ use std::path::Path;
 use serde::Deserialize;
 
 use super::report::AuditFinding;
+use crate::audit::placed::{self, PlacedValue, PlacedYaml};
 use crate::error::{Error, Place, Result};
 use crate::user_file;
 
 const HINT: &str =
     "write an `ignore` list of `id` and `reason`, and of `package` and `expires` (`2026-12-31`) where they help";
+
+/// What is said of a file that is something else.
+const NO_LIST: &str = "it is not a list of ignored advisories";
 
 /// A list of ignored advisories.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -85,6 +89,13 @@ impl IgnoreList {
     }
 
     fn of_yaml(path: &Path, text: &str) -> Result<Self> {
+        // It is read with a bound first, and with the places of what has another form.
+        let broken = |place, what: &str| Error::config(place, what, HINT);
+        let documents =
+            placed::read(text).map_err(|fault| broken(Place::at(path, fault.line, fault.column), &fault.what))?;
+        if let Some(line) = documents.iter().find_map(|document| other_form(document)) {
+            return Err(broken(Place::line(path, line), NO_LIST));
+        }
         let read = yaml_serde::from_str::<Option<Self>>(text);
         let list = read.map_err(|error| {
             let place =
@@ -95,6 +106,14 @@ impl IgnoreList {
     }
 
     fn of_toml(path: &Path, text: &str) -> Result<Self> {
+        let is_entries = |value: &toml::Value| {
+            let entries = value.as_array();
+            entries.is_some_and(|entries| entries.iter().all(toml::Value::is_table))
+        };
+        let table = toml::from_str::<toml::Table>(text).ok();
+        if table.and_then(|table| table.get("ignore").map(|value| !is_entries(value))).unwrap_or_default() {
+            return Err(Error::config(Place::file(path), NO_LIST, HINT));
+        }
         toml::from_str(text).map_err(|error| {
             let line =
                 error.span().and_then(|span| text.get(..span.start)).map(|before| before.matches('\n').count() + 1);
@@ -125,6 +144,21 @@ impl IgnoreList {
     }
 }
 
+/// The line at which a document is something else than a list of ignored advisories, whatever its fields are.
+fn other_form(document: &PlacedYaml) -> Option<usize> {
+    let entries = match &document.value {
+        PlacedValue::Map(_) => document.get("ignore"),
+        PlacedValue::Scalar { .. } if document.text().is_none() => None,
+        _ => return Some(document.line),
+    };
+    let entries = entries?;
+    match &entries.value {
+        PlacedValue::List(all) => all.iter().find(|one| !matches!(one.value, PlacedValue::Map(_))).map(|one| one.line),
+        PlacedValue::Scalar { .. } if entries.text().is_none() => None,
+        _ => Some(entries.line),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -144,6 +178,16 @@ mod tests {
         let yaml = |text: &str| IgnoreList::of_yaml(path, text);
         assert_eq!(yaml("ignore:\n- id: CVE-1\n  reason: r\n  expires: 2026-12-31\n").unwrap().ignore.len(), 1);
         assert_eq!(yaml("# nothing\n").unwrap().ignore.len(), 0);
+        for text in ["token: s3cret\nignore: s3cret\n", "s3cret\n", "- s3cret\n", "ignore: [s3cret]\n"] {
+            let said = yaml(text).unwrap_err().to_string();
+            assert!(said.contains("it is not a list of ignored advisories") && !said.contains("s3cret"), "{said}");
+        }
+        let said = yaml(&"- ".repeat(20_000)).unwrap_err().to_string();
+        assert!(said.contains("more than 128 values within each other"), "{said}");
+        for text in ["ignore = \"s3cret\"\n", "ignore = [\"s3cret\"]\n"] {
+            let said = toml(text);
+            assert!(said.contains("it is not a list of ignored advisories") && !said.contains("s3cret"), "{said}");
+        }
         let said = yaml("ignore:\n- id: CVE-1\n  reason: r\n  until: x\n").unwrap_err().to_string();
         assert!(said.starts_with("ignore.yaml:4:3: ") && said.contains("unknown field `until`"), "{said}");
     }

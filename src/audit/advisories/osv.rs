@@ -105,7 +105,12 @@ impl OsvRecord {
             let name = one.package.filter(|package| package.ecosystem == "npm").map(|package| package.name);
             let Some(name) = name.filter(|name| wanted.contains(name)) else { continue };
             let versions = affected.entry(name).or_default();
-            versions.ranges.extend(one.ranges.into_iter().filter_map(OsvRange::events));
+            for range in one.ranges.into_iter().filter_map(OsvRange::events) {
+                match range {
+                    Ok(range) => versions.ranges.push(range),
+                    Err(unreadable) => _ = versions.unreadable.insert(unreadable),
+                }
+            }
             versions.listed.extend(one.versions);
             vectors.extend(one.severity);
         }
@@ -137,19 +142,23 @@ impl OsvRecord {
 }
 
 impl OsvRange {
-    /// The events; none of a range of commits.
-    fn events(self) -> Option<EventRange> {
+    /// The events, or one that cannot be read; none of a range of commits.
+    fn events(self) -> Option<Result<EventRange, String>> {
         if self.kind != "SEMVER" && self.kind != "ECOSYSTEM" {
             return None;
         }
-        let event = |(name, at): (String, String)| match (name.as_str(), at.as_str()) {
-            ("introduced", "0") => Some(RangeEvent::Introduced(None)),
-            ("introduced", at) => Some(RangeEvent::Introduced(Some(npm_version(at)?))),
-            ("fixed", at) => Some(RangeEvent::Fixed(npm_version(at)?)),
-            ("last_affected", at) => Some(RangeEvent::LastAffected(npm_version(at)?)),
-            _ => None,
+        let event = |(name, at): (String, String)| {
+            let version = || npm_version(&at).ok_or_else(|| format!("{name}: {at}"));
+            match (name.as_str(), at.as_str()) {
+                ("introduced", "0") => Some(Ok(RangeEvent::Introduced(None))),
+                ("introduced", _) => Some(version().map(|at| RangeEvent::Introduced(Some(at)))),
+                ("fixed", _) => Some(version().map(RangeEvent::Fixed)),
+                ("last_affected", _) => Some(version().map(RangeEvent::LastAffected)),
+                _ => None,
+            }
         };
-        Some(EventRange::of(self.events.into_iter().flatten().filter_map(event).collect()))
+        let events: Result<Vec<RangeEvent>, String> = self.events.into_iter().flatten().filter_map(event).collect();
+        Some(events.map(EventRange::of))
     }
 }
 

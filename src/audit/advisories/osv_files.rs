@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, BufReader, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use zip::ZipArchive;
 
@@ -29,6 +29,8 @@ pub struct OsvRecords {
     pub advisories: Vec<Advisory>,
     /// How many records were read.
     pub count: usize,
+    /// Links to folders elsewhere, which are not followed.
+    pub not_followed: Vec<PathBuf>,
 }
 
 impl OsvRecords {
@@ -36,7 +38,8 @@ impl OsvRecords {
     pub fn read(path: &Path, wanted: &BTreeSet<String>) -> Result<Self> {
         let mut records = Self::default();
         if path.is_dir() {
-            records.add_folder(path, wanted, 0)?;
+            let root = path.canonicalize().map_err(Error::io("read", path))?;
+            records.add_folder((path, &root), wanted, 0)?;
             return Ok(records);
         }
         let mut file = user_file::open(path).map_err(Error::io("read", path))?;
@@ -62,7 +65,9 @@ impl OsvRecords {
         Ok(())
     }
 
-    fn add_folder(&mut self, folder: &Path, wanted: &BTreeSet<String>, depth: usize) -> Result<()> {
+    /// Of links, those to files are followed. What a link to a folder has is read where it is in `root`.
+    fn add_folder(&mut self, folder: (&Path, &Path), wanted: &BTreeSet<String>, depth: usize) -> Result<()> {
+        let (folder, root) = folder;
         if depth > DEEPEST {
             return Err(broken(folder, "lies too deep".into()));
         }
@@ -71,11 +76,15 @@ impl OsvRecords {
         entries.sort_by_key(fs::DirEntry::file_name);
         for entry in entries {
             let (path, kind) = (entry.path(), entry.file_type().map_err(Error::io("read", folder))?);
+            let is_folder_elsewhere =
+                || path.is_dir() && !path.canonicalize().is_ok_and(|target| target.starts_with(root));
             if kind.is_dir() {
-                self.add_folder(&path, wanted, depth + 1)?;
-            } else if kind.is_file() && is_json(&path) {
-                let file = File::open(&path).map_err(Error::io("read", &path))?;
+                self.add_folder((&path, root), wanted, depth + 1)?;
+            } else if is_json(&path) && (kind.is_file() || kind.is_symlink() && !path.is_dir()) {
+                let file = user_file::open(&path).map_err(Error::io("read", &path))?;
                 self.add(&bounded(file, LARGEST, &path)?, &path, wanted)?;
+            } else if kind.is_symlink() && is_folder_elsewhere() {
+                self.not_followed.push(path);
             }
         }
         Ok(())

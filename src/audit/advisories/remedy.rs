@@ -33,7 +33,7 @@ pub fn change(
     askers: &BTreeSet<PackageAsker>,
 ) -> AdvisedChange {
     let advised = |kind, what: String| AdvisedChange { workspace: workspace.to_owned(), kind, what };
-    let Some(fixed) = fixed else { return advised(ChangeAdvice::None, "there is no fixed version".into()) };
+    let Some(fixed) = fixed else { return advised(ChangeAdvice::None, "no fixed version is named".into()) };
     if askers.is_empty() {
         return advised(ChangeAdvice::Unknown, format!("move `{package}` to {fixed}; who asks for it is not known"));
     }
@@ -81,6 +81,6 @@ mod tests {
         );
         let two = change(&[asker(Some("a"), "^3.0.0"), asker(Some("b"), "^3.1.0")]);
         assert!(two.ends_with(" to `resolutions`, since `a`, `b` ask for less"), "{two}");
-        assert_eq!(super::change("todo", "lodash", None, &BTreeSet::new()).what, "there is no fixed version");
+        assert_eq!(super::change("todo", "lodash", None, &BTreeSet::new()).what, "no fixed version is named");
     }
 }

@@ -60,6 +60,9 @@ pub struct AuditFinding {
     pub package: String,
     /// The versions that are shipped, lowest first.
     pub versions: Vec<AffectedVersion>,
+    /// Ranges of the advisory that cannot be read; where there are some, every version counts as affected.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub unreadable: BTreeSet<String>,
     /// The day on which an entry of the list of ignored advisories ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expired: Option<String>,
@@ -71,7 +74,7 @@ pub struct AuditFinding {
 pub struct AffectedVersion {
     /// The version.
     pub version: String,
-    /// The lowest version above it in which it is fixed; absent where there is none.
+    /// The lowest version above it in which it is fixed; absent where none is named.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fixed: Option<String>,
     /// The plugins that ship it.
@@ -114,7 +117,7 @@ pub enum ChangeAdvice {
     Range,
     /// Another package asks for what is affected: override it.
     Resolution,
-    /// There is no fixed version.
+    /// No fixed version is named.
     None,
     /// Who asks for it is not known.
     Unknown,

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::report::{AuditFinding, AuditReport};
+use crate::audit::markdown::text::{code, sentence};
 
 impl AuditReport {
     /// A table of what is shipped, then counts.
@@ -21,8 +22,8 @@ impl AuditReport {
         if !self.host.is_empty() {
             text.push_str("RHDH's own, not this release's:\n\n");
             for finding in &self.host {
-                let cells = [finding.severity.as_str(), &finding.id, &finding.package, &finding.versions.join(", ")];
-                let _ = writeln!(text, "- {}", cells.map(cell).join(" "));
+                let of = [&finding.id, &finding.package, &finding.versions.join(", ")].map(|one| code(one));
+                let _ = writeln!(text, "- {} {}", finding.severity.as_str(), of.join(" "));
             }
             text.push('\n');
         }
@@ -34,40 +35,40 @@ impl AuditReport {
 }
 
 fn row(text: &mut String, finding: &AuditFinding) {
-    let name = cell(&finding.name());
-    let name = finding.url.as_ref().map_or_else(|| name.clone(), |url| format!("[{name}](<{}>)", address(url)));
-    let summary = if finding.summary.is_empty() { String::new() } else { format!("<br>{}", cell(&finding.summary)) };
+    let id = name(&finding.name());
+    let id = finding.url.as_ref().map_or_else(|| id.clone(), |url| format!("[{id}](<{}>)", address(url)));
+    let summary = if finding.summary.is_empty() { String::new() } else { format!("<br>{}", words(&finding.summary)) };
     for version in &finding.versions {
         let plugins: Vec<String> =
-            version.plugins.iter().map(|one| cell(&format!("{} {}", one.workspace, one.plugin))).collect();
+            version.plugins.iter().map(|one| name(&format!("{} {}", one.workspace, one.plugin))).collect();
         let changes: Vec<String> =
-            version.changes.iter().map(|one| format!("{}: {}", cell(&one.workspace), cell(&one.what))).collect();
+            version.changes.iter().map(|one| format!("{}: {}", name(&one.workspace), words(&one.what))).collect();
         let _ = writeln!(
             text,
-            "| {} | {name}{summary} | {} | {} | {} | {} | {} |",
+            "| {} | {id}{summary} | {} | {} | {} | {} | {} |",
             finding.severity.as_str(),
-            cell(&finding.package),
-            cell(&version.version),
+            name(&finding.package),
+            name(&version.version),
             plugins.join("<br>"),
-            cell(version.fixed.as_deref().unwrap_or("-")),
+            version.fixed.as_deref().map_or_else(|| "-".to_owned(), name),
             changes.join("<br>"),
         );
     }
 }
 
-/// What text from outside may be in a cell: no markup of its own, apart from code.
-fn cell(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in crate::audit::display::printable(text).chars() {
-        match c {
-            '|' | '\\' | '*' | '_' | '[' | ']' | '#' => out.extend(['\\', c]),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '&' => out.push_str("&amp;"),
-            _ => out.push(c),
-        }
-    }
-    out
+/// A name from outside in a cell.
+fn name(text: &str) -> String {
+    in_cell(&code(text))
+}
+
+/// Words that quote text from outside, in a cell.
+fn words(text: &str) -> String {
+    in_cell(&sentence(text))
+}
+
+/// Columns end at `|` within code too, unless it is escaped; behind a backslash that would not be read as escaped.
+fn in_cell(text: &str) -> String {
+    if text.contains("\\|") { text.replace('|', "\u{fffd}") } else { text.replace('|', "\\|") }
 }
 
 fn address(url: &str) -> String {

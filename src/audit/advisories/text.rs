@@ -103,7 +103,9 @@ pub fn advisories(number: usize) -> String {
 fn of_finding(finding: &AuditFinding, all: bool) -> Branch {
     let summary = if finding.summary.is_empty() { String::new() } else { format!(": {}", finding.summary) };
     let expired = finding.expired.as_ref().map(|day| format!(" (ignored until {day})")).unwrap_or_default();
-    let label = printable(&format!("{} {}{summary}{expired}", finding.name(), finding.package));
+    let unreadable = finding.unreadable.first().map(|range| format!(" (its range `{range}` cannot be read)"));
+    let unreadable = unreadable.unwrap_or_default();
+    let label = printable(&format!("{} {}{summary}{unreadable}{expired}", finding.name(), finding.package));
     Branch::new(label, finding.versions.iter().map(|version| of_version(version, all)).collect())
 }
 

@@ -16,6 +16,8 @@ pub struct AffectedVersions {
     pub listed: BTreeSet<String>,
     /// Ranges as npm writes them.
     pub npm: Vec<BoundedRange>,
+    /// Ranges that cannot be read: they could be about any version.
+    pub unreadable: BTreeSet<String>,
 }
 
 /// The events of a range of OSV, by their versions.
@@ -25,7 +27,7 @@ pub struct EventRange(Vec<RangeEvent>);
 /// A range as npm writes it, and where it ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BoundedRange {
-    range: Option<NpmRange>,
+    range: NpmRange,
     /// The versions after `<`: the first that are not affected any more.
     below: Vec<Version>,
 }
@@ -61,9 +63,9 @@ impl<'v> KnownVersion<'v> {
 }
 
 impl AffectedVersions {
-    /// Whether a version is among them. What is no version is, if it is listed.
+    /// Whether a version is among them. What is no version is, if it is listed. Where a range cannot be read, all are.
     pub fn has(&self, version: &KnownVersion<'_>) -> bool {
-        if self.listed.contains(version.text) {
+        if self.listed.contains(version.text) || !self.unreadable.is_empty() {
             return true;
         }
         let Some(version) = &version.version else { return false };
@@ -115,15 +117,15 @@ impl RangeEvent {
 }
 
 impl BoundedRange {
-    /// Reads one. What is no range has no version.
-    pub fn of(range: &str) -> Self {
+    /// Reads one; none of what is no range.
+    pub fn of(range: &str) -> Option<Self> {
         let words = range.split([' ', '|']).filter(|word| !word.is_empty());
         let below = words.filter_map(|word| word.strip_prefix('<').filter(|rest| !rest.starts_with('=')));
-        Self { range: NpmRange::parse(range), below: below.filter_map(npm_version).collect() }
+        Some(Self { range: NpmRange::parse(range)?, below: below.filter_map(npm_version).collect() })
     }
 
     fn has(&self, version: &Version) -> bool {
-        self.range.as_ref().is_some_and(|range| range.allows_also_prereleases(version))
+        self.range.allows_also_prereleases(version)
     }
 }
 
@@ -170,8 +172,8 @@ mod tests {
 
     #[test]
     fn npm_ranges_and_lists_count_as_well() {
-        let npm = vec![BoundedRange::of(">=1.0.0 <1.4.2 || >=2.0.0 <2.0.5")];
-        let affected = AffectedVersions { npm, listed: ["0.1.0".to_owned()].into(), ranges: vec![] };
+        let npm = vec![BoundedRange::of(">=1.0.0 <1.4.2 || >=2.0.0 <2.0.5").unwrap()];
+        let affected = AffectedVersions { npm, listed: ["0.1.0".to_owned()].into(), ..AffectedVersions::default() };
         let found =
             ["0.1.0", "0.2.0", "1.4.1", "1.4.2", "2.0.4"].map(|version| affected.has(&KnownVersion::of(version)));
         assert_eq!(found, [true, false, true, false, true]);

@@ -24,7 +24,7 @@ pub(super) fn spans(spans: &[PhraseSpan]) -> String {
 
 /// A sentence that quotes text from outside: what stands between back-ticks, and each word that is more than a word, is in
 /// a code span.
-pub(super) fn sentence(text: &str) -> String {
+pub(in crate::audit) fn sentence(text: &str) -> String {
     let text = cut(text);
     let mut out = String::new();
     let parts: Vec<&str> = text.split('`').collect();
@@ -77,7 +77,7 @@ fn quoted(word: &str) -> String {
 }
 
 /// A code span that holds any text (`CommonMark` 0.31, "Code spans").
-pub(super) fn code(text: &str) -> String {
+pub(in crate::audit) fn code(text: &str) -> String {
     let text = cut(text);
     let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
     let fence = "`".repeat(longest + 1);
