@@ -1,6 +1,8 @@
 //! What a patch does to the lockfile of its workspace: which versions move, where yarn would refuse the outcome, and
 //! whether anything of it is shipped.
 
+mod lifecycle;
+mod provenance;
 mod render;
 mod shipped;
 
@@ -14,11 +16,13 @@ use super::change::PackageChange;
 use super::closure::{PackageVersions, changes, versions};
 use super::shipped::ShippedPlugin;
 use crate::error::Result;
-use crate::resolve::patched::{PatchSides, PatchedFiles};
+use crate::resolve::patched::{PatchSides, PatchedFiles, broken};
 use crate::yarn::graph::immutable::{LockMismatch, OutOfRange, mismatches, out_of_range};
 use crate::yarn::graph::{DependencyGraph, Manifests};
 use crate::yarn::lockfile::YarnLock;
 use crate::yarn::platform::Platform;
+pub use lifecycle::LifecycleScript;
+pub use provenance::{ChecksumChange, ChecksumFault, SourceMove};
 pub use shipped::ShippedChange;
 
 /// The format of the JSON.
@@ -41,6 +45,12 @@ pub struct PatchAudit {
     pub files: Vec<String>,
     /// The packages of the lockfile of which versions come or go: majors first.
     pub packages: Vec<PackageChange>,
+    /// Packages that come from elsewhere than before, whether they are shipped or not.
+    pub sources: Vec<SourceMove>,
+    /// Checksums that change otherwise than with a new archive. yarn refuses some of them (YN0018).
+    pub checksums: Vec<ChecksumChange>,
+    /// Scripts of package.json files that run by themselves, and are new or others.
+    pub scripts: Vec<LifecycleScript>,
     /// Where the lockfile is no longer what the package.json files ask for: yarn refuses to install it (YN0028).
     pub refused: Vec<String>,
     /// Keys that are locked to a version which their range does not allow. yarn takes them, unless it checks resolutions.
@@ -52,6 +62,13 @@ pub struct PatchAudit {
     /// True if nothing that is shipped changes, false if something does; absent where that is not known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub changes_shipped: Option<bool>,
+}
+
+impl PatchAudit {
+    /// The number of places where yarn refuses the patched lockfile.
+    pub fn refusals(&self) -> usize {
+        self.refused.len() + self.checksums.iter().filter(|one| one.what.is_refused()).count()
+    }
 }
 
 /// A plugin of which it is not known which packages are in it.
@@ -109,16 +126,16 @@ impl<'t> LockedSide<'t> {
 
 /// Compares the two sides. What is wrong with both of them is no fault of the patch.
 pub fn audit(sides: &PatchSides, audited: &AuditedPatch<'_>) -> Result<PatchAudit> {
-    let (before, after) = (LockedSide::read(&sides.before)?, LockedSide::read(&sides.after)?);
+    let before = LockedSide::read(&sides.before)?;
+    let after = LockedSide::read(&sides.after).map_err(|error| broken(audited.patch, error))?;
     let known = before.mismatches(&sides.before);
     let refused = after.mismatches(&sides.after).into_iter().filter(|one| !known.contains(one));
     let known = out_of_range(&before.lock, &before.manifests);
     let beyond = out_of_range(&after.lock, &after.manifests).into_iter().filter(|one| !known.contains(one));
     let packages = changes(&before.packages(), &after.packages());
     let (shipped, unknown) = shipped::of(&before, &after, audited);
-    let is_of_lock = |file: &String| file == "yarn.lock" || file == "package.json" || file.ends_with("/package.json");
-    // What a file of the source does to the plugins is not known here.
-    let is_source = !sides.changed.iter().all(is_of_lock);
+    // What another file does to the plugins is not known here, a package.json (its scripts, `main`, `files`) no more.
+    let is_source = sides.changed.iter().any(|file| file != "yarn.lock");
     let changes_shipped = match (shipped.is_empty(), unknown.is_empty() && !is_source) {
         (false, _) => Some(true),
         (true, true) => Some(false),
@@ -131,6 +148,9 @@ pub fn audit(sides: &PatchSides, audited: &AuditedPatch<'_>) -> Result<PatchAudi
         commit: audited.commit.map(str::to_owned),
         files: sides.changed.clone(),
         packages,
+        sources: provenance::sources(&before.lock, &after.lock),
+        checksums: provenance::checksums(&before.lock, &after.lock),
+        scripts: lifecycle::added(&sides.before.manifests, &sides.after.manifests),
         refused: refused.map(|one| one.to_string()).collect(),
         out_of_range: beyond.map(|OutOfRange { key, version }| format!("`{key}` is locked to {version}")).collect(),
         shipped,

@@ -84,10 +84,11 @@ pub(super) fn run(session: &Session<'_>, args: &AuditPatchArgs) -> Result<()> {
 }
 
 fn verdict(found: &PatchAudit) -> Result<()> {
-    if found.refused.is_empty() {
+    let refusals = found.refusals();
+    if refusals == 0 {
         return Ok(());
     }
-    let what = format!("yarn refuses the patched lockfile: {}", count(found.refused.len(), "difference"));
+    let what = format!("yarn refuses the patched lockfile: {}", count(refusals, "difference"));
     Err(Error::Failed { what, code: exit_code::FAILED })
 }
 
@@ -98,7 +99,7 @@ fn workspace<'c>(config: &'c Config, args: &AuditPatchArgs) -> Result<&'c Worksp
         let found = config.workspaces.iter().find(|workspace| workspace.name == *name);
         return found.ok_or_else(|| Error::usage(format!("workspace `{name}` cannot be read"), "correct its files"));
     }
-    let patch = args.patch.canonicalize().map_err(Error::io("read", &args.patch))?;
+    let patch = args.patch.canonicalize().map_err(patched::unreadable(&args.patch))?;
     let has = |workspace: &&WorkspaceConfig| {
         folder(workspace).canonicalize().is_ok_and(|folder| patch.parent() == Some(&folder.join("patches")))
     };

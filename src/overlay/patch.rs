@@ -63,6 +63,15 @@ impl PatchText {
         self.paths.iter().flat_map(|path| suffixes(path)).filter(|path| is_relative(path)).map(str::to_owned)
     }
 
+    /// The files that it names and that no tree is asked for, since their names are not UTF-8 or have control characters;
+    /// these are escaped.
+    pub fn unreadable(&self) -> impl Iterator<Item = String> {
+        let is_odd = |path: &&str| path.chars().any(|c| c.is_control() || c == char::REPLACEMENT_CHARACTER);
+        let stripped = self.paths.iter().filter_map(|path| suffixes(path).nth(self.strip));
+        let escaped = |c: char| if c.is_control() { c.escape_debug().to_string() } else { c.to_string() };
+        stripped.filter(is_odd).map(move |path| path.chars().map(escaped).collect())
+    }
+
     /// The segments to strip for `tree`: one more than the headers tell where all files are there only then, as with `diff
     /// -u old/x new/x`.
     pub fn strip_in(&self, tree: &Path) -> usize {
@@ -185,10 +194,15 @@ fn unquoted(text: &str) -> Option<String> {
     let mut rest = text.bytes();
     loop {
         match rest.next()? {
-            b'"' => return String::from_utf8(bytes).ok(),
+            b'"' => return Some(String::from_utf8_lossy(&bytes).into_owned()),
             b'\\' => match rest.next()? {
                 b'n' => bytes.push(b'\n'),
                 b't' => bytes.push(b'\t'),
+                b'r' => bytes.push(b'\r'),
+                b'a' => bytes.push(7),
+                b'b' => bytes.push(8),
+                b'v' => bytes.push(11),
+                b'f' => bytes.push(12),
                 digit @ b'0'..=b'7' => {
                     let (second, third) = (rest.next()?, rest.next()?);
                     let octal = [digit, second, third].map(char::from).iter().collect::<String>();

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::io;
 use std::path::Path;
 
 use super::effective::EffectiveTree;
@@ -42,7 +43,7 @@ pub fn sides(
     open: &dyn Fn() -> Result<Files>,
 ) -> Result<PatchSides> {
     let runtime = tokio::runtime::Handle::current();
-    let bytes = user_file::read(patch, user_file::DOCUMENT).map_err(Error::io("read", patch))?;
+    let bytes = user_file::read(patch, user_file::DOCUMENT).map_err(unreadable(patch))?;
     let name = patch.file_name().and_then(|name| name.to_str()).map(|name| format!("patches/{name}"));
     let name = name.filter(|name| is_patch(name)).ok_or_else(|| {
         Error::usage(format!("`{}` is not called `….patch`", patch.display()), "builds apply `patches/*.patch` alone")
@@ -57,14 +58,18 @@ pub fn sides(
     write(folder.path(), &name, &bytes)?;
     let side = |inputs: Vec<Input>| {
         let config = WorkspaceConfig { inputs, config_dir: folder.path().to_path_buf(), ..config.clone() };
-        EffectiveTree { provider, runtime: &runtime, config: &config }.of(open()?)
+        let source = open()?;
+        EffectiveTree { provider, runtime: &runtime, config: &config }.of(source).map_err(unapplied)
     };
     let before = side(inputs.clone())?;
     inputs.push(Input { path: name, sha256: Sha256::of(&bytes), executable: false });
     let after = side(inputs)?;
     let root = &config.source.workspace_path;
     let mut changed = BTreeSet::new();
-    for path in PatchText::parse(&bytes).touched() {
+    let text = PatchText::parse(&bytes);
+    // No path of them is read from a tree: they count as changed.
+    changed.extend(text.unreadable());
+    for path in text.touched() {
         let place = at(root, &path);
         if before.read(&place)? != after.read(&place)? {
             changed.insert(path);
@@ -72,9 +77,33 @@ pub fn sides(
     }
     Ok(PatchSides {
         before: read(config, &before)?,
-        after: read(config, &after)?,
+        after: read(config, &after).map_err(|error| broken(&patch.display().to_string(), error))?,
         changed: changed.into_iter().collect(),
     })
+}
+
+/// The error of a patch that cannot be read.
+pub fn unreadable(patch: &Path) -> impl FnOnce(io::Error) -> Error {
+    move |source| Error::usage(format!("cannot read `{}`: {source}", patch.display()), "name the file of a patch")
+}
+
+/// The error of files that are well-formed before a patch and not so after it: the patch is what is wrong.
+pub fn broken(patch: &str, error: Error) -> Error {
+    match error {
+        Error::Config { place, what, .. } => {
+            let what = format!("`{patch}` breaks `{}`: {what}", place.to_string().escape_debug());
+            Error::Build { what, tail: Vec::new(), hint: "correct the patch".to_owned() }
+        }
+        other => other,
+    }
+}
+
+/// A patch that does not apply is one of the configuration, or of the command line: nothing was built.
+fn unapplied(error: Error) -> Error {
+    match error {
+        Error::Build { what, hint, .. } => Error::usage(what, hint),
+        other => other,
+    }
 }
 
 fn write(folder: &Path, name: &str, bytes: &[u8]) -> Result<()> {

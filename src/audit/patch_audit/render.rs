@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::PatchAudit;
+use super::{ChecksumChange, ChecksumFault, PatchAudit, SourceMove};
 use crate::audit::change::{PackageChange, PackageMove};
 use crate::audit::json;
 use crate::audit::version_step::VersionStep;
@@ -23,6 +23,12 @@ impl PatchAudit {
         let files = if self.files.is_empty() { "nothing".to_owned() } else { self.files.join(", ") };
         let _ = writeln!(text, "\n  changes {files}");
         section(&mut text, &self.heading(), self.packages.iter().map(line));
+        section(&mut text, "! from another source", self.sources.iter().map(source));
+        let scripts = self.scripts.iter();
+        let scripts =
+            scripts.map(|one| format!("{}: `{}` runs `{}`", printable(&one.file), one.script, printable(&one.command)));
+        section(&mut text, "! scripts that run by themselves", scripts);
+        self.checksums(&mut text);
         section(&mut text, "yarn refuses the lockfile (YN0028)", self.refused.iter().cloned());
         let beyond = "not in the range of their keys, which yarn takes unless it checks resolutions";
         section(&mut text, beyond, self.out_of_range.iter().cloned());
@@ -42,6 +48,16 @@ impl PatchAudit {
         text
     }
 
+    fn checksums(&self, text: &mut String) {
+        let of = |is_of: fn(ChecksumFault) -> bool| {
+            self.checksums.iter().filter(|one| is_of(one.what)).map(checksum).collect::<Vec<_>>().into_iter()
+        };
+        section(text, "yarn refuses checksums (YN0018)", of(ChecksumFault::is_refused));
+        let changed = "! other checksums of the same archives, which yarn refuses unless they changed too (YN0018)";
+        section(text, changed, of(|what| what == ChecksumFault::Changed));
+        section(text, "! no checksums any more", of(|what| what == ChecksumFault::Missing));
+    }
+
     fn heading(&self) -> String {
         let is_major = |change: &&PackageChange| matches!(change.step, Some(VersionStep::Major));
         let majors = self.packages.iter().filter(is_major).count();
@@ -58,6 +74,29 @@ fn section(text: &mut String, heading: &str, lines: impl ExactSizeIterator<Item 
     for line in lines {
         let _ = writeln!(text, "  {line}");
     }
+}
+
+fn source(one: &SourceMove) -> String {
+    let (package, to) = (printable(&one.package), printable(&one.to));
+    if one.from.is_empty() {
+        return format!("{package} {}: `{to}`, which is new", printable(&one.version));
+    }
+    let from: Vec<String> = one.from.iter().map(|from| format!("`{}`", printable(from))).collect();
+    format!("{package} {}: {} → `{to}`", printable(&one.version), from.join(", "))
+}
+
+fn checksum(one: &ChecksumChange) -> String {
+    let package = format!("{} {}", printable(&one.package), printable(&one.version));
+    match (one.what, &one.of) {
+        (ChecksumFault::Kept, Some(of)) => format!("{package} has that of {}", printable(of)),
+        (ChecksumFault::Malformed, _) => format!("{package} has one that is not of 128 hexadecimal digits"),
+        _ => package,
+    }
+}
+
+/// Text of a patch, with what would act on a terminal escaped.
+fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { c.escape_debug().to_string() } else { c.to_string() }).collect()
 }
 
 fn line(change: &PackageChange) -> String {

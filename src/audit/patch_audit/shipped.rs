@@ -1,10 +1,11 @@
 //! Which of the packages that a patch moves are in what is sealed of the plugins.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::provenance::vouched;
 use super::{AuditedPatch, LockedSide, UnknownPlugin};
 use crate::audit::closure::{PackageVersions, versions};
 use crate::audit::shipped::PluginContents;
@@ -64,14 +65,25 @@ pub(super) fn of(
     (shipped, unknown)
 }
 
-/// The versions that are reached on one side only, by package.
-fn moved(before: &[PackageVersions; 2], after: &[PackageVersions; 2]) -> PackageVersions {
+/// What a plugin reaches, by package.
+type Reached = BTreeMap<String, BTreeSet<ReachedArchive>>;
+
+/// An archive of a package: its version, where it is from, and what vouches for it.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct ReachedArchive {
+    version: String,
+    resolution: String,
+    checksum: Option<String>,
+}
+
+/// The versions that are reached on one side only, or from another source, by package.
+fn moved(before: &[Reached; 2], after: &[Reached; 2]) -> PackageVersions {
     let none = BTreeSet::new();
     let mut moved = PackageVersions::new();
     for (before, after) in before.iter().zip(after) {
         for name in before.keys().chain(after.keys()) {
             let (old, new) = (before.get(name).unwrap_or(&none), after.get(name).unwrap_or(&none));
-            let differing: Vec<String> = old.symmetric_difference(new).cloned().collect();
+            let differing: Vec<String> = old.symmetric_difference(new).map(|one| one.version.clone()).collect();
             if !differing.is_empty() {
                 moved.entry(name.clone()).or_default().extend(differing);
             }
@@ -80,17 +92,21 @@ fn moved(before: &[PackageVersions; 2], after: &[PackageVersions; 2]) -> Package
     moved
 }
 
-/// The versions of each package that a plugin reaches; packages of the workspace are none.
-fn reached(graph: &DependencyGraph<'_>, plugin: &str) -> PackageVersions {
+/// The archives of each package that a plugin reaches; packages of the workspace are none.
+fn reached(graph: &DependencyGraph<'_>, plugin: &str) -> Reached {
     let mut pending: Vec<usize> = graph.workspace(plugin).into_iter().collect();
-    let (mut seen, mut found) = (BTreeSet::new(), PackageVersions::new());
+    let (mut seen, mut found) = (BTreeSet::new(), Reached::new());
     while let Some(number) = pending.pop() {
         if !seen.insert(number) {
             continue;
         }
         let node = &graph.nodes[number];
         if node.workspace.is_none() {
-            found.entry(node.name.to_owned()).or_default().insert(node.version.to_owned());
+            found.entry(node.name.to_owned()).or_default().insert(ReachedArchive {
+                version: node.version.to_owned(),
+                resolution: node.entry.map(|entry| entry.resolution.to_string()).unwrap_or_default(),
+                checksum: node.entry.and_then(vouched).map(str::to_owned),
+            });
         }
         pending.extend(node.edges.iter().filter_map(|edge| match edge.target {
             EdgeTarget::Package(target) => Some(target),
