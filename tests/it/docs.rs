@@ -81,8 +81,10 @@ fn named_files_of_the_repository_exist() {
         }
         for (option, folder) in [("--test ", "tests"), ("--bench ", "benches")] {
             for (at, _) in page.text.match_indices(option) {
-                let name: String =
-                    page.text[at + option.len()..].chars().take_while(char::is_ascii_lowercase).collect();
+                let name: String = page.text[at + option.len()..]
+                    .chars()
+                    .take_while(|c| c.is_ascii_lowercase() || *c == '_')
+                    .collect();
                 let places = [format!("{folder}/{name}.rs"), format!("{folder}/{name}/main.rs")];
                 let exists = name.is_empty() || places.iter().any(|place| root().join(place).exists());
                 assert!(exists, "{}: {option}{name}", page.name);
@@ -121,7 +123,7 @@ fn every_command_line_parses() {
 fn every_option_that_is_named_exists() {
     let options = reference::options();
     let known: BTreeSet<String> = options.iter().map(|option| format!("--{}", option.long)).collect();
-    // Of rhdh-cli, cargo, podman, yarn and others.
+    // Of rhdh-cli, cargo, podman, yarn and others, and of benches.
     let others = [
         "--allow-native-package",
         "--embed-package",
@@ -143,8 +145,10 @@ fn every_option_that_is_named_exists() {
         "--path",
         "--release",
         "--rm",
+        "--rounds",
         "--test",
         "--version",
+        "--work-dir",
     ];
     for page in pages(root()).iter().filter(|page| page.name != "CHANGELOG.md") {
         for code in page.spans().iter().chain(&page.consoles()) {
