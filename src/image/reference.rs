@@ -49,6 +49,9 @@ impl ImageReference {
     /// Reads a reference with its scheme. The error is the end of a sentence that begins with the reference.
     pub fn parse(text: &str) -> Result<Self, String> {
         let rest = text.strip_prefix(SCHEME).ok_or("does not start with `oci://`")?;
+        if has_userinfo(text) {
+            return Err("has a user name in front of its host, which no reference to an image has".to_owned());
+        }
         if rest.chars().any(|c| c.is_whitespace() || c.is_control()) {
             return Err("has a blank in it".to_owned());
         }
@@ -98,6 +101,12 @@ impl ImageReference {
     pub fn name(&self) -> &str {
         self.repository.rsplit('/').next().unwrap_or(&self.repository)
     }
+}
+
+/// Whether a user name, and perhaps a password, stands in front of the host: behind the `@` of a digest there is no path.
+pub fn has_userinfo(text: &str) -> bool {
+    let rest = text.strip_prefix(SCHEME).and_then(|rest| rest.rsplit_once('@'));
+    rest.is_some_and(|(_, behind)| behind.split('!').next().unwrap_or_default().contains('/'))
 }
 
 /// What stands behind `!`: a folder below RHDH's.

@@ -203,7 +203,7 @@ fn archives_have_the_integrity_that_is_said() {
              lists/list.yaml:10: `https://example.com/x/plugin-1.0.0.tgz` has the integrity `sha512-AAAA`, which is not \
              `sha256-`, `sha384-` or `sha512-` and base64 of that length\n\n\
              6 references in 1 file: 5 archives, 1 npm package\n\
-             not checked: 1 not beside the list\nnot checked: 3 on servers, which are not asked for archives\n4 faults\n",
+             not checked: 1 not beside the list: `./bare.tgz`\nnot checked: 3 on servers, which are not asked for archives\n4 faults\n",
             Integrity::of("abd")
         )
     );
@@ -248,9 +248,49 @@ fn files_that_list_nothing_are_refused() {
     let said = check(&test, &registry, &["b.yaml"]).exits(2).stderr;
     assert!(said.starts_with("error: b.yaml:2:1: "), "{said}");
     assert_eq!(check(&test, &registry, &["c.yaml"]).success().stdout, "0 references in 1 file\nno faults\n");
+    for (text, line, what) in [
+        ("plugins: x\n", 1, "`plugins` is not a list"),
+        ("plugins: []\nplugins: []\n", 2, "the key `plugins` is in it twice"),
+    ] {
+        test.write("d.yaml", text);
+        let said = check(&test, &registry, &["d.yaml"]).exits(2).stderr;
+        assert!(said.starts_with(&format!("error: d.yaml:{line}: {what}\n")), "{said}");
+    }
+    let said = check(&test, &registry, &["gone.yaml"]).exits(2).stderr;
+    assert!(said.starts_with("error: gone.yaml: it cannot be read: No such file"), "{said}");
     fs::create_dir(test.path("empty")).unwrap();
     check(&test, &registry, &["empty"])
         .fails(2, "error: `empty` has no YAML files\n\nhint: name the files, such as `metadata/*.yaml`\n");
+}
+
+#[harness::test]
+fn passwords_are_not_shown_and_what_was_not_looked_at_is() {
+    let (test, registry) = (Test::new(), FakeRegistry::start());
+    let entries = [
+        "package: oci://user:s3cret@example.com/team/x:1",
+        "package: https://user:s3cret@example.com/y.tgz?token=s3cret",
+        "package: ./dynamic-plugins/dist/x\n  disabled: maybe",
+    ];
+    test.write("lists/list.yaml", format!("includes: [gone.yaml]\n{}", list(&registry, &entries)))
+        .write("lists/a.tgz", "abc")
+        .write("lists/a.tgz.app-config.dynamic.yaml", "x: y\n");
+    let said = check(&test, &registry, &["lists"]).exits(1).stdout;
+    assert_eq!(
+        said,
+        "lists/list.yaml:3: `oci://example.com/team/x:1` has a user name in front of its host, which no reference to an \
+         image has\n\
+         lists/list.yaml:4: `https://example.com/y.tgz` has no `integrity`\n\
+         lists/list.yaml:5: `./dynamic-plugins/dist/x` has `disabled: maybe`, which is neither `true` nor `false`\n\n\
+         3 references in 1 file: 1 archive, 1 folder of RHDH's image, 1 unreadable\n\
+         not checked: 1 in RHDH's own image\nnot checked: 1 on servers, which are not asked for archives\n\
+         not checked: 1 included list, not among the files: `gone.yaml`\n3 faults\n"
+    );
+    let said = check(&test, &registry, &["lists", "--format", "json"]).exits(1).stdout;
+    assert!(!said.contains("s3cret"), "{said}");
+    let report: Value = serde_json::from_str(&said).unwrap();
+    fits("schema/factory.check-refs.schema.json", &report);
+    assert_eq!(report["not-read"], json!(["gone.yaml"]));
+    assert_eq!(registry.requests().len(), 0);
 }
 
 #[harness::test]

@@ -37,6 +37,12 @@ pub fn check(files: &[RefFile], rules: &RefRules<'_>) -> RefsReport {
         };
         found.faults.extend(file.empty.iter().map(none));
     }
+    for entry in &found.entries {
+        if let Some(text) = &entry.listed.no_truth {
+            let what = format!("has `disabled: {}`, which is neither `true` nor `false`", text.escape_debug());
+            found.faults.push(entry.fault(RefFaultKind::Malformed, what));
+        }
+    }
     found.inherit();
     for at in 0..found.entries.len() {
         found.image(at);
@@ -60,6 +66,7 @@ pub fn check(files: &[RefFile], rules: &RefRules<'_>) -> RefsReport {
         lock: rules.lock.map(|(name, _)| name.to_owned()),
         offline: rules.asked.is_none(),
         references: references.collect(),
+        not_read: not_read(files),
         faults,
     }
 }
@@ -197,7 +204,7 @@ impl FoundFaults<'_> {
         for entry in self.entries.iter().filter(|entry| entry.file.kind == RefFileKind::List) {
             let first = *seen.entry((&entry.file.path, entry.plugin())).or_insert(entry);
             if !std::ptr::eq(first, entry) {
-                let what = format!("is in this list twice: `{}` in line {}", first.listed.text, first.listed.line);
+                let what = format!("is in this list twice: `{}` in line {}", first.listed.shown(), first.listed.line);
                 self.faults.push(entry.fault(RefFaultKind::ListedTwice, what));
             }
         }
@@ -228,12 +235,22 @@ impl FoundFaults<'_> {
             }
             let first = *folders.entry((entry.file.kind, path)).or_insert(entry);
             if !std::ptr::eq(first, entry) {
-                let (text, place) = (&first.listed.text, first.place());
+                let (text, place) = (first.listed.shown(), first.place());
                 let what = format!("is installed into `{path}`, over `{text}` of {place}");
                 self.faults.push(entry.fault(RefFaultKind::SamePath, what));
             }
         }
     }
+}
+
+/// The lists that are included and are none of the files.
+fn not_read(files: &[RefFile]) -> Vec<String> {
+    let is_read = |name: &&String| {
+        let own = file_name(name);
+        files.iter().any(|file| own.is_some() && file.path.file_name().and_then(|name| name.to_str()) == own)
+    };
+    let names: BTreeSet<&String> = files.iter().flat_map(|file| &file.includes).filter(|name| !is_read(name)).collect();
+    names.into_iter().cloned().collect()
 }
 
 fn file_name(path: &str) -> Option<&str> {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::asked::ImageKey;
 use super::integrity::RefIntegrity;
 use super::listed::{ListedRef, RefFile};
-use super::report::{CheckedRef, RefFault, RefFaultKind, RefKind, RefPin};
+use super::report::{CheckedRef, NOT_BESIDE, RefFault, RefFaultKind, RefKind, RefPin};
 use crate::image::reference::SCHEME;
 use crate::image::{ImagePin, ImageReference};
 use crate::lock::Sha256;
@@ -99,7 +99,7 @@ impl<'a> RefEntry<'a> {
         RefFault {
             file: self.file.path.display().to_string(),
             line: Some(self.listed.line),
-            reference: Some(self.listed.text.clone()),
+            reference: Some(self.listed.shown()),
             fault,
             message: message.into(),
         }
@@ -115,14 +115,14 @@ impl<'a> RefEntry<'a> {
         let unchecked = match &self.target {
             RefTarget::Image(_) if offline => Some("in registries, which are not asked (`--offline`)"),
             RefTarget::Folder => Some("in RHDH's own image"),
-            RefTarget::Archive(_) if !self.local().exists() => Some("not beside the list"),
+            RefTarget::Archive(_) if !self.local().exists() => Some(NOT_BESIDE),
             RefTarget::Url(_) | RefTarget::Package(_) => Some("on servers, which are not asked for archives"),
             _ => None,
         };
         CheckedRef {
             file: self.file.path.display().to_string(),
             line: self.listed.line,
-            reference: self.listed.text.clone(),
+            reference: self.listed.shown(),
             kind: self.target.kind(),
             disabled: self.listed.disabled,
             pinned: self.target.image().map(|image| match image.pin {

@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use super::super::placed::{self, PlacedYaml};
-use crate::error::{Error, Place, Result};
-use crate::image::reference::SCHEME;
+use super::super::placed::{self, PlacedValue, PlacedYaml};
+use crate::error::{Error, Place, Result, redact};
+use crate::image::reference::{SCHEME, has_userinfo};
 use crate::user_file;
 
 /// A file and what it refers to.
@@ -44,6 +44,8 @@ pub struct ListedRef {
     scheme: String,
     /// Whether it is not installed.
     pub disabled: bool,
+    /// What `disabled` says where it is neither true nor false.
+    pub no_truth: Option<String>,
     /// The checksum beside it, with its line.
     pub integrity: Option<(usize, String)>,
 }
@@ -65,8 +67,9 @@ impl RefFile {
     }
 
     fn read(path: &Path) -> Result<Self> {
-        let bytes = user_file::read_piped(path, user_file::DOCUMENT).map_err(Error::io("read", path))?;
         let broken = |place, what: String| Error::config(place, what, "name files of YAML or JSON");
+        let bytes = user_file::read_piped(path, user_file::DOCUMENT)
+            .map_err(|error| broken(Place::file(path), format!("it cannot be read: {error}")))?;
         let text = String::from_utf8(bytes).map_err(|_| broken(Place::file(path), "it is not UTF-8".to_owned()))?;
         let documents =
             placed::read(&text).map_err(|fault| broken(Place::at(path, fault.line, fault.column), fault.what))?;
@@ -79,6 +82,9 @@ impl RefFile {
         };
         let mut is_known = false;
         for document in &documents {
+            if let Some((line, what)) = other_form(document) {
+                return Err(broken(Place::line(path, line), what));
+            }
             is_known |= file.take(document);
         }
         if is_known {
@@ -124,6 +130,8 @@ impl RefFile {
             return;
         };
         let truth = |key: &str| entry.get(key).and_then(|value| value.truth());
+        let disabled = entry.get("disabled").filter(|value| value.truth().is_none());
+        found.no_truth = disabled.map(|value| value.text().unwrap_or("…").to_owned());
         found.disabled = truth("disabled").unwrap_or_else(|| truth("enabled") == Some(false));
         found.integrity = entry.get("integrity").and_then(|value| Some((value.line, value.text()?.to_owned())));
         self.refs.push(found);
@@ -134,7 +142,22 @@ impl ListedRef {
     fn of(value: &PlacedYaml, scheme: &str) -> Option<Self> {
         let text = value.text()?.to_owned();
         let scheme = if text.starts_with(scheme) { "" } else { scheme }.to_owned();
-        Some(Self { line: value.line, text, scheme, disabled: false, integrity: None })
+        Some(Self { line: value.line, text, scheme, disabled: false, no_truth: None, integrity: None })
+    }
+
+    /// As it is written, without user names and passwords, and without the query of an address.
+    pub fn shown(&self) -> String {
+        if has_userinfo(&self.full_text()) {
+            let kept = self.text.rsplit_once('@').map_or("", |(_, kept)| kept);
+            return if self.scheme.is_empty() { format!("{SCHEME}{kept}") } else { kept.to_owned() };
+        }
+        let of_url = self.text.split_once("://").filter(|_| !self.text.starts_with(SCHEME));
+        let Some((scheme, rest)) = of_url else { return self.text.clone() };
+        // `@` at the beginning of a segment is that of a scope.
+        if rest.replace("/@", "/").contains('@') {
+            return redact::repository(&self.text);
+        }
+        format!("{scheme}://{}", rest.split(['?', '#']).next().unwrap_or(rest))
     }
 
     /// With its scheme, which an index leaves out.
@@ -143,13 +166,32 @@ impl ListedRef {
     }
 }
 
+/// Why a document is no list of plugins that installers take, and in which line.
+fn other_form(document: &PlacedYaml) -> Option<(usize, String)> {
+    let plugins = document.entries().iter().filter(|(key, _)| key.text() == Some("plugins"));
+    let all: Vec<_> = plugins.collect();
+    if let [_, (key, _), ..] = &all[..] {
+        return Some((key.line, "the key `plugins` is in it twice".to_owned()));
+    }
+    let value = all.first().map(|(_, value)| value)?;
+    let is_none = matches!(value.value, PlacedValue::Scalar { .. }) && value.text().is_none();
+    let is_list = matches!(value.value, PlacedValue::List(_)) || is_none;
+    (!is_list).then(|| (value.line, "`plugins` is not a list".to_owned()))
+}
+
+/// True for what a build writes beside an archive: `<archive>.tgz.app-config.dynamic.yaml`.
+fn is_beside_archive(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    name.find(".tgz.").is_some_and(|at| path.with_file_name(&name[..at + ".tgz".len()]).is_file())
+}
+
 /// The YAML files in a folder, sorted.
 fn yaml_files(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(Error::io("read", folder))? {
         let path = entry.map_err(Error::io("read", folder))?.path();
         let is_yaml = path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml");
-        if is_yaml && path.is_file() {
+        if is_yaml && path.is_file() && !is_beside_archive(&path) {
             files.push(path);
         }
     }

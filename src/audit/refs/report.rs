@@ -8,10 +8,13 @@ use serde::Serialize;
 
 use crate::audit::json;
 use crate::lock::Sha256;
-use crate::ui::count;
+use crate::ui::{count, some_names};
 
 /// The format of the JSON.
 pub const FORMAT: u32 = 1;
+
+/// What is said of archives that are not there.
+pub(super) const NOT_BESIDE: &str = "not beside the list";
 
 /// What was found of the references of some files.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
@@ -28,6 +31,9 @@ pub struct RefsReport {
     pub offline: bool,
     /// The references, in the order of the files.
     pub references: Vec<CheckedRef>,
+    /// The lists that are included and are none of the files, which were not looked at.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_read: Vec<String>,
     /// What is wrong, by file and line; what is about the lock is last.
     pub faults: Vec<RefFault>,
 }
@@ -40,7 +46,7 @@ pub struct CheckedRef {
     pub file: String,
     /// Its line.
     pub line: usize,
-    /// As it is written.
+    /// As it is written, without passwords.
     pub reference: String,
     /// What it refers to.
     pub kind: RefKind,
@@ -171,8 +177,14 @@ impl RefsReport {
         let colon = if kinds.is_empty() { "" } else { ": " };
         let files = count(self.files.len(), "file");
         let _ = writeln!(text, "{} in {files}{colon}{kinds}", count(self.references.len(), "reference"));
-        for (reason, n) in self.unchecked() {
-            let _ = writeln!(text, "not checked: {n} {reason}");
+        for (reason, unchecked) in self.unchecked() {
+            let names =
+                if reason == NOT_BESIDE { format!(": {}", some_names(unchecked.iter())) } else { String::new() };
+            let _ = writeln!(text, "not checked: {} {reason}{names}", unchecked.len());
+        }
+        if !self.not_read.is_empty() {
+            let (lists, names) = (count(self.not_read.len(), "included list"), some_names(self.not_read.iter()));
+            let _ = writeln!(text, "not checked: {lists}, not among the files: {names}");
         }
         match self.faults.len() {
             0 => text.push_str("no faults\n"),
@@ -205,10 +217,13 @@ impl RefsReport {
         words.collect::<Vec<_>>().join(", ")
     }
 
-    fn unchecked(&self) -> BTreeMap<&str, usize> {
-        let mut reasons = BTreeMap::new();
-        for reason in self.references.iter().filter_map(|one| one.unchecked.as_deref()) {
-            *reasons.entry(reason).or_default() += 1;
+    /// The references of which something was not checked, by what that is.
+    fn unchecked(&self) -> BTreeMap<&str, Vec<&str>> {
+        let mut reasons: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for one in &self.references {
+            if let Some(reason) = &one.unchecked {
+                reasons.entry(reason).or_default().push(&one.reference);
+            }
         }
         reasons
     }
