@@ -13,7 +13,7 @@ pub struct SupportGroup {
     /// `generally-available`, `tech-preview`, …, as the metadata of the plugins has it; absent where none says it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub level: Option<String>,
-    /// How many did not change; absent where only some workspaces were asked for.
+    /// How many have the version and the metadata that they had; absent where only some workspaces were asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unchanged: Option<usize>,
     /// Those that did: new ones, those that are gone, then the others, majors first.
@@ -92,10 +92,11 @@ impl FromTo {
 }
 
 impl PluginRow {
-    /// True where anything that is shown differs.
+    /// True where anything that is shown differs: from the old release, or in the metadata from the lock.
     pub fn is_changed(&self) -> bool {
         let moved = [&self.version, &self.support, &self.lifecycle, &self.supported_versions, &self.dynamic_artifact];
-        self.change != PackageMove::Changed || moved.into_iter().any(FromTo::is_moved)
+        let is_moved = moved.into_iter().any(FromTo::is_moved) || self.metadata_version.is_some();
+        self.change != PackageMove::Changed || is_moved
     }
 }
 

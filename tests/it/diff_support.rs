@@ -82,6 +82,29 @@ fn plugins_are_grouped_by_the_support_that_metadata_beside_the_lock_says() {
 }
 
 #[harness::test]
+fn metadata_that_says_another_version_is_shown_of_a_plugin_that_stays() {
+    let root = locks();
+    for dir in ["old", "new"] {
+        let acr = PackageMetadata {
+            package: "@x/plugin-acr",
+            title: "acr",
+            version: "0.9.0",
+            support: "community",
+            lifecycle: "active",
+            backstage: "1.45.3",
+            artifact: "oci://r.example/x",
+        };
+        acr.write(&root.path().join(dir), "acr");
+    }
+    let diff = json_of(root.path(), &SIDES);
+    assert_eq!(levels(&diff)[0], (Some("community"), vec![("changed", "@x/plugin-acr")]));
+    let row = &diff["support"][0]["plugins"][0];
+    assert_eq!((&row["version"]["to"], &row["metadata-version"]), (&json!("1.0.0"), &json!("0.9.0")));
+    let human = stdout(root.path(), &SIDES);
+    assert!(human.contains("    ! @x/plugin-acr 1.0.0 in acr\n        its metadata says version 0.9.0\n"), "{human}");
+}
+
+#[harness::test]
 fn metadata_can_be_elsewhere() {
     let root = locks();
     let checkout = root.path().join("checkout");
@@ -150,8 +173,8 @@ fn revisions_of_an_export_repository_are_compared_by_their_names_alone() {
     let diff = json_of(&repository.dir, &["HEAD", "HEAD~1"]);
     assert_eq!((&diff["old"]["name"], &diff["new"]["form"]), (&json!("HEAD:workspaces/factory.lock"), &json!("lock")));
     assert_eq!(
-        (&levels(&diff)[0], &diff["support"][0]["unchanged"]),
-        (&(Some("generally-available"), vec![]), &json!(1))
+        (&levels(&diff)[0], &diff["support"][0]["plugins"][0]["metadata-version"]),
+        (&(Some("generally-available"), vec![("changed", "@x/plugin-todo")]), &json!("1.1.0"))
     );
 }
 
