@@ -11,7 +11,11 @@ use crate::greeting::{self, Greeting, alone, assert_code, stderr};
 fn the_example_passes_all_checks_without_a_warning() {
     greeting::needs();
     let first = greeting::first();
-    assert!(!first.said.contains("warning"), "{}", first.said);
+    // A registry may have the newest Node.js for one platform before it has it for the other.
+    let is_of_registry = |line: &str| line.starts_with("warning: node ") && line.contains(" is pinned for linux-");
+    let warned: Vec<&str> =
+        first.said.lines().filter(|line| line.contains("warning") && !is_of_registry(line)).collect();
+    assert!(warned.is_empty(), "{}", first.said);
     let report: Value = serde_json::from_slice(&fs::read(first.output.join("build-report.json")).unwrap()).unwrap();
     assert_eq!(report["warnings"], Value::Array(vec![]));
     for plugin in report["workspaces"][0]["plugins"].as_array().unwrap() {
