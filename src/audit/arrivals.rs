@@ -9,19 +9,18 @@ pub mod archives;
 mod judge;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 
 use time::OffsetDateTime;
 
+use super::build_only;
 use super::change::PluginPlace;
-use super::closure::PackageVersions;
+use super::closure::{PackageVersions, versions};
 use super::companions::read_bundle;
 use super::release::{Release, ReleasePlugin, ReleaseWorkspace};
 use crate::error::{Error, Result};
 use crate::lock::bundle::PackageOrigin;
 use crate::lock::companions::CompanionPath;
 use crate::npm::package_facts::VersionFacts;
-use crate::yarn::lockfile::YarnLock;
 
 /// Packages in versions that are new, and what was shipped before.
 #[derive(Debug, Default)]
@@ -79,13 +78,12 @@ impl Arrivals {
             ));
         }
         let mut found = Self::default();
-        let mut ships: BTreeMap<(String, String), Vec<PluginPlace>> = BTreeMap::new();
+        let mut shipped = BTreeSet::new();
         found.read(old, |_, name, version| {
-            ships.entry((name, version)).or_default();
+            shipped.insert((name, version));
         })?;
-        for (name, version) in std::mem::take(&mut ships).into_keys() {
-            found.old.entry(name).or_default().insert(version);
-        }
+        found.old = versions(shipped.iter().map(|(name, version)| (name.as_str(), version.as_str())));
+        let mut ships: BTreeMap<(String, String), Vec<PluginPlace>> = BTreeMap::new();
         found.read(new, |place, name, version| {
             if workspaces.is_empty() || workspaces.contains(&place.workspace) {
                 ships.entry((name, version)).or_default().push(place.clone());
@@ -152,7 +150,7 @@ fn shipped(
     let Some(digest) = sealed.closure else { return Ok(None) };
     let path = CompanionPath::closure(&workspace.name, &plugin.path);
     let Ok(bytes) = release.companions.verified(&path, digest)? else { return Ok(None) };
-    let closure = YarnLock::parse(&bytes, Path::new(path.as_str()))?;
+    let closure = build_only::closure(&bytes, &release.companions, (&workspace.name, &plugin.path))?;
     let of_registry = closure.entries.iter().filter(|entry| entry.is_from_registry());
     Ok(Some(of_registry.map(|entry| (entry.name().to_owned(), entry.version.to_string())).collect()))
 }

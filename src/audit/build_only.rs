@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use super::companions::Companions;
 use super::sbom::DependencyEdges;
 use crate::error::Result;
 use crate::lock::companions::CompanionPath;
@@ -10,9 +11,18 @@ use crate::yarn::lockfile::{LockedDependency, YarnEntry, YarnLock};
 
 const NODE_GYP: &str = "node-gyp";
 
-/// Reads a sealed closure, with what the archive has of it. `files` is the list of the archive's files that lies beside the
-/// lock: it has to say that `node-gyp` is not among them, since a package can ask for it as well.
-pub fn closure<'t>(bytes: &'t [u8], path: &CompanionPath, files: Option<&[u8]>) -> Result<YarnLock<'t>> {
+/// Reads the sealed closure of a plugin, with what its archive has of it: the list of the archive's files, which lies
+/// beside the lock, has to say that `node-gyp` is not among them, since a package can ask for it as well.
+pub fn closure<'t>(
+    bytes: &'t [u8],
+    companions: &Companions,
+    (workspace, plugin): (&str, &str),
+) -> Result<YarnLock<'t>> {
+    let files = companions.read(&CompanionPath::files(workspace, plugin))?;
+    in_archive(bytes, &CompanionPath::closure(workspace, plugin), files.as_deref())
+}
+
+fn in_archive<'t>(bytes: &'t [u8], path: &CompanionPath, files: Option<&[u8]>) -> Result<YarnLock<'t>> {
     let mut lock = YarnLock::parse(bytes, path.as_str().as_ref())?;
     if files.is_some_and(|files| !has_package(files, NODE_GYP)) {
         let lines = build_only(&lock);
@@ -121,7 +131,7 @@ mod tests {
 
     fn left(text: &str, files: Option<&str>) -> Vec<String> {
         let path = CompanionPath::closure("w", "plugins/x");
-        let lock = closure(text.as_bytes(), &path, files.map(str::as_bytes)).unwrap();
+        let lock = in_archive(text.as_bytes(), &path, files.map(str::as_bytes)).unwrap();
         lock.entries[1..].iter().map(|entry| format!("{}@{}", entry.name(), entry.version)).collect()
     }
 

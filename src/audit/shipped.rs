@@ -101,8 +101,7 @@ impl<'a> ShippedPlugin<'a> {
                 (Some(digest), _) => {
                     let path = CompanionPath::closure(&workspace.name, &plugin.path);
                     let bytes = companions.required(&path, digest)?;
-                    let files = companions.read(&CompanionPath::files(&workspace.name, &plugin.path))?;
-                    let closure = build_only::closure(&bytes, &path, files.as_deref())?;
+                    let closure = build_only::closure(&bytes, companions, (&workspace.name, &plugin.path))?;
                     // The plugin itself, and what is embedded in it: peers of others are met inside.
                     let peers = closure.entries.iter().filter(|entry| entry.is_own()).flat_map(|entry| &entry.peers);
                     shares.extend(peers.map(|peer| peer.name.to_string()));

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use factory::lock::{Integrity, input_digest};
+use factory::lock::{Integrity, Sha256, input_digest};
 use harness::npm_registry::{Registry, npm_package};
 use harness::releases::{Release, factory, release};
 use serde_json::{Value, json};
@@ -144,6 +144,29 @@ fn the_registry_says_which_licences_and_install_scripts_appeared() {
         ),
         "{human}"
     );
+}
+
+#[harness::test]
+fn what_yarn_alone_asks_for_does_not_arrive() {
+    let (sides, registry) = (Sides::new(), registry());
+    let mut new = release(true);
+    new.seal_bundle("todo", "plugins/todo", BUNDLE[1]);
+    let place = new.files.iter().position(|(path, _)| path == "todo/plugins/todo-backend/yarn.lock").unwrap();
+    let closure = &mut new.files[place].1;
+    *closure = closure.replacen(
+        "resolution: \"pg@npm:8.11.0\"\n",
+        "resolution: \"pg@npm:8.11.0\"\n  dependencies:\n    node-gyp: \"npm:latest\"\n",
+        1,
+    );
+    closure.push_str("\n\"node-gyp@npm:latest\":\n  version: 10.0.1\n  resolution: \"node-gyp@npm:10.0.1\"\n");
+    let digest = Sha256::of(&*closure);
+    let todo = new.lock.workspace.iter_mut().find(|workspace| workspace.name == "todo").unwrap();
+    todo.plugin[1].sealed.as_mut().unwrap().closure = Some(digest);
+    new.write(&sides.path().join("new"));
+    sides.json(&["--package-facts", "registry"], Some(&registry));
+    let mut asked = registry.asked();
+    asked.sort();
+    assert_eq!(asked, ["/dompurify", "/express", "/knex", "/pg"]);
 }
 
 #[harness::test]

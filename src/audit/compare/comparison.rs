@@ -91,8 +91,8 @@ impl<'a> Comparison<'a> {
         let path = CompanionPath::closure(&workspace.name, &plugin.path);
         let Some(bytes) = self.companion(is_new, &path, digest)? else { return Ok(None) };
         let release = if is_new { self.new } else { self.old };
-        let files = release.companions.read(&CompanionPath::files(&workspace.name, &plugin.path))?;
-        Ok(Some(PluginClosure::of(&build_only::closure(&bytes, &path, files.as_deref())?)))
+        let closure = build_only::closure(&bytes, &release.companions, (&workspace.name, &plugin.path))?;
+        Ok(Some(PluginClosure::of(&closure)))
     }
 
     /// Notes that a side does not say what is in the bundles of a frontend.

@@ -175,8 +175,7 @@ fn plugin_bill<'a>(
     let graph = if let Some(digest) = sealed.closure {
         let path = CompanionPath::closure(&workspace.name, &plugin.path);
         let bytes = companions.required(&path, digest)?;
-        let files = companions.read(&CompanionPath::files(&workspace.name, &plugin.path))?;
-        BillGraph::of(&build_only::closure(&bytes, &path, files.as_deref())?)
+        BillGraph::of(&build_only::closure(&bytes, companions, (&workspace.name, &plugin.path))?)
     } else if let Some(digest) = sealed.bundle {
         let path = CompanionPath::bundle(&workspace.name, &plugin.path);
         let bundle = read_bundle(&companions.required(&path, digest)?, &path)?;
