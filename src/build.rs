@@ -68,6 +68,7 @@ use crate::error::{Error, Result};
 use crate::lock::{Lock, Plugin, Workspace};
 pub use cli_flags::AskedClis;
 pub use context::{BuildOptions, Shared};
+pub use finished::finished_archive;
 pub use workspace::BuiltWorkspace;
 
 /// Builds the workspaces named (all when none is) with the plugins that are chosen, several at once. A failing one does

@@ -24,7 +24,7 @@ use crate::error::Error;
 use crate::timeline::Timeline;
 
 pub use step::Step;
-pub use words::{count, cut, megabytes, plural, some, some_names};
+pub use words::{controls_escaped, count, cut, megabytes, plural, some, some_names};
 
 /// How much is said, from `--log-level`. Python's names, since the original has them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default, clap::ValueEnum)]

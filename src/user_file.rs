@@ -35,6 +35,11 @@ pub fn open(path: &Path) -> Result<File> {
     if kind.is_file() || kind.is_dir() { Ok(file) } else { Err(Error::other(NoFile)) }
 }
 
+/// True for the name of a YAML file.
+pub fn is_yaml(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml")
+}
+
 /// True for the error of a FIFO, a socket or a device.
 pub fn is_no_file(error: &Error) -> bool {
     error.get_ref().and_then(|inner| inner.downcast_ref::<NoFile>()).is_some()

@@ -127,9 +127,7 @@ impl MetadataFiles {
 
     fn take_folder(&mut self, place: &MetadataPlace<'_>, folder: &str, workspace: Option<&str>) -> Result<()> {
         for (name, kind) in place.entries(folder)? {
-            let is_yaml =
-                Path::new(&name).extension().is_some_and(|extension| extension == "yaml" || extension == "yml");
-            if kind != TreePathKind::File || !is_yaml {
+            if kind != TreePathKind::File || !user_file::is_yaml(Path::new(&name)) {
                 continue;
             }
             let file = below(folder, &name);

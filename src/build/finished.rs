@@ -4,13 +4,13 @@
 //! is sealed. What is not there may be in a cache repository, which `cache_repo` lays down here.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::artefact::{self, Artefact, PackageRecord};
 use super::context::{PluginTarget, Shared};
 use super::verdict;
 use crate::error::{Error, Result};
-use crate::lock::Workspace;
+use crate::lock::{Sha256, Workspace};
 use crate::store::{CacheEntry, CacheKind, CheckedEntry, Reading};
 
 /// The `.tgz` in the entry's folder.
@@ -19,6 +19,11 @@ pub(super) const ARCHIVE: &str = "package.tgz";
 pub(super) const LAYER: &str = "layer";
 /// [`PackageRecord`] as JSON.
 const RECORD: &str = "made.json";
+
+/// Where the archive of a finished build is in the folder that the cache has of them, by the digest of its inputs.
+pub fn finished_archive(builds: &Path, inputs: Sha256) -> PathBuf {
+    builds.join(inputs.hex()).join(ARCHIVE)
+}
 
 /// Whether builds of this workspace are of the kind that a seal is about: our own images of pinned sources.
 pub(super) fn is_sealable(shared: &Shared, workspace: &Workspace) -> bool {

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use crate::lock::is_relative;
+use crate::ui::controls_escaped;
 
 /// A patch, as far as its headers tell.
 pub struct PatchText {
@@ -68,8 +69,7 @@ impl PatchText {
     pub fn unreadable(&self) -> impl Iterator<Item = String> {
         let is_odd = |path: &&str| path.chars().any(|c| c.is_control() || c == char::REPLACEMENT_CHARACTER);
         let stripped = self.paths.iter().filter_map(|path| suffixes(path).nth(self.strip));
-        let escaped = |c: char| if c.is_control() { c.escape_debug().to_string() } else { c.to_string() };
-        stripped.filter(is_odd).map(move |path| path.chars().map(escaped).collect())
+        stripped.filter(is_odd).map(controls_escaped)
     }
 
     /// The segments to strip for `tree`: one more than the headers tell where all files are there only then, as with `diff

@@ -39,6 +39,11 @@ pub fn cut(text: &str, most: usize) -> String {
     }
 }
 
+/// A text from outside with its control characters escaped: `\u{1b}`.
+pub fn controls_escaped(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { c.escape_debug().to_string() } else { c.to_string() }).collect()
+}
+
 /// [`some`] names, in back-ticks.
 pub fn some_names<T: Display>(names: impl ExactSizeIterator<Item = T>) -> String {
     some(names.map(|name| format!("`{name}`")))

@@ -84,8 +84,7 @@ impl IgnoreList {
     /// Reads a list: YAML for a file named `*.yaml` or `*.yml`, TOML for any other.
     pub fn read(path: &Path) -> Result<Self> {
         let text = user_file::read_text(path, user_file::SETTINGS).map_err(Error::io("read", path))?;
-        let is_yaml = path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml");
-        if is_yaml { Self::of_yaml(path, &text) } else { Self::of_toml(path, &text) }
+        if user_file::is_yaml(path) { Self::of_yaml(path, &text) } else { Self::of_toml(path, &text) }
     }
 
     fn of_yaml(path: &Path, text: &str) -> Result<Self> {

@@ -8,12 +8,11 @@ use flate2::read::MultiGzDecoder;
 
 use super::super::release::Release;
 use super::KnownFacts;
+use crate::build::finished_archive;
 use crate::lock::{Integrity, input_digest};
 use crate::npm::package_facts::VersionFacts;
 use crate::user_file;
 
-/// The archive in the folder of a finished build.
-const ARCHIVE: &str = "package.tgz";
 /// The most bytes of a manifest; larger ones are not read.
 const MOST_BYTES: u64 = 1 << 20;
 /// The most bytes that an archive unpacks to.
@@ -30,8 +29,8 @@ impl KnownFacts {
                 if sealed.closure.is_none() {
                     continue;
                 }
-                let key = input_digest::digest(lock, workspace, plugin, sealed.closure).hex();
-                let archive = builds.join(key).join(ARCHIVE);
+                let inputs = input_digest::digest(lock, workspace, plugin, sealed.closure);
+                let archive = finished_archive(builds, inputs);
                 if let Some(found) = manifests(&archive, sealed.tgz) {
                     self.manifests.extend(found);
                 }

@@ -6,7 +6,7 @@ use super::{ChecksumChange, ChecksumFault, PatchAudit, SourceMove};
 use crate::audit::change::{PackageChange, PackageMove};
 use crate::audit::json;
 use crate::audit::version_step::VersionStep;
-use crate::ui::count;
+use crate::ui::{controls_escaped, count};
 
 impl PatchAudit {
     /// The JSON, with a final newline.
@@ -25,8 +25,9 @@ impl PatchAudit {
         section(&mut text, &self.heading(), self.packages.iter().map(line));
         section(&mut text, "! from another source", self.sources.iter().map(source));
         let scripts = self.scripts.iter();
-        let scripts =
-            scripts.map(|one| format!("{}: `{}` runs `{}`", printable(&one.file), one.script, printable(&one.command)));
+        let scripts = scripts.map(|one| {
+            format!("{}: `{}` runs `{}`", controls_escaped(&one.file), one.script, controls_escaped(&one.command))
+        });
         section(&mut text, "! scripts that run by themselves", scripts);
         self.checksums(&mut text);
         section(&mut text, "yarn refuses the lockfile (YN0028)", self.refused.iter().cloned());
@@ -77,26 +78,21 @@ fn section(text: &mut String, heading: &str, lines: impl ExactSizeIterator<Item 
 }
 
 fn source(one: &SourceMove) -> String {
-    let (package, to) = (printable(&one.package), printable(&one.to));
+    let (package, to) = (controls_escaped(&one.package), controls_escaped(&one.to));
     if one.from.is_empty() {
-        return format!("{package} {}: `{to}`, which is new", printable(&one.version));
+        return format!("{package} {}: `{to}`, which is new", controls_escaped(&one.version));
     }
-    let from: Vec<String> = one.from.iter().map(|from| format!("`{}`", printable(from))).collect();
-    format!("{package} {}: {} → `{to}`", printable(&one.version), from.join(", "))
+    let from: Vec<String> = one.from.iter().map(|from| format!("`{}`", controls_escaped(from))).collect();
+    format!("{package} {}: {} → `{to}`", controls_escaped(&one.version), from.join(", "))
 }
 
 fn checksum(one: &ChecksumChange) -> String {
-    let package = format!("{} {}", printable(&one.package), printable(&one.version));
+    let package = format!("{} {}", controls_escaped(&one.package), controls_escaped(&one.version));
     match (one.what, &one.of) {
-        (ChecksumFault::Kept, Some(of)) => format!("{package} has that of {}", printable(of)),
+        (ChecksumFault::Kept, Some(of)) => format!("{package} has that of {}", controls_escaped(of)),
         (ChecksumFault::Malformed, _) => format!("{package} has one that is not of 128 hexadecimal digits"),
         _ => package,
     }
-}
-
-/// Text of a patch, with what would act on a terminal escaped.
-fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { c.escape_debug().to_string() } else { c.to_string() }).collect()
 }
 
 fn line(change: &PackageChange) -> String {

@@ -190,8 +190,7 @@ fn yaml_files(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(Error::io("read", folder))? {
         let path = entry.map_err(Error::io("read", folder))?.path();
-        let is_yaml = path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml");
-        if is_yaml && path.is_file() && !is_beside_archive(&path) {
+        if user_file::is_yaml(&path) && path.is_file() && !is_beside_archive(&path) {
             files.push(path);
         }
     }

@@ -125,10 +125,9 @@ fn read(config_dir: &Path, folder: &Path, faults: &mut Vec<String>) -> BTreeMap<
 }
 
 fn yaml_files(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
-    let is_yaml = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml");
     let entries = fs::read_dir(folder)?.map(|entry| Ok(entry?.path()));
     let mut files = entries.collect::<std::io::Result<Vec<_>>>()?;
-    files.retain(is_yaml);
+    files.retain(|path| user_file::is_yaml(path));
     files.sort();
     Ok(files)
 }

@@ -1,10 +1,10 @@
 //! What `factory diff` says of packages that are new: where it is known from, and the registry's part.
 
-use std::fmt;
 use std::str::FromStr;
 
 use clap::{Args, ValueEnum};
-use time::{Date, Duration, Month, OffsetDateTime, Time};
+use time::macros::format_description;
+use time::{Date, Duration, OffsetDateTime, Time};
 
 use super::super::paths;
 use super::super::session::Session;
@@ -55,21 +55,8 @@ impl FromStr for NewerThan {
         if let Ok(days) = text.strip_suffix('d').unwrap_or(text).parse() {
             return Ok(Self::Days(days));
         }
-        let day = || {
-            let [year, month, day] = text.split('-').collect::<Vec<_>>().try_into().ok()?;
-            let month = Month::try_from(month.parse::<u8>().ok()?).ok()?;
-            Date::from_calendar_date(year.parse().ok()?, month, day.parse().ok()?).ok()
-        };
-        day().map(Self::Day).ok_or_else(|| "neither a number of days (`7`) nor a day (`2026-11-21`)".to_owned())
-    }
-}
-
-impl fmt::Display for NewerThan {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Days(days) => write!(f, "{days}d"),
-            Self::Day(day) => write!(f, "{day}"),
-        }
+        let day = Date::parse(text, format_description!("[year]-[month padding:none]-[day padding:none]"));
+        day.map(Self::Day).map_err(|_| "neither a number of days (`7`) nor a day (`2026-11-21`)".to_owned())
     }
 }
 
