@@ -410,17 +410,23 @@ fn documents_that_cannot_be_attached_are_refused_first() {
 }
 
 #[harness::test]
-fn a_pipe_in_place_of_a_file_is_not_waited_for() {
+fn a_pipe_or_a_device_in_place_of_a_file_is_refused_at_once() {
     let source = r#"{"repo": "../repo", "repo-ref": "main", "workspace-path": "."}"#;
     for name in ["source.json", "plugins-list.yaml", ".env", "factory.lock"] {
-        let test = Test::new();
-        test.config("source.json", source);
-        let file = test.path(&format!("config/{name}"));
-        let _ = std::fs::remove_file(&file);
-        nix::unistd::mkfifo(&file, nix::sys::stat::Mode::S_IRWXU).unwrap();
-        let said = test.run(&["resolve"]).exits(2).stderr;
-        let error =
-            format!("config/{name}: is no regular file but a pipe or a device\n\nhint: put a file in its place\n");
-        assert!(said.contains(&error), "{said}");
+        for what in ["pipe", "socket", "/dev/zero"] {
+            let test = Test::new();
+            test.config("source.json", source);
+            let file = test.path(&format!("config/{name}"));
+            let _ = std::fs::remove_file(&file);
+            match what {
+                "pipe" => nix::unistd::mkfifo(&file, nix::sys::stat::Mode::S_IRWXU).unwrap(),
+                "socket" => drop(std::os::unix::net::UnixListener::bind(&file).unwrap()),
+                device => std::os::unix::fs::symlink(device, &file).unwrap(),
+            }
+            let said = test.run(&["resolve"]).exits(2).stderr;
+            let error =
+                format!("config/{name}: is no regular file but a pipe or a device\n\nhint: put a file in its place\n");
+            assert!(said.contains(&error), "{what}: {said}");
+        }
     }
 }
