@@ -192,7 +192,8 @@ impl RemoteRefusal {
             SecondTry::NotInstalled => "which is not installed",
             SecondTry::Forbidden => "which `--git-program never` forbids",
             SecondTry::Failed => {
-                return matches!(self.failure, GitFailure::Credentials(_)).then(|| {
+                let wants_login = matches!(self.failure, GitFailure::Credentials(_)) && !url.is_ssh();
+                return wants_login.then(|| {
                     format!(
                         "make `git ls-remote {url}` work: by a credential helper, `.netrc`, `GIT_ASKPASS` or \
                          `http.extraHeader`; a lock never holds credentials"
