@@ -17,6 +17,7 @@ mod limits;
 mod look;
 mod memory_watch;
 mod metered;
+mod metered_lines;
 mod pack_watch;
 mod program;
 mod remote;

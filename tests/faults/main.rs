@@ -16,6 +16,7 @@ mod claims;
 mod flipped;
 mod full_disk;
 mod git_local;
+mod git_memory;
 mod joins;
 mod layers;
 mod left_behind;

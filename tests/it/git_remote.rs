@@ -104,7 +104,10 @@ pub fn child(url: &str) {
         _ => GitProgram::WhenRefused,
     };
     let ui = std::sync::Arc::new(factory::ui::Ui::new(factory::ui::LogLevel::Info));
-    let network = Network { git_program, refusals: Refusals::told_to(&ui), ..quick() };
+    let mut network = Network { git_program, refusals: Refusals::told_to(&ui), ..quick() };
+    if let Ok(bytes) = std::env::var("CHILD_ANSWER") {
+        network.limits.answer = bytes.parse().unwrap();
+    }
     let run = || -> factory::Result<String> {
         let store = Store::open(std::env::var_os("CHILD_CACHE").unwrap())?;
         let url = SourceUrl::parse(url, Path::new("/"))?;
@@ -267,16 +270,18 @@ fn https_with_a_private_authority_a_credential_helper_and_askpass() {
     assert_eq!(fs::read_to_string(&log).unwrap(), "get\nstore\nget\nstore\n");
 }
 
+/// What stands for `ssh`, on the machine itself; `-G` is asked whether it is one.
+const SERVE: &str = "[ \"$1\" = -G ] && exit 0
+for last; do :; done
+case \"$last\" in git-upload-pack*) eval \"exec $last\";; *) eval \"exec git-upload-pack $last\";; esac";
+
 #[harness::test]
 fn ssh_through_the_ssh_program() {
     let fixture = Fixture::new();
     let ssh = fixture.path("fake-ssh");
     let url = format!("git@host.invalid:{}", fixture.path("r").display());
     let expected = format!("{} two", fixture.second);
-    script(
-        &ssh,
-        "[ \"$1\" = -G ] && exit 0\nfor last; do :; done\ncase \"$last\" in git-upload-pack*) eval \"exec $last\";; *) eval \"exec git-upload-pack $last\";; esac",
-    );
+    script(&ssh, SERVE);
     let over = |url: &str| fixture.child(url, "main").env("GIT_SSH_COMMAND", &ssh);
     assert_eq!(over(&url).run(), expected);
     assert_eq!(over(&url).env("CHILD_PROGRAM", "1").run(), expected);
@@ -306,6 +311,26 @@ fn ssh_through_the_ssh_program() {
     script(&ssh, "echo 'ssh: connect to host host.invalid port 22: Connection refused' >&2; exit 255");
     for unreachable in [over(&url).run(), over(&url).env("CHILD_PROGRAM", "1").run()] {
         assert!(unreachable.contains("Connection refused"), "{unreachable}");
+    }
+}
+
+#[harness::test]
+fn what_comes_through_the_ssh_program_has_a_limit() {
+    let fixture = Fixture::new();
+    let ssh = fixture.path("fake-ssh");
+    let url = format!("git@host.invalid:{}", fixture.path("r").display());
+    let refused =
+        format!("5 cannot list the refs of `{url}`: the server's answer has more than 100 bytes, the limit | ");
+    // The second speaks the first protocol, in which the refs are part of the greeting.
+    for version in ["", "unset GIT_PROTOCOL\n"] {
+        script(&ssh, &format!("{version}{SERVE}"));
+        for program in ["never", "1"] {
+            let child = fixture.child(&url, "main").env("GIT_SSH_COMMAND", &ssh).env("CHILD_PROGRAM", program);
+            let said = child.env("CHILD_ANSWER", "100").run();
+            assert!(said.starts_with(&refused), "{program}: {said}");
+        }
+        let child = fixture.child(&url, "main").env("GIT_SSH_COMMAND", &ssh).env("CHILD_PROGRAM", "never");
+        assert_eq!(child.env("CHILD_ANSWER", "1000").run(), format!("{} two", fixture.second));
     }
 }
 

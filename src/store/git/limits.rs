@@ -12,8 +12,11 @@ const PACK: u64 = 4 << 30;
 /// The most bytes of one file, or of what else git allocates at once for what it is sent: a few of them are in memory at
 /// once. GitHub warns of files over 50 MiB.
 pub(super) const LARGEST_OBJECT: u64 = 64 << 20;
-/// The most memory of the `git` program with what it starts, in bytes: it keeps all refs that a server sends.
+/// The most memory of the `git` program with what it starts, in bytes, while it fetches: it has a few of the largest objects
+/// in memory for each of its threads.
 pub(super) const MEMORY: u64 = 1 << 30;
+/// The same while it lists refs: it keeps all that a server sends, half a million of them in 180 MB.
+pub(super) const LISTING_MEMORY: u64 = 192 << 20;
 /// The slowest server, in bytes a second. It may think for some minutes before it sends a pack, and sends a few bytes now
 /// and then in that time.
 const SLOWEST: u64 = 1 << 10;

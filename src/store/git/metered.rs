@@ -15,7 +15,7 @@ use super::limits::GitLimits;
 use crate::answer::PaceWatch;
 
 /// The digits of a packet line's length.
-const LENGTH: usize = 4;
+pub(super) const LENGTH: usize = 4;
 /// The line after which a pack comes (protocol 2), with its end.
 const PACKFILE: &[u8] = b"packfile\n";
 /// What a pack begins with (protocols 0 and 1, in a line of the first side band or without lines).
@@ -48,7 +48,7 @@ impl Meter {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).failure.take()
     }
 
-    fn count(&self, bytes: u64, is_pack: bool) -> io::Result<()> {
+    pub(super) fn count(&self, bytes: u64, is_pack: bool) -> io::Result<()> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let (counted, what, limit) = if is_pack {
             (&mut state.in_pack, "the commit", self.limits.pack)

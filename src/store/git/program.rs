@@ -15,7 +15,7 @@ use gix::ObjectId;
 use gix::bstr::ByteSlice;
 
 use super::failure::GitFailure;
-use super::limits::{GitLimits, LARGEST_OBJECT, MEMORY};
+use super::limits::{GitLimits, LARGEST_OBJECT, LISTING_MEMORY, MEMORY};
 use super::memory_watch::MemoryWatch;
 use super::remote::{Advertised, RefScope, SSH_COMMAND, basic_header, has_own_ssh};
 use super::repository::Repository;
@@ -74,7 +74,7 @@ pub(super) fn list(
     if scope == RefScope::Usual {
         git.args(["HEAD", "refs/heads/*", "refs/tags/*"]);
     }
-    run_within(git, limits.answer, stop).map(|stdout| parse_listing(&stdout))
+    run_within(git, (limits.answer, LISTING_MEMORY), stop).map(|stdout| parse_listing(&stdout))
 }
 
 /// Fetches `commit` alone; with its history from servers that cannot do otherwise, and everything from those that do not
@@ -220,18 +220,18 @@ fn http_settings(repository: &Repository, address: &str, stop: &AtomicBool) -> R
 
 /// Runs `git` and waits for it; kills it when `stop` is set.
 fn run(git: Command, stop: &AtomicBool) -> Result<String, GitFailure> {
-    run_within(git, LONGEST_ANSWER, stop)
+    run_within(git, (LONGEST_ANSWER, MEMORY), stop)
 }
 
-/// The same with a limit of what it prints.
-fn run_within(mut git: Command, longest: u64, stop: &AtomicBool) -> Result<String, GitFailure> {
+/// The same with limits of what it prints and of its memory.
+fn run_within(mut git: Command, (longest, memory): (u64, u64), stop: &AtomicBool) -> Result<String, GitFailure> {
     let mut child = git.spawn().map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => GitFailure::NoProgram,
         _ => GitFailure::Other(format!("cannot start `git`: {error}")),
     })?;
     let stdout = reader(child.stdout.take(), longest);
     let stderr = reader(child.stderr.take(), LONGEST_TALK);
-    let mut memory = MemoryWatch::new(child.id(), MEMORY);
+    let mut memory = MemoryWatch::new(child.id(), memory);
     let status = loop {
         if stop.load(Ordering::Relaxed) {
             // What it has started ends with it: it reads from git, and writes to it.

@@ -1,17 +1,22 @@
 //! Talking to a remote with gix: which refs it has, and one commit of it.
 
+use std::any::Any;
 use std::num::NonZeroU32;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, OnceLock};
 
 use base64::Engine as _;
 use gix::ObjectId;
-use gix::bstr::ByteSlice;
+use gix::bstr::{BString, ByteSlice};
 use gix::credentials::helper::Action;
 use gix::credentials::protocol::Outcome;
 use gix::progress::Discard;
 use gix::protocol::handshake::Ref as GixRef;
-use gix::protocol::transport::client::blocking_io::{Transport, http};
+use gix::protocol::ls_refs::RefPrefixes;
+use gix::protocol::transport::Service;
+use gix::protocol::transport::client::TransportWithoutIO as _;
+use gix::protocol::transport::client::blocking_io::{Transport, connect, http, ssh};
+use gix::protocol::{LsRefsCommand, SendFlushOnDrop};
 use gix::remote::fetch::{Shallow, Status, Tags};
 use gix::remote::{Connection, Direction, ref_map};
 use gix::url::Scheme;
@@ -19,6 +24,7 @@ use gix::url::Scheme;
 use super::failure::GitFailure;
 use super::limits::GitLimits;
 use super::metered::{Meter, MeteredHttp};
+use super::metered_lines::MeteredTransport;
 use super::repository::Repository;
 use super::url::{Account, SourceLocation};
 use crate::tls;
@@ -45,26 +51,46 @@ pub enum RefScope {
     All,
 }
 
-const USUAL: [&str; 3] = ["HEAD", "+refs/heads/*:refs/factory/heads/*", "+refs/tags/*:refs/factory/tags/*"];
-const ALL: [&str; 1] = ["+refs/*:refs/factory/all/*"];
+/// The beginnings of the names of the usual ones.
+const USUAL: [&str; 3] = ["HEAD", "refs/heads/", "refs/tags/"];
 
 /// `ssh` without questions on the terminal, and not forever.
 pub(super) const SSH_COMMAND: &str =
     "ssh -oBatchMode=yes -oConnectTimeout=5 -oServerAliveInterval=15 -oServerAliveCountMax=4";
+
+/// Each thread that reads a pack has a few of the largest objects in memory.
+const THREADS: &str = "pack.threads=2";
 
 type AnyTransport = Box<dyn Transport + Send>;
 
 /// The refs of the remote, in its order. An empty repository has none.
 pub(super) fn list(repository: &Repository, scope: RefScope, limits: GitLimits) -> Result<Vec<Advertised>, GitFailure> {
     let (trust, meter) = (trusting(repository)?, Meter::new(limits));
+    // Without gix's table of which ref goes where, which takes more memory than the refs do.
     let list = || -> gix::Result<_> {
         let repo = open(repository, limits.object)?;
-        let specs: &[&str] = if scope == RefScope::All { &ALL } else { &USUAL };
-        let remote = remote(&repo, repository)?.with_refspecs(specs.iter().copied(), Direction::Fetch)?;
-        let options =
-            ref_map::Options { prefix_from_spec_as_filter_on_remote: scope == RefScope::Usual, ..Default::default() };
-        let (map, _) = connect(&remote, &repo, repository, &meter, trust)?.ref_map(Discard, options)?;
-        Ok(map.remote_refs.iter().filter_map(advertised).collect())
+        let Spoken { transport, options, credentials } =
+            speak(&remote(&repo, repository)?, &repo, repository, &meter, trust)?;
+        let mut transport = SendFlushOnDrop::new(transport, false);
+        if let Some(options) = options {
+            transport.inner.configure(&*options)?;
+        }
+        let service = Service::UploadPack;
+        let handshake = gix::protocol::handshake(&mut transport.inner, service, credentials, vec![], &mut Discard)?;
+        let refs = if let Some(refs) = handshake.refs {
+            refs
+        } else {
+            let usual = || {
+                let mut prefixes = RefPrefixes::new();
+                prefixes.extend(USUAL.map(BString::from));
+                prefixes
+            };
+            let agent = ("agent", Some(gix::protocol::agent(gix::env::agent())));
+            let prefixes = (scope == RefScope::Usual).then(usual);
+            let command = LsRefsCommand::new(prefixes, &handshake.capabilities, agent);
+            command.invoke_blocking(&mut transport.inner, &mut Discard, false)?
+        };
+        Ok(refs.into_iter().filter_map(advertised).collect())
     };
     list().map_err(|error| why(&error, repository, &meter))
 }
@@ -90,18 +116,22 @@ fn trusting(repository: &Repository) -> Result<Option<rustls::ClientConfig>, Git
     }
 }
 
-fn advertised(found: &GixRef) -> Option<Advertised> {
-    let (name, target, peeled) = found.unpack();
-    let symbolic = match found {
-        GixRef::Symbolic { target, .. } => Some(target.to_str().ok()?.to_owned()),
-        _ => None,
+fn advertised(found: GixRef) -> Option<Advertised> {
+    let (name, target, peeled, symbolic) = match found {
+        GixRef::Direct { full_ref_name, object } => (full_ref_name, object, None, None),
+        GixRef::Peeled { full_ref_name, tag, object } => (full_ref_name, tag, Some(object), None),
+        GixRef::Symbolic { full_ref_name, target, tag, object } => {
+            (full_ref_name, tag.unwrap_or(object), tag.map(|_| object), Some(target))
+        }
+        GixRef::Unborn { .. } => return None,
     };
-    Some(Advertised {
-        name: name.to_str().ok()?.to_owned(),
-        target: target?.to_string(),
-        peeled: peeled.map(|id| id.to_string()),
-        symbolic,
-    })
+    let text = |name: BString| String::from_utf8(name.into()).ok();
+    let symbolic = match symbolic {
+        Some(target) => Some(text(target)?),
+        None => None,
+    };
+    let peeled = peeled.map(|id| id.to_string());
+    Some(Advertised { name: text(name)?, target: target.to_string(), peeled, symbolic })
 }
 
 /// Fetches exactly `commit`, without its history, into the bare repository. No ref is written.
@@ -152,12 +182,12 @@ fn fetch_by(
 /// Opens the bare repository with the user's configuration (credential helpers, `insteadOf`, extra headers), but never
 /// with the environment of a git hook that may have started us, and never with a prompt on the terminal.
 fn open(repository: &Repository, largest: u64) -> gix::Result<gix::Repository> {
-    let limit = format!("gitoxide.objects.allocLimit={largest}");
-    let repo = open_with(repository, &[&limit])?;
+    let limits = [&format!("gitoxide.objects.allocLimit={largest}"), THREADS];
+    let repo = open_with(repository, &limits)?;
     if says_how_to_ssh(&repo) {
         return Ok(repo);
     }
-    open_with(repository, &[&limit, &format!("core.sshCommand={SSH_COMMAND}"), "ssh.variant=ssh"])
+    open_with(repository, &[limits[0], THREADS, &format!("core.sshCommand={SSH_COMMAND}"), "ssh.variant=ssh"])
 }
 
 fn open_with(repository: &Repository, overrides: &[&str]) -> gix::Result<gix::Repository> {
@@ -196,12 +226,38 @@ fn connect<'a, 'repo>(
     meter: &Arc<Meter>,
     trust: Option<rustls::ClientConfig>,
 ) -> gix::Result<Connection<'a, 'static, 'repo, AnyTransport>> {
+    let Spoken { transport, options, credentials } = speak(remote, repo, repository, meter, trust)?;
+    let mut connection = remote.to_connection_with_transport(transport);
+    if let Some(options) = options {
+        connection.set_transport_options(options);
+    }
+    connection.set_credentials(credentials);
+    Ok(connection)
+}
+
+/// How a remote is spoken to.
+struct Spoken<C> {
+    transport: AnyTransport,
+    /// What it has to be configured with.
+    options: Option<Box<dyn Any>>,
+    credentials: C,
+}
+
+fn speak(
+    remote: &gix::Remote<'_>,
+    repo: &gix::Repository,
+    repository: &Repository,
+    meter: &Arc<Meter>,
+    trust: Option<rustls::ClientConfig>,
+) -> gix::Result<Spoken<impl FnMut(Action) -> gix::Result<Option<Outcome>> + use<>>> {
     let (url, version) = remote.sanitized_url_and_version(Direction::Fetch)?;
-    let mut connection = if matches!(url.scheme, Scheme::Http | Scheme::Https) {
-        let transport = http::Transport::new_http(MeteredHttp::new(meter), url.clone(), version, false);
-        remote.to_connection_with_transport(Box::new(transport) as AnyTransport)
+    let transport: AnyTransport = if matches!(url.scheme, Scheme::Http | Scheme::Https) {
+        Box::new(http::Transport::new_http(MeteredHttp::new(meter), url.clone(), version, false))
     } else {
-        remote.connect(Direction::Fetch)?
+        let ssh =
+            if url.scheme == Scheme::Ssh { repo.ssh_connect_options()? } else { ssh::connect::Options::default() };
+        let options = connect::Options { version, ssh, trace: false };
+        Box::new(MeteredTransport::new(connect::connect(url.clone(), options)?, meter))
     };
     let account = match repository.url.location() {
         // Not for a host that the user's `insteadOf` leads to.
@@ -210,9 +266,8 @@ fn connect<'a, 'repo>(
         }
         _ => None,
     };
-    if let Some(mut options) = repo.transport_options(url.to_bstring().as_bstr(), None)?
-        && let Some(http) = options.downcast_mut::<http::Options>()
-    {
+    let mut options = repo.transport_options(url.to_bstring().as_bstr(), None)?;
+    if let Some(http) = options.as_mut().and_then(|options| options.downcast_mut::<http::Options>()) {
         if let Some(header) = account.as_ref().and_then(basic_header)
             && url.scheme == Scheme::Http
         {
@@ -226,10 +281,9 @@ fn connect<'a, 'repo>(
             let client = http::reqwest::Options { configure_client: Some(Box::new(configure)), ..Default::default() };
             http.backend = Some(Arc::new(Mutex::new(client)));
         }
-        connection.set_transport_options(options);
     }
-    connection.set_credentials(credentials(repo.clone(), url.host().unwrap_or_default().to_owned(), account));
-    Ok(connection)
+    let credentials = credentials(repo.clone(), url.host().unwrap_or_default().to_owned(), account);
+    Ok(Spoken { transport, options, credentials })
 }
 
 /// Answers a server that wants credentials: those of the URL, else git's credential helpers, else the askpass program.
