@@ -4,16 +4,18 @@
 //! it runs the program and ends when the program ends, and with it everything the program left behind. Both are this
 //! program itself, started anew, since only a process with one thread may enter a user namespace.
 
-use std::io;
+use std::os::fd::RawFd;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Command, Stdio};
+use std::{fs, io};
 
+use nix::libc;
 use nix::sched::{CloneFlags, unshare};
-use nix::sys::prctl::set_pdeathsig;
+use nix::sys::prctl::{set_dumpable, set_pdeathsig};
 use nix::sys::signal::Signal;
 use nix::sys::stat::{Mode, umask};
 use nix::sys::wait::{WaitStatus, wait};
-use nix::unistd::{chdir, sethostname, setsid};
+use nix::unistd::{chdir, close, sethostname, setsid};
 
 use super::confine::confine;
 use super::held_overlay;
@@ -31,6 +33,7 @@ pub const PROC_STAYS: &str = "this machine refuses a new /proc: build scripts se
 pub fn enter(spec: &str, program: &[String]) -> Result<u8, String> {
     let spec: Spec = serde_json::from_str(spec).map_err(|e| format!("bad spec: {e}"))?;
     let this = std::env::current_exe().map_err(|e| format!("own program: {e}"))?;
+    close_inherited().map_err(|e| format!("close inherited files: {e}"))?;
     leave_namespaces(&spec).map_err(|e| format!("unshare: {e}"))?;
     make_root(&spec, &this)?;
     // stdin goes on to process 1: see `end_with_factory`.
@@ -41,6 +44,20 @@ pub fn enter(spec: &str, program: &[String]) -> Result<u8, String> {
         .status()
         .map_err(|e| format!("start process 1: {e}"))?;
     Ok(code_of(status.code(), status.signal()))
+}
+
+/// Closes what whoever started factory had left open, as shells and cargo do: an open folder of the machine would lead out
+/// of the root. Nothing of this process's own is open yet but its input and output.
+fn close_inherited() -> io::Result<()> {
+    let open: Vec<RawFd> = fs::read_dir("/proc/self/fd")?
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .filter(|descriptor| *descriptor > libc::STDERR_FILENO)
+        .collect();
+    for descriptor in open {
+        // The folder that was just read is among them, and closed already.
+        let _ = close(descriptor);
+    }
+    Ok(())
 }
 
 /// Ends process 1, and with it all that runs in the root, when factory is gone: then the pipe that is our stdin closes.
@@ -65,6 +82,7 @@ pub fn init(cwd: &str, program: &[String]) -> Result<u8, String> {
     chdir(cwd).map_err(|e| format!("enter `{cwd}`: {e}"))?;
     // Of this process too: nothing in the root has more than the program.
     confine()?;
+    set_dumpable(false).map_err(|e| format!("keep process 1 to itself: {e}"))?;
     let (name, args) = program.split_first().ok_or("no program given")?;
     std::thread::spawn(end_with_factory);
     let child =
