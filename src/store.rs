@@ -19,8 +19,9 @@
 //! `process_lock` keeps processes apart and `scratch` gives each of them a folder below `tmp/`; `cache_entry` fills a
 //! scratch folder and [`atomic`] gives it its name. `checksums` lists an entry's files and compares them before each
 //! use, for which `stat_cache` remembers those that were not touched. `layers` keeps trees of many files, those that
-//! several have once (`shared_files`). `prune` removes what is not used, `trash`
-//! what nobody needs, beside the work. [`git`] is the sources. `untrusted_tree` reads and writes where scripts could.
+//! several have once (`shared_files`); `cloned_tree` copies them where a build cannot be shown them. `prune` removes what
+//! is not used, `trash` what nobody needs, beside the work. [`git`] is the sources. `untrusted_tree` reads and writes where
+//! scripts could.
 
 use std::collections::HashSet;
 use std::fs;
@@ -35,6 +36,7 @@ pub mod atomic;
 mod beneath;
 mod cache_entry;
 mod checksums;
+mod cloned_tree;
 pub mod git;
 mod layers;
 mod process_lock;
@@ -49,6 +51,7 @@ pub use atomic::{AtomicFile, atomic_copy, atomic_edit, atomic_file, discard_unfi
 pub use beneath::{file_beneath, room_beneath, stays_beneath};
 pub use cache_entry::{CacheEntry, CheckedEntry, entry_lock_name};
 pub use checksums::KnownSums;
+pub use cloned_tree::{can_clone, clone_tree};
 pub use layers::NewLayer;
 pub use process_lock::{LockGuard, Share};
 pub use prune::{PruneScope, Pruned, Size, disk_usage};

@@ -12,6 +12,7 @@ use tokio::sync::{Semaphore, SemaphorePermit, TryAcquireError};
 use super::cache_repo::repo::CacheRepo;
 use super::checks::GlibcVersion;
 use super::cli_flags::AskedClis;
+use super::held_layer::LayerUse;
 use super::packages::PackageCache;
 use super::plugins_yaml::ConfigSource;
 use crate::error::{Error, Result};
@@ -119,8 +120,8 @@ pub struct Shared {
     pub registries: RegistryAddresses,
     pub ui: Arc<Ui>,
     pub interrupt: Interrupt,
-    /// Whether installed packages can be kept, once that was tried.
-    pub layers: std::sync::OnceLock<std::result::Result<(), String>>,
+    /// How installed packages are kept, or why they cannot be, once that was tried.
+    pub layers: std::sync::OnceLock<std::result::Result<LayerUse, String>>,
     /// Where finished builds are shared with other machines, if they are.
     pub cache_repo: Option<Arc<CacheRepo>>,
     /// What the CLIs said of their flags.

@@ -8,6 +8,15 @@ use crate::sandbox::held_overlay::HeldOverlay;
 use crate::sandbox::root::Root;
 use crate::store::{CacheEntry, UntrustedTree};
 
+/// How a build gets at the folders of a layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LayerUse {
+    /// They are shown below what the build writes (overlayfs).
+    Shown,
+    /// They are copied, and share their bytes until the build writes to them.
+    Cloned,
+}
+
 /// Folders of a layer that are shown while this lives.
 pub(super) struct HeldLayer {
     pub(super) overlay: HeldOverlay,

@@ -1,6 +1,7 @@
 //! Installed packages, kept in the cache as layers: what `yarn install` made of a source, under a key of all that it
 //! depends on. A later build of the same key installs nothing: it sees the folders of the layer below one that takes what
-//! it writes ([`HeldOverlay`]). The first build sees them so as well.
+//! it writes ([`HeldOverlay`]), or where that cannot be had, copies that share their bytes with it ([`clone_tree`]). The
+//! first build has them so as well.
 //!
 //! ```text
 //! key        the files, tools and variables that an installation depends on
@@ -19,7 +20,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use super::context::WorkspaceBuild;
-use super::held_layer::HeldLayer;
+use super::held_layer::{HeldLayer, LayerUse};
 use super::opened_files::{Opened, OpenedFiles, OpenedPaths};
 use super::packages::PackageCache;
 use super::packages::lockfile::LockfilePackages;
@@ -30,7 +31,7 @@ use super::workdir::{Folders, Workdir};
 use crate::error::{Error, Result};
 use crate::sandbox::child::Log;
 use crate::sandbox::held_overlay::HeldOverlay;
-use crate::store::{CacheEntry, CheckedEntry, NewLayer, Reading, UntrustedTree};
+use crate::store::{CacheEntry, CacheKind, CheckedEntry, NewLayer, Reading, UntrustedTree, can_clone, clone_tree};
 use record::{LayerRecord, TREE, digest_at};
 use scan::Unkept;
 use snapshot::{Added, Snapshot, lies_in_any};
@@ -68,7 +69,7 @@ impl WorkspaceBuild<'_> {
         exports: bool,
     ) -> Result<Installed> {
         let looking = self.phase("look for kept packages");
-        if !exports || !self.has_layers(workdir) {
+        if !exports || self.layer_use(workdir).is_none() {
             looking.done();
             return self.install_apart(workdir, wanted, log, exports).await;
         }
@@ -89,16 +90,23 @@ impl WorkspaceBuild<'_> {
         self.install_and_keep(workdir, wanted, log, new).await
     }
 
-    /// Whether this machine allows layers, which is tried once for all workspaces.
-    fn has_layers(&self, workdir: &Workdir) -> bool {
-        let probe = || HeldOverlay::probe(self.shared.options.isolation, &workdir.folders.work.join("probe"));
-        let probed = self.shared.layers.get_or_init(|| tokio::task::block_in_place(probe));
+    /// How this machine can use layers, which is tried once for all workspaces.
+    fn layer_use(&self, workdir: &Workdir) -> Option<LayerUse> {
+        let (shared, work) = (self.shared, &workdir.folders.work);
+        let probe = || {
+            let Err(why) = HeldOverlay::probe(shared.options.isolation, &work.join("probe")) else {
+                return Ok(LayerUse::Shown);
+            };
+            let cloned = can_clone(&shared.store.kind_dir(CacheKind::Layers), work);
+            cloned.map(|()| LayerUse::Cloned).map_err(|other| format!("{why}; nor can files be cloned: {other}"))
+        };
+        let probed = shared.layers.get_or_init(|| tokio::task::block_in_place(probe));
         if let Err(why) = probed {
             let what = format!("this machine does not allow that packages are kept: {why}");
-            self.shared.ui.timeline().explain(self.lane(), what);
+            shared.ui.timeline().explain(self.lane(), what);
             tracing::debug!("{}: installed packages are not kept: {why}", self.workspace.name);
         }
-        probed.is_ok()
+        probed.as_ref().ok().copied()
     }
 
     /// The installation as it is where no layer can be had.
@@ -241,6 +249,12 @@ impl WorkspaceBuild<'_> {
 
     fn show(&self, workdir: &mut Workdir, entry: CacheEntry, record: LayerRecord) -> Result<()> {
         let (lower, work) = (entry.path().join(TREE), &workdir.folders.work);
+        if self.layer_use(workdir) == Some(LayerUse::Cloned) {
+            let source = &workdir.folders.source;
+            let clone =
+                |folder: &String| clone_tree(&lower.join(folder), &source.join(folder), self.shared.interrupt.flag());
+            return record.folders.iter().try_for_each(clone);
+        }
         let overlay = HeldOverlay::mount(self.shared.options.isolation, &lower, work).map_err(|why| {
             let what = format!("cannot show the installed packages of workspace `{}`: {why}", self.workspace.name);
             Error::build(what, "run `factory doctor`, which says what this machine allows")

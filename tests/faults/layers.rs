@@ -356,3 +356,30 @@ mount -t overlay overlay -o lowerdir=lower,upperdir=upper,workdir=overlay other 
     assert!(names(&test.path("upper/layers")).is_empty());
     assert!(test.read("upper/work/w/source/w/node_modules/write/lib/x.js").contains("evil"));
 }
+
+#[harness::test]
+fn where_nothing_can_be_shown_packages_are_cloned() {
+    harness::needs(&["mkfs.xfs", "unshare"]);
+    harness::needs_root();
+    let (test, _) = setup(INSTALL, EXPORT);
+    test.run(&RESOLVE).success();
+    let script = "truncate -s 400M disk && mkfs.xfs -q -m reflink=1 disk && mount -o loop disk cache || exit 9
+        $FACTORY build --output-dir out --isolation off || exit 8
+        find cache/layers -path '*/tree/*' -type f -exec sha256sum {} + | sort > before
+        grep -c yarn.js out/logs/workspace.log >&2
+        $FACTORY build --output-dir out --isolation off --rebuild || exit 7
+        grep -c yarn.js out/logs/workspace.log >&2
+        find cache/layers -path '*/tree/*' -type f -exec sha256sum {} + | sort > after";
+    let mut command = Command::new("unshare");
+    test.prepare(&mut command);
+    command.args(["--mount", "sh", "-c", script]).env("FACTORY", harness::program());
+    let output = command.output().unwrap();
+    if output.status.code() == Some(9) {
+        harness::skip("a file cannot be mounted as a disk here");
+    }
+    let said = test.outcome(output).success().stderr;
+    assert_eq!(said.matches(KEPT).count(), 1, "{said}");
+    assert!(said.contains("equal to the seals"), "{said}");
+    assert!(test.read("before").lines().count() > 7);
+    assert_eq!(test.read("after"), test.read("before"));
+}

@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::sandbox::held_overlay::HeldOverlay;
 use crate::sandbox::probe::probe;
 use crate::sandbox::root::{Isolation, IsolationChoice};
-use crate::store::Store;
+use crate::store::{Store, can_clone};
 use crate::ui::count;
 
 /// A frontend's workspace installs to about this many bytes.
@@ -24,7 +24,7 @@ pub(super) async fn checks(session: &Session<'_>, config: Option<&Config>, outpu
             let probed = probe(&store, IsolationChoice::Auto).await;
             let isolation = probed.as_ref().map_or(Isolation::None, |(isolation, _)| *isolation);
             checks.push(namespaces(probed));
-            checks.extend(layers(&store, isolation));
+            checks.push(layers(&store, isolation));
             checks.push(room("cache", store.dir()));
         }
     }
@@ -47,23 +47,26 @@ fn namespaces(probed: Result<(Isolation, Option<String>)>) -> Check {
     }
 }
 
-/// Whether builds see the packages of earlier ones; nothing more is to be said where there are no namespaces.
-fn layers(store: &Store, isolation: Isolation) -> Option<Check> {
-    if isolation == Isolation::None {
-        return None;
-    }
+/// Whether builds see the packages of earlier ones.
+fn layers(store: &Store, isolation: Isolation) -> Check {
     let scratch = match store.scratch() {
         Ok(scratch) => scratch,
-        Err(error) => return Some(Check::of_error(&error)),
+        Err(error) => return Check::of_error(&error),
     };
-    Some(match HeldOverlay::probe(isolation, scratch.path()) {
-        Ok(()) => Check::good("layers: installed packages are kept and shown to later builds (overlayfs)"),
-        Err(why) => Check::doubtful(
-            format!("layers: each build installs its packages anew ({why})"),
-            "keep the cache on a file system that overlayfs writes to, such as ext4, with `--cache-dir`; in a container, \
-             on a volume",
-        ),
-    })
+    let Err(why) = HeldOverlay::probe(isolation, scratch.path()) else {
+        return Check::good("layers: installed packages are kept and shown to later builds (overlayfs)");
+    };
+    let Err(unclonable) = can_clone(scratch.path(), scratch.path()) else {
+        return Check::good("layers: installed packages are kept and cloned for later builds (reflinks)");
+    };
+    let hint = if isolation == Isolation::None {
+        "keep the cache on a file system that can clone files, such as XFS or Btrfs, with `--cache-dir`"
+    } else {
+        "keep the cache on a file system that overlayfs writes to, such as ext4, or that can clone files, such as XFS, \
+         with `--cache-dir`; in a container, on a volume"
+    };
+    let what = format!("layers: each build installs its packages anew ({why}; nor can files be cloned: {unclonable})");
+    Check::doubtful(what, hint)
 }
 
 fn programs(config: Option<&Config>) -> Vec<Check> {

@@ -6,12 +6,13 @@ use std::process::{Command, Stdio};
 use std::sync::LazyLock;
 
 /// Programs that tests run, and Debian's packages of them. All others are in every Debian.
-const PACKAGES: [(&str, &str); 15] = [
+const PACKAGES: [(&str, &str); 16] = [
     ("asciidoctor", "asciidoctor"),
     ("buildah", "buildah"),
     ("docker-registry", "docker-registry"),
     ("faketime", "faketime"),
     ("git", "git"),
+    ("mkfs.xfs", "xfsprogs"),
     ("node", "nodejs"),
     ("npm", "npm"),
     ("openssl", "openssl"),
