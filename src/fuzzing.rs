@@ -5,7 +5,7 @@
 //! same lock, an archive leaves its folder alone, the text of a repository has no login.
 
 use std::fs;
-use std::io::Write as _;
+use std::io::{Cursor, Write as _};
 use std::path::Path;
 
 use flate2::Compression;
@@ -34,6 +34,7 @@ use crate::overlay::patch::PatchText;
 use crate::resolve::discover::discover;
 use crate::yarn::graph::{Manifests, PackageJson};
 use crate::yarn::lockfile::YarnLock;
+use crate::yarn::package_zip;
 
 /// A reader of bytes.
 pub type ForeignReader = fn(&[u8]);
@@ -194,7 +195,7 @@ fn source_json(bytes: &[u8]) {
     }
 }
 
-/// The tar of a package, which is packed here: nothing is written beside its folder.
+/// The tar of a package, which is packed here: nothing is written beside its folder, nor has yarn's zip anything else.
 fn tarball(bytes: &[u8]) {
     let dir = tempfile::tempdir().expect("a folder");
     let (archive, to) = (dir.path().join("package.tgz"), dir.path().join("to"));
@@ -203,6 +204,16 @@ fn tarball(bytes: &[u8]) {
     packed.write_all(bytes).and_then(|()| packed.finish().map(drop)).expect("a file");
     let _ = tarball::unpack(&archive, "a@1.0.0", &to);
     assert_eq!(fs::read_dir(dir.path()).expect("a folder").count(), 2);
+    let packed = fs::read(&archive).expect("a file");
+    if let Ok(zip) = package_zip::of_tarball(&packed[..], "a") {
+        let mut zip = zip::ZipArchive::new(Cursor::new(zip)).expect("an archive");
+        for at in 0..zip.len() {
+            let entry = zip.by_index_raw(at).expect("an entry");
+            let name = entry.name().expect("a name").into_owned();
+            assert!(name == "node_modules/" || name.starts_with("node_modules/a/"), "{name}");
+            assert!(is_relative(name.trim_end_matches('/')), "{name}");
+        }
+    }
 }
 
 /// A `versions.json`.

@@ -30,7 +30,7 @@ pub mod resolve_documents;
 
 pub mod package_lock;
 
-mod package_entries;
+pub mod package_entries;
 pub mod package_unpack;
 
 pub mod range;

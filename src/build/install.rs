@@ -1,10 +1,12 @@
 //! The packages of a workspace installed, and its types made: the steps before its plugins.
 
 use super::context::WorkspaceBuild;
+use super::layers::WantedPackages;
 use super::native_log;
 use super::packages::classic;
 use super::packages::lockfile::LockfilePackages;
 use super::packages::unpinned::Unpinned;
+use super::packages::zips::FetchedZips;
 use super::packages::{PackageCache, is_berry};
 use super::report::InstallScripts;
 use super::sealed_files::sealed_closure;
@@ -14,11 +16,14 @@ use crate::error::{Error, Result};
 use crate::lock::Plugin;
 use crate::lock::companions::CompanionPath;
 use crate::sandbox::child::{ChildFailure, Log};
-use crate::ui::some;
+use crate::ui::{count, some};
 use crate::yarn::lockfile::YarnLock;
 
 /// What yarn says when a registry wants a login: yarn 2 and later, then yarn 1.
 const REFUSED: [&str; 4] = ["YN0041", "401 Unauthorized", "Request failed \"401", "Request failed \"403"];
+
+/// The step that fetches packages ahead of yarn.
+const FETCH: &str = "fetch packages";
 
 /// A run of yarn in the workspace.
 struct YarnStep<'a> {
@@ -117,12 +122,19 @@ impl WorkspaceBuild<'_> {
     ///
     /// Where the registries are asked through a forwarder, packages are fetched before any install script runs, and
     /// scripts do not get it.
-    pub(super) async fn install(&self, workdir: &Workdir, log: &Log, exports: bool) -> Result<InstallScripts> {
+    pub(super) async fn install(
+        &self,
+        workdir: &Workdir,
+        wanted: &WantedPackages<'_>,
+        log: &Log,
+        exports: bool,
+    ) -> Result<InstallScripts> {
         let options = &self.shared.options;
         let open = if options.offline { NetworkAccess::None } else { NetworkAccess::Open };
         let mut args = vec!["install"];
         let forwarder = workdir.forwarder(self).await?;
         if is_berry(self.workspace) {
+            self.fetch_zips(workdir, wanted).await?;
             args.push("--immutable");
             let fetch = [&args[..], &["--mode=skip-build"]].concat();
             match &forwarder {
@@ -162,13 +174,29 @@ impl WorkspaceBuild<'_> {
         self.yarn(YarnStep { what: "yarn install", args, access, hint }, workdir, log).await
     }
 
+    /// Fetches packages of yarn 2 and later ahead of it; what cannot be had so is left to yarn.
+    async fn fetch_zips(&self, workdir: &Workdir, wanted: &WantedPackages<'_>) -> Result<()> {
+        let (Some(registry), LockfilePackages::Berry(listed)) = (&self.shared.registry, wanted.listed) else {
+            return Ok(());
+        };
+        if wanted.cache.missing(listed)? == 0 {
+            return Ok(());
+        }
+        let _slot = self.shared.slot(self.lane()).await?;
+        let step = self.step(FETCH);
+        let FetchedZips { fetched, left } = wanted.cache.fetch(registry, listed, &workdir.settings_of_yarn).await?;
+        let left = if left == 0 { String::new() } else { format!(", {left} left to yarn") };
+        self.timings.record(FETCH, step.done(format!("{}{left}", count(fetched, "package"))));
+        Ok(())
+    }
+
     /// Fetches the tarballs of yarn 1 that are at the registries' hosts into the build's mirror. yarn holds them to the
     /// lockfile.
     async fn fetch_classic(&self, workdir: &Workdir) -> Result<()> {
         let Some(registry) = &self.shared.registry else { return Ok(()) };
         let path = workdir.tree.join("yarn.lock");
         let lockfile = self.lockfile(&workdir.folders)?;
-        let step = self.step("fetch packages");
+        let step = self.step(FETCH);
         let wanted = classic::tarballs(&YarnLock::parse(&lockfile, &path)?);
         classic::fetch(registry, &workdir.folders.yarn.join(classic::MIRROR), wanted).await?;
         step.done("");

@@ -118,7 +118,7 @@ impl WorkspaceBuild<'_> {
         exports: bool,
     ) -> Result<Installed> {
         let watched = tokio::task::block_in_place(|| self.watch_outside(&workdir.folders)).transpose()?;
-        let install_scripts = self.install(workdir, log, exports).await?;
+        let install_scripts = self.install(workdir, wanted, log, exports).await?;
         let used = tokio::task::block_in_place(|| self.taken_back(wanted))?;
         Ok(Installed { install_scripts, used, outside: watched.map(Opened::since) })
     }
@@ -147,7 +147,7 @@ impl WorkspaceBuild<'_> {
         let before = tokio::task::block_in_place(|| Snapshot::of(&source, self.shared.interrupt.flag()));
         let is_watched = |path: &str| !path.split('/').any(|name| name == ".git");
         let watched = tokio::task::block_in_place(|| OpenedFiles::watch(&source, is_watched, &[]));
-        let install_scripts = self.install(workdir, log, true).await?;
+        let install_scripts = self.install(workdir, wanted, log, true).await?;
         let opened = Opened::since(watched);
         let used = tokio::task::block_in_place(|| self.taken_back(wanted))?;
         let started = Instant::now();

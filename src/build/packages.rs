@@ -12,6 +12,8 @@ pub mod berry;
 pub mod classic;
 pub mod lockfile;
 pub mod unpinned;
+pub mod yarn_settings;
+pub mod zips;
 
 use std::fs;
 use std::path::{Path, PathBuf};

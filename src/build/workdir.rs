@@ -10,6 +10,7 @@ use super::context::{Shared, WorkspaceBuild};
 use super::held_layer::HeldLayer;
 use super::packages::classic::MIRROR;
 use super::packages::is_berry;
+use super::packages::yarn_settings::YarnSettings;
 use super::source::{checked_out, workspace_folder};
 use crate::error::{Error, Result};
 use crate::interrupt::Interrupt;
@@ -102,8 +103,10 @@ pub(super) struct Workdir {
     pub(super) root: Root,
     pub(super) env: ChildEnv,
     pub(super) programs: Programs,
-    /// Hosts that the sources allow to be asked without TLS.
+    /// Hosts that the sources allow to be asked without TLS (`unsafeHttpWhitelist`).
     plain_http: Vec<String>,
+    /// What else they say about requests for packages.
+    pub(super) settings_of_yarn: YarnSettings,
     /// How long one step may take.
     timeout: Duration,
     interrupt: Interrupt,
@@ -202,15 +205,15 @@ impl Folders {
         Ok(path)
     }
 
-    /// The hosts that the sources allow to be asked without TLS (`unsafeHttpWhitelist`), before any script has run.
-    fn plain_http_hosts(&self, workspace: &Workspace) -> Vec<String> {
+    /// The sources' settings of yarn, before any script has run; None for one that cannot be read.
+    fn yarnrc_texts(&self, workspace: &Workspace) -> Vec<Option<String>> {
         let tree = self.tree(workspace);
         let folders = tree.ancestors().take_while(|folder| folder.starts_with(&self.source));
-        let Ok(sources) = checked_out(workspace, &self.source) else { return Vec::new() };
+        let Ok(sources) = checked_out(workspace, &self.source) else { return vec![None] };
         let path = |folder: &Path| folder.strip_prefix(&self.source).unwrap_or(folder).join(YARNRC);
-        let read = |folder: &Path| sources.find_linked(&path(folder), LARGEST_YARNRC).ok().flatten();
-        let texts = folders.filter_map(read).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
-        texts.flat_map(|text| allowed_hosts(&text)).collect()
+        let read = |folder: &Path| sources.find_linked(&path(folder), LARGEST_YARNRC).transpose();
+        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+        folders.filter_map(read).map(|bytes| bytes.ok().map(text)).collect()
     }
 
     /// yarn as children see it: the registry's, or a copy of the one that the workspace has committed.
@@ -279,7 +282,9 @@ impl Workdir {
         let root = folders.root(shared, &tools)?;
         let programs = folders.programs(workspace, &root, &tools)?;
         let mut env = folders.env(shared, workspace, &root, tools.node.path());
-        let plain_http = folders.plain_http_hosts(workspace);
+        let texts = folders.yarnrc_texts(workspace);
+        let plain_http: Vec<String> = texts.iter().flatten().flat_map(|text| allowed_hosts(text)).collect();
+        let settings_of_yarn = YarnSettings::of_texts(texts.iter().map(Option::as_deref));
         yarn_settings(&mut env, &shared.registries, &plain_http);
         Ok(Self {
             tree: folders.tree(workspace),
@@ -288,6 +293,7 @@ impl Workdir {
             env,
             programs,
             plain_http,
+            settings_of_yarn,
             timeout: shared.options.timeout,
             interrupt: shared.interrupt.clone(),
             tools,

@@ -11,7 +11,7 @@ const LONGEST_PATH: u64 = 4096;
 const MOST_RECORDS: u64 = 64 << 10;
 
 /// The entries of an archive that are files, folders or links.
-pub(super) struct PackageEntries<'a, R: Read> {
+pub struct PackageEntries<'a, R: Read> {
     entries: Entries<'a, R>,
     /// How many more there may be, and how many there may be in all.
     left: usize,
@@ -25,8 +25,8 @@ impl<'a, R: Read> PackageEntries<'a, R> {
     }
 
     /// The next one, and its path as it is written there.
-    pub fn next(&mut self) -> io::Result<Option<(Vec<u8>, Entry<'a, R>)>> {
-        let mut long_path = None;
+    pub fn next_entry(&mut self) -> io::Result<Option<(Vec<u8>, Entry<'a, R>)>> {
+        let (mut long_path, mut recorded_size) = (None, None);
         while let Some(entry) = self.entries.next() {
             let mut entry = entry?;
             self.left = self
@@ -35,9 +35,17 @@ impl<'a, R: Read> PackageEntries<'a, R> {
                 .ok_or_else(|| io::Error::other(format!("it has more than {} entries, the limit", self.most)))?;
             match entry.header().entry_type() {
                 EntryType::GNULongName => long_path = Some(long_name(&mut entry)?),
-                EntryType::XHeader => long_path = path_of_records(&mut entry)?.or(long_path),
+                EntryType::XHeader => {
+                    let records = EntryRecords::read(&mut entry)?;
+                    long_path = records.path.or(long_path);
+                    recorded_size = records.size.or(recorded_size);
+                }
                 // What a link leads to is not looked at, and a comment is one.
                 EntryType::GNULongLink | EntryType::XGlobalHeader => {}
+                // Of more than 8 GiB: what is read here has the size of its header.
+                _ if recorded_size.is_some_and(|size| size != entry.size()) => {
+                    return Err(io::Error::other("it has a file whose size is a record"));
+                }
                 _ => {
                     let path = long_path.unwrap_or_else(|| entry.path_bytes().into_owned());
                     return Ok(Some((path, entry)));
@@ -54,19 +62,30 @@ fn long_name(entry: &mut Entry<'_, impl Read>) -> io::Result<Vec<u8>> {
     Ok(name)
 }
 
-fn path_of_records(entry: &mut Entry<'_, impl Read>) -> io::Result<Option<Vec<u8>>> {
-    let bytes = read(entry, MOST_RECORDS, "records of an entry")?;
-    let mut path = None;
-    for record in PaxExtensions::new(&bytes) {
-        let record = record?;
-        match record.key_bytes() {
-            b"path" => path = Some(record.value_bytes().to_vec()),
-            // Another size than the header's: of more than 8 GiB.
-            b"size" => return Err(io::Error::other("it has a file whose size is a record")),
-            _ => {}
+/// What records about an entry (PAX) say of the one that comes next.
+#[derive(Default)]
+struct EntryRecords {
+    path: Option<Vec<u8>>,
+    size: Option<u64>,
+}
+
+impl EntryRecords {
+    fn read(entry: &mut Entry<'_, impl Read>) -> io::Result<Self> {
+        let bytes = read(entry, MOST_RECORDS, "records of an entry")?;
+        let mut records = Self::default();
+        for record in PaxExtensions::new(&bytes) {
+            let record = record?;
+            match record.key_bytes() {
+                b"path" => records.path = Some(record.value_bytes().to_vec()),
+                b"size" => {
+                    let size = record.value().ok().and_then(|size| size.parse().ok());
+                    records.size = Some(size.ok_or_else(|| io::Error::other("it has a size that is no number"))?);
+                }
+                _ => {}
+            }
         }
+        Ok(records)
     }
-    Ok(path)
 }
 
 fn read(entry: &mut Entry<'_, impl Read>, limit: u64, of: &str) -> io::Result<Vec<u8>> {

@@ -92,7 +92,7 @@ impl PackageTarball<'_> {
         let mut unpacking = PackagePlaces { root, places, folders: HashSet::new(), written: WrittenFiles::new() };
         let (mut own, mut total) = (HashSet::new(), 0);
         let mut entries = PackageEntries::of(&mut archive, MOST_ENTRIES).map_err(broken)?;
-        while let Some((path, mut entry)) = entries.next().map_err(broken)? {
+        while let Some((path, mut entry)) = entries.next_entry().map_err(broken)? {
             let kind = entry.header().entry_type();
             if matches!(kind, EntryType::Symlink | EntryType::Link) {
                 continue;

@@ -7,6 +7,7 @@ mod ask_npm;
 pub mod facts;
 mod failure;
 mod upstreams;
+mod usual_tarball;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
@@ -212,14 +213,7 @@ impl NpmRegistry {
 
     async fn checked_tarball(&self, name: &str, version: &str, integrity: &Integrity, to: &Path) -> Result<()> {
         let what = format!("npm package `{name}@{version}`");
-        let base_name = name.rsplit('/').next().unwrap_or(name);
-        self.package_url(name)?;
-        let usual = self
-            .of(name)
-            .url
-            .join(&format!("{name}/-/{base_name}-{version}.tgz"))
-            .map_err(|e| Error::usage(format!("bad version `{version}`: {e}"), ""))?;
-        let first = self.download(usual, name, &what, to).await;
+        let first = self.download(self.usual_tarball_url(name, version)?, name, &what, to).await;
         let found = match first {
             Err(RequestFailure { missing: true, error, .. }) => {
                 // Registries may keep tarballs elsewhere; their document says where.

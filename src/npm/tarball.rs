@@ -52,7 +52,7 @@ impl Unpacking<'_> {
     fn all(&self, archive: impl Read) -> Result<()> {
         let mut archive = Archive::new(Unpacked { archive, left: self.most, most: self.most });
         let mut entries = PackageEntries::of(&mut archive, MOST_ENTRIES).map_err(|e| self.invalid(&e))?;
-        while let Some((path, mut entry)) = entries.next().map_err(|e| self.invalid(&e))? {
+        while let Some((path, mut entry)) = entries.next_entry().map_err(|e| self.invalid(&e))? {
             if entry.header().entry_type().is_file() {
                 self.file(&mut entry, &path)?;
             }
@@ -209,7 +209,13 @@ mod tests {
         assert!(error.to_string().ends_with("it has more than 100000 entries, the limit"), "{error}");
         let leaves = refused(&[(EntryType::Regular, "package/../../x", b"x")], None);
         assert!(leaves.ends_with("it contains `package/../../x`"), "{leaves}");
-        let size = refused(&[(EntryType::XHeader, "x", b"13 size=1000\n")], None);
+        let with_record = |record| [(EntryType::XHeader, "x", record), (EntryType::Regular, "package/a", &b"a"[..])];
+        let size = refused(&with_record(b"13 size=1000\n"), None);
         assert!(size.ends_with("it has a file whose size is a record"), "{size}");
+        let size = refused(&with_record(b"10 size=a\n"), None);
+        assert!(size.ends_with("it has a size that is no number"), "{size}");
+        let (dir, result) = unpacked(&with_record(b"10 size=1\n"), None);
+        result.unwrap();
+        assert_eq!(fs::read(dir.path().join("to/a")).unwrap(), b"a");
     }
 }

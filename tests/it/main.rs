@@ -60,6 +60,7 @@ mod truth;
 mod unlisted;
 mod unused_files;
 mod why;
+mod yarn_zips;
 
 fn main() -> ExitCode {
     if let Ok(url) = std::env::var("CHILD_URL") {

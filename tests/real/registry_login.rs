@@ -109,9 +109,15 @@ fn what_is_built_through_a_login_is_what_is_built_without() {
     let hint =
         "\nhint: the login in npm's configuration is not accepted: renew it with `npm login`; see the whole output";
     assert!(stderr(&refused).contains(hint), "{}", stderr(&refused));
+    // What factory cannot fetch itself is left to yarn, which says why; all the rest has the bytes of yarn's own zips.
+    let fetched = |said: &str| said.lines().find_map(|line| Some(line.split_once(" fetch packages: ")?.1.to_owned()));
+    let of_refused = fetched(&stderr(&refused)).unwrap();
+    assert!(of_refused.starts_with("0 packages, ") && of_refused.contains(" left to yarn"), "{of_refused}");
 
     let built = command(TOKEN).output().unwrap();
     assert_code(&built, 0);
+    let of_built = fetched(&stderr(&built)).unwrap();
+    assert!(of_built.contains(" packages") && !of_built.contains("left"), "{of_built}");
     same(&first.output, &output);
     assert_eq!(fs::read_to_string(&path).unwrap(), sealed);
     let asked = front.asked.lock().unwrap();

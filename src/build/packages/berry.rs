@@ -21,15 +21,15 @@ pub struct LockedPackage {
     /// `@scope/name@npm:1.2.3`, or another reference.
     pub locator: String,
     /// The digits of the locator's hash that stand in the zip's name.
-    hash: String,
+    pub(super) hash: String,
     /// The cache key a zip must have and its SHA-512 in hex, where the lock has them.
     checksum: Option<(String, String)>,
     /// Whether this platform needs it.
-    required: bool,
+    pub(super) required: bool,
 }
 
 /// The packages of a Berry lockfile. Those that are made from the workspace's own files are left out.
-pub(super) fn of_lock(lock: &YarnLock<'_>) -> Vec<LockedPackage> {
+pub fn of_lock(lock: &YarnLock<'_>) -> Vec<LockedPackage> {
     let platform = Platform::of_machine();
     let package = |entry: &YarnEntry<'_>| {
         let locator = entry.locator()?;
@@ -155,7 +155,7 @@ impl PackageCache<'_> {
     }
 
     /// The zips of the build's cache, from its root.
-    fn own_zips(&self) -> Result<Zips> {
+    pub(super) fn own_zips(&self) -> Result<Zips> {
         let entries = self.own.entries(Path::new(CACHE))?;
         Ok(by_hash(entries.into_iter().map(|(name, _)| Path::new(CACHE).join(name))))
     }
@@ -167,7 +167,7 @@ impl PackageCache<'_> {
 
 /// A locator stands once in a lockfile; closures name what the workspace's names, too, and two threads would write one
 /// file.
-fn once_each(packages: &[LockedPackage]) -> impl Iterator<Item = &LockedPackage> {
+pub(super) fn once_each(packages: &[LockedPackage]) -> impl Iterator<Item = &LockedPackage> {
     let unique: BTreeMap<&str, &LockedPackage> =
         packages.iter().map(|package| (package.hash.as_str(), package)).collect();
     unique.into_values()
@@ -183,7 +183,7 @@ enum ZipCheck {
 
 impl LockedPackage {
     /// The lockfile's checksum for zips with this cache key.
-    fn pinned(&self, key: &str) -> Option<&str> {
+    pub(super) fn pinned(&self, key: &str) -> Option<&str> {
         self.checksum.as_ref().filter(|(wanted, _)| wanted == key).map(|(_, checksum)| checksum.as_str())
     }
 
@@ -204,12 +204,12 @@ fn beside(zip: &Path) -> PathBuf {
     zip.with_extension("sha512")
 }
 
-fn hash(bytes: &[u8]) -> String {
+pub(super) fn hash(bytes: &[u8]) -> String {
     hex::encode(Sha512::digest(bytes))
 }
 
 /// The zips of a folder by the locator's hash in their names, `<slug>-<hash>-<key>.zip`, with their key.
-type Zips = HashMap<String, Vec<(String, PathBuf)>>;
+pub(super) type Zips = HashMap<String, Vec<(String, PathBuf)>>;
 
 fn zips(folder: &Path) -> Result<Zips> {
     let entries = fs::read_dir(folder).map_err(Error::io("read", folder))?;

@@ -59,14 +59,13 @@ impl Registry {
         let mut documents = documents(Some(Integrity::of(&tools)), IDLE);
         let mut tarballs = Tarballs::all(tools);
         for (name, version, tarball) in packages {
-            let base_name = name.rsplit('/').next().unwrap();
             let dist = serde_json::json!({ "tarball": "http://x/", "integrity": Integrity::of(tarball).to_string() });
             let document = serde_json::json!({
                 "dist-tags": { "latest": version },
                 "versions": { *version: { "dist": dist } },
             });
             documents.insert(format!("/{}", name.replace('/', "%2f")), document.to_string());
-            tarballs.own.insert(format!("/{name}/-/{base_name}-{version}.tgz"), tarball.clone());
+            tarballs.own.insert(tarball_path(name, version), tarball.clone());
         }
         Self::serving(tarballs, documents, None)
     }
@@ -75,6 +74,11 @@ impl Registry {
     /// of a workspace and the `exported.sh` of a plugin run at the end of these steps. Each tree of the CLI that its npm resolves is
     /// another, and is a line more of the file `runs` in npm's cache.
     pub fn of_scripts(cli: &StubCli<'_>) -> Self {
+        Self::of_scripts_and(cli, &[])
+    }
+
+    /// The same with packages of a workspace: name, version and tarball.
+    pub fn of_scripts_and(cli: &StubCli<'_>, packages: &[(&str, &str, Vec<u8>)]) -> Self {
         let npm = script_of_npm(cli);
         let programs = [
             ("node", "#!/bin/sh\nexec /bin/sh \"$@\"\n"),
@@ -84,7 +88,11 @@ impl Registry {
         ];
         let tools = tools(programs.map(|(name, text)| (name, text.as_bytes())));
         let documents = documents(Some(Integrity::of(&tools)), (cli.versions, cli.tags));
-        Self::serving(Tarballs::all(tools), documents, None)
+        let mut tarballs = Tarballs::all(tools);
+        for (name, version, tarball) in packages {
+            tarballs.own.insert(tarball_path(name, version), tarball.clone());
+        }
+        Self::serving(tarballs, documents, None)
     }
 
     /// Starts one that has just these documents, by name.
@@ -158,6 +166,11 @@ impl Tarballs {
     fn of(&self, target: &str) -> Vec<u8> {
         self.own.get(target).unwrap_or(&self.other).clone()
     }
+}
+
+/// Where a registry has the tarball of a version.
+fn tarball_path(name: &str, version: &str) -> String {
+    format!("/{name}/-/{}-{version}.tgz", name.rsplit('/').next().unwrap())
 }
 
 /// A package as `npm pack` makes it: paths below `package/` with their modes and contents. A folder's path ends with a

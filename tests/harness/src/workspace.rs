@@ -74,7 +74,7 @@ __metadata:
 }
 
 /// The rhdh-cli of scripts.
-const SCRIPT: StubCli<'static> = StubCli { versions: &["1.9.1"], tags: &[], options: &OPTIONS };
+pub const SCRIPT: StubCli<'static> = StubCli { versions: &["1.9.1"], tags: &[], options: &OPTIONS };
 
 /// The script of a backend that leaves a lockfile.
 pub const CLOSURE: &str = "rm -rf dist-dynamic/yarn.lock\nprintf '__metadata:\\n  version: 8\\n  cacheKey: 10c0\\n' \
