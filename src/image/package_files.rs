@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::limits::{self, LargeFile, MAX_FILE};
 use super::mf_types;
-use crate::store::open_unlinked;
+use crate::store::{open_unlinked, real_path};
 use crate::{Error, Result};
 
 /// One file of a package.
@@ -100,7 +100,7 @@ impl PackageFiles {
     /// regular file, are refused by name, since the installers drop them without a word. `@mf-types.zip` is
     /// rewritten with fixed times ([`mf_types::normalise`]).
     pub fn select<P: Into<String>>(root: &Path, files: impl IntoIterator<Item = (P, bool)>) -> Result<Self> {
-        let root = root.canonicalize().map_err(Error::io("read", root))?;
+        let root = real_path(root).map_err(Error::io("read", root))?;
         let mut entries = Vec::new();
         for (path, executable) in files {
             let path = path.into();
@@ -155,7 +155,7 @@ fn check_path(path: &str) -> Result<()> {
 fn regular_file(root: &Path, path: &str) -> Result<(PathBuf, u64)> {
     let named = root.join(path);
     let meta = fs::symlink_metadata(&named).map_err(Error::io("read", &named))?;
-    let Ok(real) = named.canonicalize() else {
+    let Ok(real) = real_path(&named) else {
         return Err(refused(path, "is a symbolic link to nothing"));
     };
     if !real.starts_with(root) {

@@ -18,12 +18,14 @@ use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, open, openat, openat2};
 use nix::sys::stat::{Mode, SFlag, fstat, fstatat, mkdirat};
 use nix::unistd::{UnlinkatFlags, symlinkat, unlinkat};
 
+use super::real_path::{path_of, root_of_process};
 use crate::{Error, Result};
 
 /// A folder whose content nobody vouches for.
 #[derive(Debug)]
 pub struct UntrustedTree {
     root: OwnedFd,
+    /// For messages.
     path: PathBuf,
     /// What it is of, for messages.
     of: String,
@@ -78,6 +80,12 @@ impl UntrustedTree {
         let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
         let root = open(path, flags, Mode::empty()).map_err(|errno| Error::io("read", path)(errno.into()))?;
         Ok(Self { root, path: path.to_path_buf(), of: of.into(), hint: HINT })
+    }
+
+    /// The same with the path by which messages name it.
+    #[must_use]
+    pub fn named(self, path: &Path) -> Self {
+        Self { path: path.to_path_buf(), ..self }
     }
 
     /// The same with another hint: not all such folders are filled by builds.
@@ -252,9 +260,11 @@ impl UntrustedTree {
 
     /// The path without links that `path` leads to.
     fn resolved(&self, path: &Path) -> Result<PathBuf> {
-        let root = self.path.canonicalize().map_err(Error::io("read", &self.path))?;
         let whole = self.path.join(path);
-        let real = whole.canonicalize().map_err(Error::io("read", &whole))?;
+        let io = |errno: Errno| Error::io("read", &whole)(errno.into());
+        let below = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+        let found = openat(&self.root, below, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty()).map_err(io)?;
+        let (root, real) = (path_of(&self.root).map_err(io)?, path_of(&found).map_err(io)?);
         let inner = real.strip_prefix(&root).map(Path::to_path_buf);
         inner.map_err(|_| self.fault(path, "is a symbolic link that leads out of the source"))
     }
@@ -283,10 +293,11 @@ impl LeftKind {
     }
 }
 
-/// Opens a file at a path that has no links in it, for reading.
+/// Opens a file at a path that has no links in it, for reading; one of [`super::real_path`].
 pub fn open_unlinked(path: &Path) -> std::io::Result<File> {
-    let (root, below) = path.strip_prefix("/").map_or((".", path), |below| ("/", below));
-    let root = open(root, FOLDER, Mode::empty())?;
+    let own = || path.strip_prefix("/").map_or((PathBuf::from("."), path), |below| (PathBuf::from("/"), below));
+    let (root, below) = root_of_process(path).unwrap_or_else(own);
+    let root = open(&root, OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())?;
     Ok(File::from(open_beneath(root.as_fd(), below, READ).map_err(|unopened| unopened.errno)?))
 }
 
