@@ -1,6 +1,7 @@
 //! Replays a lock: checkout, patches, install, export, pack. Takes `&Lock`; asks nobody what is newest.
 //!
-//! In the order of the data; `workspace` calls `prepare` once, then `plugin` for each plugin, on what `context` holds:
+//! In the order of the data; `workspace` calls `prepare` once, then `plugin` for each plugin, as `schedule` orders them, on
+//! what `context` holds:
 //!
 //! ```text
 //! sealed_files   what lies beside the lock is what the lock names, before anything runs
@@ -8,8 +9,8 @@
 //! cache_repo     nor what another machine has built: a registry's repository gives and takes finished builds
 //! prepare        source (checkout) -> patches and overlays -> cli_flags -> layers (held_layer), or install (packages,
 //!                native_log), in a workdir
-//! plugin         export (export_args, closure_drift; read_sources by opened_files, dependencies, installed) -> select
-//!                (npm_masked) -> checks -> artefact (file_list, build_info) -> verdict against the seal
+//! plugin         export (export_view, export_args, closure_drift; read_sources by opened_files, watch_turns, dependencies,
+//!                installed) -> select (npm_masked) -> checks -> artefact (file_list, build_info) -> verdict against the seal
 //! new_seals      what was built for the first time, into the lock and beside it; verdict compares later builds with it
 //! packed_archive what an archive is of, whoever made it: for cache_repo and join
 //! results        report (build-report.json), plugins_yaml (dynamic-plugins.yaml); earlier is what they keep of other builds
@@ -31,6 +32,7 @@ mod dependencies;
 mod earlier;
 mod export;
 mod export_args;
+mod export_view;
 pub mod file_list;
 mod finished;
 mod held_layer;
@@ -51,11 +53,13 @@ mod read_sources;
 pub mod report;
 pub mod results;
 pub mod room;
+mod schedule;
 pub mod sealed_files;
 mod select;
 pub mod shard;
 mod source;
 pub mod verdict;
+mod watch_turns;
 mod workdir;
 mod workspace;
 
@@ -69,6 +73,7 @@ use crate::lock::{Lock, Plugin, Workspace};
 pub use cli_flags::AskedClis;
 pub use context::{BuildOptions, Shared};
 pub use finished::finished_archive;
+pub use watch_turns::WatchTurns;
 pub use workspace::BuiltWorkspace;
 
 /// Builds the workspaces named (all when none is) with the plugins that are chosen, several at once. A failing one does

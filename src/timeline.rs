@@ -136,6 +136,13 @@ impl Timeline {
         self.push(lane, what.into(), true)
     }
 
+    /// Goes on with a wait that began then.
+    pub fn wait_since(&self, lane: Lane, what: impl Into<String>, began: Instant) -> RunningSpan<'_> {
+        let span = self.wait(lane, what);
+        span.began_at(began);
+        span
+    }
+
     /// Records a step that began then and ends now; returns how long it took.
     pub fn record(&self, lane: Lane, what: &str, began: Instant) -> Duration {
         let span = self.begin(lane, what);
@@ -145,8 +152,7 @@ impl Timeline {
 
     /// Records that a lane has waited since then for the last step of these.
     pub fn waited(&self, lane: Lane, what: &str, (began, others): (Instant, &[Lane])) {
-        let span = self.wait(lane, what);
-        span.began_at(began);
+        let span = self.wait_since(lane, what, began);
         let after = last_step(&self.locked().recorded.spans, others);
         span.over(after);
     }

@@ -21,7 +21,7 @@ use crate::lock::input_digest;
 use crate::lock::recipe::FIRST;
 use crate::lock::{Plugin, Sealed, Sha256, Stamp, Workspace};
 use crate::overlay;
-use crate::store::{atomic_copy, file_beneath};
+use crate::store::{UntrustedTree, atomic_copy, file_beneath};
 
 /// The folder of the OCI layout in the output directory of a workspace.
 pub const LAYOUT: &str = "oci";
@@ -237,11 +237,11 @@ fn image_of(target: PluginTarget<'_>, record: &PackageRecord, closure: Option<Sh
     paths.image(record, PathBuf::new(), &target.facts(stamp.as_ref(), inputs))
 }
 
-/// Packs an exported plugin, and writes everything that is made of it. `source` is the checkout, `bundle` what is in its
-/// bundles.
+/// Packs an exported plugin, and writes everything that is made of it. `source` is what its export left, `bundle` what is in
+/// its bundles.
 pub(super) fn pack(
     target: PluginTarget<'_>,
-    source: &Path,
+    source: &UntrustedTree,
     exported: &Exported,
     entries: &PackageFiles,
     bundle: Option<&Bundle>,
@@ -249,7 +249,7 @@ pub(super) fn pack(
     let PluginTarget { shared, workspace, .. } = target;
     let options = &shared.options;
     let paths = OutputPaths::new(target, &exported.name, &exported.version)?;
-    let own = plugins_yaml::own_config(&target.source_tree(source)?, &target.source_path(""))?;
+    let own = plugins_yaml::own_config(source, &target.source_path(""))?;
     let scratch = shared.store.scratch()?;
     let layer_file = scratch.path().join("layer");
     let packing = Packing { path: &paths.image_path, epoch: workspace.time(), compression: options.compression };

@@ -23,6 +23,7 @@ mod source_owner;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::context::PluginTarget;
+use super::export_view::ExportView;
 use super::workdir::Workdir;
 use crate::error::Result;
 use crate::image::PackageFiles;
@@ -40,11 +41,15 @@ const LARGEST_MANIFEST: u64 = 16 << 20;
 const MOST_UNKNOWN: usize = 20;
 
 /// What is in the bundles of a frontend plugin; none of a backend.
-pub(super) fn of_frontend(target: PluginTarget<'_>, workdir: &Workdir, files: &PackageFiles) -> Result<Option<Bundle>> {
+pub(super) fn of_frontend(
+    target: PluginTarget<'_>,
+    (workdir, view): (&Workdir, &ExportView),
+    files: &PackageFiles,
+) -> Result<Option<Bundle>> {
     if target.plugin.role.is_backend() {
         return Ok(None);
     }
-    let folders = BuildFolders::of(target, workdir)?;
+    let folders = BuildFolders::of(target, workdir, view)?;
     BundleReader::new(files, folders).read().map(Some)
 }
 

@@ -15,6 +15,7 @@ use super::cli_flags::AskedClis;
 use super::held_layer::LayerUse;
 use super::packages::PackageCache;
 use super::plugins_yaml::ConfigSource;
+use super::watch_turns::WatchTurns;
 use crate::error::{Error, Result};
 use crate::image::Compression;
 use crate::interrupt::Interrupt;
@@ -24,7 +25,7 @@ use crate::overlay::join;
 use crate::sandbox::child::Log;
 use crate::sandbox::root::Isolation;
 use crate::store::git::Network;
-use crate::store::{Store, UntrustedTree, room_beneath};
+use crate::store::{Store, room_beneath};
 use crate::timeline::{Lane, RunningSpan};
 use crate::ui::{Step, Ui};
 
@@ -126,6 +127,8 @@ pub struct Shared {
     pub cache_repo: Option<Arc<CacheRepo>>,
     /// What the CLIs said of their flags.
     pub clis: AskedClis,
+    /// Bounds the exports that are looked at together.
+    pub watches: WatchTurns,
     /// Bounds the steps that run at once.
     pub slots: Semaphore,
 }
@@ -133,6 +136,11 @@ pub struct Shared {
 impl Shared {
     /// Waits until another step of third-party code may run, for this lane.
     pub(super) async fn slot(&self, lane: Lane) -> Result<Slot<'_>> {
+        self.slot_since(lane, Instant::now()).await
+    }
+
+    /// The same for a lane that could have run since `began`.
+    pub(super) async fn slot_since(&self, lane: Lane, began: Instant) -> Result<Slot<'_>> {
         let timeline = self.ui.timeline();
         let permit = match self.slots.try_acquire() {
             Ok(permit) => {
@@ -141,7 +149,7 @@ impl Shared {
             }
             Err(TryAcquireError::Closed) => return Err(Error::Interrupted),
             Err(TryAcquireError::NoPermits) => {
-                let waiting = timeline.wait(lane.clone(), "wait for a slot");
+                let waiting = timeline.wait_since(lane.clone(), "wait for a slot", began);
                 let permit = self.slots.acquire().await.map_err(|_| Error::Interrupted)?;
                 waiting.over(timeline.take_slot());
                 permit
@@ -257,12 +265,7 @@ impl PluginTarget<'_> {
         Lane::plugin(&self.workspace.name, &self.plugin.path)
     }
 
-    /// The checkout of its repository, which lies in `source`, with what scripts left in it.
-    pub(super) fn source_tree(self, source: &Path) -> Result<UntrustedTree> {
-        UntrustedTree::open(source, self.to_string())
-    }
-
-    /// A path of the plugin in that tree.
+    /// A path of the plugin in the checkout of its repository.
     pub(super) fn source_path(self, name: &str) -> PathBuf {
         join(&self.workspace.source.path, join(&self.plugin.path, name))
     }

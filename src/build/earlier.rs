@@ -94,6 +94,13 @@ fn report_before(output_dir: &Path) -> Option<Report> {
     Report::read(&output_dir.join(report::FILE_NAME), "").ok()
 }
 
+/// How many seconds the exports of a workspace took in the build before this one, by the paths of its plugins.
+pub(super) fn export_seconds(output_dir: &Path, workspace: &str) -> BTreeMap<String, f64> {
+    let workspaces = report_before(output_dir).into_iter().flat_map(|report| report.workspaces);
+    let plugins = workspaces.filter(|one| one.name == workspace).flat_map(|one| one.plugins);
+    plugins.filter_map(|plugin| Some((plugin.path, *plugin.seconds.get("export")?))).collect()
+}
+
 /// Those of them that are still there and that this report does not have, sorted.
 pub(super) fn still_there(archives: &BTreeSet<String>, output_dir: &Path, now: &[WorkspaceReport]) -> Vec<String> {
     let outputs = || now.iter().flat_map(|one| &one.plugins).filter_map(|plugin| plugin.output.as_ref());

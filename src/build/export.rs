@@ -6,12 +6,12 @@ use serde::Deserialize;
 
 use super::closure_drift::Drift;
 use super::context::PluginTarget;
+use super::export_view::ExportView;
 use super::sealed_files::sealed_closure;
 use super::source::LARGEST_LOCKFILE;
 use super::workdir::Workdir;
 use crate::error::{Error, Place, Result};
 use crate::npm::forwarder::RegistryForwarder;
-use crate::overlay::join;
 use crate::sandbox::child::{Log, Run, run};
 use crate::sandbox::env::ChildEnv;
 use crate::sandbox::root::Root;
@@ -33,6 +33,8 @@ pub(super) struct Export<'a> {
     pub(super) workdir: &'a Workdir,
     /// The view of the children, with a temporary folder of this plugin's own.
     pub(super) root: Root,
+    /// The source in it.
+    pub(super) view: ExportView,
     pub(super) env: ChildEnv,
     pub(super) network: bool,
     /// What the registries are asked through, by those who have a network and need it.
@@ -44,7 +46,7 @@ pub(super) struct Export<'a> {
 
 /// What an export made.
 pub(super) struct Exported {
-    /// The package, with more files than belong to it.
+    /// The package, with more files than belong to it, as messages name it.
     pub(super) folder: PathBuf,
     /// The exported `package.json`.
     pub(super) package_json: Vec<u8>,
@@ -59,12 +61,11 @@ impl Export<'_> {
     /// Runs the CLI.
     pub(super) async fn run(&self) -> Result<Exported> {
         let plugin = self.target.plugin;
-        let source = self.workdir.tree.join(join(&plugin.path, ""));
-        let folder = source.join(EXPORTED);
+        let folder = self.view.kept().join(self.made_path());
         if plugin.role.is_backend() {
             self.write_closure(&self.left()?)?;
         }
-        self.export(&source).await?;
+        self.export().await?;
         let left = self.left()?;
         let package_path = folder.join("package.json");
         let package_json = left.read(&exported("package.json"), LARGEST_MANIFEST)?;
@@ -95,15 +96,26 @@ impl Export<'_> {
 
     /// The plugin's folder, in which scripts of every plugin of the workspace have run.
     fn left(&self) -> Result<UntrustedTree> {
-        self.target.source_tree(&self.workdir.folders.source)?.folder(&self.target.source_path(""))
+        self.view.tree(self.target.to_string())?.folder(&self.target.source_path(""))
     }
 
-    async fn export(&self, folder: &Path) -> Result<()> {
+    /// The folder that the CLI has filled.
+    pub(super) fn made(&self) -> Result<UntrustedTree> {
+        self.left()?.folder(Path::new(EXPORTED))
+    }
+
+    /// That folder, from the source.
+    pub(super) fn made_path(&self) -> PathBuf {
+        self.target.source_path(EXPORTED)
+    }
+
+    async fn export(&self) -> Result<()> {
+        let folder = self.view.outside(&self.target.source_path(""));
         let mut args = vec![self.workdir.programs.cli.to_string_lossy().into_owned(), "plugin".into(), "export".into()];
         args.extend(self.args.iter().cloned());
         self.node(
             &args,
-            folder,
+            &folder,
             &format!("exporting {} failed", self.target),
             "if its arguments are at fault, correct them in plugins-list.yaml and run `factory resolve`",
         )

@@ -141,7 +141,7 @@ mod tests {
     use crate::lock::companions::CompanionPath;
     use crate::lock::{Argument, Lock, Sha256};
     use crate::sandbox::root::Isolation;
-    use crate::store::Store;
+    use crate::store::{Store, UntrustedTree};
     use crate::ui::Ui;
 
     const PLUGIN: usize = 0;
@@ -197,6 +197,7 @@ mod tests {
             layers: std::sync::OnceLock::new(),
             cache_repo: None,
             clis: crate::build::AskedClis::default(),
+            watches: crate::build::WatchTurns::default(),
             slots: tokio::sync::Semaphore::new(1),
         }
     }
@@ -225,7 +226,8 @@ mod tests {
             closure: Some(closure.into()),
         };
         let entries = PackageFiles::new(entries.collect()).unwrap();
-        artefact::pack(target(shared), &shared.options.output_dir, &exported, &entries, None).unwrap()
+        let source = UntrustedTree::open(&shared.options.output_dir, "x").unwrap();
+        artefact::pack(target(shared), &source, &exported, &entries, None).unwrap()
     }
 
     /// The list of the plugin's files, beside the lock.

@@ -2,11 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::error::Result;
-use crate::lock::lies_in;
 use crate::sandbox::held_overlay::HeldOverlay;
-use crate::sandbox::root::Root;
-use crate::store::{CacheEntry, UntrustedTree};
+use crate::sandbox::root::{Isolation, Root};
+use crate::store::CacheEntry;
 
 /// How a build gets at the folders of a layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,31 +15,39 @@ pub enum LayerUse {
     Cloned,
 }
 
-/// Folders of a layer that are shown while this lives.
+/// A layer that is shown to the steps before the exports, and then lies below what each export sees.
 pub(super) struct HeldLayer {
-    pub(super) overlay: HeldOverlay,
-    /// From the source.
-    pub(super) folders: Vec<String>,
+    /// None once these steps are over.
+    overlay: Option<HeldOverlay>,
+    /// What they have written, and the layer.
+    lowers: [PathBuf; 2],
     /// Not pruned meanwhile.
-    pub(super) _entry: CacheEntry,
+    _entry: CacheEntry,
 }
 
 impl HeldLayer {
-    /// Shows them in the source, which is at `source`, to all children in `root`.
-    pub(super) fn show(&self, root: &mut Root, source: &Path) {
+    /// Lays what is written below `work` over `tree`, the packages of the entry.
+    pub(super) fn mount(isolation: Isolation, tree: PathBuf, work: &Path, entry: CacheEntry) -> Result<Self, String> {
+        let overlay = HeldOverlay::mount(isolation, &[&tree], work)?;
+        let lowers = [overlay.written().to_path_buf(), tree];
+        Ok(Self { overlay: Some(overlay), lowers, _entry: entry })
+    }
+
+    /// Shows folders of it in the source, which is at `source`, to all children in `root`.
+    pub(super) fn show(&self, root: &mut Root, source: &Path, folders: &[String]) {
         let inside = root.inside(source);
-        self.overlay.show(root, &inside, &self.folders);
+        if let Some(overlay) = &self.overlay {
+            overlay.show(root, &inside, folders);
+        }
     }
 
-    /// All that is in the layer, of which the folders are shown. Links in it are not to be followed: this process has it
-    /// nowhere.
-    pub(super) fn tree(&self, of: &str) -> Result<UntrustedTree> {
-        UntrustedTree::open(&self.overlay.seen(), of)
+    /// The steps before the exports are over: nobody writes to it any more.
+    pub(super) fn close(&mut self) {
+        self.overlay = None;
     }
 
-    /// Where a path of the source lies, if it is in one of them.
-    pub(super) fn seen(&self, path: &str) -> Option<PathBuf> {
-        let is_shown = self.folders.iter().any(|folder| lies_in(path, folder));
-        is_shown.then(|| self.overlay.seen().join(path))
+    /// What lies below what an export sees, the uppermost first.
+    pub(super) fn lowers(&self) -> &[PathBuf] {
+        &self.lowers
     }
 }

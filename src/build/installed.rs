@@ -1,12 +1,11 @@
 //! Where the packages of a workspace are installed.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::Path;
 
 /// Packages in `node_modules` folders, by name and folder from a source.
 pub(super) struct InstalledPackages<'a> {
-    /// Where a path of the source lies.
-    pub(super) seen: &'a dyn Fn(&str) -> PathBuf,
+    pub(super) source: &'a Path,
     /// Whether a package is wanted, by its name. What lies in one that is wanted is a part of it.
     pub(super) is_wanted: &'a dyn Fn(&str) -> bool,
     pub(super) found: Vec<(String, String)>,
@@ -39,7 +38,7 @@ impl InstalledPackages<'_> {
 
     /// The names of the folders in a folder. Links are workspaces, or lead to what is found elsewhere.
     fn folders(&self, folder: &str) -> Vec<String> {
-        let entries = fs::read_dir((self.seen)(folder)).into_iter().flatten().flatten();
+        let entries = fs::read_dir(self.source.join(folder)).into_iter().flatten().flatten();
         let folders = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
         folders.filter_map(|entry| entry.file_name().into_string().ok()).collect()
     }

@@ -91,7 +91,7 @@ impl WorkspaceBuild<'_> {
     }
 
     /// How this machine can use layers, which is tried once for all workspaces.
-    fn layer_use(&self, workdir: &Workdir) -> Option<LayerUse> {
+    pub(super) fn layer_use(&self, workdir: &Workdir) -> Option<LayerUse> {
         let (shared, work) = (self.shared, &workdir.folders.work);
         let probe = || {
             let Err(why) = HeldOverlay::probe(shared.options.isolation, &work.join("probe")) else {
@@ -158,7 +158,7 @@ impl WorkspaceBuild<'_> {
         };
         let kept = tokio::task::block_in_place(|| self.keep(&workdir.folders, new, record, (before, &opened)));
         match kept {
-            Ok((entry, record)) => self.show(workdir, entry, record)?,
+            Ok((entry, record)) => self.show(workdir, entry, &record.folders)?,
             Err(Unkept::Empty) => {}
             Err(Unkept::Because(why)) => {
                 self.shared.ui.note(format!("{}: its installed packages are not kept: {why}", self.workspace.name));
@@ -238,7 +238,7 @@ impl WorkspaceBuild<'_> {
             let paths = OpenedPaths { files: record.opened.keys().cloned().collect(), ..OpenedPaths::default() };
             let outside = self.outside_of(&workdir.folders, Opened::Some(paths))?;
             let install_scripts = record.install_scripts.clone();
-            self.show(workdir, found, record)?;
+            self.show(workdir, found, &record.folders)?;
             shared.ui.note(format!("{name}: its packages are installed already"));
             self.shared.ui.timeline().taken_from(self.lane(), "this machine's cache");
             self.record_since("packages from the cache", started);
@@ -247,19 +247,19 @@ impl WorkspaceBuild<'_> {
         Ok(None)
     }
 
-    fn show(&self, workdir: &mut Workdir, entry: CacheEntry, record: LayerRecord) -> Result<()> {
-        let (lower, work) = (entry.path().join(TREE), &workdir.folders.work);
+    fn show(&self, workdir: &mut Workdir, entry: CacheEntry, folders: &[String]) -> Result<()> {
+        let (tree, work) = (entry.path().join(TREE), &workdir.folders.work);
         if self.layer_use(workdir) == Some(LayerUse::Cloned) {
             let source = &workdir.folders.source;
             let clone =
-                |folder: &String| clone_tree(&lower.join(folder), &source.join(folder), self.shared.interrupt.flag());
-            return record.folders.iter().try_for_each(clone);
+                |folder: &String| clone_tree(&tree.join(folder), &source.join(folder), self.shared.interrupt.flag());
+            return folders.iter().try_for_each(clone);
         }
-        let overlay = HeldOverlay::mount(self.shared.options.isolation, &lower, work).map_err(|why| {
+        let layer = HeldLayer::mount(self.shared.options.isolation, tree, work, entry).map_err(|why| {
             let what = format!("cannot show the installed packages of workspace `{}`: {why}", self.workspace.name);
             Error::build(what, "run `factory doctor`, which says what this machine allows")
         })?;
-        workdir.show_layer(HeldLayer { overlay, folders: record.folders, _entry: entry });
+        workdir.show_layer(layer, folders);
         Ok(())
     }
 }

@@ -180,9 +180,10 @@ impl FolderWatch {
         Ok(())
     }
 
-    /// Makes and watches empty folders beside the root, where that can be done.
+    /// Makes and watches empty folders beside the root, where that can be done. Nobody walks through the mounts of another
+    /// process.
     fn add_beside(&mut self) -> Result<(), Errno> {
-        let Some(parent) = self.root.parent() else { return Ok(()) };
+        let Some(parent) = self.root.parent().filter(|parent| !parent.starts_with("/proc")) else { return Ok(()) };
         self.beside.extend((0..BESIDE).map_while(|_| TempDir::new_in(parent).ok()));
         for folder in &self.beside {
             let watch = self.inotify.add_watch(folder.path(), AddWatchFlags::IN_OPEN)?;

@@ -6,9 +6,10 @@ use std::sync::OnceLock;
 
 use super::artefact::{self, Artefact};
 use super::cache_repo::NewBuild;
-use super::context::{PluginTarget, Timings, WorkspaceBuild};
+use super::context::{PluginTarget, Slot, Timings, WorkspaceBuild};
 use super::export::{Export, Exported};
 use super::export_args::ExportArgs;
+use super::export_view::ExportView;
 use super::packages::lockfile::LockfilePackages;
 use super::prepare::Prepared;
 use super::read_sources::ReadSources;
@@ -47,9 +48,11 @@ impl<'a> PluginBuild<'a> {
         Self { build, prepared, target, index, timings: Timings::default(), left_out: OnceLock::new() }
     }
 
-    pub(super) async fn run(&self) -> Result<Artefact> {
-        let _slot = self.build.shared.slot(self.target.lane()).await?;
-        let ExportedFiles { exported, entries, read } = self.export_and_select().await?;
+    /// The slot is given back as soon as no third-party code runs any more.
+    pub(super) async fn run(&self, slot: Slot<'_>) -> Result<Artefact> {
+        let export = self.export().await?;
+        let ExportedFiles { exported, entries, read } = self.export_and_select(&export).await?;
+        drop(slot);
         let is_verified = self.build.shared.options.verify_mode;
         let checking = self.build.shared.ui.timeline().begin(self.target.lane(), "checks");
         let mut warnings = tokio::task::block_in_place(|| checks::of_files(self.target, &entries))?;
@@ -66,7 +69,7 @@ impl<'a> PluginBuild<'a> {
         }
         let target = PluginTarget { plugin: &plugin, ..self.target };
         // A step that changes the files of the package belongs before the checks.
-        let artefact = Artefact { read, warnings, ..self.pack(target, &exported, &entries)? };
+        let artefact = Artefact { read, warnings, ..self.pack(target, &export.view, (&exported, &entries))? };
         if !is_verified {
             verdict::check_sealed(&self.build.shared.options, self.target.workspace, self.target.plugin, &artefact)?;
             tokio::task::block_in_place(|| self.keep(target, &artefact))?;
@@ -95,18 +98,15 @@ impl<'a> PluginBuild<'a> {
         self.share_closure(&exported)
     }
 
-    async fn export_and_select(&self) -> Result<ExportedFiles> {
-        let export = self.export().await?;
+    async fn export_and_select(&self, export: &Export<'_>) -> Result<ExportedFiles> {
         let step = self.step("export");
-        let workdir = &self.prepared.workdir;
-        let folders = &workdir.folders;
-        let watch = || tokio::task::block_in_place(|| self.target.watch(workdir));
-        let watched = self.target.is_watched().then(watch).transpose()?;
+        let view = &export.view;
+        let watched = if self.target.is_watched() { Some(self.target.watch_in_turn(view).await?) } else { None };
         let exported = export.run().await?;
         let before = self.prepared.outside.as_ref();
-        let look = |watched| tokio::task::block_in_place(|| self.target.read_sources(watched, before, folders));
+        let look = |(watched, _)| tokio::task::block_in_place(|| self.target.read_sources(watched, before, view));
         let read = watched.map(look).transpose()?.flatten();
-        let entries = export.select(&exported).await?;
+        let entries = export.select().await?;
         self.timings.record("export", step.done(count(entries.entries().len(), "file")));
         self.share_closure(&exported)?;
         Ok(ExportedFiles { exported, entries, read })
@@ -117,14 +117,17 @@ impl<'a> PluginBuild<'a> {
         let shared = self.build.shared;
         shared.interrupt.check()?;
         let workdir = &self.prepared.workdir;
-        let args = self.args()?;
         let log = self.build.new_log(self.build.plugin_log_path(self.target.plugin))?;
-        let work = &workdir.folders.work;
-        let (tmp, mount) = (work.join(format!("tmp-{}", self.index)), work.join(format!("root-{}", self.index)));
+        let folder = |what: &str| workdir.folders.work.join(format!("{what}-{}", self.index));
+        let (tmp, mount) = (folder("tmp"), folder("root"));
         for folder in [&tmp, &mount] {
             fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
         }
-        let root = workdir.root.with_tmp(&workdir.folders.tmp, &tmp, mount);
+        let mut root = workdir.root.at(mount);
+        root.replace(&workdir.folders.tmp, &tmp);
+        let of = self.target.to_string();
+        let view = tokio::task::block_in_place(|| ExportView::show(workdir, &mut root, &folder("export"), &of))?;
+        let args = self.args(&view)?;
         let env = workdir.env.clone().with("TMPDIR", root.inside(&tmp));
         let packages = self.build.packages(&workdir.folders.yarn)?;
         let network = !shared.options.offline && self.build.needs_network(self.target.plugin, &packages)?;
@@ -133,13 +136,12 @@ impl<'a> PluginBuild<'a> {
             Some(forwarder) => (workdir.forwarded(&env, forwarder), NetworkAccess::Forwarded(forwarder).log(&log)),
             None => (env, log),
         };
-        Ok(Export { target: self.target, workdir, root, env, network, forwarder, log, args })
+        Ok(Export { target: self.target, workdir, root, view, env, network, forwarder, log, args })
     }
 
-    fn args(&self) -> Result<Vec<String>> {
-        let has_scalprum = self
-            .target
-            .source_tree(&self.prepared.workdir.folders.source)?
+    fn args(&self, view: &ExportView) -> Result<Vec<String>> {
+        let has_scalprum = view
+            .tree(self.target.to_string())?
             .folder(&self.target.source_path(""))?
             .kind(Path::new(SCALPRUM))
             .is_some_and(|kind| kind == LeftKind::File);
@@ -163,12 +165,16 @@ impl<'a> PluginBuild<'a> {
         })
     }
 
-    fn pack(&self, target: PluginTarget<'_>, exported: &Exported, entries: &PackageFiles) -> Result<Artefact> {
+    fn pack(
+        &self,
+        target: PluginTarget<'_>,
+        view: &ExportView,
+        (exported, entries): (&Exported, &PackageFiles),
+    ) -> Result<Artefact> {
         let step = self.step("pack");
-        let source = &self.prepared.workdir.folders.source;
         let artefact = tokio::task::block_in_place(|| {
-            let bundle = bundle::of_frontend(target, &self.prepared.workdir, entries)?;
-            artefact::pack(target, source, exported, entries, bundle.as_ref())
+            let bundle = bundle::of_frontend(target, (&self.prepared.workdir, view), entries)?;
+            artefact::pack(target, &view.tree(target.to_string())?, exported, entries, bundle.as_ref())
         })?;
         self.timings.record("pack", step.done(artefact.label()));
         Ok(artefact)

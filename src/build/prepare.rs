@@ -2,6 +2,7 @@
 
 use super::cli_flags::CliFlags;
 use super::context::WorkspaceBuild;
+use super::held_layer::LayerUse;
 use super::layers::{Installed, WantedPackages};
 use super::opened_files::Opened;
 use super::packages::unpinned::Unpinned;
@@ -49,6 +50,9 @@ impl WorkspaceBuild<'_> {
         let watched = tokio::task::block_in_place(|| self.watch_outside(&workdir.folders)).transpose()?;
         if exports {
             self.compile_types(&workdir, &log).await?;
+        }
+        if exports && self.layer_use(&workdir) == Some(LayerUse::Shown) {
+            workdir.part();
         }
         let outside = outside.zip(watched).map(|(before, watched)| Opened::since(watched).and(&before));
         Ok(Prepared { workdir, cli_flags, install_scripts, sealed, used, outside })

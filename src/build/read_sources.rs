@@ -3,18 +3,21 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use tokio::sync::SemaphorePermit;
+use tokio::task::block_in_place;
 
 use super::context::{PluginTarget, WorkspaceBuild};
 use super::dependencies::Dependencies;
+use super::export_view::ExportView;
 use super::installed::InstalledPackages;
 use super::opened_files::{Opened, OpenedFiles, OpenedPaths};
 use super::source;
-use super::workdir::{Folders, Workdir};
+use super::workdir::Folders;
 use crate::error::Result;
 use crate::lock::recipe::FIRST;
 use crate::lock::{PartContent, SourcePart, at, installed_at, installed_name, lies_in};
@@ -117,29 +120,48 @@ impl WorkspaceBuild<'_> {
 }
 
 impl PluginTarget<'_> {
-    /// True where the lock can still learn what the export reads, and in `verify`. One export at a time is looked at in a
-    /// workspace: the kernel does not say who opened a file.
+    /// True where the lock can still learn what the export reads, and in `verify`.
     pub(super) fn is_watched(self) -> bool {
         let options = &self.shared.options;
         let is_pinned = !self.workspace.source.local && self.workspace.recipe != FIRST;
         is_pinned && (self.plugin.sealed.is_none() || options.verify_mode)
     }
 
+    /// Watches the source that an export sees, together with the exports of others if there are watches enough, else after
+    /// them. What is returned lasts as long as the watch.
+    pub(super) async fn watch_in_turn<'s>(self, view: &ExportView) -> Result<(PluginWatch, SemaphorePermit<'s>)>
+    where
+        Self: 's,
+    {
+        let turns = &self.shared.watches;
+        let watch = || block_in_place(|| self.watch(view));
+        let turn = turns.beside().await?;
+        let watched = watch()?;
+        if watched.opened.as_ref().err() != Some(&Errno::ENOSPC) {
+            return Ok((watched, turn));
+        }
+        drop(turn);
+        let waiting = self.shared.ui.timeline().wait(self.lane(), "wait for inotify watches");
+        let alone = turns.alone().await?;
+        waiting.done();
+        Ok((watch()?, alone))
+    }
+
     /// Watches all of the source but the folders that the plugin is known to be built from, and the packages that are
     /// installed but those that it reaches. Where the machine cannot, the error is kept for [`Self::read_sources`].
-    pub(super) fn watch(self, workdir: &Workdir) -> Result<PluginWatch> {
-        let (root, source) = (&self.workspace.source.path, &workdir.folders.source);
+    fn watch(self, view: &ExportView) -> Result<PluginWatch> {
+        let (root, source) = (&self.workspace.source.path, &view.seen());
         source::with_laid(self.shared, self.workspace, source, |laid| {
             let dependencies = Dependencies::read(laid, root)?;
             let covered: BTreeSet<&str> = self.plugin.sources.iter().map(|part| part.path.as_str()).collect();
             let is_watched = |path: &str| !covered.iter().any(|outer| lies_in(path, outer)) && is_looked_at(laid, path);
-            let packages = self.not_reached(&dependencies, workdir);
+            let packages = self.not_reached(&dependencies, source);
             Ok(PluginWatch { opened: OpenedFiles::watch(source, is_watched, &packages), dependencies })
         })
     }
 
     /// The packages that are installed and that the plugin does not reach, by name and folder.
-    fn not_reached(self, dependencies: &Dependencies, workdir: &Workdir) -> Vec<(String, PathBuf)> {
+    fn not_reached(self, dependencies: &Dependencies, source: &Path) -> Vec<(String, PathBuf)> {
         // Else it follows all there are.
         if !self.plugin.sources.iter().any(SourcePart::is_reached) {
             return vec![];
@@ -147,12 +169,11 @@ impl PluginTarget<'_> {
         let found = dependencies.ask(|reacher| {
             let (all, reached) = (reacher.of(&[], &[""]).names, self.reach(reacher, &self.plugin.reads).names);
             let is_wanted = |name: &str| all.contains(name) && !reached.contains(name);
-            let seen = |path: &str| workdir.seen(path);
-            let mut installed = InstalledPackages { seen: &seen, is_wanted: &is_wanted, found: vec![] };
+            let mut installed = InstalledPackages { source, is_wanted: &is_wanted, found: vec![] };
             for folder in dependencies.folders().chain(["."]) {
                 installed.find(&at(&self.workspace.source.path, folder));
             }
-            installed.found.into_iter().map(|(name, folder)| (name, workdir.seen(&folder))).collect()
+            installed.found.into_iter().map(|(name, folder)| (name, source.join(&folder))).collect()
         });
         found.unwrap_or_default()
     }
@@ -169,13 +190,13 @@ impl PluginTarget<'_> {
         self,
         watch: PluginWatch,
         before: Option<&Opened>,
-        folders: &Folders,
+        view: &ExportView,
     ) -> Result<Option<ReadSources>> {
         let root = &self.workspace.source.path;
         let all = || BTreeSet::from([".".to_owned()]);
         let PluginWatch { opened, dependencies } = watch;
         let opened = Opened::since(opened);
-        source::with_laid(self.shared, self.workspace, &folders.source, |laid| {
+        source::with_laid(self.shared, self.workspace, &view.seen(), |laid| {
             // `tsc` lists the folders of a workspace to find what it compiles, and opens that.
             let is_listed = |path: &str| lies_in(path, root) && laid.is_folder(path).unwrap_or(false);
             let before = before.map(|before| before.clone().without(is_listed));

@@ -4,24 +4,24 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use super::export::{Export, Exported};
+use super::export::Export;
 use super::npm_masked::unmask;
 use crate::error::{Error, Result};
 use crate::image::{Content, PackageFiles, mf_types};
-use crate::store::UntrustedTree;
 
 impl Export<'_> {
     /// Selects what belongs to the package.
-    pub(super) async fn select(&self, exported: &Exported) -> Result<PackageFiles> {
-        normalised(&exported.folder, self.listed_files(&exported.folder).await?)
+    pub(super) async fn select(&self) -> Result<PackageFiles> {
+        let files = self.listed_files().await?;
+        normalised(&self.view.seen().join(self.made_path()), files)
     }
 
     /// The files that `npm pack` takes, with their executable bit.
-    async fn listed_files(&self, out: &Path) -> Result<Vec<(String, bool)>> {
+    async fn listed_files(&self) -> Result<Vec<(String, bool)>> {
         let args = [&self.workdir.programs.npm.to_string_lossy(), "pack", "--dry-run", "--json", "--ignore-scripts"]
             .map(str::to_owned);
         let what = format!("`npm pack` of {} failed", self.target);
-        let said = self.node(&args, out, &what, "").await?;
+        let said = self.node(&args, &self.view.outside(&self.made_path()), &what, "").await?;
         let start = said.find('[').unwrap_or(0);
         let packs: Vec<Pack> = serde_json::from_str(&said[start..]).map_err(|e| Error::Build {
             what: format!("{what}: cannot parse its output: {e}"),
@@ -30,8 +30,7 @@ impl Export<'_> {
         })?;
         let files = packs.into_iter().next().map(|pack| pack.files).unwrap_or_default();
         let files = files.into_iter().map(|file| (file.path, file.mode & 0o100 != 0)).collect();
-        let left = UntrustedTree::open(out, self.target.to_string())?;
-        unmask(&left, files).map_err(|why| Error::Build {
+        unmask(&self.made()?, files).map_err(|why| Error::Build {
             what: format!("{what}: {why}"),
             tail: vec![],
             hint: "leave files with such names out of the package (`files` in its package.json)".into(),

@@ -111,8 +111,10 @@ pub(super) struct Workdir {
     timeout: Duration,
     interrupt: Interrupt,
     pub(super) tools: Toolset,
-    /// Folders of installed packages that are kept in the cache, as the children see them.
+    /// Folders of installed packages that are kept in the cache.
     pub(super) layer: Option<HeldLayer>,
+    /// Each export sees the source for itself ([`super::export_view`]).
+    pub(super) is_apart: bool,
 }
 
 /// The folder in which a workspace is built.
@@ -298,19 +300,20 @@ impl Workdir {
             interrupt: shared.interrupt.clone(),
             tools,
             layer: None,
+            is_apart: false,
         })
     }
 
-    /// Shows folders of installed packages to all children from now on.
-    pub(super) fn show_layer(&mut self, layer: HeldLayer) {
-        layer.show(&mut self.root, &self.folders.source);
+    /// Shows folders of installed packages to the steps before the exports.
+    pub(super) fn show_layer(&mut self, layer: HeldLayer, folders: &[String]) {
+        layer.show(&mut self.root, &self.folders.source, folders);
         self.layer = Some(layer);
     }
 
-    /// Where a path of the source lies as the children see it.
-    pub(super) fn seen(&self, path: &str) -> PathBuf {
-        let shown = self.layer.as_ref().and_then(|layer| layer.seen(path));
-        shown.unwrap_or_else(|| self.folders.source.join(path))
+    /// The steps before the exports are over: from now on, nothing writes to the source, and each export sees it for itself.
+    pub(super) fn part(&mut self) {
+        self.layer.iter_mut().for_each(HeldLayer::close);
+        self.is_apart = true;
     }
 
     /// A forwarder to the registries, where children need one.

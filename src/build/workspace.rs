@@ -2,12 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::time::Instant;
 
 use futures_util::future::join_all;
 
 use super::artefact::{Artefact, LAYOUT};
-use super::context::{Shared, Timings, WorkspaceBuild};
+use super::context::{Shared, Slot, Timings, WorkspaceBuild};
 use super::packages::lockfile::LockfilePackages;
 use super::packages::unpinned::Unpinned;
 use super::plugin::PluginBuild;
@@ -17,7 +16,6 @@ use super::{cache_repo, finished, sealed_files, source};
 use crate::error::{Error, Result};
 use crate::lock::{Plugin, Workspace};
 use crate::store::{discard_unfinished, stays_beneath};
-use crate::timeline::Lane;
 
 /// A workspace after its build.
 pub struct BuiltWorkspace {
@@ -102,9 +100,9 @@ struct Progress {
     plugins: Vec<BuiltPlugin>,
 }
 
-struct BuiltPlugin {
+pub(super) struct BuiltPlugin {
     /// Its place in the lock.
-    place: usize,
+    pub(super) place: usize,
     result: Result<Artefact>,
     timings: Timings,
     /// Arguments that rhdh-cli was not given, and why.
@@ -126,12 +124,11 @@ impl WorkspaceBuild<'_> {
         })?;
         let missing: Vec<usize> = (0..finished.len()).filter(|place| finished[*place].is_none()).collect();
         let timeline = self.shared.ui.timeline();
-        let lane = |place: usize| self.target(&self.workspace.plugin[place]).lane();
         for (place, _) in finished.iter().enumerate().filter(|(_, kept)| kept.is_some()) {
-            timeline.taken_from(lane(place), "this machine's cache");
+            timeline.taken_from(self.lane_of(place), "this machine's cache");
         }
         for (place, found) in cache_repo::find_all(self.shared, self.workspace, &missing).await? {
-            timeline.taken_from(lane(place), "the cache repository");
+            timeline.taken_from(self.lane_of(place), "the cache repository");
             finished[place] = Some(found.made);
             progress.unpinned.merge(found.packages);
         }
@@ -149,9 +146,9 @@ impl WorkspaceBuild<'_> {
         let done = if fetch_only {
             self.fetch_closures(&prepared).await
         } else {
-            // Not while exports are watched: it lists all of the tree. Without a measure the next build does as well.
+            // Not while the source itself is watched: it lists all of that. Without a measure the next build does as well.
             let mut measured = Some(self.measure(&prepared.workdir.folders.work));
-            if self.is_watched() {
+            if self.is_watched() && !prepared.workdir.is_apart {
                 let _ = join_all(measured.take()).await;
             }
             let plugins = self.plugins(&prepared, finished).await;
@@ -166,53 +163,31 @@ impl WorkspaceBuild<'_> {
         done
     }
 
-    /// Frontends are exported side by side, each with a temporary folder of its own, since the CLI writes fixed names
-    /// there. Backends follow one by one: the CLI builds the packages they embed in their source folders, and two
-    /// backends may embed the same.
+    /// What was made of the plugins that are chosen, in the order of the lock.
     async fn plugins(&self, prepared: &Prepared, finished: Vec<Option<Result<Artefact>>>) -> Vec<BuiltPlugin> {
-        let one = |place: usize, plugin, finished: Option<Result<Artefact>>| async move {
+        let (mut built, mut missing) = (Vec::new(), Vec::new());
+        for ((place, plugin), finished) in self.workspace.plugin.iter().enumerate().zip(finished) {
             match finished {
-                Some(kept) => self.reuse(place, kept),
-                None => self.plugin(prepared, place, plugin).await,
+                _ if !self.shared.options.chooses(plugin) => {}
+                Some(kept) => built.push(self.reuse(place, kept)),
+                None => missing.push((place, plugin)),
             }
-        };
-        let (backends, frontends): (Vec<_>, Vec<_>) = self
-            .workspace
-            .plugin
-            .iter()
-            .zip(finished)
-            .enumerate()
-            .filter(|(_, (plugin, _))| self.shared.options.chooses(plugin))
-            .partition(|(_, (plugin, _))| plugin.role.is_backend());
-        // They borrow from the workspace, so they are not tasks of their own.
-        // One by one as well where it is looked at what they read: the kernel does not say who opened a file.
-        let is_watched =
-            |(_, (plugin, kept)): &(_, (&Plugin, Option<_>))| kept.is_none() && self.target(plugin).is_watched();
-        let is_watched = frontends.iter().any(is_watched);
-        let (together, one_by_one): (Vec<_>, Vec<_>) =
-            if is_watched { (vec![], frontends.into_iter().chain(backends).collect()) } else { (frontends, backends) };
-        let together = together.into_iter().map(|(place, (plugin, finished))| one(place, plugin, finished));
-        let began = Instant::now();
-        let mut built = join_all(together).await;
-        let lane = |place: usize| self.target(&self.workspace.plugin[place]).lane();
-        let mut before: Vec<Lane> = built.iter().filter(|built| built.has_log).map(|one| lane(one.place)).collect();
-        for (place, (plugin, finished)) in one_by_one {
-            if finished.is_none() {
-                if !before.is_empty() {
-                    let what = "wait for the exports before it";
-                    self.shared.ui.timeline().waited(lane(place), what, (began, &before));
-                }
-                before = vec![lane(place)];
-            }
-            built.push(one(place, plugin, finished).await);
         }
+        built.extend(self.build_plugins(prepared, missing).await);
         built.sort_by_key(|built| built.place);
         built
     }
 
-    async fn plugin(&self, prepared: &Prepared, place: usize, plugin: &Plugin) -> BuiltPlugin {
+    /// Builds a plugin in a slot.
+    pub(super) async fn plugin(
+        &self,
+        prepared: &Prepared,
+        (place, plugin): (usize, &Plugin),
+        slot: Result<Slot<'_>>,
+    ) -> BuiltPlugin {
         let build = PluginBuild::new(self, prepared, place, plugin);
-        let result = build.run().await.map_err(|error| self.of_disk(error));
+        let run = async { build.run(slot?).await };
+        let result = run.await.map_err(|error| self.of_disk(error));
         if let Err(error) = &result {
             self.say(error);
         }

@@ -165,6 +165,7 @@ impl Replay<'_> {
             layers: std::sync::OnceLock::new(),
             cache_repo,
             clis: build::AskedClis::default(),
+            watches: build::WatchTurns::default(),
             slots: tokio::sync::Semaphore::new(jobs),
         }))
     }

@@ -1,9 +1,9 @@
-//! A folder of the cache that children see as theirs: an overlay of a read-only folder and an empty one that takes what is
+//! Folders that children see as theirs: an overlay of folders that are not written to and an empty one that takes what is
 //! written. A process of its own (`factory __hold`) has it in its mount namespace as long as the build needs it, which
-//! every child enters first: children at the same time write to the same overlay.
+//! every child enters first: children of one overlay at the same time write to the same one.
 //!
-//! Scripts never see the read-only folder itself. The kernel takes no file, link, mode or time of it for writing: what is
-//! written to is copied first.
+//! Scripts never see the folders below themselves. The kernel takes no file, link, mode or time of them for writing: what
+//! is written to is copied first. Nobody else may write to them while the overlay is there.
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::os::fd::{AsRawFd as _, OwnedFd};
@@ -29,8 +29,8 @@ const READY: &str = "ready";
 struct OverlaySpec {
     /// Through a user namespace.
     user: bool,
-    /// What is not written to.
-    lower: PathBuf,
+    /// What is not written to, the uppermost first.
+    lowers: Vec<PathBuf>,
     /// What is written, the kernel's folder beside it, and where both are seen as one.
     upper: PathBuf,
     work: PathBuf,
@@ -43,13 +43,14 @@ pub struct HeldOverlay {
     process: Child,
     /// The process ends when it is closed.
     lifeline: Option<ChildStdin>,
+    written: PathBuf,
     merged: PathBuf,
 }
 
 impl HeldOverlay {
-    /// Lays an empty folder over `lower`; what children write goes below `folder`. An error where this machine does not
-    /// allow it.
-    pub fn mount(isolation: Isolation, lower: &Path, folder: &Path) -> Result<Self, String> {
+    /// Lays an empty folder over `lowers`, of which each covers those behind it; what children write goes below `folder`.
+    /// An error where this machine does not allow it.
+    pub fn mount(isolation: Isolation, lowers: &[&Path], folder: &Path) -> Result<Self, String> {
         let user = match isolation {
             Isolation::Namespaces => false,
             Isolation::UserNamespaces => true,
@@ -57,12 +58,12 @@ impl HeldOverlay {
         };
         let make = |name: &str| {
             let path = folder.join(name);
-            fs::create_dir_all(&path).map_err(|e| format!("create `{}`: {e}", path.display()))?;
-            Ok::<_, String>(path)
+            let made = fs::create_dir_all(&path).and_then(|()| path.canonicalize());
+            made.map_err(|e| format!("create `{}`: {e}", path.display()))
         };
         let spec = OverlaySpec {
             user,
-            lower: lower.to_path_buf(),
+            lowers: lowers.iter().map(|lower| lower.to_path_buf()).collect(),
             upper: make("written")?,
             work: make("overlay")?,
             merged: make("merged")?,
@@ -84,7 +85,7 @@ impl HeldOverlay {
         }
         let lifeline = process.stdin.take();
         let mut stderr = process.stderr.take();
-        let held = Self { process, lifeline, merged: spec.merged };
+        let held = Self { process, lifeline, written: spec.upper, merged: spec.merged };
         if said.trim_end() == READY {
             return Ok(held);
         }
@@ -100,7 +101,7 @@ impl HeldOverlay {
     pub fn probe(isolation: Isolation, folder: &Path) -> Result<(), String> {
         let lower = folder.join("lower");
         fs::create_dir_all(&lower).map_err(|e| format!("create `{}`: {e}", lower.display()))?;
-        Self::mount(isolation, &lower, folder).map(drop)
+        Self::mount(isolation, &[&lower], folder).map(drop)
     }
 
     /// Shows `folders` of it in a folder that `root` shows, where they lie as well.
@@ -111,6 +112,18 @@ impl HeldOverlay {
             inside: inside.to_path_buf(),
             folders: folders.iter().map(PathBuf::from).collect(),
         });
+    }
+
+    /// Shows all of it in place of `outside`, which `root` shows; returns the path by which `root` knows it then.
+    pub fn show_for(&self, root: &mut Root, outside: &Path) -> PathBuf {
+        self.show(root, &self.merged, &[]);
+        root.replace(outside, &self.merged);
+        self.merged.clone()
+    }
+
+    /// What children have written, and nothing else; it stays there.
+    pub fn written(&self) -> &Path {
+        &self.written
     }
 
     /// Where this process sees it. Its paths lead nowhere once this value is dropped.
@@ -145,8 +158,9 @@ pub fn hold(spec: &str, _: &[String]) -> Result<u8, String> {
         Ok((folder, name))
     };
     // Paths of a cache may have colons and commas.
-    let ((_lower, lower), (_upper, upper)) = (opened(&spec.lower)?, opened(&spec.upper)?);
-    let (_work, work) = opened(&spec.work)?;
+    let lowers = spec.lowers.iter().map(|lower| opened(lower)).collect::<Result<Vec<_>, _>>()?;
+    let lower = lowers.iter().map(|(_, name)| name.as_str()).collect::<Vec<_>>().join(":");
+    let ((_upper, upper), (_work, work)) = (opened(&spec.upper)?, opened(&spec.work)?);
     let of_user = if spec.user { ",userxattr" } else { ",redirect_dir=nofollow,metacopy=off" };
     let options = format!("lowerdir={lower},upperdir={upper},workdir={work},index=off{of_user}");
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;

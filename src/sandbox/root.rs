@@ -111,14 +111,17 @@ impl Root {
         self
     }
 
-    /// The same view with another temporary folder, and a mount point of its own.
+    /// The same view with a mount point of its own.
     #[must_use]
-    pub fn with_tmp(&self, old: &Path, new: &Path, scratch: PathBuf) -> Self {
-        let mut root = Self { scratch, ..self.clone() };
-        for bind in root.binds.iter_mut().filter(|bind| bind.outside == old) {
+    pub fn at(&self, scratch: PathBuf) -> Self {
+        Self { scratch, ..self.clone() }
+    }
+
+    /// Shows the folder `new` in place of `old`.
+    pub fn replace(&mut self, old: &Path, new: &Path) {
+        for bind in self.binds.iter_mut().filter(|bind| bind.outside == old) {
             bind.outside = new.to_path_buf();
         }
-        root
     }
 
     /// Shows folders of an overlay as well; only what [`super::held_overlay::HeldOverlay`] has made.

@@ -150,7 +150,7 @@ impl Filled {
 
 /// All went well up to what only a real CLI makes.
 fn nothing_wrong() -> (i32, String) {
-    let made = "[DIR]/cache/work/repo/source/plugins/todo-backend/dist-dynamic/package.json";
+    let made = "[DIR]/cache/work/repo/export-0/written/plugins/todo-backend/dist-dynamic/package.json";
     (1, format!("error: cannot read `{made}`: No such file or directory (os error 2)"))
 }
 

@@ -10,6 +10,7 @@
 
 use std::process::ExitCode;
 
+mod apart;
 mod cache_keys;
 mod cache_repo;
 mod claims;

@@ -3,11 +3,11 @@
 
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
-use std::sync::Arc;
 
 use serde::Deserialize;
 
 use super::super::context::PluginTarget;
+use super::super::export_view::ExportView;
 use super::super::workdir::Workdir;
 use super::source_name::{PathStart, SourcePath};
 use crate::error::Result;
@@ -34,9 +34,7 @@ pub(super) enum SourceOwner {
 /// A folder as the bundlers saw it.
 struct BuildFolder {
     inside: PathBuf,
-    tree: Arc<UntrustedTree>,
-    /// Where it is in the tree.
-    below: PathBuf,
+    tree: UntrustedTree,
     is_tools: bool,
 }
 
@@ -57,19 +55,12 @@ struct OwnManifest {
 
 impl BuildFolders {
     /// Those of a build.
-    pub(super) fn of(target: PluginTarget<'_>, workdir: &Workdir) -> Result<Self> {
-        let label = target.to_string();
+    pub(super) fn of(target: PluginTarget<'_>, workdir: &Workdir, view: &ExportView) -> Result<Self> {
         let source = &workdir.folders.source;
         let mut folders = Self::at(&workdir.root.inside(&workdir.tree.join(join(&target.plugin.path, ""))));
-        folders.add(workdir.root.inside(source), Arc::new(target.source_tree(source)?), "", false);
+        folders.add(workdir.root.inside(source), view.tree(target.to_string())?, false);
         let tools = workdir.tools.cli.path();
-        folders.add(workdir.root.inside(tools), Arc::new(UntrustedTree::open(tools, &label)?), "", true);
-        if let Some(layer) = &workdir.layer {
-            let tree = Arc::new(layer.tree(&label)?);
-            for folder in &layer.folders {
-                folders.add(workdir.root.inside(&source.join(folder)), tree.clone(), folder, false);
-            }
-        }
+        folders.add(workdir.root.inside(tools), UntrustedTree::open(tools, target.to_string())?, true);
         Ok(folders)
     }
 
@@ -77,8 +68,8 @@ impl BuildFolders {
         Self { plugin: plugin.components().collect(), folders: Vec::new(), known: BTreeMap::new() }
     }
 
-    fn add(&mut self, inside: PathBuf, tree: Arc<UntrustedTree>, below: &str, is_tools: bool) {
-        self.folders.push(BuildFolder { inside, tree, below: below.into(), is_tools });
+    fn add(&mut self, inside: PathBuf, tree: UntrustedTree, is_tools: bool) {
+        self.folders.push(BuildFolder { inside, tree, is_tools });
         // The innermost is found first.
         self.folders.sort_by_key(|folder| std::cmp::Reverse(folder.inside.components().count()));
     }
@@ -153,7 +144,7 @@ impl BuildFolders {
     fn folder(&self, path: &Path) -> Option<(&BuildFolder, PathBuf)> {
         self.folders.iter().find_map(|folder| {
             let inner = path.strip_prefix(&folder.inside).ok()?;
-            Some((folder, folder.below.join(inner)))
+            Some((folder, inner.to_path_buf()))
         })
     }
 }
@@ -190,10 +181,10 @@ mod tests {
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, text).unwrap();
         }
-        let tree = |name: &str| Arc::new(UntrustedTree::open(&dir.join(name), "x").unwrap());
+        let tree = |name: &str| UntrustedTree::open(&dir.join(name), "x").unwrap();
         let mut folders = BuildFolders::at(Path::new("/build/source/w/plugins/a/"));
-        folders.add("/build/source".into(), tree("source"), "", false);
-        folders.add("/build/tools/rhdh-cli".into(), tree("rhdh-cli"), "", true);
+        folders.add("/build/source".into(), tree("source"), false);
+        folders.add("/build/tools/rhdh-cli".into(), tree("rhdh-cli"), true);
         folders
     }
 
