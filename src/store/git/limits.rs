@@ -9,11 +9,11 @@ use crate::answer::Pace;
 const ANSWER: u64 = 32 << 20;
 /// The most bytes of a commit with all its files, compressed.
 const PACK: u64 = 4 << 30;
-/// The most bytes of one file, or of what else git allocates at once for what it is sent: a few of them are in memory at
-/// once. GitHub warns of files over 50 MiB.
+/// The most bytes of one file, or of what else git allocates at once for what it is sent. Of a file that is stored as
+/// a difference, that, the other file and their outcome are in memory at once. GitHub warns of files over 50 MiB.
 pub(super) const LARGEST_OBJECT: u64 = 64 << 20;
-/// The most memory of the `git` program with what it starts, in bytes, while it fetches: it has a few of the largest objects
-/// in memory for each of its threads.
+/// The most memory of the `git` program with what it starts, in bytes, while it fetches: it keeps a record of each
+/// object, of which a whole history has millions.
 pub(super) const MEMORY: u64 = 1 << 30;
 /// The same while it lists refs: it keeps all that a server sends, half a million of them in 180 MB.
 pub(super) const LISTING_MEMORY: u64 = 192 << 20;

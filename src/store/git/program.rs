@@ -48,7 +48,7 @@ const LONGEST_ANSWER: u64 = 128 << 20;
 const LONGEST_TALK: u64 = 1 << 20;
 
 /// Settings that hold whatever the user's configuration says.
-const SETTINGS: [&str; 10] = [
+const SETTINGS: [&str; 11] = [
     "core.useReplaceRefs=false",
     "core.hooksPath=/dev/null",
     "core.fsmonitor=false",
@@ -61,6 +61,8 @@ const SETTINGS: [&str; 10] = [
     // All into a pack, whose size is watched; large files not through the memory.
     "fetch.unpackLimit=1",
     "core.bigFileThreshold=32m",
+    // Each has up to three of the largest objects in memory.
+    "pack.threads=1",
 ];
 
 pub(super) fn list(

@@ -58,8 +58,8 @@ const USUAL: [&str; 3] = ["HEAD", "refs/heads/", "refs/tags/"];
 pub(super) const SSH_COMMAND: &str =
     "ssh -oBatchMode=yes -oConnectTimeout=5 -oServerAliveInterval=15 -oServerAliveCountMax=4";
 
-/// Each thread that reads a pack has a few of the largest objects in memory.
-const THREADS: &str = "pack.threads=2";
+/// Each thread that reads a pack has up to three of the largest objects in memory, and more are hardly faster.
+const THREADS: &str = "pack.threads=1";
 
 type AnyTransport = Box<dyn Transport + Send>;
 
