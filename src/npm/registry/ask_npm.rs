@@ -21,22 +21,22 @@ const POLL: Duration = Duration::from_millis(10);
 
 /// The address that `npm config get registry` prints within `limit`.
 pub(super) fn ask_npm(limit: Duration, interrupt: &Interrupt) -> Result<String> {
+    let mut npm = Command::new("npm");
+    npm.args(["config", "get", "registry"]);
+    answer_of(npm, limit, interrupt)
+}
+
+fn answer_of(mut npm: Command, limit: Duration, interrupt: &Interrupt) -> Result<String> {
     let unknown = |why: String| {
         Error::usage(
             format!("no npm registry is known: {why}"),
             "install npm, or set `NPM_CONFIG_REGISTRY` to the registry's address",
         )
     };
-    let mut child = Command::new("npm")
-        .args(["config", "get", "registry"])
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .process_group(0)
-        .spawn()
-        .map_err(|e| {
-            unknown(format!("`npm` cannot be run ({e}), and neither the environment nor `.npmrc` sets one"))
-        })?;
+    let mut child =
+        npm.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).process_group(0).spawn().map_err(
+            |e| unknown(format!("`npm` cannot be run ({e}), and neither the environment nor `.npmrc` sets one")),
+        )?;
     let (sender, receiver) = mpsc::channel();
     if let Some(stdout) = child.stdout.take() {
         // What it leaves running may keep the pipe open: nobody waits for this thread.
@@ -78,4 +78,32 @@ fn end(child: &mut Child) {
         let _ = killpg(Pid::from_raw(group), Signal::SIGKILL);
     }
     let _ = child.wait();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(script: &str, limit: Duration) -> String {
+        let mut npm = Command::new("sh");
+        npm.args(["-c", script]);
+        match answer_of(npm, limit, &Interrupt::default()) {
+            Ok(address) => address,
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn npm_has_a_limit_of_time_and_of_words() {
+        let patient = Duration::from_secs(600);
+        assert_eq!(said("echo; echo ' http://host/ '", patient), "http://host/");
+        // Also where what it has started keeps its output open.
+        for endless in ["sleep 600", "sleep 600 & exit 0"] {
+            let late = "no npm registry is known: `npm config get registry` did not end within 20 ms";
+            assert_eq!(said(endless, Duration::from_millis(20)), late, "{endless}");
+        }
+        let none = "no npm registry is known: `npm config get registry` prints no address";
+        assert_eq!(said("yes http://host/", patient), none);
+        assert_eq!(said("echo http://host/; exit 1", patient), none);
+    }
 }
