@@ -178,8 +178,10 @@ impl Drop for Slot<'_> {
 pub(super) struct Timings(Mutex<BTreeMap<String, f64>>);
 
 impl Timings {
+    /// Adds to what the phase has taken.
     pub(super) fn record(&self, phase: &str, elapsed: Duration) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(phase.to_owned(), elapsed.as_secs_f64());
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *all.entry(phase.to_owned()).or_default() += elapsed.as_secs_f64();
     }
 
     pub(super) fn to_report(&self) -> BTreeMap<String, f64> {

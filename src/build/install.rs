@@ -34,30 +34,37 @@ struct YarnStep<'a> {
 }
 
 impl WorkspaceBuild<'_> {
-    /// Fills the build's own cache from the shared one: what the workspace's lockfile and the sealed closures name.
-    /// Returns what the lockfile names. Without a network, all of it must be there, as far as we can tell.
-    pub(super) fn fill_cache(&self, folders: &Folders, packages: &PackageCache<'_>) -> Result<LockfilePackages> {
+    /// What the workspace's lockfile names.
+    pub(super) fn listed_packages(&self, folders: &Folders) -> Result<LockfilePackages> {
+        let path = folders.tree(self.workspace).join("yarn.lock");
+        LockfilePackages::of(self.workspace, &self.lockfile(folders)?, &path)
+    }
+
+    /// Fills the build's own cache from the shared one with what the sealed closures name.
+    pub(super) fn fill_closures(&self, packages: &PackageCache<'_>) -> Result<()> {
+        let closures = self.workspace.plugin.iter().filter_map(|plugin| self.sealed_packages(plugin).transpose());
+        let all = closures.reduce(|all, closure| {
+            let mut all = all?;
+            all.extend(closure?);
+            Ok(all)
+        });
+        all.map_or(Ok(()), |all| self.fill_cache(&all?, packages))
+    }
+
+    /// Fills the build's own cache from the shared one. Without a network, all of it must be there, as far as we can tell.
+    pub(super) fn fill_cache(&self, wanted: &LockfilePackages, packages: &PackageCache<'_>) -> Result<()> {
         let phase = self.phase("packages");
         let (shared, name) = (self.shared, &self.workspace.name);
-        let lockfile = folders.tree(self.workspace).join("yarn.lock");
-        let bytes = self.lockfile(folders)?;
-        let own = LockfilePackages::of(self.workspace, &bytes, &lockfile)?;
-        let mut all = own.clone();
-        for plugin in &self.workspace.plugin {
-            if let Some(closure) = self.sealed_packages(plugin)? {
-                all.extend(closure);
-            }
-        }
-        let copied = tokio::task::block_in_place(|| all.copy_in(packages))?;
+        let copied = tokio::task::block_in_place(|| wanted.copy_in(packages))?;
         self.timings.record("packages", phase.done());
         if !shared.options.offline {
             for damage in &copied.damaged {
                 shared.ui.warn(format!("{name}: {damage} in the cache was damaged and is fetched again"));
             }
-            return Ok(own);
+            return Ok(());
         }
         let what = match (copied.damaged.as_slice(), copied.missing.as_slice()) {
-            ([], []) => return Ok(own),
+            ([], []) => return Ok(()),
             ([], missing) => format!("packages of workspace `{name}` are not in the cache: {}", some(missing.iter())),
             (damaged, _) => {
                 let damaged = some(damaged.iter());

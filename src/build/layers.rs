@@ -76,7 +76,17 @@ impl WorkspaceBuild<'_> {
         let tree = source::checked_out(self.workspace, &workdir.folders.source)?;
         let key = tokio::task::block_in_place(|| key::of(self, workdir, &tree))?;
         looking.done();
-        if let Some(installed) = tokio::task::block_in_place(|| self.kept(workdir, wanted, &tree, &key))? {
+        let kept = |workdir: &mut Workdir| {
+            let Some(installed) = tokio::task::block_in_place(|| self.kept(workdir, wanted, &tree, &key))? else {
+                return Ok(None);
+            };
+            // Exports install closures that are not known yet, mostly of the same packages.
+            if self.lacks_closures(wanted.cache)? {
+                self.fill_cache(wanted.listed, wanted.cache)?;
+            }
+            Ok(Some(installed))
+        };
+        if let Some(installed) = kept(workdir)? {
             return Ok(installed);
         }
         self.shared.ui.timeline().explain(self.lane(), "not in the cache".into());
@@ -84,7 +94,7 @@ impl WorkspaceBuild<'_> {
         let new = self.wait_for_layer(&key).await?;
         waiting.done();
         // Another workspace, or process, may have made it meanwhile.
-        if let Some(installed) = tokio::task::block_in_place(|| self.kept(workdir, wanted, &tree, &key))? {
+        if let Some(installed) = kept(workdir)? {
             return Ok(installed);
         }
         self.install_and_keep(workdir, wanted, log, new).await
@@ -117,6 +127,7 @@ impl WorkspaceBuild<'_> {
         log: &Log,
         exports: bool,
     ) -> Result<Installed> {
+        self.fill_cache(wanted.listed, wanted.cache)?;
         let watched = tokio::task::block_in_place(|| self.watch_outside(&workdir.folders)).transpose()?;
         let install_scripts = self.install(workdir, wanted, log, exports).await?;
         let used = tokio::task::block_in_place(|| self.taken_back(wanted))?;
@@ -143,6 +154,7 @@ impl WorkspaceBuild<'_> {
         log: &Log,
         new: NewLayer,
     ) -> Result<Installed> {
+        self.fill_cache(wanted.listed, wanted.cache)?;
         let source = workdir.folders.source.clone();
         let before = tokio::task::block_in_place(|| Snapshot::of(&source, self.shared.interrupt.flag()));
         let is_watched = |path: &str| !path.split('/').any(|name| name == ".git");

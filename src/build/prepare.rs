@@ -39,7 +39,8 @@ impl WorkspaceBuild<'_> {
         self.write_sources(&folders, &log).await?;
         let sealed = Unpinned::sealed(&self.shared.options.lock_dir, self.workspace)?;
         let packages = self.packages(&folders.yarn)?.with_sealed(sealed.clone());
-        let listed = self.fill_cache(&folders, &packages)?;
+        let listed = self.listed_packages(&folders)?;
+        self.fill_closures(&packages)?;
         let mut workdir = Workdir::new(self, folders, tools)?;
         // Nothing is exported when only the cache is to be filled and it has all that the sealed closures name.
         let exports = !self.shared.options.fetch_only || self.lacks_closures(&packages)?;

@@ -195,6 +195,20 @@ fn what_is_installed_is_installed_once_until_it_depends_on_something_else() {
     assert!(!installs(&test, &[&REBUILD[..], &["--no-install-scripts"]].concat()));
 }
 
+#[harness::test]
+fn what_is_installed_already_needs_no_package_in_the_cache() {
+    let (test, repo) = setup(INSTALL, EXPORT);
+    repo.write("w/yarn.lock", lockfile("\n\"left@npm:1\":\n  version: 1.0.0\n  resolution: \"left@npm:1.0.0\"\n"));
+    repo.commit("a package");
+    test.run(&RESOLVE).success();
+    let offline = [&REBUILD[..], &["--offline"]].concat();
+    test.run(&BUILD).success();
+    assert!(!installs(&test, &offline));
+    fs::remove_dir_all(test.path("cache/layers")).unwrap();
+    let said = test.run(&offline).exits(5).stderr;
+    assert!(said.contains("packages of workspace `w` are not in the cache: left@npm:1.0.0; `--offline`"), "{said}");
+}
+
 /// What is said of a file, and what is done to it.
 type Damage = (&'static str, fn(&Path));
 
