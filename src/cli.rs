@@ -71,9 +71,9 @@ mod version;
 mod why;
 mod workspace_locks;
 
-use std::time::Duration;
-
 use clap::{ArgAction, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::prelude::*;
 
 use crate::error::full_disk::MovableFolder;
 use crate::error::{Error, Result, exit_code};
@@ -311,7 +311,7 @@ pub fn main() -> u8 {
         Err(e) => e.exit(),
     };
     cli.global.color.apply();
-    tls::set_connect_timeout(Duration::from_secs(cli.global.connect_timeout.into()));
+    tls::set_connect_timeout(std::time::Duration::from_secs(cli.global.connect_timeout.into()));
     let ui = Ui::new(cli.global.level()).verbose(cli.global.verbose).without_progress(cli.global.no_progress);
     if !is_restarted && let Err(error) = restart::with_env_file(&cli.global, args.get(1..).unwrap_or_default()) {
         ui.error(&error);
@@ -342,21 +342,21 @@ fn inside(stage: fn(&str, &[String]) -> Result<u8, String>, args: &[String]) -> 
 
 fn start_log(global: &GlobalArgs) {
     let level = match global.level() {
-        LogLevel::Debug => "factory=debug",
+        LogLevel::Debug => LevelFilter::DEBUG,
         // Attempts that are repeated.
-        LogLevel::Info | LogLevel::Warning => "factory=warn",
-        LogLevel::Error | LogLevel::Critical => "factory=error",
+        LogLevel::Info | LogLevel::Warning => LevelFilter::WARN,
+        LogLevel::Error | LogLevel::Critical => LevelFilter::ERROR,
     };
-    let subscriber = tracing_subscriber::fmt()
-        .with_env_filter(tracing_subscriber::EnvFilter::new(level))
+    let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_file(global.verbose)
         .with_line_number(global.verbose)
         .with_target(false)
         .without_time()
-        .with_ansi(false);
+        .with_ansi(false)
+        .with_filter(Targets::new().with_target("factory", level));
     // A second call in one process (tests) keeps the first.
-    let _ = subscriber.try_init();
+    let _ = tracing_subscriber::registry().with(lines).try_init();
 }
 
 type Reported = (std::sync::Arc<Ui>, Error);
