@@ -34,7 +34,7 @@ use crate::overlay::patch::PatchText;
 use crate::resolve::discover::discover;
 use crate::yarn::graph::{Manifests, PackageJson};
 use crate::yarn::lockfile::YarnLock;
-use crate::yarn::package_zip;
+use crate::yarn::package_zip::{self, ZipCompression};
 
 /// A reader of bytes.
 pub type ForeignReader = fn(&[u8]);
@@ -205,7 +205,8 @@ fn tarball(bytes: &[u8]) {
     let _ = tarball::unpack(&archive, "a@1.0.0", &to);
     assert_eq!(fs::read_dir(dir.path()).expect("a folder").count(), 2);
     let packed = fs::read(&archive).expect("a file");
-    if let Ok(zip) = package_zip::of_tarball(&packed[..], "a") {
+    for compression in [ZipCompression::Stored, ZipCompression::Mixed] {
+        let Ok(zip) = package_zip::of_tarball(&packed[..], "a", compression) else { continue };
         let mut zip = zip::ZipArchive::new(Cursor::new(zip)).expect("an archive");
         for at in 0..zip.len() {
             let entry = zip.by_index_raw(at).expect("an entry");

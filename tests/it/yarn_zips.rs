@@ -15,7 +15,7 @@ use factory::npm::registry::NpmRegistry;
 use factory::npm::settings::{NpmSettings, NpmSurroundings};
 use factory::store::Store;
 use factory::yarn::lockfile::YarnLock;
-use factory::yarn::package_zip;
+use factory::yarn::package_zip::{self, ZipCompression};
 use harness::http::{Request, Response, listen};
 use harness::npm_registry::{Registry, npm_package};
 use harness::program::names;
@@ -25,7 +25,7 @@ use sha2::{Digest as _, Sha512};
 
 /// The entry of a lockfile for a package whose zip is the one of this tarball.
 fn entry(name: &str, tarball: &[u8]) -> String {
-    let checksum = hex::encode(Sha512::digest(package_zip::of_tarball(tarball, name).unwrap()));
+    let checksum = hex::encode(Sha512::digest(package_zip::of_tarball(tarball, name, ZipCompression::Stored).unwrap()));
     format!(
         "\n\"{name}@npm:^1.0.0\":\n  version: 1.0.0\n  resolution: \"{name}@npm:1.0.0\"\n  checksum: 10c0/{checksum}\n  \
          languageName: node\n  linkType: hard\n"

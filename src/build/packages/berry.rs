@@ -182,8 +182,13 @@ enum ZipCheck {
 }
 
 impl LockedPackage {
+    /// The cache key that a zip must have, and its SHA-512 in hex.
+    pub(super) fn checksum(&self) -> Option<(&str, &str)> {
+        self.checksum.as_ref().map(|(key, checksum)| (&**key, &**checksum))
+    }
+
     /// The lockfile's checksum for zips with this cache key.
-    pub(super) fn pinned(&self, key: &str) -> Option<&str> {
+    fn pinned(&self, key: &str) -> Option<&str> {
         self.checksum.as_ref().filter(|(wanted, _)| wanted == key).map(|(_, checksum)| checksum.as_str())
     }
 

@@ -20,7 +20,7 @@ use crate::lock::is_package_name;
 use crate::npm::registry::NpmRegistry;
 use crate::parallel::{DISK_THREADS, cores};
 use crate::yarn::locator::Locator;
-use crate::yarn::package_zip;
+use crate::yarn::package_zip::{self, ZipCompression};
 
 /// Tarballs that are fetched at once.
 const DOWNLOADS: usize = 32;
@@ -39,6 +39,7 @@ pub struct FetchedZips {
 struct WantedZip {
     name: String,
     version: String,
+    compression: ZipCompression,
     /// SHA-512 in hex.
     checksum: String,
     /// As yarn names it in its cache.
@@ -46,9 +47,10 @@ struct WantedZip {
 }
 
 impl WantedZip {
-    /// None for all that is not a plain version of a registry, kept without compression.
+    /// None for all that is not a plain version of a registry, or kept in another way.
     fn of(package: &LockedPackage) -> Option<Self> {
-        let checksum = package.pinned(package_zip::STORED).filter(|_| package.required)?;
+        let (key, checksum) = package.checksum().filter(|_| package.required)?;
+        let compression = ZipCompression::of_key(key)?;
         let Locator { name, reference } = Locator::parse(&package.locator)?;
         let version = reference.strip_prefix("npm:")?;
         let plain = semver::Version::parse(version).ok().filter(|version| version.build.is_empty());
@@ -56,14 +58,19 @@ impl WantedZip {
             name: name.to_owned(),
             version: version.to_owned(),
             checksum: checksum.to_owned(),
-            file: format!("{}-npm-{version}-{}-{}.zip", name.replace('/', "-"), package.hash, package_zip::STORED),
+            compression,
+            file: format!("{}-npm-{version}-{}-{key}.zip", name.replace('/', "-"), package.hash),
         })
     }
 
     /// Makes it of the tarball; None where that is another.
     fn make(&self, tarball: &Path) -> Option<Vec<u8>> {
         let read = || -> io::Result<Vec<u8>> {
-            package_zip::of_tarball(BufReader::with_capacity(64 << 10, File::open(tarball)?), &self.name)
+            package_zip::of_tarball(
+                BufReader::with_capacity(64 << 10, File::open(tarball)?),
+                &self.name,
+                self.compression,
+            )
         };
         let made = read();
         let _ = std::fs::remove_file(tarball);
@@ -178,6 +185,7 @@ mod tests {
             pinned("a@npm:1.0.0-beta.1"),
             entry("b@npm:1.0.0", ""),
             entry("b@npm:1.0.1", "  checksum: 10/ab\n"),
+            entry("b@npm:1.0.5", "  checksum: 8/ab\n"),
             entry("b@npm:1.0.2", "  checksum: 10c0/ab\n  conditions: os=darwin\n"),
             pinned("b@npm:1.0.3+build"),
             pinned("b@npm:1.0.4::__archiveUrl=https%3A%2F%2Fr.example%2Fb.tgz"),
@@ -194,6 +202,7 @@ mod tests {
                 "@babel-runtime-npm-7.29.14-d931f5c57a-10c0.zip",
                 "parseurl-npm-1.3.3-1542397e00-10c0.zip",
                 &format!("a-npm-1.0.0-beta.1-{}-10c0.zip", Locator::parse("a@npm:1.0.0-beta.1").unwrap().cache_hash()),
+                &format!("b-npm-1.0.1-{}-10.zip", Locator::parse("b@npm:1.0.1").unwrap().cache_hash()),
             ]
         );
     }
