@@ -164,15 +164,17 @@ fn is_temporary(name: &str) -> bool {
 /// Renames the folder `from` to `to`; false when `to` is there already.
 pub(super) fn rename_dir(from: &Path, to: &Path) -> Result<bool> {
     match fs::rename(from, to) {
-        Ok(()) => {
-            sync_dir(parent(to)).map_err(Error::io("write", to))?;
-            Ok(true)
-        }
+        Ok(()) => Ok(true),
         Err(error) if matches!(error.kind(), io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::AlreadyExists) => {
             Ok(false)
         }
         Err(error) => Err(Error::io("create", to)(error)),
     }
+}
+
+/// Makes the name of the folder `path` durable.
+pub(super) fn flush_name(path: &Path) -> Result<()> {
+    sync_dir(parent(path)).map_err(Error::io("write", path))
 }
 
 /// Flushes a folder and all in it to disk: file by file when they are few, else the whole file system, since

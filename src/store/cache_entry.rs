@@ -83,7 +83,8 @@ impl Store {
             checksums::write(scratch.path(), &known, interrupt)?;
             self.sound.lock().unwrap_or_else(PoisonError::into_inner).insert(path.clone());
         }
-        let fresh = scratch.place(&path)?;
+        // A flush of many files takes seconds. What a loss of power takes of a tool has another size then, and is noticed.
+        let fresh = if kind == CacheKind::Tools { scratch.place_unflushed(&path)? } else { scratch.place(&path)? };
         drop(filling);
         Ok(CacheEntry { path, fresh, _use: used })
     }

@@ -11,7 +11,7 @@ use std::io::Read as _;
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use sha2::{Digest as _, Sha256};
 
@@ -33,14 +33,24 @@ impl KnownSums {
     }
 }
 
-/// Writes the list of `folder` into it, and the record of what was seen.
+/// Writes the list of `folder`, which nobody else has yet, and the record of what was seen into it.
 pub fn write(folder: &Path, known: &KnownSums, interrupt: &AtomicBool) -> Result<()> {
-    let before = SystemTime::now();
     let known = |path: &str, _: &Stat| known.0.get(path).map(|sum| Some(sum.clone()));
     let found = files(folder, known, interrupt)?;
     let own = write_list(folder, &found)?;
+    write_fresh(folder, &own, &found)
+}
+
+/// Writes the record of what is in `folder`, which nobody else has yet, for the list that names itself `list`.
+pub(super) fn write_record(folder: &Path, list: &str, interrupt: &AtomicBool) -> Result<()> {
+    write_fresh(folder, list, &files(folder, |_, _| Some(None), interrupt)?)
+}
+
+/// Nobody has written to the files since they were read: those count as well which changed shortly before.
+fn write_fresh(folder: &Path, list: &str, found: &[ListedFile]) -> Result<()> {
     let path = folder.join(stat_cache::RECORD);
-    fs::write(&path, record(&own, &found, before)).map_err(Error::io("write", &path))
+    let text = record(list, found, SystemTime::now(), stat_cache::KERNEL_TICK);
+    fs::write(&path, text).map_err(Error::io("write", &path))
 }
 
 /// Writes the list of these files, and returns by what it names itself.
@@ -56,8 +66,8 @@ pub(super) fn write_list(folder: &Path, found: &[ListedFile]) -> Result<String> 
     Ok(own)
 }
 
-fn record(list: &str, found: &[ListedFile], before: SystemTime) -> String {
-    stat_cache::record(list, found.iter().map(|file| (file.path.as_str(), &file.stat)), before)
+fn record(list: &str, found: &[ListedFile], before: SystemTime, tick: Duration) -> String {
+    stat_cache::record(list, found.iter().map(|file| (file.path.as_str(), &file.stat)), before, tick)
 }
 
 /// What [`check`] found.
@@ -98,7 +108,7 @@ pub fn check(folder: &Path, reading: Reading, interrupt: &AtomicBool) -> Result<
     }
     match expected.keys().next() {
         Some(path) => damaged(&folder.join(path), "is missing"),
-        None => Ok(FileCheck::Sound(record(own, &found, before))),
+        None => Ok(FileCheck::Sound(record(own, &found, before, stat_cache::TICK))),
     }
 }
 
@@ -200,8 +210,8 @@ mod tests {
         let text = fs::read_to_string(folder.join(LIST)).unwrap();
         let own = text.split_once('\n').unwrap().0;
         let files = files(folder, |_, _| None, &GO).unwrap();
-        let later = SystemTime::now() + std::time::Duration::from_secs(60);
-        fs::write(folder.join(stat_cache::RECORD), record(own, &files, later)).unwrap();
+        let later = SystemTime::now() + Duration::from_secs(60);
+        fs::write(folder.join(stat_cache::RECORD), record(own, &files, later, stat_cache::TICK)).unwrap();
     }
 
     #[test]
@@ -234,6 +244,23 @@ mod tests {
         fs::File::options().write(true).open(folder.join("copy")).unwrap().set_modified(time).unwrap();
         fs::rename(folder.join("copy"), folder.join("a.js")).unwrap();
         assert!(read(&StatCache::read(folder, own)));
+    }
+
+    #[test]
+    fn what_was_just_written_is_known_unless_the_clock_stood_still() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("a.js"), "1").unwrap();
+        let written = fs::metadata(dir.path().join("a.js")).unwrap().modified().unwrap();
+        while SystemTime::now() < written + 2 * stat_cache::KERNEL_TICK {}
+        write(dir.path(), &KnownSums::default(), &GO).unwrap();
+        let seen = || fs::read_to_string(dir.path().join(stat_cache::RECORD)).unwrap();
+        assert!(seen().ends_with(" a.js\n"), "{}", seen());
+        let own = seen().lines().nth(1).unwrap().to_owned();
+        let found = files(dir.path(), |_, _| None, &GO).unwrap();
+        fs::write(dir.path().join("a.js"), "2").unwrap();
+        let changed = files(dir.path(), |_, _| None, &GO).unwrap();
+        let known = StatCache::read(dir.path(), &own);
+        assert!(known.knows("a.js", &found[0].stat) && !known.knows("a.js", &changed[0].stat));
     }
 
     #[test]

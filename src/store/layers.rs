@@ -84,13 +84,14 @@ impl NewLayer {
     /// Lists the files, shares those that other layers have, and keeps the layer as `<key>-<variant>`, or under a name
     /// that begins so.
     ///
-    /// It is not flushed to the disk: the record of what was seen is left out, so that the next process reads every file,
-    /// and finds what a loss of power took.
+    /// It is not flushed to the disk: what a loss of power takes has another size, and is noticed.
     pub fn keep(self, variant: &str, interrupt: &AtomicBool) -> Result<CacheEntry> {
         let Self { store, key, scratch, _alone } = self;
         let files = checksums::read_all(scratch.path(), interrupt)?;
         store.share_files(scratch.path(), &files, interrupt)?;
-        checksums::write_list(scratch.path(), &files)?;
+        let list = checksums::write_list(scratch.path(), &files)?;
+        drop(files);
+        checksums::write_record(scratch.path(), &list, interrupt)?;
         let mut names =
             std::iter::once(format!("{key}-{variant}")).chain((1..).map(|n| format!("{key}-{variant}.{n}")));
         // One of this name that is there was of no use to the caller.
@@ -99,7 +100,7 @@ impl NewLayer {
         let path = store.entry_path(CacheKind::Layers, &name);
         let lock_file = store.lock_file(&entry_lock_name(CacheKind::Layers, &name));
         let used = process_lock::acquire(&lock_file, Share::Shared, interrupt)?;
-        let fresh = scratch.place_flushed(&path)?;
+        let fresh = scratch.place_unflushed(&path)?;
         store.sound.lock().unwrap_or_else(PoisonError::into_inner).insert(path.clone());
         Ok(CacheEntry { path, fresh, _use: used })
     }

@@ -76,7 +76,16 @@ impl Scratch {
     }
 
     /// The same for content that was flushed as it was written.
-    pub(super) fn place_flushed(mut self, to: &Path) -> Result<bool> {
+    pub(super) fn place_flushed(self, to: &Path) -> Result<bool> {
+        let placed = self.place_unflushed(to)?;
+        if placed {
+            super::atomic::flush_name(to)?;
+        }
+        Ok(placed)
+    }
+
+    /// The same without a wait for the disk.
+    pub(super) fn place_unflushed(mut self, to: &Path) -> Result<bool> {
         let placed = super::atomic::rename_dir(self.path(), to)?;
         if placed && let Some(folder) = self.folder.take() {
             let _ = folder.keep();

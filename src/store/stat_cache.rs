@@ -17,7 +17,9 @@ use sha2::{Digest as _, Sha256};
 pub const RECORD: &str = ".factory-seen";
 /// Two writes within one tick of the file system's clock have the same ctime. The coarsest clock, FAT's, ticks every two
 /// seconds; a file that changed more recently is read again the next time (git calls such files racily clean).
-const TICK: Duration = Duration::from_secs(2);
+pub const TICK: Duration = Duration::from_secs(2);
+/// The same of Linux itself, whose coarsest clock ticks a hundred times a second.
+pub const KERNEL_TICK: Duration = Duration::from_millis(10);
 
 /// How much of an entry is read before it is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,8 +34,8 @@ pub enum Reading {
 #[derive(Clone, Debug)]
 pub struct Stat {
     words: String,
-    /// Seconds since 1970.
-    ctime: i64,
+    /// Nanoseconds since 1970.
+    ctime: i128,
 }
 
 impl Stat {
@@ -41,7 +43,8 @@ impl Stat {
     pub fn of(meta: &Metadata) -> Self {
         let (size, mtime, mtime_nsec) = (meta.size(), meta.mtime(), meta.mtime_nsec());
         let (ctime, ctime_nsec, inode, device) = (meta.ctime(), meta.ctime_nsec(), meta.ino(), meta.dev());
-        Self { words: format!("{size} {mtime}.{mtime_nsec:09} {ctime}.{ctime_nsec:09} {inode} {device}"), ctime }
+        let words = format!("{size} {mtime}.{mtime_nsec:09} {ctime}.{ctime_nsec:09} {inode} {device}");
+        Self { words, ctime: i128::from(ctime) * 1_000_000_000 + i128::from(ctime_nsec) }
     }
 }
 
@@ -74,10 +77,15 @@ impl StatCache {
 }
 
 /// The text of a record for the list that names itself `list`. `before` is a time before the first of `files` was looked
-/// at.
-pub fn record<'a>(list: &str, files: impl Iterator<Item = (&'a str, &'a Stat)>, before: SystemTime) -> String {
+/// at, and `tick` how long the clock of their times may stand still.
+pub fn record<'a>(
+    list: &str,
+    files: impl Iterator<Item = (&'a str, &'a Stat)>,
+    before: SystemTime,
+    tick: Duration,
+) -> String {
     let before = before.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    let settled = i64::try_from(before.saturating_sub(TICK).as_secs()).unwrap_or_default();
+    let settled = i128::try_from(before.saturating_sub(tick).as_nanos()).unwrap_or_default();
     let mut text = format!("{list}\n");
     for (path, stat) in files.filter(|(_, stat)| stat.ctime < settled) {
         let _ = writeln!(text, "{} {path}", stat.words);
