@@ -24,7 +24,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::context::PluginTarget;
 use super::export_view::ExportView;
-use super::workdir::Workdir;
+use super::prepare::Prepared;
 use crate::error::Result;
 use crate::image::PackageFiles;
 use crate::lock::bundle::{Bundle, BundlePlace, BundledPackage, UnknownPart, UnknownReason};
@@ -43,13 +43,13 @@ const MOST_UNKNOWN: usize = 20;
 /// What is in the bundles of a frontend plugin; none of a backend.
 pub(super) fn of_frontend(
     target: PluginTarget<'_>,
-    (workdir, view): (&Workdir, &ExportView),
+    (prepared, view): (&Prepared, &ExportView),
     files: &PackageFiles,
 ) -> Result<Option<Bundle>> {
     if target.plugin.role.is_backend() {
         return Ok(None);
     }
-    let folders = BuildFolders::of(target, workdir, view)?;
+    let folders = BuildFolders::of(target, prepared, view)?;
     BundleReader::new(files, folders).read().map(Some)
 }
 

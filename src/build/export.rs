@@ -9,7 +9,7 @@ use super::context::PluginTarget;
 use super::export_view::ExportView;
 use super::sealed_files::sealed_closure;
 use super::source::LARGEST_LOCKFILE;
-use super::workdir::Workdir;
+use super::workdir::{ShownCli, Workdir};
 use crate::error::{Error, Place, Result};
 use crate::npm::forwarder::RegistryForwarder;
 use crate::sandbox::child::{Log, Run, run};
@@ -31,6 +31,7 @@ const MOST_LINES: usize = 15;
 pub(super) struct Export<'a> {
     pub(super) target: PluginTarget<'a>,
     pub(super) workdir: &'a Workdir,
+    pub(super) cli: &'a ShownCli,
     /// The view of the children, with a temporary folder of this plugin's own.
     pub(super) root: Root,
     /// The source in it.
@@ -111,7 +112,7 @@ impl Export<'_> {
 
     async fn export(&self) -> Result<()> {
         let folder = self.view.outside(&self.target.source_path(""));
-        let mut args = vec![self.workdir.programs.cli.to_string_lossy().into_owned(), "plugin".into(), "export".into()];
+        let mut args = vec![self.cli.program.to_string_lossy().into_owned(), "plugin".into(), "export".into()];
         args.extend(self.args.iter().cloned());
         self.node(
             &args,

@@ -136,7 +136,8 @@ impl<'a> PluginBuild<'a> {
             Some(forwarder) => (workdir.forwarded(&env, forwarder), NetworkAccess::Forwarded(forwarder).log(&log)),
             None => (env, log),
         };
-        Ok(Export { target: self.target, workdir, root, view, env, network, forwarder, log, args })
+        let (target, cli) = (self.target, &self.prepared.cli);
+        Ok(Export { target, workdir, cli, root, view, env, network, forwarder, log, args })
     }
 
     fn args(&self, view: &ExportView) -> Result<Vec<String>> {
@@ -173,7 +174,7 @@ impl<'a> PluginBuild<'a> {
     ) -> Result<Artefact> {
         let step = self.step("pack");
         let artefact = tokio::task::block_in_place(|| {
-            let bundle = bundle::of_frontend(target, (&self.prepared.workdir, view), entries)?;
+            let bundle = bundle::of_frontend(target, (self.prepared, view), entries)?;
             artefact::pack(target, &view.tree(target.to_string())?, exported, entries, bundle.as_ref())
         })?;
         self.timings.record("pack", step.done(artefact.label()));

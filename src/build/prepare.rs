@@ -1,5 +1,10 @@
 //! A workspace made ready for its exports: tools, sources, packages, install, type declarations.
 
+use std::panic::resume_unwind;
+use std::thread;
+
+use tokio::runtime::Handle;
+
 use super::cli_flags::CliFlags;
 use super::context::WorkspaceBuild;
 use super::held_layer::LayerUse;
@@ -8,17 +13,19 @@ use super::opened_files::Opened;
 use super::packages::unpinned::Unpinned;
 use super::report::InstallScripts;
 use super::source;
-use super::workdir::{Folders, NetworkAccess, Toolset, Workdir};
+use super::workdir::{Folders, NetworkAccess, ShownCli, Toolset, Workdir};
 use crate::error::Result;
 use crate::overlay::{AppliedOverlays, Overlays};
 use crate::sandbox::child::Log;
-use crate::store::Reading;
+use crate::store::{CacheEntry, Reading};
+use crate::tools::cli_tree::PinnedCli;
 use crate::tools::provide::Provider;
 use crate::ui::count;
 
 /// A workspace that is ready for its exports.
 pub(super) struct Prepared {
     pub(super) workdir: Workdir,
+    pub(super) cli: ShownCli,
     /// Nothing is known where nothing is exported.
     pub(super) cli_flags: CliFlags,
     pub(super) install_scripts: InstallScripts,
@@ -30,13 +37,59 @@ pub(super) struct Prepared {
     pub(super) outside: Option<Opened>,
 }
 
+/// A workspace whose packages are installed, and types made where there are exports.
+struct InstalledWorkspace {
+    workdir: Workdir,
+    installed: Installed,
+    sealed: Unpinned,
+    /// Whether anything is exported.
+    exports: bool,
+}
+
 impl WorkspaceBuild<'_> {
+    /// rhdh-cli, where it is not in the cache, is installed beside all that does not need it.
     pub(super) async fn prepare(&self) -> Result<Prepared> {
         let log = self.new_log(self.log_path())?;
-        let tools = self.provide_tools()?;
+        let (shared, provider, phase) = (self.shared, self.provider(), self.phase("tools"));
+        let tools = shared.lock.tools_of(self.workspace);
+        let (node, npm) = (provider.node(tools)?, provider.npm(tools)?);
+        let pinned = PinnedCli::read(tools, &shared.options.lock_dir)?;
+        let found = provider.find_cli(&pinned)?;
+        let install = async {
+            let toolset = Toolset { node, npm, yarn: provider.yarn(&self.workspace.source.yarn)? };
+            self.timings.record("tools", phase.done());
+            self.install_workspace(toolset, &log).await
+        };
+        let (installed, cli) = match found {
+            Some(cli) => (install.await, Ok(cli)),
+            None => self.beside(|| provider.install_cli(&pinned), install),
+        };
+        self.ready(installed?, cli?, &log).await
+    }
+
+    /// Does both at the same time, `other` on a thread of its own.
+    fn beside<T: Send, U>(&self, other: impl FnOnce() -> T + Send, work: impl Future<Output = U>) -> (U, T) {
+        let runtime = &Handle::current();
+        tokio::task::block_in_place(|| {
+            thread::scope(|scope| {
+                let other = scope.spawn(|| {
+                    let _entered = runtime.enter();
+                    other()
+                });
+                let done = runtime.block_on(work);
+                let waiting = self.shared.ui.timeline().wait(self.lane(), "wait for rhdh-cli");
+                let other = other.join().unwrap_or_else(|panic| resume_unwind(panic));
+                waiting.done();
+                (done, other)
+            })
+        })
+    }
+
+    /// Writes the sources, installs their packages, and makes their types.
+    async fn install_workspace(&self, tools: Toolset, log: &Log) -> Result<InstalledWorkspace> {
         let folders = self.clear_folders().await?;
         self.warn_of_room(&folders.work);
-        self.write_sources(&folders, &log).await?;
+        self.write_sources(&folders, log).await?;
         let sealed = Unpinned::sealed(&self.shared.options.lock_dir, self.workspace)?;
         let packages = self.packages(&folders.yarn)?.with_sealed(sealed.clone());
         let listed = self.listed_packages(&folders)?;
@@ -44,29 +97,36 @@ impl WorkspaceBuild<'_> {
         let mut workdir = Workdir::new(self, folders, tools)?;
         // Nothing is exported when only the cache is to be filled and it has all that the sealed closures name.
         let exports = !self.shared.options.fetch_only || self.lacks_closures(&packages)?;
-        let cli_flags = if exports { self.cli_flags(&workdir, &log).await? } else { CliFlags::default() };
         let wanted = WantedPackages { listed: &listed, sealed: &sealed, cache: &packages };
-        let installed = self.install_packages(&mut workdir, &wanted, &log, exports).await?;
-        let Installed { install_scripts, used, outside } = installed;
+        let installed = self.install_packages(&mut workdir, &wanted, log, exports).await?;
         let watched = tokio::task::block_in_place(|| self.watch_outside(&workdir.folders)).transpose()?;
         if exports {
-            self.compile_types(&workdir, &log).await?;
+            self.compile_types(&workdir, log).await?;
         }
+        let outside = installed.outside.zip(watched).map(|(before, watched)| Opened::since(watched).and(&before));
+        Ok(InstalledWorkspace { workdir, installed: Installed { outside, ..installed }, sealed, exports })
+    }
+
+    /// Lets exports begin.
+    async fn ready(&self, ready: InstalledWorkspace, cli: CacheEntry, log: &Log) -> Result<Prepared> {
+        let InstalledWorkspace { mut workdir, installed, sealed, exports } = ready;
+        let cli = workdir.show_cli(cli);
         if exports && self.layer_use(&workdir) == Some(LayerUse::Shown) {
             workdir.part();
         }
-        let outside = outside.zip(watched).map(|(before, watched)| Opened::since(watched).and(&before));
-        Ok(Prepared { workdir, cli_flags, install_scripts, sealed, used, outside })
+        let cli_flags = if exports { self.cli_flags(&workdir, &cli, log).await? } else { CliFlags::default() };
+        let Installed { install_scripts, used, outside } = installed;
+        Ok(Prepared { workdir, cli, cli_flags, install_scripts, sealed, used, outside })
     }
 
     /// Asks the CLI for its flags, in the build root and without a network, unless another workspace has done so.
-    async fn cli_flags(&self, workdir: &Workdir, log: &Log) -> Result<CliFlags> {
+    async fn cli_flags(&self, workdir: &Workdir, cli: &ShownCli, log: &Log) -> Result<CliFlags> {
         let shared = self.shared;
         let asked = shared.clis.of(shared.lock.tools_of(self.workspace));
         let ask = || async {
             let _slot = shared.slot(self.lane()).await?;
             let asking = self.phase("ask rhdh-cli");
-            let help = workdir.run(&workdir.programs.cli, &["plugin", "export", "--help"], NetworkAccess::None, log);
+            let help = workdir.run(&cli.program, &["plugin", "export", "--help"], NetworkAccess::None, log);
             let what = "`rhdh-cli plugin export --help` failed";
             let hint = "`RHDH_CLI_VERSION` chooses another rhdh-cli";
             let help = help.await.map_err(|failure| failure.into_error(what, log, hint))?;
@@ -76,28 +136,17 @@ impl WorkspaceBuild<'_> {
         asked.get_or_try_init(ask).await.cloned()
     }
 
-    fn provide_tools(&self) -> Result<Toolset> {
-        let phase = self.phase("tools");
-        let (shared, source) = (self.shared, &self.workspace.source);
-        let options = &shared.options;
-        let provider = Provider {
+    fn provider(&self) -> Provider<'_> {
+        let shared = self.shared;
+        Provider {
             store: &shared.store,
             registry: shared.registry.as_ref(),
             // Times do not tell of a bit that the disk lost: where every byte counts, every byte is read.
-            reading: if options.frozen { Reading::All } else { Reading::Changed },
-            isolation: options.isolation,
+            reading: if shared.options.frozen { Reading::All } else { Reading::Changed },
+            isolation: shared.options.isolation,
             ui: &shared.ui,
             interrupt: &shared.interrupt,
-        };
-        let tools = shared.lock.tools_of(self.workspace);
-        let tools = Toolset {
-            node: provider.node(tools)?,
-            npm: provider.npm(tools)?,
-            yarn: provider.yarn(&source.yarn)?,
-            cli: provider.cli(tools, &options.lock_dir)?,
-        };
-        self.timings.record("tools", phase.done());
-        Ok(tools)
+        }
     }
 
     /// The pinned sources, patched, with the overlays.

@@ -34,19 +34,18 @@ const YARNRC: &str = ".yarnrc.yml";
 /// The folder of the checkout.
 const SOURCE: &str = "source";
 
-/// The pinned programs in the cache, kept from being pruned.
+/// The pinned programs in the cache that a workspace is installed with, kept from being pruned.
 pub(super) struct Toolset {
     pub(super) node: CacheEntry,
     pub(super) npm: CacheEntry,
     /// None where the workspace has committed its yarn.
     pub(super) yarn: Option<CacheEntry>,
-    pub(super) cli: CacheEntry,
 }
 
 impl Toolset {
     /// The names of their entries, which follow from what is in them.
     pub(super) fn names(&self) -> impl Iterator<Item = String> {
-        let all = [Some(&self.node), Some(&self.npm), self.yarn.as_ref(), Some(&self.cli)];
+        let all = [Some(&self.node), Some(&self.npm), self.yarn.as_ref()];
         all.into_iter().flatten().filter_map(|tool| Some(tool.path().file_name()?.to_string_lossy().into_owned()))
     }
 }
@@ -57,7 +56,14 @@ pub(super) struct Programs {
     pub(super) node: PathBuf,
     pub(super) npm: PathBuf,
     pub(super) yarn: PathBuf,
-    pub(super) cli: PathBuf,
+}
+
+/// rhdh-cli as exports see it. What is installed does not depend on it.
+pub(super) struct ShownCli {
+    /// Its tree in the cache.
+    pub(super) tree: CacheEntry,
+    /// Run with node.
+    pub(super) program: PathBuf,
 }
 
 /// The folders of one build, empty at first.
@@ -185,8 +191,7 @@ impl Folders {
             .show(&self.write_settings(shared.options.offline, &shared.registries)?, YARNRC, false)
             .show(&self.bin, "tools/bin", false)
             .show(tools.node.path(), "tools/node", false)
-            .show(tools.npm.path(), "tools/npm", false)
-            .show(tools.cli.path(), "tools/rhdh-cli", false);
+            .show(tools.npm.path(), "tools/npm", false);
         if let Some(yarn) = &tools.yarn {
             root.show(yarn.path(), "tools/yarn", false);
         }
@@ -235,12 +240,10 @@ impl Folders {
 
     /// Finds the programs, and links those that scripts call by name into the folder that `PATH` begins with.
     fn programs(&self, workspace: &Workspace, root: &Root, tools: &Toolset) -> Result<Programs> {
-        let cli = tools.cli.path().join("node_modules").join(CLI_PACKAGE).join("bin/rhdh-cli");
         let programs = Programs {
             node: root.inside(&tools.node.path().join("bin/node")),
             npm: root.inside(&tools.npm.path().join("bin/npm-cli.js")),
             yarn: self.yarn_program(workspace, root, tools)?,
-            cli: root.inside(&cli),
         };
         // A frontend's types come from `npx tsc`: without npx the CLI leaves them out and says nothing.
         let npx = root.inside(&tools.npm.path().join("bin/npx-cli.js"));
@@ -304,6 +307,13 @@ impl Workdir {
         })
     }
 
+    /// Shows rhdh-cli to all children from now on.
+    pub(super) fn show_cli(&mut self, tree: CacheEntry) -> ShownCli {
+        self.root.show(tree.path(), "tools/rhdh-cli", false);
+        let program = tree.path().join("node_modules").join(CLI_PACKAGE).join("bin/rhdh-cli");
+        ShownCli { program: self.root.inside(&program), tree }
+    }
+
     /// Shows folders of installed packages to the steps before the exports.
     pub(super) fn show_layer(&mut self, layer: HeldLayer, folders: &[String]) {
         layer.show(&mut self.root, &self.folders.source, folders);
@@ -313,6 +323,7 @@ impl Workdir {
     /// The steps before the exports are over: from now on, nothing writes to the source, and each export sees it for itself.
     pub(super) fn part(&mut self) {
         self.layer.iter_mut().for_each(HeldLayer::close);
+        self.root.release();
         self.is_apart = true;
     }
 

@@ -129,6 +129,11 @@ impl Root {
         self.held = Some(held);
     }
 
+    /// Shows none of them any more.
+    pub fn release(&mut self) {
+        self.held = None;
+    }
+
     /// What keeps the children apart.
     pub fn isolation(&self) -> Isolation {
         self.isolation

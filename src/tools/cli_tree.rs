@@ -30,30 +30,51 @@ const LDD: &str = "/usr/bin/ldd";
 /// As much of it is read, in bytes.
 const MAX_LDD: u64 = 1 << 20;
 
-impl Provider<'_> {
-    /// rhdh-cli with its whole tree, installed from the package-lock beside the lock.
-    pub fn cli(&self, tools: &Tools, lock_dir: &Path) -> Result<CacheEntry> {
+/// The rhdh-cli that a lock pins.
+pub struct PinnedCli<'a> {
+    tools: &'a Tools,
+    platform: &'static str,
+    /// Its entry in the cache.
+    key: String,
+    what: String,
+    manifest: String,
+    /// The package-lock.
+    tree: Vec<u8>,
+}
+
+impl<'a> PinnedCli<'a> {
+    /// Reads the package-lock beside the lock.
+    pub fn read(tools: &'a Tools, lock_dir: &Path) -> Result<Self> {
         let cli = &tools.rhdh_cli;
         let (manifest, tree) = read_tree(cli, lock_dir)?;
         let platform = platform()?;
         let key = format!("rhdh-cli-{}-{}-{platform}", cli.version, &cli.tree.hex()[..16]);
-        let what = format!("{CLI_PACKAGE}@{}", cli.version);
-        if let Some(entry) = self.sound(&key, &what)? {
-            return Ok(entry);
-        }
-        let registry = self.registry.ok_or_else(|| missing_offline(&what))?;
+        Ok(Self { tools, platform, key, what: format!("{CLI_PACKAGE}@{}", cli.version), manifest, tree })
+    }
+}
+
+impl Provider<'_> {
+    /// rhdh-cli with its whole tree, if it is installed; without a network it must be.
+    pub fn find_cli(&self, cli: &PinnedCli<'_>) -> Result<Option<CacheEntry>> {
+        let found = self.sound(&cli.key, &cli.what)?;
+        if found.is_none() && self.registry.is_none() { Err(missing_offline(&cli.what)) } else { Ok(found) }
+    }
+
+    /// Installs rhdh-cli with its whole tree, unless another process does.
+    pub fn install_cli(&self, cli: &PinnedCli<'_>) -> Result<CacheEntry> {
+        let registry = self.registry.ok_or_else(|| missing_offline(&cli.what))?;
         let handle = tokio::runtime::Handle::current();
         let install = |to: &Path| -> Result<KnownSums> {
-            let step = self.ui.step("tools", format!("install {CLI_PACKAGE}@{}", cli.version));
+            let step = self.ui.step("tools", format!("install {}", cli.what));
             let log = Log::create(self.store.dir().join("logs/rhdh-cli.log"))?;
-            let installing = Installing { provider: self, tools, registry, tree: &tree, log: &log };
-            std::fs::write(to.join("package.json"), &manifest).map_err(Error::io("write", to))?;
-            std::fs::write(to.join("package-lock.json"), &tree).map_err(Error::io("write", to))?;
-            let known = handle.block_on(installing.install(platform, to))?;
+            let installing = Installing { provider: self, tools: cli.tools, registry, tree: &cli.tree, log: &log };
+            std::fs::write(to.join("package.json"), &cli.manifest).map_err(Error::io("write", to))?;
+            std::fs::write(to.join("package-lock.json"), &cli.tree).map_err(Error::io("write", to))?;
+            let known = handle.block_on(installing.install(cli.platform, to))?;
             step.done("");
             Ok(known)
         };
-        let fill = || self.store.hashed_entry(CacheKind::Tools, &key, self.interrupt.flag(), install);
+        let fill = || self.store.hashed_entry(CacheKind::Tools, &cli.key, self.interrupt.flag(), install);
         tokio::task::block_in_place(fill)
     }
 }

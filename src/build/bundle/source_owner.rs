@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::super::context::PluginTarget;
 use super::super::export_view::ExportView;
-use super::super::workdir::Workdir;
+use super::super::prepare::Prepared;
 use super::source_name::{PathStart, SourcePath};
 use crate::error::Result;
 use crate::lock::bundle::PackageOrigin;
@@ -55,11 +55,12 @@ struct OwnManifest {
 
 impl BuildFolders {
     /// Those of a build.
-    pub(super) fn of(target: PluginTarget<'_>, workdir: &Workdir, view: &ExportView) -> Result<Self> {
+    pub(super) fn of(target: PluginTarget<'_>, prepared: &Prepared, view: &ExportView) -> Result<Self> {
+        let Prepared { workdir, cli, .. } = prepared;
         let source = &workdir.folders.source;
         let mut folders = Self::at(&workdir.root.inside(&workdir.tree.join(join(&target.plugin.path, ""))));
         folders.add(workdir.root.inside(source), view.tree(target.to_string())?, false);
-        let tools = workdir.tools.cli.path();
+        let tools = cli.tree.path();
         folders.add(workdir.root.inside(tools), UntrustedTree::open(tools, target.to_string())?, true);
         Ok(folders)
     }
