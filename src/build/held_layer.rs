@@ -1,5 +1,6 @@
 //! Installed packages from the cache, as the children of a build see them.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::sandbox::held_overlay::HeldOverlay;
@@ -22,7 +23,7 @@ pub(super) struct HeldLayer {
     /// What they have written, and the layer.
     lowers: [PathBuf; 2],
     /// Not pruned meanwhile.
-    _entry: CacheEntry,
+    entry: CacheEntry,
 }
 
 impl HeldLayer {
@@ -30,7 +31,7 @@ impl HeldLayer {
     pub(super) fn mount(isolation: Isolation, tree: PathBuf, work: &Path, entry: CacheEntry) -> Result<Self, String> {
         let overlay = HeldOverlay::mount(isolation, &[&tree], work)?;
         let lowers = [overlay.written().to_path_buf(), tree];
-        Ok(Self { overlay: Some(overlay), lowers, _entry: entry })
+        Ok(Self { overlay: Some(overlay), lowers, entry })
     }
 
     /// Shows folders of it in the source, which is at `source`, to all children in `root`.
@@ -39,6 +40,17 @@ impl HeldLayer {
         if let Some(overlay) = &self.overlay {
             overlay.show(root, &inside, folders);
         }
+    }
+
+    /// The entry's name, which follows from what is in it.
+    pub(super) fn name(&self) -> Option<&str> {
+        self.entry.path().file_name()?.to_str()
+    }
+
+    /// Whether the steps before the exports have written nothing to it.
+    pub(super) fn is_untouched(&self) -> bool {
+        let [written, _] = &self.lowers;
+        fs::read_dir(written).is_ok_and(|mut entries| entries.next().is_none())
     }
 
     /// The steps before the exports are over: nobody writes to it any more.

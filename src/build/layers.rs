@@ -8,14 +8,15 @@
 //! snapshot   the source before, and what was added to it
 //! scan       whether that can be kept: scripts have written there
 //! record     what else is known of a layer, and whether it fits a source
+//! types      what `yarn tsc` wrote, kept in the same way
 //! ```
 
 mod key;
 mod record;
 mod scan;
 mod snapshot;
+mod types;
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Instant;
 
@@ -32,7 +33,7 @@ use crate::error::{Error, Result};
 use crate::sandbox::child::Log;
 use crate::sandbox::held_overlay::HeldOverlay;
 use crate::store::{CacheEntry, CacheKind, CheckedEntry, NewLayer, Reading, UntrustedTree, can_clone, clone_tree};
-use record::{LayerRecord, TREE, digest_at};
+use record::{LayerRecord, TREE};
 use scan::Unkept;
 use snapshot::{Added, Snapshot, lies_in_any};
 
@@ -200,12 +201,8 @@ impl WorkspaceBuild<'_> {
             return Err(Unkept::Empty);
         }
         let tree = source::checked_out(self.workspace, source)?;
-        let digest = |path: &String| {
-            let digest = before.folder_digest(path).unwrap_or_else(|| digest_at(&tree, path));
-            (path.clone(), digest)
-        };
         let is_source = |path: &&String| before.has(path) && !lies_in_any(path, &folders);
-        let opened: BTreeMap<String, String> = opened.iter().filter(is_source).map(digest).collect();
+        let opened = before.digests(&tree, opened.iter().filter(is_source));
         let record = LayerRecord { folders, laid, modes, opened, ..record };
         scan::move_into(new.path(), source, &record.folders, interrupt)?;
         record.write(new.path())?;
@@ -223,9 +220,32 @@ impl WorkspaceBuild<'_> {
     ) -> Result<Option<Installed>> {
         let (shared, name) = (self.shared, &self.workspace.name);
         let options = &shared.options;
-        let reading = if options.frozen { Reading::All } else { Reading::Changed };
+        let is_allowed = |record: &LayerRecord| {
+            let used = record.unpinned();
+            wanted.sealed.check_sealed(&used, name, &options.lock_dir, options.must_be_sealed()).is_ok()
+        };
+        let damaged = "its installed packages in the cache were damaged and are installed again";
+        let started = Instant::now();
+        let Some((found, record)) = self.fitting_layer((tree, key), is_allowed, damaged)? else { return Ok(None) };
+        record.lay(found.path(), tree)?;
+        let outside = self.outside_of(&workdir.folders, record.opened())?;
+        self.show(workdir, found, &record.folders)?;
+        shared.ui.note(format!("{name}: its packages are installed already"));
+        shared.ui.timeline().taken_from(self.lane(), "this machine's cache");
+        self.record_since("packages from the cache", started);
+        Ok(Some(Installed { used: record.unpinned(), install_scripts: record.install_scripts, outside }))
+    }
+
+    /// The layer of a key that would be made of this source as well, if there is one that is as it was.
+    fn fitting_layer(
+        &self,
+        (tree, key): (&UntrustedTree, &str),
+        is_allowed: impl Fn(&LayerRecord) -> bool,
+        damaged: &str,
+    ) -> Result<Option<(CacheEntry, LayerRecord)>> {
+        let shared = self.shared;
+        let reading = if shared.options.frozen { Reading::All } else { Reading::Changed };
         for layer in shared.store.layers_of(key) {
-            let started = Instant::now();
             let record = LayerRecord::read(&shared.store.layer_path(&layer));
             if record.is_some_and(|record| !record.fits(tree)) {
                 continue;
@@ -234,27 +254,15 @@ impl WorkspaceBuild<'_> {
                 CheckedEntry::Sound(entry) => entry,
                 CheckedEntry::Missing => continue,
                 CheckedEntry::Damaged(damage) => {
-                    shared.ui.warn(format!(
-                        "{name}: its installed packages in the cache were damaged and are installed again: {damage}"
-                    ));
+                    shared.ui.warn(format!("{}: {damaged}: {damage}", self.workspace.name));
                     continue;
                 }
             };
             // Now that it is known to be what was written.
-            let Some(record) = LayerRecord::read(found.path()).filter(|record| record.fits(tree)) else { continue };
-            let used = record.unpinned();
-            if wanted.sealed.check_sealed(&used, name, &options.lock_dir, options.must_be_sealed()).is_err() {
-                continue;
+            let record = LayerRecord::read(found.path()).filter(|record| record.fits(tree) && is_allowed(record));
+            if let Some(record) = record {
+                return Ok(Some((found, record)));
             }
-            record.lay(found.path(), tree)?;
-            let paths = OpenedPaths { files: record.opened.keys().cloned().collect(), ..OpenedPaths::default() };
-            let outside = self.outside_of(&workdir.folders, Opened::Some(paths))?;
-            let install_scripts = record.install_scripts.clone();
-            self.show(workdir, found, &record.folders)?;
-            shared.ui.note(format!("{name}: its packages are installed already"));
-            self.shared.ui.timeline().taken_from(self.lane(), "this machine's cache");
-            self.record_since("packages from the cache", started);
-            return Ok(Some(Installed { install_scripts, used, outside }));
         }
         Ok(None)
     }

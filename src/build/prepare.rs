@@ -99,11 +99,8 @@ impl WorkspaceBuild<'_> {
         let exports = !self.shared.options.fetch_only || self.lacks_closures(&packages)?;
         let wanted = WantedPackages { listed: &listed, sealed: &sealed, cache: &packages };
         let installed = self.install_packages(&mut workdir, &wanted, log, exports).await?;
-        let watched = tokio::task::block_in_place(|| self.watch_outside(&workdir.folders)).transpose()?;
-        if exports {
-            self.compile_types(&workdir, log).await?;
-        }
-        let outside = installed.outside.zip(watched).map(|(before, watched)| Opened::since(watched).and(&before));
+        let opened = if exports { self.make_types(&workdir, log).await? } else { None };
+        let outside = installed.outside.zip(opened).map(|(before, opened)| opened.and(&before));
         Ok(InstalledWorkspace { workdir, installed: Installed { outside, ..installed }, sealed, exports })
     }
 

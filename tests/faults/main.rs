@@ -23,6 +23,7 @@ mod layers;
 mod left_behind;
 mod reads;
 mod soak;
+mod types;
 mod user_files;
 
 fn main() -> ExitCode {

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::place;
+use crate::build::opened_files::{Opened, OpenedPaths};
 use crate::build::packages::unpinned::Unpinned;
 use crate::build::report::InstallScripts;
 use crate::error::{Error, Result};
@@ -82,6 +83,11 @@ impl LayerRecord {
 
     pub(super) fn unpinned(&self) -> Unpinned {
         Unpinned::parse(&self.unpinned)
+    }
+
+    /// What of the source was opened.
+    pub(super) fn opened(&self) -> Opened {
+        Opened::Some(OpenedPaths { files: self.opened.keys().cloned().collect(), ..OpenedPaths::default() })
     }
 
     /// Whether the installation would make the same of this source: what it opened is the same, and where it wrote nothing

@@ -1,17 +1,18 @@
 //! A source before and after an installation: what was added, and whether that is all.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::fs::{self, Metadata};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
-use super::record::{FILES, LaidContent, LaidPath, digest_of_names};
+use super::record::{FILES, LaidContent, LaidPath, digest_at, digest_of_names};
 use super::scan::Unkept;
 use crate::error::{Error, Result};
 use crate::lock::{Sha256, lies_in};
 use crate::parallel::Workers;
-use crate::store::open_unlinked;
+use crate::store::{UntrustedTree, open_unlinked};
 
 /// More than this, beside packages, is not copied.
 const MOST_LAID: usize = 2_000;
@@ -95,8 +96,28 @@ impl Snapshot {
         path == "." || self.0.contains_key(path)
     }
 
+    /// A digest of all that lies there: paths, modes and content.
+    pub(super) fn digest(&self) -> Sha256 {
+        let mut text = String::new();
+        for (path, before) in &self.0 {
+            let content = before.content.map(|content| content.to_string()).unwrap_or_default();
+            let _ = writeln!(text, "{:o} {content} {path}", before.mode);
+        }
+        Sha256::of(text)
+    }
+
+    /// Digests of these paths, as they were.
+    pub(super) fn digests<'p>(
+        &self,
+        source: &UntrustedTree,
+        paths: impl Iterator<Item = &'p String>,
+    ) -> BTreeMap<String, String> {
+        let digest = |path: &String| self.folder_digest(path).unwrap_or_else(|| digest_at(source, path));
+        paths.map(|path| (path.clone(), digest(path))).collect()
+    }
+
     /// A digest of the names in a folder; none of what is no folder.
-    pub(super) fn folder_digest(&self, path: &str) -> Option<String> {
+    fn folder_digest(&self, path: &str) -> Option<String> {
         let prefix = if path == "." { String::new() } else { format!("{path}/") };
         if path != "." && !self.0.get(path)?.is_folder {
             return None;
