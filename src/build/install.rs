@@ -136,6 +136,7 @@ impl WorkspaceBuild<'_> {
         log: &Log,
         exports: bool,
     ) -> Result<InstallScripts> {
+        self.fill_cache(wanted.listed, wanted.cache)?;
         let options = &self.shared.options;
         let open = if options.offline { NetworkAccess::None } else { NetworkAccess::Open };
         let mut args = vec!["install"];

@@ -128,7 +128,6 @@ impl WorkspaceBuild<'_> {
         log: &Log,
         exports: bool,
     ) -> Result<Installed> {
-        self.fill_cache(wanted.listed, wanted.cache)?;
         let watched = tokio::task::block_in_place(|| self.watch_outside(&workdir.folders)).transpose()?;
         let install_scripts = self.install(workdir, wanted, log, exports).await?;
         let used = tokio::task::block_in_place(|| self.taken_back(wanted))?;
@@ -155,7 +154,6 @@ impl WorkspaceBuild<'_> {
         log: &Log,
         new: NewLayer,
     ) -> Result<Installed> {
-        self.fill_cache(wanted.listed, wanted.cache)?;
         let source = workdir.folders.source.clone();
         let before = tokio::task::block_in_place(|| Snapshot::of(&source, self.shared.interrupt.flag()));
         let is_watched = |path: &str| !path.split('/').any(|name| name == ".git");

@@ -12,7 +12,6 @@ use crate::lock::Workspace;
 use crate::yarn::lockfile::YarnLock;
 
 /// What a lockfile names.
-#[derive(Clone)]
 pub enum LockfilePackages {
     /// Zips of yarn 2 and later.
     Berry(Vec<LockedPackage>),
