@@ -194,9 +194,10 @@ fn what_is_installed_is_installed_once_until_it_depends_on_something_else() {
         "{}",
         test.read("config/factory.lock")
     );
-    // A package with an install script of its own may read all there is.
+    // What an install script of a package of the workspace opens is found in the same way.
     moved("w/package.json", &ROOT.replace('}', r#","scripts":{"postinstall":"x"}}"#), true);
-    moved("w/plugins/one/src.txt", "3\n", true);
+    moved("w/plugins/one/src.txt", "3\n", false);
+    moved("w/docs/read.txt", "3\n", true);
     assert!(installs(&test, &[&REBUILD[..], &["--no-install-scripts"]].concat()));
     assert!(!installs(&test, &[&REBUILD[..], &["--no-install-scripts"]].concat()));
 }
@@ -312,6 +313,42 @@ fn a_folder_that_a_script_made_a_link_is_not_followed_when_packages_are_shown() 
     let said = test.run(&BUILD).exits(1).stderr;
     assert!(said.contains("mkdir: cannot create directory"), "{said}");
     assert!(!outside.path("victim").exists());
+}
+
+#[harness::test]
+fn workspaces_on_one_lockfile_install_once_and_take_little_room() {
+    let large = "head -c 30000000 /dev/zero | split -b 30000 -a 4 - node_modules/write/large";
+    let (test, repo) = setup(&format!("{INSTALL}{large}\n"), EXPORT);
+    fs::remove_file(test.path("config/source.json")).unwrap();
+    fs::remove_file(test.path("config/plugins-list.yaml")).unwrap();
+    let all: Vec<String> = (0..10).map(|number| format!("w{number}")).collect();
+    for name in &all {
+        let manifest = format!(r#"{{"name":"@x/{name}","version":"1.0.0","backstage":{{"role":"frontend-plugin"}}}}"#);
+        repo.write(&format!("w/plugins/{name}/package.json"), manifest);
+        let source = r#"{"repo": "../../repo", "repo-ref": "main", "workspace-path": "w"}"#;
+        test.config(&format!("{name}/source.json"), source)
+            .config(&format!("{name}/plugins-list.yaml"), format!("plugins/{name}:\n"));
+    }
+    let locators = all.iter().map(|name| format!("@x/{name}@workspace:plugins/{name}"));
+    let entry =
+        |locator: String| format!("\n\"{locator}\":\n  version: 0.0.0-use.local\n  resolution: \"{locator}\"\n");
+    repo.write("w/yarn.lock", lockfile(&locators.map(entry).collect::<String>()));
+    repo.commit("ten");
+    test.run(&RESOLVE).success();
+    let room = || {
+        let size = Command::new("du").args(["-sk", "cache"]).current_dir(test.path("")).output().unwrap();
+        String::from_utf8(size.stdout).unwrap().split_once('\t').unwrap().0.parse::<u64>().unwrap()
+    };
+    let said = test.run(&[&BUILD[..], &["w0"]].concat()).success().stderr;
+    assert!(!said.contains(KEPT), "{said}");
+    let first = room();
+    let said = test.run(&BUILD).success().stderr;
+    assert_eq!(said.matches(KEPT).count(), 9, "{said}");
+    assert_eq!(package_layers(&test), 1);
+    let more = room() - first;
+    assert!(first > 30_000 && more * 100 < first * 5 * 9, "{first} KiB of one, {more} KiB more of nine others");
+    let entries = all.iter().map(|name| test.read(&format!("out/{name}/logs/workspace.log")));
+    assert_eq!(entries.filter(|log| log.contains("yarn.js install")).count(), 1);
 }
 
 #[harness::test]

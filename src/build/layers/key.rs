@@ -23,13 +23,9 @@ use crate::yarn::graph::{DependencyGraph, Manifests};
 use crate::yarn::lockfile::YarnLock;
 
 /// How layers are made; raised when another way would make another tree.
-const RECIPE: u32 = 3;
+const RECIPE: u32 = 4;
 /// Settings of yarn and npm in every folder from the repository's root to the workspace.
 const SETTINGS: [&str; 4] = [".yarnrc.yml", ".yarnrc", ".npmrc", ".yarn"];
-/// Scripts of a package of the workspace that `yarn install` runs: they may read anything.
-const SCRIPTS: [&str; 3] = ["preinstall", "install", "postinstall"];
-/// What makes a package one with an install script (npm's rule, and yarn's).
-const GYP: &str = "binding.gyp";
 /// The largest file that is read, in bytes, and the largest `package.json` and yarn.
 const LARGEST: u64 = 512 << 20;
 const LARGEST_MANIFEST: u64 = 64 << 20;
@@ -91,9 +87,6 @@ impl InstallInputs<'_> {
             let folder = at(self.root, from_root);
             let manifest = at(&folder, "package.json");
             let Some(text) = self.source.find_linked(Path::new(&manifest), LARGEST_MANIFEST)? else { continue };
-            if has_scripts(&text) || self.source.kind(Path::new(&at(&folder, GYP))).is_some() {
-                return Ok(whole());
-            }
             manifests.insert((*from_root).to_owned(), text);
         }
         let Ok(parsed) = Manifests::parse(&lock, &manifests) else { return Ok(whole()) };
@@ -159,17 +152,6 @@ impl InstallInputs<'_> {
         }
         Ok(())
     }
-}
-
-fn has_scripts(manifest: &[u8]) -> bool {
-    #[derive(serde::Deserialize)]
-    struct Scripts {
-        #[serde(default)]
-        scripts: BTreeMap<String, serde_json::Value>,
-    }
-    // What cannot be read may have some.
-    serde_json::from_slice::<Scripts>(manifest.strip_prefix(b"\xef\xbb\xbf").unwrap_or(manifest))
-        .map_or(true, |manifest| SCRIPTS.iter().any(|name| manifest.scripts.contains_key(*name)))
 }
 
 /// The folder above another in the repository.

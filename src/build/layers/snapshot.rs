@@ -1,4 +1,4 @@
-//! A source before and after an installation: what was added, and whether that is all.
+//! A source before and after an installation or `yarn tsc`: what was added, and whether that is all.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -73,7 +73,8 @@ fn content(place: &Path, meta: &Metadata) -> Result<Sha256> {
 }
 
 impl Snapshot {
-    /// Of a source in which no script has run yet.
+    /// Of a source that has nothing but folders, plain files and links: no script has run in it, or what scripts left was
+    /// looked at ([`Snapshot::added`]).
     pub(super) fn of(source: &Path, interrupt: &AtomicBool) -> Result<Self, Unkept> {
         let mut found = Vec::new();
         let mut pending = vec![String::new()];
