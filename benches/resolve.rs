@@ -6,9 +6,10 @@
 use harness::lockfile;
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Command;
+use std::time::Duration;
 
+use harness::measured::measured;
 use harness::npm_registry::Registry;
 use harness::repository::Repository;
 
@@ -65,28 +66,14 @@ fn make(dir: &Path, count: usize) {
 
 /// Wall time, and the peak of resident memory in MB.
 fn resolve(dir: &Path, registry: &Registry) -> (Duration, u64) {
-    let started = Instant::now();
-    let mut child = Command::new(env!("CARGO_BIN_EXE_factory"))
+    let mut command = Command::new(env!("CARGO_BIN_EXE_factory"));
+    command
         .args(["resolve", "--no-write-plugins-list", "--config-dir"])
         .arg(dir.join("config"))
         .arg("--host-lockfile")
         .arg(dir.join("host.lock"))
         .env("NPM_CONFIG_REGISTRY", &registry.url)
-        .env("FACTORY_CACHE_DIR", dir.join("cache"))
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let status = format!("/proc/{}/status", child.id());
-    let mut peak = 0;
-    let ended = loop {
-        if let Some(ended) = child.try_wait().unwrap() {
-            break ended;
-        }
-        let text = fs::read_to_string(&status).unwrap_or_default();
-        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or_default();
-        peak = peak.max(line.trim().trim_end_matches(" kB").parse().unwrap_or(0));
-        std::thread::sleep(Duration::from_millis(5));
-    };
-    assert!(ended.success());
-    (started.elapsed(), peak / 1024)
+        .env("FACTORY_CACHE_DIR", dir.join("cache"));
+    let (time, peak) = measured(&mut command);
+    (time, peak / 1024)
 }

@@ -9,6 +9,7 @@ pub mod docker_registry;
 pub mod git_server;
 pub mod http;
 pub mod lockfile;
+pub mod measured;
 pub mod npm_configuration;
 pub mod npm_registry;
 pub mod oci_registry;
